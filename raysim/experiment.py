@@ -1,0 +1,208 @@
+"""An experiment: everything that decides a result, as one frozen record; and the machines it runs on, which decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import cos, pi
+from typing import Any, Literal, Self
+
+from pydantic import SerializeAsAny, model_validator
+
+from raysim.config import Config, UserError, digest, knob, parse, suggest, unknown
+from raysim.data.partition import SCENARIOS, Scenario
+from raysim.methods import METHODS, Method
+
+
+class Task(Config):
+    """What is learned from what: the images and the frozen backbone."""
+
+    dataset: str = knob("scenes", "a dataset's name (`raysim data list`), or several joined by '+'", basis="guess")
+    path: str | None = knob(None, "folder of the dataset; otherwise $RAYSIM_DATA/NAME", basis="guess")
+    backbone: str = knob("scenes-clip", "CLIP weights: 'scenes-clip' is bundled, 'ViT-B-16/openai' is the paper's", basis="paper")
+    backbone_path: str | None = knob(None, "a local weight file or folder for the backbone", basis="guess")
+    image_size: int | None = knob(None, "pixels; by default the backbone's, 64 for a network from scratch", basis="guess", ge=16, le=1024)
+    shots: int | None = knob(None, "training images per class over all clients; all by default", basis="guess", ge=1)
+    views: int = knob(1, "augmented views cached per image; 1 = the plain image only", basis="guess", search="{1,4,8}", ge=1, le=64)
+    split_seed: int = knob(0, "seed of the frozen train / validation / test split", basis="guess", ge=0)
+
+
+class Training(Config):
+    """What a client does in a round."""
+
+    optimiser: Literal["sgd", "adam"] = knob(
+        "sgd", "local optimiser; its state starts afresh every round", basis="relative", source="CoOp", search="{sgd,adam}"
+    )
+    lr: float = knob(0.002, "learning rate", basis="relative", source="CoOp", search="log-U [3e-4, 5e-2]", gt=0, le=100)
+    momentum: float = knob(0.9, "momentum of SGD", basis="relative", source="CoOp", ge=0, lt=1)
+    weight_decay: float = knob(5e-4, "L2 weight decay", basis="relative", source="CoOp", ge=0, le=1)
+    schedule: Literal["constant", "cosine"] = knob(
+        "cosine", "learning rate over rounds", basis="relative", source="CoOp", search="{constant,cosine}"
+    )
+    batch: int = knob(32, "images per step", basis="relative", source="CoOp, FedOTP", search="{8,16,32,64}", ge=1, le=4096)
+    epochs: int = knob(1, "local epochs per round", basis="relative", source="FedOTP", search="{1,2,5}", ge=1, le=1000)
+    micro_cohort: int = knob(8, "clients that train stacked; part of the experiment, never of the machine", basis="computed", ge=1, le=256)
+
+    def rate(self, round_: int, rounds: int) -> float:
+        """The learning rate in round `round_` of `rounds` (from 0)."""
+        return self.lr if self.schedule == "constant" else self.lr * 0.5 * (1 + cos(pi * round_ / rounds))
+
+
+class Evaluation(Config):
+    """When and on how many clients the four accuracies are measured."""
+
+    every: int = knob(5, "rounds between evaluations; the last round is always evaluated", basis="guess", ge=1)
+    clients: int = knob(200, "most clients evaluated: a fixed seeded sample beyond", basis="guess", ge=2)
+
+
+class Resources(Config):
+    """The machines. No part of an experiment's identity: any value gives the same bits."""
+
+    workers: int = knob(2, "client actors", basis="guess", ge=1, le=4096)
+    cpus: float = knob(1.0, "CPUs reserved per client actor", basis="guess", ge=0, le=256)
+    gpus: float = knob(0.0, "GPU share reserved per client actor, e.g. 0.25", basis="guess", ge=0, le=8)
+
+
+class Experiment(Config):
+    """A federated simulation. `id` is a hash of all fields but `resources`."""
+
+    seed: int = knob(0, "seed of the partition, the cohorts, the batches and the first weights", basis="guess", ge=0)
+    rounds: int = knob(50, "communication rounds", basis="relative", source="FLiP", search="10-150", ge=0, le=100_000)
+    participation: float = knob(
+        1.0, "share of the clients that take part in a round", basis="relative", source="FedOTP", search="{0.1,0.5,1}", gt=0, le=1
+    )
+    task: Task = Task()
+    scenario: SerializeAsAny[Scenario] = SCENARIOS["even"]()
+    method: SerializeAsAny[Method] = METHODS["fedrsclip"]()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def check_rounds(self) -> Self:
+        """A method that trains needs rounds."""
+        if self.method.trains and self.rounds == 0:
+            raise ValueError(f"rounds = 0 is not allowed: '{self.method.name}' trains, so at least 1 round is needed")
+        return self
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits; equal experiments on other machines have equal ids."""
+        values = to_dict(self)
+        del values["resources"]
+        return digest(values)
+
+    @property
+    def total_rounds(self) -> int:
+        """Rounds that are run: none for a method that does not train."""
+        return self.rounds if self.method.trains else 0
+
+
+REGISTRIES: dict[str, Mapping[str, type[Config]]] = {"scenario": SCENARIOS, "method": METHODS}
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Plain data; `scenario` and `method` carry their `name`."""
+    values = experiment.model_dump()
+    for block in REGISTRIES:
+        values[block] = {"name": getattr(experiment, block).name, **values[block]}
+    return values
+
+
+def from_dict(values: Mapping[str, Any]) -> Experiment:
+    """The reverse of `to_dict`.
+
+    Raises:
+        UserError: naming the dotted path, the value and what is allowed.
+    """
+    parsed: dict[str, Any] = dict(values)
+    for block, registry in REGISTRIES.items():
+        if block in parsed:
+            fields = dict(parsed[block])
+            name = fields.pop("name", None)
+            if name not in registry:
+                raise unknown(f"{block}.name", str(name), list(registry))
+            parsed[block] = parse(registry[name], fields, block)
+    groups: dict[str, type[Config]] = {"task": Task, "training": Training, "evaluation": Evaluation, "resources": Resources}
+    for block, cls in groups.items():
+        if isinstance(parsed.get(block), Mapping):
+            parsed[block] = parse(cls, parsed[block], block)
+    return parse(Experiment, parsed)
+
+
+def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
+    """A copy with dotted paths set, in order.
+
+    `scenario` and `method` alone take a name: they are replaced by that kind's defaults, keeping `scenario.clients` and the
+    hyperparameters that the two methods share.
+
+    Raises:
+        UserError: for an unknown path (listing the known ones) or a value out of range.
+    """
+    values = to_dict(experiment)
+    for path, value in changes.items():
+        if path in REGISTRIES:
+            values[path] = _switch(path, value, values[path])
+            continue
+        *parents, key = path.split(".")
+        block: Any = values
+        for part in parents:
+            if not isinstance(block, dict) or part not in block:
+                raise _unknown_path(path, values)
+            block = block[part]
+        if not isinstance(block, dict) or key not in block:
+            raise _unknown_path(path, values)
+        if isinstance(block[key], dict):
+            raise UserError(f"'{path}' is a group: set one of {', '.join(f'{path}.{name}' for name in block[key])}")
+        if key == "name" and parents and parents[0] in REGISTRIES:
+            values[parents[0]] = _switch(parents[0], value, block)
+        else:
+            block[key] = value
+    return from_dict(values)
+
+
+def paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every dotted path of an experiment's plain data."""
+    found: list[str] = []
+    for key, value in values.items():
+        found += paths(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return found
+
+
+def difference(experiment: Experiment, base: Experiment) -> dict[str, Any]:
+    """The overrides that turn `base` into `experiment`, kinds first; for commands that reproduce it."""
+    changes: dict[str, Any] = {}
+    for block in REGISTRIES:
+        if getattr(experiment, block).name != getattr(base, block).name:
+            changes[block] = getattr(experiment, block).name
+    here, there = to_dict(experiment), to_dict(override(base, changes))
+    for path in paths(here):
+        value, other = at(here, path), at(there, path)
+        if value != other and not path.endswith(".name"):
+            changes[path] = value
+    return changes
+
+
+def at(values: Any, path: str) -> Any:
+    """The value at a dotted path of plain data."""
+    for part in path.split("."):
+        values = values[part]
+    return values
+
+
+def _switch(block: str, name: Any, before: dict[str, Any]) -> dict[str, Any]:
+    registry = REGISTRIES[block]
+    if name not in registry:
+        raise unknown(block, str(name), list(registry))
+    kinds = (
+        Scenario.model_fields if block == "scenario" else registry[name].model_fields
+    )  # alpha means different things in different scenarios
+    kept = {key: value for key, value in before.items() if key in kinds and key in registry[name].model_fields}
+    return {"name": name, **registry[name]().model_dump(), **kept}
+
+
+def _unknown_path(path: str, values: Mapping[str, Any]) -> UserError:
+    known = paths(values)
+    near = suggest(path, known)
+    group = path.rsplit(".", 1)[0] + "."
+    siblings = [name for name in known if name.startswith(group)] or known
+    return UserError(f"unknown path '{path}'{near} Known{' there' if siblings is not known else ''}: {', '.join(siblings)}")
