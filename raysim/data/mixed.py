@@ -1,0 +1,52 @@
+"""Several datasets as one: the union of their class names, and the dataset of origin as the domain."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+
+import numpy as np
+
+from raysim.config import UserError
+from raysim.data.dataset import Dataset
+
+
+class MixedDataset(Dataset):
+    """The images of all `parts`, one after the other.
+
+    Classes with equal words are one class; they come in the order in which the parts first name them. The domain of an image is
+    its dataset of origin; domains that a part has of its own are dropped.
+
+    Args:
+        parts: At least two different datasets.
+
+    Raises:
+        UserError: A dataset is named twice, or only one is given.
+    """
+
+    def __init__(self, parts: list[Dataset]) -> None:
+        self.domains = tuple(part.name for part in parts)
+        self.name = "+".join(self.domains)
+        if len(set(self.domains)) < max(2, len(parts)):
+            raise UserError(f"dataset '{self.name}': a mixture needs at least two datasets, each named once")
+        self.parts = parts
+        self.classes = tuple(dict.fromkeys(words for part in parts for words in part.classes))
+        self.templates = tuple(dict.fromkeys(template for part in parts for template in part.templates))
+        place = {words: label for label, words in enumerate(self.classes)}
+        self.labels = np.concatenate([np.array([place[words] for words in part.classes])[part.labels] for part in parts]).astype(np.int64)
+        self.attributes = np.repeat(np.arange(len(parts)), [len(part) for part in parts]).astype(np.int64)
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the parts' fingerprints, in hex."""
+        return hashlib.sha256("\0".join(part.fingerprint for part in self.parts).encode()).hexdigest()
+
+    def image(self, index: int) -> np.ndarray:
+        """The image at `index`.
+
+        Returns:
+            [H, W, 3] uint8 RGB.
+        """
+        origin = int(self.attributes[index])
+        return self.parts[origin].image(int(index % len(self) - self._starts[origin]))
