@@ -1,0 +1,1 @@
+"""Pure tensor functions: the text tower, optimal transport."""
