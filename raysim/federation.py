@@ -1,0 +1,156 @@
+"""A federation made real: the images and their split, who holds what, and what is frozen.
+
+Shapes: N images, V views, S x S pixels, M patches, d embedding, C classes, D domains, K clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from raysim.backbones import Backbone, load_backbone
+from raysim.config import UserError
+from raysim.data import Dataset, load_dataset
+from raysim.data.cache import features
+from raysim.data.heterogeneity import heterogeneity
+from raysim.data.splits import limit_shots, split
+from raysim.experiment import Experiment, Task
+from raysim.seeds import numpy_rng
+from raysim.types import POOLED, SPLITS, Context, Inputs
+
+Progress = Callable[[int, int], None]
+FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
+
+
+@dataclass(frozen=True)
+class Images:
+    """What is known of a task's images without looking: `labels`, `domains`, `parts` (0 train, 1 validation, 2 test), each [N]."""
+
+    labels: np.ndarray
+    domains: np.ndarray
+    parts: np.ndarray
+    class_names: tuple[str, ...]
+    domain_names: tuple[str, ...]
+
+    def where(self, name: str) -> np.ndarray:
+        """Indices of a split."""
+        return np.flatnonzero(self.parts == SPLITS[name])
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What cannot change in a run: memory-mapped inputs `x` [N, V, ...] and the backbone. Workers need it, a driver does not."""
+
+    x: np.ndarray
+    context: Context
+
+
+def device_of_this_process() -> torch.device:
+    """The GPU that Ray (or the user) left visible to this process, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@lru_cache(maxsize=4)
+def dataset_of(name: str, path: str | None) -> Dataset:
+    """The dataset, opened once per process."""
+    return load_dataset(name, path)
+
+
+@lru_cache(maxsize=2)
+def backbone_of(name: str, path: str | None, device: str) -> Backbone:
+    """The frozen backbone, loaded once per process and shared by all its clients and runs."""
+    return load_backbone(name, path, device)
+
+
+@lru_cache(maxsize=4)
+def images_of(name: str, path: str | None, split_seed: int) -> Images:
+    """Labels, domains and the frozen split of a dataset."""
+    dataset = dataset_of(name, path)
+    return Images(dataset.labels, dataset.attributes, split(dataset, split_seed), dataset.classes, dataset.domains)
+
+
+def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Frozen:
+    """The inputs of this method and its backbone: from the cache or computed now, kept in this process.
+
+    Raises:
+        UserError: missing data or weights, with where to get them.
+    """
+    tower = getattr(experiment.method, "network", "") == "image_tower"
+    if progress:
+        _load(experiment.task, experiment.method.inputs, tower, progress)
+    return _frozen(experiment.task, experiment.method.inputs, tower)
+
+
+@lru_cache(maxsize=4)
+def _frozen(task: Task, inputs: Inputs, tower: bool) -> Frozen:
+    return _load(task, inputs, tower, None)
+
+
+def _load(task: Task, inputs: Inputs, tower: bool, progress: Progress | None) -> Frozen:
+    device = device_of_this_process()
+    dataset = dataset_of(task.dataset, task.path)
+    backbone = None if inputs == "pixels" and not tower else backbone_of(task.backbone, task.backbone_path, str(device))
+    size = task.image_size or (backbone.image_size if backbone else FROM_SCRATCH)
+    if inputs != "pixels" and backbone is not None and size != backbone.image_size:
+        raise UserError(f"task.image_size = {size}: {backbone.name} takes {backbone.image_size} pixels; leave it out")
+    x = features(dataset, None if inputs == "pixels" else backbone, kind=inputs, image_size=size, views=task.views, progress=progress)
+    return Frozen(x, Context(dataset.classes, dataset.templates, backbone, size, device))
+
+
+@dataclass(frozen=True)
+class Federation:
+    """Who holds what.
+
+    Attributes:
+        images: The task's images.
+        shards: K index arrays into the images; a client's training images.
+        frequencies: [K, C * D]: each client's share of images per (class, domain).
+    """
+
+    experiment: Experiment
+    images: Images
+    shards: tuple[np.ndarray, ...]
+    frequencies: np.ndarray
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Federation:
+        """Deal the images to the clients, as the scenario and the seed say.
+
+        Raises:
+            UserError: a scenario that these images cannot meet.
+        """
+        task = experiment.task
+        images = images_of(task.dataset, task.path, task.split_seed)
+        train = images.where("train")
+        if experiment.task.shots:
+            train = limit_shots(train, images.labels, experiment.task.shots, numpy_rng(experiment.seed, "shots"))
+        rng = numpy_rng(experiment.seed, "partition")
+        dealt = experiment.scenario.assign(images.labels[train], images.domains[train], rng)
+        shards = tuple(train[part] for part in dealt)
+        cells = len(images.class_names) * len(images.domain_names)
+        cell = images.labels * len(images.domain_names) + images.domains
+        counts = np.stack([np.bincount(cell[shard], minlength=cells) for shard in shards]).astype(np.float64)
+        return cls(experiment, images, shards, counts / counts.sum(axis=1, keepdims=True))
+
+    @property
+    def clients(self) -> int:
+        """Number of clients."""
+        return len(self.shards)
+
+    def shard(self, client: int) -> np.ndarray:
+        """The training images of a client; of everybody for the pooled pseudo-client."""
+        return np.sort(np.concatenate(self.shards)) if client == POOLED else self.shards[client]
+
+    def heterogeneity(self) -> dict[str, Any]:
+        """Requested and achieved."""
+        train = self.images.where("train")
+        position = np.full(len(self.images.labels), -1)
+        position[train] = np.arange(len(train))
+        parts = [position[shard] for shard in self.shards]
+        achieved = heterogeneity(parts, self.images.labels[train], self.images.domains[train])
+        return {"requested": self.experiment.scenario.requested(), "achieved": achieved}

@@ -1,0 +1,185 @@
+"""The Ray engine: client actors with fractional GPUs that serve micro-cohorts, and the driver actor that owns a run.
+
+A client actor is a process that holds what is frozen (backbone, features) and embodies one micro-cohort at a time: everything
+about a client comes in and goes out. So messages grow with workers, not with clients, any actor serves any client, and an
+actor that dies is restarted and its call repeated without a trace in the result. The driver actor owns rounds and aggregation.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from raysim.config import UserError
+from raysim.experiment import Experiment, Resources
+from raysim.simulate import Simulation
+from raysim.store import Store
+from raysim.types import MicroCohort, RoundRecord, Score, ServerState, Split, Tensors, Update
+from raysim.worker import worker_of
+
+LOCAL_SECONDS = 120
+CLUSTER_SECONDS = 1200  # nodes take minutes to come up
+
+
+class ClientActor:
+    """Embodies micro-cohorts. Stateless but for caches that can be rebuilt, so Ray may restart it at any time."""
+
+    def __init__(self, gpus: float) -> None:
+        torch.set_num_threads(1)
+        if gpus and torch.cuda.is_available():
+            torch.cuda.set_per_process_memory_fraction(min(1.0, gpus))  # Ray's share is book-keeping, this is the limit
+
+    def initial(self, experiment: str) -> tuple[Tensors, bool]:
+        """See `raysim.simulate.Engine`."""
+        return worker_of(experiment).initial()
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
+        """One update per micro-cohort."""
+        return [worker_of(experiment).train(state, cohort) for cohort in cohorts]
+
+    def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
+        """One score per micro-cohort."""
+        return [worker_of(experiment).evaluate(state, cohort, split) for cohort in cohorts]
+
+    def where(self) -> tuple[int, str, list[str]]:
+        """Process, node and GPUs, for messages."""
+        return os.getpid(), ray.get_runtime_context().get_node_id(), [str(gpu) for gpu in ray.get_gpu_ids()]
+
+
+class RayPool:
+    """A fixed pool of client actors in one placement group; created once, warm from run to run."""
+
+    def __init__(self, resources: Resources, group: PlacementGroup | None = None) -> None:
+        """Start the actors.
+
+        Args:
+            resources: How many actors, and what each reserves. The same record makes the bundles.
+            group: The placement group whose bundles, one per actor, are already reserved (inside Tune: the trial's).
+        """
+        self._own = reserve(resources) if group is None else None
+        bundles = group or self._own
+        actor = ray.remote(ClientActor)
+        self.actors = [
+            actor.options(
+                num_cpus=resources.cpus,
+                num_gpus=resources.gpus,
+                max_restarts=-1,
+                max_task_retries=3,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(bundles, placement_group_bundle_index=index),
+            ).remote(resources.gpus)
+            for index in range(resources.workers)
+        ]
+
+    def initial(self, experiment: str) -> tuple[Tensors, bool]:
+        """See `raysim.simulate.Engine`; every actor warms up meanwhile."""
+        return ray.get([actor.initial.remote(experiment) for actor in self.actors])[0]
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
+        """One message to and from each actor; the shared state is put once."""
+        return self._spread("train", experiment, state, cohorts)
+
+    def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
+        """See `raysim.simulate.Engine`."""
+        return self._spread("evaluate", experiment, state, cohorts, split)
+
+    def _spread(self, call: str, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], *rest: Any) -> list[Any]:
+        shared = ray.put(state)
+        hands = [list(cohorts[start :: len(self.actors)]) for start in range(len(self.actors))]  # sorted by steps: dealing balances
+        pending = [
+            getattr(actor, call).remote(experiment, shared, hand, *rest) for actor, hand in zip(self.actors, hands, strict=True) if hand
+        ]
+        answers = ray.get(pending)
+        count = len(self.actors)
+        return [answers[position % count][position // count] for position in range(len(cohorts))]
+
+    def close(self) -> None:
+        """End the actors and give the bundles back."""
+        for actor in self.actors:
+            ray.kill(actor)
+        self.actors = []
+        if self._own is not None:
+            remove_placement_group(self._own)
+
+
+def reserve(resources: Resources) -> PlacementGroup:
+    """Reserve a bundle per client actor.
+
+    Raises:
+        UserError: the cluster cannot give them.
+    """
+    bundles = bundles_of(resources)
+    cluster = bool(os.environ.get("RAY_ADDRESS"))  # may still grow: its autoscaler is asked by reserving
+    total = ray.cluster_resources()
+    for key, each in bundles[0].items():
+        if not cluster and each * len(bundles) > total.get(key, 0) + 1e-9:
+            raise UserError(
+                f"resources: {len(bundles)} workers need {each * len(bundles):g} {key}, "
+                f"the cluster has {total.get(key, 0):g}; lower resources.workers"
+            )
+    group = placement_group(bundles)
+    seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
+    if not group.wait(seconds):
+        remove_placement_group(group)
+        raise UserError(f"resources: {len(bundles)} bundles of {bundles[0]} were not free within {seconds} s; lower resources.workers")
+    return group
+
+
+def bundles_of(resources: Resources) -> list[dict[str, float]]:
+    """One bundle per client actor; the driver itself needs none, it waits while they work."""
+    bundle = {"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})}
+    return [dict(bundle) for _ in range(resources.workers)]
+
+
+class Driver:
+    """The driver actor: owns the rounds and the aggregation of one run, and its folder."""
+
+    def run(
+        self, experiment: Experiment, folder: Path, resume: bool, open_test: bool, group: PlacementGroup
+    ) -> Iterator[RoundRecord | dict[str, Any]]:
+        """Yield each finished round, then the result."""
+        torch.set_num_threads(1)
+        pool = RayPool(experiment.resources, group)
+        try:
+            simulation = Simulation(experiment, pool, Store(folder, experiment), resume)
+            yield from simulation.rounds()
+            yield {**simulation.result(), "test": simulation.open_test() if open_test else None}
+        finally:
+            pool.close()
+
+
+def run_on_ray(experiment: Experiment, folder: Path, resume: bool, open_test: bool) -> Iterator[RoundRecord | dict[str, Any]]:
+    """Run an experiment under a driver actor; yield each finished round as it comes, then the result."""
+    group = reserve(experiment.resources)
+    driver = ray.remote(Driver).options(num_cpus=0).remote()
+    try:
+        for reference in driver.run.options(num_returns="streaming").remote(experiment, folder.absolute(), resume, open_test, group):
+            yield ray.get(reference)
+    finally:
+        ray.kill(driver)
+        remove_placement_group(group)
+
+
+def start(resources: Resources) -> None:
+    """Join the cluster that RAY_ADDRESS names, or start Ray on this machine with room for the workers asked for."""
+    if ray.is_initialized():
+        return
+    quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**{key: value for key, value in quiet.items() if key != "include_dashboard"})
+    else:
+        needed = -(-int(resources.workers * resources.cpus * 1000) // 1000)
+        ray.init(num_cpus=max(os.cpu_count() or 1, needed), **quiet)
+
+
+def stop() -> None:
+    """Leave the cluster; a local one ends with all its processes."""
+    ray.shutdown()

@@ -1,0 +1,224 @@
+"""The round loop: draw a cohort, train it in micro-cohorts, aggregate, measure, write. No ray here.
+
+Shapes: K clients of a micro-cohort, C classes, D domains.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from raysim.accuracy import accuracies
+from raysim.config import canonical
+from raysim.data.heterogeneity import partition_table
+from raysim.experiment import Experiment, to_dict
+from raysim.federation import Federation
+from raysim.seeds import numpy_rng
+from raysim.store import Privates, Store, state_sha256
+from raysim.types import ACCURACIES, POOLED, MicroCohort, RoundRecord, Score, ServerState, Split, Tensors, Update
+from raysim.worker import worker_of
+
+RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
+
+
+class Engine(Protocol):
+    """Where clients are trained. Results come in the order of the micro-cohorts, with the same bits from every engine."""
+
+    def initial(self, experiment: str) -> tuple[Tensors, bool]:
+        """The first shared tensors, and whether clients have models of their own."""
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
+        """One update per micro-cohort."""
+
+    def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
+        """One score per micro-cohort."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class Serial:
+    """Everything in this process: for a debugger, for one small run, and as the reference of the Ray engine."""
+
+    def initial(self, experiment: str) -> tuple[Tensors, bool]:
+        """See `Engine`."""
+        return worker_of(experiment).initial()
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
+        """See `Engine`."""
+        return [worker_of(experiment).train(state, cohort) for cohort in cohorts]
+
+    def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
+        """See `Engine`."""
+        return [worker_of(experiment).evaluate(state, cohort, split) for cohort in cohorts]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def identity(experiment: Experiment) -> str:
+    """The experiment as canonical JSON without its resources: what workers are addressed by."""
+    values = to_dict(experiment)
+    del values["resources"]
+    return canonical(values)
+
+
+class Simulation:
+    """One run: its state is a value, its rounds an iterator, its folder always true."""
+
+    def __init__(self, experiment: Experiment, engine: Engine, store: Store, resume: bool = False) -> None:
+        self.experiment, self.engine, self.store = experiment, engine, store
+        self.method = experiment.method
+        self.name = identity(experiment)
+        self.federation = Federation.of(experiment)
+        self.started = time.perf_counter()
+        shared, self.personal = engine.initial(self.name)
+        self.state = ServerState(0, shared)
+        self.privates: Privates = {}
+        self.totals = {"bytes_up": 0, "bytes_down": 0, "flops": 0.0, "seconds": 0.0}
+        self.last: dict[str, Any] = {}
+        self.history: dict[int, float] = {}  # validation acc_personal_own by evaluated round
+        self.fresh = True
+        if not resume:
+            store.forget()
+        elif (restored := store.restore()) is not None:
+            self.state, self.privates, progress = restored
+            self.totals, self.last, self.fresh = progress["totals"], progress["last"], False
+            self.history = {int(round_): value for round_, value in progress["history"].items()}
+        store.write_partition(self._partition())
+        store.describe(self._description())
+
+    def _partition(self) -> Any:
+        images, shards = self.federation.images, self.federation.shards
+        return partition_table(list(shards), images.labels, images.domains, np.arange(len(images.labels)))
+
+    def _description(self) -> dict[str, Any]:
+        images = self.federation.images
+        return {
+            "id": self.experiment.id,
+            "kind": "run",
+            "status": "running",
+            "label": self.method.name,
+            "scenario_label": self.experiment.scenario.label,
+            "experiment": to_dict(self.experiment),
+            "class_names": list(images.class_names),
+            "domain_names": list(images.domain_names),
+            "heterogeneity": self.federation.heterogeneity(),
+            "shared_parameters": sum(tensor.numel() for tensor in self.state.shared.values()),
+            "test": self.store.described().get("test"),
+        }
+
+    def rounds(self) -> Iterator[RoundRecord]:
+        """Run what is left, a record per finished round; record 0 is the state before training."""
+        if self.fresh:
+            yield self._finish(self._measure("validation"), time.perf_counter(), {})
+        for round_ in range(self.state.round, self.experiment.total_rounds):
+            started = time.perf_counter()
+            updates = self.engine.train(self.name, self.state, micro_cohorts(self.federation, self._cohort(round_), self.privates))
+            self.state = self.method.aggregate(self.state, updates)
+            changed = {
+                client: private
+                for update in updates
+                for client, private in zip(update.clients, update.private, strict=True)
+                if client != POOLED
+            }
+            self.privates |= changed
+            due = self.state.round % self.experiment.evaluation.every == 0 or self.state.round == self.experiment.total_rounds
+            record = self._measure("validation") if due else RoundRecord(self.state.round, {}, [], [])
+            yield self._finish(_with_training(record, updates), started, changed)
+        self.store.compact()
+        self.store.describe({"status": "done", "result": self.result()})
+
+    def open_test(self) -> dict[str, Any]:
+        """Measure the final state on the test split; the opening is logged in run.json and its rows are kept apart."""
+        record = self._measure("test")
+        self.store.write_rows(record, "test")
+        test = {name: record.row.get(name) for name in RESULTS}
+        self.store.describe({"test": test, "test_opened": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        return test
+
+    def result(self) -> dict[str, Any]:
+        """The numbers that a script reads."""
+        measured = {name: self.last.get(name) for name in RESULTS}
+        digest = state_sha256(self.state, self.privates)
+        return {"id": self.experiment.id, "state_sha256": digest, **measured, **self.totals, "bytes_setup": 0}
+
+    def _cohort(self, round_: int) -> list[int]:
+        """The clients of a round, sorted."""
+        if self.method.pooled:
+            return [POOLED]
+        clients = self.federation.clients
+        size = max(1, round(self.experiment.participation * clients))
+        return sorted(numpy_rng(self.experiment.seed, "cohort", round_).choice(clients, size, replace=False).tolist())
+
+    def _sample(self) -> np.ndarray:
+        """The clients that are evaluated: all, or a fixed seeded sample."""
+        clients, most = self.federation.clients, self.experiment.evaluation.clients
+        if clients <= most:
+            return np.arange(clients)
+        return np.sort(numpy_rng(self.experiment.seed, "evaluation").choice(clients, most, replace=False))
+
+    def _measure(self, split: Split) -> RoundRecord:
+        sample = self._sample()
+        cohorts = [MicroCohort(-1, (), ())]
+        if self.personal:
+            cohorts += micro_cohorts(self.federation, sample.tolist(), self.privates)
+        scores = self.engine.evaluate(self.name, self.state, cohorts, split)
+        personal = None
+        if self.personal:
+            known = [score for score in scores[1:] if score is not None]
+            personal = {client: row for score in known for client, row in zip(score.clients, score.correct, strict=True)}
+        summary, clients, classes = accuracies(self.federation, split, sample, scores[0], personal)
+        flops = sum(score.flops for score in scores if score is not None)
+        last = self.state.round == self.experiment.total_rounds  # tuning before use costs once, at the end
+        for row in clients:
+            row["examples"] = len(self.federation.shards[row["client"]])
+        return RoundRecord(self.state.round, {**summary, "flops": flops if last else 0.0}, clients, classes)
+
+    def _finish(self, record: RoundRecord, started: float, changed: Privates) -> RoundRecord:
+        """Totals, then everything to disk."""
+        row = {"clients": 0, "bytes_up": 0, "bytes_down": 0, "flops": 0.0, **record.row, "seconds": time.perf_counter() - started}
+        self.totals = {name: value + row[name] for name, value in self.totals.items()}
+        if row.get("acc_personal_global") is not None:
+            self.last = {name: row.get(name) for name in RESULTS}
+            self.history[record.round] = row["acc_personal_own"]
+        record = RoundRecord(record.round, row, record.clients, record.classes)
+        self.store.write(record, self.state, changed, {"totals": self.totals, "last": self.last, "history": self.history})
+        return record
+
+
+def micro_cohorts(federation: Federation, clients: Sequence[int], privates: Privates) -> list[MicroCohort]:
+    """Cut clients into groups of K by falling number of local steps, so that stacks stay full."""
+    training = federation.experiment.training
+    size = training.micro_cohort if federation.experiment.method.stackable else 1
+    ordered = sorted(clients, key=lambda client: (len(federation.shard(client)) // -training.batch, client))
+    groups = [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
+    return [MicroCohort(index, group, tuple(privates.get(client) for client in group)) for index, group in enumerate(groups)]
+
+
+def _with_training(record: RoundRecord, updates: Sequence[Update]) -> RoundRecord:
+    """Add what training measured: mean metrics, traffic and FLOPs to the row, each client's loss to its row."""
+    rows = {row["client"]: row for row in record.clients}
+    sums: dict[str, list[float]] = {}
+    for update in updates:
+        for name, (totals, counts) in update.metrics.items():
+            pair = sums.setdefault(name, [0.0, 0.0])
+            pair[0] += float(totals.sum())
+            pair[1] += float(counts.sum())
+        for client, images, loss in zip(
+            update.clients, update.examples, update.metrics["loss"][0] / update.metrics["loss"][1], strict=True
+        ):
+            if client != POOLED:
+                rows[client] = {**rows.get(client, {"client": client}), "examples": int(images), "loss": float(loss)}
+    row = {
+        **record.row,
+        **{name: total / count for name, (total, count) in sums.items()},
+        "clients": sum(len(update.clients) for update in updates),
+        "bytes_up": sum(update.bytes_up for update in updates),
+        "bytes_down": sum(update.bytes_down for update in updates),
+        "flops": record.row.get("flops", 0.0) + sum(update.flops for update in updates),
+    }
+    return RoundRecord(record.round, row, [rows[client] for client in sorted(rows)], record.classes)

@@ -1,0 +1,227 @@
+"""A run's folder: config, tables, checkpoints. Written so that a kill -9 at any moment costs at most the round in flight.
+
+    DIR/config.json  run.json  partition.parquet  tables/{rounds,clients,classes}/*.parquet  checkpoints/
+
+Every file appears whole (written beside and renamed). The manifest names the last finished round; whatever is newer is dropped
+on resume.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from filelock import FileLock, Timeout
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from raysim.config import UserError
+from raysim.experiment import Experiment, to_dict
+from raysim.types import RoundRecord, ServerState, Tensors
+
+Privates = dict[int, Tensors]
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "rounds": {
+        "run": pa.string(), "round": pa.int32(), "split": pa.string(), "clients": pa.int32(),
+        "bytes_up": pa.int64(), "bytes_down": pa.int64(),
+    },
+    "clients": {"run": pa.string(), "round": pa.int32(), "split": pa.string(), "client": pa.int32(), "examples": pa.int32()},
+    "classes": {
+        "run": pa.string(), "round": pa.int32(), "split": pa.string(), "label": pa.int16(), "class_name": pa.string(),
+        "domain": pa.int16(), "domain_name": pa.string(), "scope": pa.string(),
+    },
+}  # fmt: skip
+MANIFEST = "manifest.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(beside, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Plain data as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """A Parquet file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, beside)
+    os.replace(beside, path)
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:
+    """Rows as a table; columns not named here are float64, missing values are null."""
+    names = list(columns) + sorted({name for row in rows for name in row} - set(columns))
+    return pa.table({name: pa.array([row.get(name) for row in rows], columns.get(name, pa.float64())) for name in names})
+
+
+def make_folder(folder: Path) -> Path:
+    """Create a result folder.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be written ({error.strerror}); choose a folder that you may write to") from None
+    return folder
+
+
+def hold(folder: Path, seconds: float = 0) -> FileLock:
+    """Lock a result folder for this process, waiting at most so long: two runs must not write to one folder.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    lock = FileLock(make_folder(folder) / ".lock")
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        raise UserError(f"--out {folder}: another process is writing there; wait for it or choose another folder") from None
+    return lock
+
+
+class Store:
+    """Writes a run and reads it back. `tables` may lie elsewhere: the runs of a sweep share its tables."""
+
+    def __init__(self, folder: Path, experiment: Experiment, tables: Path | None = None) -> None:
+        self.folder = make_folder(folder)
+        self.run = experiment.id
+        self.tables = tables or folder / "tables"
+        self._files: dict[int, str] = {}
+        self._write_config(experiment)
+
+    def _write_config(self, experiment: Experiment) -> None:
+        path = self.folder / "config.json"
+        if path.exists() and (found := json.loads(path.read_text())["id"]) != self.run:
+            raise UserError(f"--out {self.folder}: holds run {found}, this is run {self.run}; choose another folder")
+        write_json(path, {"id": self.run, "experiment": to_dict(experiment)})
+
+    def describe(self, values: Mapping[str, Any]) -> None:
+        """Update run.json."""
+        path = self.folder / "run.json"
+        write_json(path, {**(json.loads(path.read_text()) if path.exists() else {}), **values})
+
+    def described(self) -> dict[str, Any]:
+        """run.json, or nothing yet."""
+        path = self.folder / "run.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def write_partition(self, table: pa.Table) -> None:
+        """Who holds which image."""
+        write_table(self.folder / "partition.parquet", table)
+
+    def write(self, record: RoundRecord, state: ServerState, changed: Privates, progress: Mapping[str, Any]) -> None:
+        """A finished round: its tables first, then the checkpoint, last the manifest that makes it count."""
+        self.write_rows(record, "validation")
+        name = f"round-{record.round:06d}.safetensors"
+        tensors = {f"shared/{key}": tensor.contiguous() for key, tensor in state.shared.items()}
+        tensors |= {f"extra/{key}": tensor.contiguous() for key, tensor in state.extra.items()}
+        tensors |= {
+            f"private/{client}/{key}": tensor.contiguous() for client, private in changed.items() for key, tensor in private.items()
+        }
+        path = self.folder / "checkpoints" / name
+        path.parent.mkdir(exist_ok=True)
+        save_file(tensors, path)
+        self._files |= dict.fromkeys(changed, name)
+        manifest = {"round": record.round, "state": name, "private": {str(client): file for client, file in sorted(self._files.items())}}
+        manifest |= progress
+        write_text(path.parent / MANIFEST, json.dumps(manifest))
+        kept = {name, *self._files.values()}
+        for old in path.parent.glob("round-*.safetensors"):
+            if old.name not in kept:
+                old.unlink()
+
+    def write_rows(self, record: RoundRecord, split: str) -> None:
+        """The rows of one round and split, as part files that are never changed."""
+        common = {"run": self.run, "round": record.round, "split": split}
+        for name, rows in {"rounds": [record.row], "clients": record.clients, "classes": record.classes}.items():
+            if rows:
+                path = self.tables / name / f"{self.run}-{record.round:06d}-{split}.parquet"
+                write_table(path, table_of([{**common, **row} for row in rows], COLUMNS[name]))
+
+    def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
+        """The last finished round and the progress noted with it; newer parts are dropped. None where nothing has finished."""
+        path = self.folder / "checkpoints" / MANIFEST
+        manifest = json.loads(path.read_text()) if path.exists() else None
+        finished = manifest["round"] if manifest else -1
+        for part in self.tables.glob(f"*/{self.run}-*.parquet"):
+            if int(part.stem.split("-")[1]) > finished:
+                part.unlink()
+        if manifest is None:
+            return None
+        tensors = _read(path.parent / manifest["state"])
+        shared, extra = (
+            {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(kind)} for kind in ("shared/", "extra/")
+        )
+        self._files = {int(client): file for client, file in manifest["private"].items()}
+        privates: Privates = {client: {} for client in self._files}
+        for file in sorted(set(self._files.values())):
+            for key, tensor in _read(path.parent / file).items():
+                kind, _, rest = key.partition("/")
+                if kind == "private" and self._files.get(int(rest.split("/")[0])) == file:
+                    client, name = rest.split("/", 1)
+                    privates[int(client)][name] = tensor
+        return ServerState(finished, shared, extra), privates, {key: manifest[key] for key in ("totals", "last", "history")}
+
+    def forget(self) -> None:
+        """Remove what an earlier run left, for a run that starts afresh in its folder."""
+        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        (self.folder / "run.json").unlink(missing_ok=True)
+        for part in self.tables.glob(f"*/{self.run}-*.parquet"):
+            part.unlink()
+
+    def compact(self) -> None:
+        """One part per table once the run is done."""
+        for name in COLUMNS:
+            parts = sorted((self.tables / name).glob(f"{self.run}-*-validation.parquet"))
+            if len(parts) > 1:
+                last = pq.read_table(parts[-1])
+                inside = set(last["round"].to_pylist())  # a compaction that was killed has put them there already
+                rest = [pq.read_table(part) for part in parts[:-1] if int(part.stem.split("-")[1]) not in inside]
+                write_table(parts[-1], pa.concat_tables([*rest, last], promote_options="default"))
+                for part in parts[:-1]:
+                    part.unlink()
+
+
+def _read(path: Path) -> Tensors:
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+
+
+def state_sha256(state: ServerState, privates: Privates) -> str:
+    """The run's one answer: the final shared tensors and the sorted digests of every participating client's private state."""
+    total = hashlib.sha256(_digest(state.shared).encode())
+    for line in sorted(f"{client:012d} {_digest(private)}" for client, private in privates.items()):
+        total.update(line.encode())
+    return total.hexdigest()
+
+
+def _digest(tensors: Tensors) -> str:
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(np.ascontiguousarray(tensor.numpy()).tobytes() if tensor.dtype != torch.bfloat16 else tensor.float().numpy().tobytes())
+    return found.hexdigest()

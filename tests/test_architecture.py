@@ -1,0 +1,87 @@
+"""The house: who may import whom, and how large a room may grow."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import raysim
+
+PACKAGE = Path(raysim.__file__).parent
+ROOT = PACKAGE.parent
+RANKS = {
+    "config": 0, "seeds": 0, "types": 0,
+    "nn": 1, "data": 1, "backbones": 1,
+    "methods": 2,
+    "experiment": 3,
+    "federation": 4, "worker": 5, "accuracy": 5, "store": 5, "simulate": 6, "spaces": 6, "console": 6, "provenance": 6,
+    "ray_pool": 7, "search": 7, "inspection": 7, "reports": 7,
+    "sweep": 8,
+    "cli": 9, "__main__": 10, "__init__": 10,
+}  # fmt: skip
+ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
+LONGEST = 420
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path: Path) -> None:
+    here = room(path)
+    assert here in RANKS, f"give {here} a rank"
+    for name in imports(path, top_level_only=True):
+        parts = name.split(".")
+        if parts[0] == "raysim" and len(parts) > 1 and parts[1] != here and parts[1] in RANKS and parts[1] != "__init__":
+            allowed = RANKS[parts[1]] < RANKS[here] or {here, parts[1]} <= {"data", "backbones", "nn"}
+            assert allowed, f"{path.name} (rank {RANKS[here]}) imports {name} (rank {RANKS[parts[1]]})"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
+    for name in imports(path):
+        library = name.split(".")[0]
+        if library in ONLY_IN:
+            assert room(path) in ONLY_IN[library], f"{path.name} imports {library}"
+
+
+def test_methods_never_see_data() -> None:
+    for path in (PACKAGE / "methods").glob("*.py"):
+        assert not any(name.startswith(("raysim.data", "raysim.federation")) for name in imports(path)), path
+
+
+def test_analysis_reads_files_only() -> None:
+    for path in (ROOT / "analysis").rglob("*.py"):
+        assert not any(name.split(".")[0] in {"raysim", "torch", "ray", "optuna"} for name in imports(path)), path
+
+
+def test_importing_raysim_is_light() -> None:
+    code = "import sys, raysim; print(sorted({'ray', 'optuna', 'open_clip', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", [*files(), *(ROOT / "analysis").rglob("*.py")], ids=lambda path: path.name)
+def test_rooms_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST
