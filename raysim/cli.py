@@ -1,0 +1,293 @@
+"""The command line. Results go to standard output, everything said to people to standard error.
+
+Exit status: 0 done, 2 a user's mistake (one clear message), 1 a failure, 130 interrupted (everything finished is on disk).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from raysim import inspection
+from raysim.config import UserError, parse_assignment, suggest
+from raysim.console import bar, duration
+from raysim.experiment import Experiment
+from raysim.provenance import provenance
+from raysim.reports import write_report
+from raysim.simulate import RESULTS, Serial, Simulation
+from raysim.spaces import Space, load_space
+from raysim.store import Store, hold, make_folder
+from raysim.types import RoundRecord
+
+DEFAULT_SPACE = "fedrsclip"
+FIRST_RUN_MINUTES = 8.0
+RESULTS_FOLDER = Path("results")
+
+Command = Callable[[argparse.Namespace], None]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise UserError(f"{message}\n{self.format_usage().strip()}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = argparse.Namespace()
+    try:
+        call, parser = _command(words)
+        arguments = parser.parse_intermixed_args(words[1:])
+        arguments.command_line = shlex.join(["raysim", *words])
+        call(arguments)
+    except UserError as error:
+        print(f"raysim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        out = getattr(arguments, "out", None)
+        again = f"{arguments.command_line.removesuffix(f' --out {out}')} --out {out} --resume" if out else "the same command"
+        print(f"\nraysim: interrupted; everything finished is on disk. To go on: {again}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if os.environ.get("RAYSIM_DEBUG"):
+            raise
+        print(f"raysim: failed: {_first_cause(error)}\n(RAYSIM_DEBUG=1 shows the traceback)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _first_cause(error: BaseException) -> str:
+    """The message that matters of a chain of errors, Ray's wrapping taken off."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return _first_cause(cause)
+    return f"{type(error).__name__}: {error}"
+
+
+def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
+    parsers: dict[str, tuple[Command, Callable[[argparse.ArgumentParser], None], str]] = {
+        "run": (_run, _run_arguments, "simulate one federation"),
+        "sweep": (_sweep, _sweep_arguments, "search a space over its scenarios, or run a recipe"),
+        "report": (_report, _report_arguments, "write DIR/report/index.html from the files in DIR"),
+        "data": (_data, _data_arguments, "list the datasets, or check one"),
+        "plan": (_plan, _experiment_arguments, "what an experiment would cost: parameters, bytes, FLOPs, seconds"),
+        "doctor": (_doctor, lambda parser: None, "what this machine has"),
+    }
+    name = words[0] if words else "--help"
+    if name in ("-h", "--help"):
+        print("raysim: federated learning for remote sensing, simulated on Ray\n")
+        for command, (_, _, text) in parsers.items():
+            print(f"  raysim {command:8}{text}")
+        print("\nraysim COMMAND --help says more. No arguments at all to `raysim sweep` is a good first run.")
+        raise SystemExit(0)
+    if name not in parsers:
+        raise UserError(f"unknown command '{name}'{suggest(name, list(parsers))} Known: {', '.join(parsers)}")
+    call, add, text = parsers[name]
+    parser = _Parser(prog=f"raysim {name}", description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add(parser)
+    return call, parser
+
+
+def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words", nargs="*", metavar="SPACE|path=value", help="a space (default fedrsclip) and overrides such as scenario.alpha=0.1"
+    )
+    parser.add_argument("--rounds", type=int, help="communication rounds, the same as rounds=R")
+    parser.add_argument("--workers", type=int, help="client actors in all")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but results and errors")
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    _experiment_arguments(parser)
+    parser.add_argument("--engine", choices=["serial", "ray"], default="ray", help="where clients are trained; the result is the same")
+    parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
+    parser.add_argument("--open-test", action="store_true", help="measure the final model on the test split; this is logged")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON line")
+
+
+def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    _experiment_arguments(parser)
+    parser.add_argument("--trials", type=int, help="search trials per method and scenario; by default as many as --minutes allow")
+    parser.add_argument(
+        "--minutes", type=float, help=f"time for everything; {FIRST_RUN_MINUTES:g} where neither this nor --trials is given"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="seeds per trial, common to all trials")
+    parser.add_argument("--no-contrasts", action="store_true", help="search only: no one-factor contrasts around the anchor")
+    parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
+    parser.add_argument("--resume", action="store_true", help="go on where the sweep in --out stopped")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")
+
+
+def _split_words(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    """Spaces, and overrides in their order."""
+    spaces = [word for word in arguments.words if "=" not in word]
+    changes = dict(parse_assignment(word) for word in arguments.words if "=" in word)
+    if arguments.rounds is not None:
+        changes["rounds"] = arguments.rounds
+    return spaces or [DEFAULT_SPACE], changes
+
+
+def _one_experiment(arguments: argparse.Namespace) -> tuple[Space, Experiment]:
+    spaces, changes = _split_words(arguments)
+    if len(spaces) > 1:
+        raise UserError(f"one space is needed, these are {len(spaces)}: {', '.join(spaces)}")
+    if arguments.workers is not None:
+        changes["resources.workers"] = arguments.workers
+    space = load_space(spaces[0], changes)
+    return space, space.base
+
+
+def _out(arguments: argparse.Namespace, name: str) -> Path:
+    """The result folder: the one given, the newest of this name to resume, or a new one."""
+    if arguments.out is None and arguments.resume:
+        found = sorted(RESULTS_FOLDER.glob(f"{name}-*"))
+        if not found:
+            raise UserError(f"--resume: there is no {RESULTS_FOLDER}/{name}-* here; name the folder with --out")
+        arguments.out = found[-1]
+    if arguments.out is None:
+        arguments.out = RESULTS_FOLDER / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder: Path = make_folder(arguments.out)
+    return folder
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    space, experiment = _one_experiment(arguments)
+    with bar("images and features", arguments.quiet) as progress:
+        inspection.check(experiment, progress)
+    folder = _out(arguments, f"{space.name}-{experiment.id}")
+    lock = hold(folder)
+    try:
+        store = Store(folder, experiment)
+        described = store.described()
+        if described and not arguments.resume:
+            raise UserError(
+                f"--out {folder}: holds this run already ({described['status']}); use --resume or choose another folder"
+            )
+        store.describe({**provenance(arguments.command_line), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "status": "running"})
+        try:
+            result = _simulate(experiment, folder, arguments)
+        except BaseException as error:
+            store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
+            raise
+    finally:
+        lock.release()
+    page = write_report(folder)
+    if arguments.json:
+        print(json.dumps({name: None if isinstance(value, float) and math.isnan(value) else value for name, value in result.items()}))
+    elif not arguments.quiet:
+        _say_result(experiment, result, page)
+
+
+def _simulate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Run on the chosen engine, with a progress bar; the result."""
+    with bar("rounds", arguments.quiet) as progress:
+        if arguments.engine == "serial":
+            simulation = Simulation(experiment, Serial(), Store(folder, experiment), arguments.resume)
+            for record in simulation.rounds():
+                progress(record.round, experiment.total_rounds)
+            return {**simulation.result(), "test": simulation.open_test() if arguments.open_test else None}
+        from raysim import ray_pool
+
+        ray_pool.start(experiment.resources)
+        try:
+            for item in ray_pool.run_on_ray(experiment, folder, arguments.resume, arguments.open_test):
+                if not isinstance(item, RoundRecord):
+                    return item
+                progress(item.round, experiment.total_rounds)
+        finally:
+            ray_pool.stop()
+    raise RuntimeError("the driver actor ended without a result")
+
+
+def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> None:
+    print(
+        f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
+        f"{experiment.total_rounds} rounds, seed {experiment.seed}"
+    )
+    for name in RESULTS:
+        value, test = result[name], (result["test"] or {}).get(name)
+        shown = "none" if value is None else f"{100 * value:.1f} %"
+        print(f"  {name:24}{shown:>8}" + (f"   test {100 * test:.1f} %" if test is not None else ""))
+    print(f"  bytes up {result['bytes_up']:,}, down {result['bytes_down']:,}; {result['flops']:.3g} FLOPs; {duration(result['seconds'])}")
+    print(f"  state_sha256 {result['state_sha256']}")
+    print(f"report: {page}")
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    from raysim.search import Options
+    from raysim.sweep import dry_run, prepare, sweep
+
+    names, changes = _split_words(arguments)
+    if arguments.seeds < 1:
+        raise UserError(f"--seeds {arguments.seeds}: at least 1")
+    if arguments.trials is not None and arguments.trials < 0:
+        raise UserError(f"--trials {arguments.trials}: at least 0")
+    spaces = [load_space(name, changes) for name in names]
+    each = spaces[0].base.resources
+    workers = arguments.workers if arguments.workers is not None else max(each.workers, os.cpu_count() or 1)
+    if workers < each.workers:
+        raise UserError(f"--workers {workers}: a trial needs resources.workers = {each.workers}")
+    minutes = arguments.minutes if arguments.minutes is not None or arguments.trials is not None else FIRST_RUN_MINUTES
+    options = Options(arguments.trials, arguments.seeds, minutes, not arguments.no_contrasts, workers // each.workers)
+    if arguments.dry_run:
+        prepare(spaces, arguments.quiet)
+        print(dry_run(spaces, options))
+        return
+    folder = _out(arguments, "-".join(space.name for space in spaces))
+    plan = sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
+    page = write_report(folder)
+    failed = [row for row in plan.finished if row["state"] == "FAIL"]
+    if not arguments.quiet:
+        print(
+            f"{len(plan.finished)} trials in {duration(plan.elapsed)}"
+            + (f", {len(failed)} failed (first: {failed[0]['label']}: {failed[0]['reason']})" if failed else "")
+        )
+        print(f"report: {page}")
+    if plan.finished and len(failed) == len(plan.finished):
+        raise RuntimeError(f"every trial failed; the first: {failed[0]['label']}: {failed[0]['reason']}")
+
+
+def _report_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a run or a sweep, finished or not")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    print(f"report: {write_report(arguments.folder)}")
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["list", "check"])
+    parser.add_argument("name", nargs="?", help="a dataset, or several joined by '+'")
+    parser.add_argument("--path", help="its folder; otherwise $RAYSIM_DATA/NAME")
+    parser.add_argument("--backbone", default="scenes-clip", help="whose vocabulary the class words are checked against")
+    parser.add_argument("--backbone-path", help="a local weight file")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the images to this PNG")
+
+
+def _data(arguments: argparse.Namespace) -> None:
+    if arguments.action == "list":
+        inspection.say_catalogue()
+        return
+    if not arguments.name:
+        raise UserError("raysim data check needs a name; `raysim data list` shows them")
+    inspection.say_dataset(arguments.name, arguments.path, arguments.backbone, arguments.backbone_path, arguments.sheet)
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    _, experiment = _one_experiment(arguments)
+    with bar("images and features", arguments.quiet) as progress:
+        inspection.check(experiment, progress)
+    inspection.say_plan(experiment)
+
+
+def _doctor(arguments: argparse.Namespace) -> None:
+    inspection.say_machine()

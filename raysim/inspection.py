@@ -1,0 +1,144 @@
+"""What can be said before a run: of the datasets, of an experiment's cost, of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.table import Table
+
+from raysim.config import UserError
+from raysim.console import console, duration, output
+from raysim.data import catalogue
+from raysim.data import check as check_dataset
+from raysim.data.cache import cache_folder
+from raysim.experiment import Experiment
+from raysim.federation import Federation, Progress, backbone_of, dataset_of, device_of_this_process, frozen_of
+from raysim.provenance import hardware, provenance
+from raysim.simulate import identity, micro_cohorts
+from raysim.types import ServerState, nbytes
+from raysim.worker import worker_of
+
+
+def check(experiment: Experiment, progress: Progress | None = None) -> Federation:
+    """Everything that a user may have got wrong, before any work: data, weights, features, and a scenario these images can meet.
+
+    Raises:
+        UserError: naming what and how to mend it.
+    """
+    federation = Federation.of(experiment)
+    frozen_of(experiment, progress)
+    return federation
+
+
+def say_catalogue() -> None:
+    """The datasets as a table, and where to get what is not there."""
+    table = Table(box=None)
+    for name in ("name", "dataset", "classes", "images", "here"):
+        table.add_column(name, justify="right" if name in ("classes", "images") else "left", overflow="fold")
+    missing = []
+    for info, found in catalogue():
+        drawn = info.name == "scenes"
+        place = "drawn on demand" if drawn else ("give task.path" if info.name == "folder" else str(found or "no"))
+        table.add_row(
+            info.name, info.title, str((info.classes and len(info.classes)) or ""), f"{info.images:,}" if info.images else "", place
+        )
+        if found is None and not drawn and info.name != "folder":
+            missing.append(f"  {info.name}: {info.archive} ({info.size}), {info.page}; unpack to $RAYSIM_DATA/{info.name}. {info.terms}")
+    output().print(table)
+    print(f"RAYSIM_DATA is {os.environ.get('RAYSIM_DATA') or 'not set'}")
+    if missing:
+        print("Not here:\n" + "\n".join(missing))
+
+
+def say_dataset(name: str, path: str | None, backbone: str, backbone_path: str | None, sheet: Path | None) -> None:
+    """Open every image; counts per class and domain, sizes, and class words that the backbone never saw."""
+    found = check_dataset(name, path)
+    dataset = dataset_of(name, path)
+    print(
+        f"{name}: {found['images']:,} images, {len(found['classes'])} classes, sizes "
+        + ", ".join(f"{size} ({count})" for size, count in found["sizes"].items())
+    )
+    for kind in ("classes", "domains"):
+        print(f"  {kind}: " + ", ".join(f"{word} {count}" for word, count in found[kind].items()))
+    print(f"  prompt: {dataset.templates[0]}")
+    if found["damaged"]:
+        raise UserError(f"{name}: {len(found['damaged'])} images cannot be read, the first: {found['damaged'][0]}; fetch them again")
+    unseen = backbone_of(backbone, backbone_path, str(device_of_this_process())).unseen_words(dataset.classes)
+    print(f"  words that {backbone} never saw: {', '.join(unseen) if unseen else 'none known'}")
+    if sheet is not None:
+        _contact_sheet(name, path, sheet)
+        print(f"  contact sheet: {sheet}")
+
+
+def _contact_sheet(name: str, path: str | None, file: Path, columns: int = 12, size: int = 64) -> None:
+    """A class a row, spread over its images."""
+    dataset = dataset_of(name, path)
+    rows = []
+    for label in range(len(dataset.classes)):
+        where = np.flatnonzero(dataset.labels == label)
+        chosen = where[np.linspace(0, len(where) - 1, columns).astype(int)]
+        rows.append(np.hstack([np.asarray(Image.fromarray(dataset.image(int(index))).resize((size, size))) for index in chosen]))
+    Image.fromarray(np.vstack(rows)).save(file)
+
+
+def say_plan(experiment: Experiment) -> None:
+    """One micro-cohort is run and timed; the rest follows from it."""
+    worker = worker_of(identity(experiment))
+    shared, _ = worker.initial()
+    federation = worker.federation
+    achieved = federation.heterogeneity()["achieved"]
+    print(
+        f"{experiment.method.name} on {experiment.task.dataset} ({experiment.task.backbone}), "
+        f"{experiment.scenario.label}, experiment {experiment.id}"
+    )
+    print("  heterogeneity: " + ", ".join(f"{name} {value:.3g}" for name, value in achieved.items() if isinstance(value, int | float)))
+    print(f"  shared: {sum(tensor.numel() for tensor in shared.values()):,} parameters, {nbytes(shared):,} bytes per client and direction")
+    if not experiment.method.trains:
+        print("  nothing is trained")
+        return
+    cohorts = micro_cohorts(federation, range(federation.clients), {})
+    state = ServerState(0, shared)
+    worker.train(state, cohorts[0])
+    started = time.perf_counter()
+    update = worker.train(state, cohorts[0])
+    seconds = (time.perf_counter() - started) / len(cohorts[0].clients)
+    cohort = max(1, round(experiment.participation * federation.clients))
+    total = seconds * cohort * experiment.total_rounds
+    print(f"  one client's round: {1000 * seconds:.1f} ms, {update.flops / len(update.clients):.3g} FLOPs (measured on {worker.device})")
+    print(
+        f"  {experiment.total_rounds} rounds of {cohort} clients on {experiment.resources.workers} workers: "
+        f"about {duration(total / experiment.resources.workers)} of training, evaluation not counted"
+    )
+    if worker.device.type == "cuda":
+        peak, whole = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
+        print(
+            f"  GPU memory: {peak / 2**30:.2f} GiB at the peak, "
+            f"so resources.gpus={max(0.01, round(1.3 * peak / whole + 0.005, 2))} per worker"
+        )
+
+
+def say_machine() -> None:
+    """What raysim has to work with."""
+    found = hardware()
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    print(
+        f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']} GiB memory, {free:.0f} GiB free here; "
+        f"GPUs: {', '.join(found['gpus']) or 'none'}"
+    )
+    print("  " + ", ".join(f"{name} {version}" for name, version in provenance("")["versions"].items()))
+    print(
+        f"  cache: {cache_folder()}   RAYSIM_DATA: {os.environ.get('RAYSIM_DATA') or 'not set'}   "
+        f"RAY_ADDRESS: {os.environ.get('RAY_ADDRESS') or 'not set (Ray starts here)'}"
+    )
+    print(f"  hub: {'offline (HF_HUB_OFFLINE)' if os.environ.get('HF_HUB_OFFLINE') else 'asked when weights are missing'}")
+    try:
+        backbone = backbone_of("scenes-clip", None, "cpu")
+        print(f"  bundled backbone: {backbone.name}, {backbone.image_size} px, sha256 {backbone.fingerprint[:12]}: good")
+    except UserError as error:
+        console().print(f"  bundled backbone: {error}")

@@ -1,0 +1,397 @@
+"""A sweep: Ray Tune runs the trials of a plan, each a federation on warm client actors; results are files.
+
+`python -m raysim.sweep` alone is a good first run. Tune's and Optuna's own state is disposable: the truth is one Parquet row per
+finished trial and one folder per run, so a sweep killed at any moment goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import ray
+import torch
+from ray import tune
+from ray.tune.search import Searcher
+from rich.table import Table
+
+from raysim import ray_pool
+from raysim.config import UserError, digest
+from raysim.console import Panel, bar, duration
+from raysim.experiment import Experiment, from_dict, override, to_dict
+from raysim.federation import Federation, frozen_of
+from raysim.provenance import provenance
+from raysim.search import FRESH, Options, Plan, Row, Spec, declared
+from raysim.simulate import RESULTS, Simulation
+from raysim.spaces import Space
+from raysim.store import Store, hold, write_json, write_table
+from raysim.worker import Diverged
+
+CONFIDENCE = 0.9
+TWIN_SECONDS = 24 * 3600
+LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
+TRIAL_COLUMNS: dict[str, pa.DataType] = {
+    **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "factor", "level", "state", "reason"), pa.string()),
+    **dict.fromkeys(("params", "experiment", "curve"), pa.string()),
+    "trial": pa.int32(), "number": pa.int32(), "rounds": pa.int32(), "runs": pa.list_(pa.string()), "seeds": pa.list_(pa.int64()),
+    "objective": pa.float64(), **dict.fromkeys(LISTS, pa.list_(pa.float64())),
+    "bytes_up": pa.int64(), "bytes_down": pa.int64(), "shared_parameters": pa.int64(),
+    **dict.fromkeys(("flops", "seconds", "wall_seconds"), pa.float64()),
+}  # fmt: skip
+
+
+class SeedGroup:
+    """The runs of one trial, one per seed, advanced in lockstep from rung to rung."""
+
+    def __init__(
+        self, experiments: Sequence[Experiment], folder: Path, pool: ray_pool.RayPool, thresholds: Mapping[int, float], test: bool
+    ) -> None:
+        self.thresholds, self.test = thresholds, test
+        self.total, self.every = experiments[0].total_rounds, experiments[0].evaluation.every
+        self.round = 0
+        self.curve: list[tuple[int, float]] = []
+        folders = [folder / "runs" / experiment.id for experiment in experiments]
+        self._locks = [hold(path, TWIN_SECONDS) for path in sorted(folders)]  # an equal trial may be under way: its result is taken over
+        stores = [Store(path, experiment, folder / "tables") for path, experiment in zip(folders, experiments, strict=True)]
+        self.simulations = [Simulation(experiment, pool, store, resume=True) for experiment, store in zip(experiments, stores, strict=True)]
+        self._rounds = [simulation.rounds() for simulation in self.simulations]
+
+    def advance(self) -> tuple[str, int]:
+        """On to the next evaluation: the state (RUNNING, PRUNED, COMPLETE) and the round."""
+        self.round = min(self.total, self.round + self.every)
+        for simulation, rounds in zip(self.simulations, self._rounds, strict=True):
+            while simulation.state.round < self.round:
+                next(rounds)
+            if self.round == self.total:
+                list(rounds)
+        value = float(np.mean([simulation.history[self.round] for simulation in self.simulations]))
+        self.curve.append((self.round, value))
+        if self.round == self.total:
+            return "COMPLETE", self.round
+        return ("PRUNED" if value < self.thresholds.get(self.round, -np.inf) else "RUNNING"), self.round
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        for lock in self._locks:
+            lock.release()
+
+    def numbers(self, state: str) -> Row:
+        """The trial's row, as far as it is known here."""
+        results = [simulation.result() for simulation in self.simulations]
+        tests = [simulation.open_test() for simulation in self.simulations] if self.test and state == "COMPLETE" else []
+        row: Row = {name: [_number(result[name]) for result in results] for name in RESULTS}
+        row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in RESULTS}
+        for name in ("bytes_up", "bytes_down", "flops", "seconds"):
+            row[name] = float(np.mean([result[name] for result in results]))
+        row["shared_parameters"] = sum(tensor.numel() for tensor in self.simulations[0].state.shared.values())
+        return row
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+class SweepTrial(tune.Trainable):
+    """Tune's trial process: the driver of its runs. It and its client actors stay warm from trial to trial."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start the client actors in the trial's own placement group."""
+        torch.set_num_threads(1)
+        first = from_dict(config["experiments"][0])
+        self.pool = ray_pool.RayPool(first.resources, ray.util.get_current_placement_group())
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Another trial, the same processes."""
+        self.spec, self.begun = new_config, time.perf_counter()
+        self.group: SeedGroup | None = None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Advance all seeds to the next evaluation; a failed client is an outcome of this trial, with its reason."""
+        state, reason, round_ = "FAIL", "", 0
+        try:
+            if self.group is None:
+                experiments = [from_dict(values) for values in self.spec["experiments"]]
+                thresholds = {int(rung): value for rung, value in self.spec["thresholds"].items()}
+                self.group = SeedGroup(experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"])
+            state, round_ = self.group.advance()
+        except Diverged as error:
+            reason = f"diverged: {error}".splitlines()[0]
+        except UserError as error:
+            reason = f"not possible: {error}".splitlines()[0]
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:2000]
+        row: Row = {"state": state, "reason": reason, "rounds": round_, "objective": float("nan")}
+        if self.group is not None and self.group.curve:
+            row |= {"objective": self.group.curve[-1][1], "curve": json.dumps(self.group.curve)}
+            if state in ("COMPLETE", "PRUNED"):
+                row |= self.group.numbers(state)
+        if self.group is not None and state != "RUNNING":
+            self.group.close()
+        row["wall_seconds"] = time.perf_counter() - self.begun
+        return {"row": json.dumps(row), "done": state != "RUNNING"}
+
+    def cleanup(self) -> None:
+        """End the client actors."""
+        if self.group is not None:
+            self.group.close()
+        self.pool.close()
+
+
+class PlanSearcher(Searcher):
+    """Tune's view of the plan: rows that are already on disk are told, not run again; every ended trial is written at once."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        super().__init__(metric=None, mode=None)
+        self.plan, self.folder = plan, folder
+        self.stored = {row["key"]: row for row in read_trials(folder)}
+        self.trials: dict[str, Spec] = {}
+        self.rounds_done = 0
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial that is not on disk yet."""
+        while True:
+            spec = self.plan.next()
+            if spec is None:
+                return Searcher.FINISHED
+            if not isinstance(spec, Spec):
+                return None
+            if spec.key in self.stored:
+                self.plan.tell(spec, self.stored[spec.key])
+                continue
+            self.trials[trial_id] = spec
+            experiments = [to_dict(experiment) for experiment in spec.experiments]
+            thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
+            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "folder": str(self.folder)}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """A rung was reached."""
+        self.rounds_done += 1
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Write the trial's row, then tell the plan."""
+        spec = self.trials.pop(trial_id, None)
+        if spec is None:
+            return
+        ended = json.loads(result["row"]) if result and "row" in result else {}
+        if error or ended.get("state") not in ("COMPLETE", "PRUNED", "FAIL"):
+            ended |= {"state": "FAIL", "reason": "the trial's process died; see the log", "objective": float("nan")}
+        row = {
+            "key": spec.key, "trial": spec.number, "number": spec.number, "study": spec.study,
+            "scenario": spec.scenario, "method": spec.method,
+            "kind": spec.kind, "label": spec.label, "factor": spec.factor, "level": spec.level, "params": json.dumps(dict(spec.params)),
+            "experiment": json.dumps(to_dict(spec.experiments[0])), "runs": [experiment.id for experiment in spec.experiments],
+            "seeds": [experiment.seed for experiment in spec.experiments], "curve": "[]", "wall_seconds": 0.0, "rounds": 0, **ended,
+        }  # fmt: skip
+        write_trial(self.folder, row)
+        self.plan.tell(spec, row)
+
+
+def write_trial(folder: Path, row: Row) -> None:
+    """One Parquet part per trial."""
+    table = pa.table({name: pa.array([row.get(name)], kind) for name, kind in TRIAL_COLUMNS.items()})
+    write_table(folder / "tables" / "trials" / f"{row['trial']:06d}-{row['key']}.parquet", table)
+
+
+def read_trials(folder: Path) -> list[Row]:
+    """All finished trials, in their order."""
+    path = folder / "tables" / "trials"
+    if not path.exists() or not any(path.glob("*.parquet")):
+        return []
+    return sorted(ds.dataset(path, format="parquet").to_table().to_pylist(), key=lambda row: int(row["trial"]))
+
+
+def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
+    """Check every scenario and compute every feature before Ray starts; the scenarios as data.
+
+    Raises:
+        UserError: whatever would fail in every trial: missing data or weights, a scenario that cannot be met.
+    """
+    scenarios: dict[str, dict[str, Any]] = {}
+    for space in spaces:
+        compared: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
+        compared += [{factor: level} for factor, levels in space.contrasts.items() for level in levels]
+        needed: dict[Any, Experiment] = {}
+        for experiment in space.experiments():
+            scenarios[experiment.scenario.label] = {
+                "values": to_dict(experiment)["scenario"],
+                "heterogeneity": Federation.of(experiment).heterogeneity(),
+            }
+            for variant in (override(experiment, changes) for changes in compared):
+                needed[variant.task, variant.method.inputs] = variant
+        with bar("images and features", quiet) as progress:
+            for variant in needed.values():
+                frozen_of(variant, progress)
+    return [{"label": label, **values} for label, values in scenarios.items()]
+
+
+def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool, quiet: bool, command: str) -> Plan:
+    """Run a sweep to its end and leave its folder complete.
+
+    Raises:
+        UserError: before Ray starts, for anything that a user can mend.
+        KeyboardInterrupt: everything finished is on disk.
+    """
+    lock = hold(folder)
+    try:
+        described = _open(folder, spaces, options, resume)
+        described |= {"scenarios": prepare(spaces, quiet)}
+        plan = Plan(list(spaces), options)
+        plan.continue_from(float(described.get("seconds", 0.0)))
+        described |= declared(plan) | provenance(command) | {"status": "running", "command": command}
+        described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
+        seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
+        described |= {"confidence": CONFIDENCE, "selection_seeds": seeds, "fresh_seeds": [seed + FRESH for seed in seeds]}
+        _run(plan, folder, described, quiet)
+        return plan
+    finally:
+        lock.release()
+
+
+def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool) -> dict[str, Any]:
+    """The folder's run.json, or the beginnings of one."""
+    design = {
+        "spaces": [[space.name, to_dict(experiment)] for space in spaces for experiment in space.experiments()],
+        "seeds": options.seeds,
+    }
+    name = digest(design)
+    path = folder / "run.json"
+    if path.exists():
+        described = dict(json.loads(path.read_text()))
+        if described["id"] != name:
+            raise UserError(
+                f"--out {folder}: holds sweep {described['id']}, this is sweep {name} "
+                "(another space, scenario, override or number of seeds); choose another folder"
+            )
+        if not resume:
+            raise UserError(
+                f"--out {folder}: holds this sweep already ({described['status']}); continue it with --resume or choose another folder"
+            )
+        return described
+    return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
+
+
+def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> None:
+    resources = plan.studies[0].base.resources
+
+    def note(status: str) -> None:
+        write_json(
+            folder / "run.json",
+            {**described, "status": status, "seconds": plan.elapsed, "planned": plan.planned(), "dropped_contrasts": plan.dropped},
+        )
+
+    note("running")
+    searcher = PlanSearcher(plan, folder.absolute())
+    status = "failed"
+    scratch = tempfile.mkdtemp(prefix="raysim-tune-")
+    try:
+        with Panel(lambda: _panel(plan), lambda: _line(plan), quiet) as panel:
+            searcher.on_trial_result = _after(searcher.on_trial_result, panel.touch)  # type: ignore[method-assign]
+            ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
+            _fit(searcher, resources, plan.options.slots, scratch)
+        status = "done"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        ray_pool.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+        note(status)
+
+
+def _after(first: Any, then: Any) -> Any:
+    def both(*args: Any, **kwargs: Any) -> None:
+        first(*args, **kwargs)
+        then()
+
+    return both
+
+
+def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> None:
+    os.environ |= {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
+    }
+    bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
+    tuner = tune.Tuner(
+        tune.with_resources(SweepTrial, bundles),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, max_concurrent_trials=slots, reuse_actors=True),
+        run_config=tune.RunConfig(
+            name="sweep",
+            storage_path=scratch,
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=2),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()
+
+
+def _line(plan: Plan) -> str:
+    """One line for a log."""
+    states = [row["state"] for row in plan.finished]
+    counts = ", ".join(
+        f"{states.count(state)} {word}"
+        for state, word in (("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed"))
+        if state in states
+    )
+    done = f"{len(states)} trials done ({counts or 'none yet'})"
+    return f"sweep: {plan.phase}, {done}, {len(plan.running)} running, about {duration(plan.seconds_left())} left"
+
+
+def _panel(plan: Plan) -> Table:
+    """Trials by study, best so far, time left."""
+    table = Table(title=_line(plan), title_justify="left", box=None)
+    for name, justify in (
+        ("study", "left"),
+        ("done", "right"),
+        ("running", "right"),
+        ("best validation accuracy", "right"),
+        ("by", "left"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for study in plan.studies:
+        best = study.best()
+        running = sum(spec.study == study.name for spec in plan.running.values())
+        accuracy, label = (f"{100 * best['objective']:.1f} %", best["label"]) if best else ("", "")
+        table.add_row(study.name, str(len(study.rows)), str(running), accuracy, label)
+    return table
+
+
+def dry_run(spaces: Sequence[Space], options: Options) -> str:
+    """What a sweep would run, in words."""
+    plan = Plan(list(spaces), options)
+    planned = plan.planned()
+    lines = [
+        f"{study.name}: {study.base.scenario.clients} clients, {study.base.total_rounds} rounds, experiment {study.base.id}"
+        for study in plan.studies
+    ]
+    for space in spaces:
+        lines += [f"  {space.name}: {factor} in {list(levels)}" for factor, levels in space.contrasts.items() if options.contrasts]
+    search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
+    limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
+    lines.append(
+        f"{planned['contrast']} contrast trials, {search}, {planned['confirm']} or more on fresh seeds and the test split; "
+        f"{options.seeds} seeds each, {options.slots} at once{limit}"
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from raysim.cli import main
+
+    sys.exit(main(["sweep", *sys.argv[1:]]))

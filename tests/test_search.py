@@ -1,0 +1,214 @@
+"""The plan of a sweep, without Ray: order, honesty, pruning, determinism, time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import small
+
+from raysim.config import UserError
+from raysim.experiment import to_dict
+from raysim.search import BATCH, FRESH, Options, Plan, Row, Spec
+from raysim.spaces import Space, load_space, names
+
+
+def sample(trial: Any) -> dict[str, Any]:
+    return {
+        "method.lam": trial.suggest_float("method.lam", 0.005, 0.5, log=True),
+        "method.h": trial.suggest_categorical("method.h", [1, 2, 4]),
+    }
+
+
+def space(**changes: Any) -> Space:
+    fields: dict[str, Any] = {
+        "scenarios": ({"scenario": "even"}, {"scenario": "dirichlet", "scenario.alpha": 0.1}),
+        "contrasts": {"method.lam": (0.1,), "method.w_dpa": (0.0,)},
+        "sample": sample,
+        "rivals": {"zeroshot": {"method": "zeroshot"}},
+    }
+    return Space("toy", "Toy.", small(rounds=20, evaluation__every=5), **{**fields, **changes})
+
+
+def value(spec: Spec) -> float:
+    """A made-up outcome: best at lam = 0.05."""
+    lam = to_dict(spec.experiments[0])["method"].get("lam", 0.02)
+    return 0.8 - 0.1 * abs(np.log(lam / 0.05))
+
+
+def answer(spec: Spec, state: str = "COMPLETE") -> Row:
+    curve = [[5, value(spec) - 0.1], [10, value(spec) - 0.05], [20, value(spec)]]
+    return {
+        "key": spec.key,
+        "state": state,
+        "objective": value(spec),
+        "curve": json.dumps(curve),
+        "kind": spec.kind,
+        "label": spec.label,
+        "params": json.dumps(dict(spec.params)),
+        "wall_seconds": 10.0,
+    }
+
+
+def drive(plan: Plan, width: int = 2, known: dict[str, Row] | None = None) -> list[Spec]:
+    """Run a plan with `width` trials at once, finishing the newest first: an order that must not matter."""
+    done, running = [], []
+    while True:
+        spec = plan.next()
+        if isinstance(spec, Spec):
+            done.append(spec)
+            running.append(spec)
+        if len(running) == width or (not isinstance(spec, Spec) and running):
+            last = running.pop()
+            plan.tell(last, (known or {}).get(last.key) or answer(last))
+        elif spec is None:
+            return done
+
+
+def test_contrasts_then_search_then_fresh_seeds() -> None:
+    specs = drive(Plan([space()], Options(5, 2, None, True, 2)))
+    kinds = [spec.kind for spec in specs]
+    assert kinds == ["contrast"] * 6 + ["search"] * 10 + ["confirm"] * 6
+    assert [spec.label for spec in specs[:3]] == ["anchor", "anchor", "method.lam=0.1"]
+    assert all(spec.test == (spec.kind == "confirm") for spec in specs)
+    selection = {experiment.seed for spec in specs if not spec.test for experiment in spec.experiments}
+    fresh = {experiment.seed for spec in specs if spec.test for experiment in spec.experiments}
+    assert selection == {0, 1} and fresh == {FRESH, FRESH + 1}
+
+
+def test_the_winner_is_the_best_by_validation() -> None:
+    plan = Plan([space()], Options(5, 1, None, True, 1))
+    specs = drive(plan)
+    tuned = [spec for spec in specs if spec.label == "fedrsclip (tuned)"]
+    best = max((spec for spec in specs if spec.kind != "confirm" and spec.study == tuned[0].study), key=value)
+    assert dict(tuned[0].params) == dict(best.params)
+
+
+def test_the_order_of_finishing_and_the_width_change_nothing() -> None:
+    runs = [drive(Plan([space()], Options(9, 1, None, True, width)), width) for width in (1, 2, 5)]
+    keys = [sorted(spec.key for spec in specs) for specs in runs]
+    assert keys[0] == keys[1] == keys[2]
+    thresholds = [{spec.key: dict(spec.thresholds) for spec in specs} for specs in runs]
+    assert thresholds[0] == thresholds[1] == thresholds[2]
+
+
+def test_a_resumed_plan_asks_for_what_is_missing_only() -> None:
+    whole = drive(Plan([space()], Options(6, 1, None, True, 2)))
+    known = {spec.key: answer(spec) for spec in whole[:9]}
+    again = drive(Plan([space()], Options(6, 1, None, True, 2)), known=known)
+    assert [spec.key for spec in again] == [spec.key for spec in whole]
+
+
+def test_rungs_compare_with_completed_batches_only() -> None:
+    plan = Plan([space(scenarios=({"scenario": "even"},), contrasts={})], Options(2 * BATCH, 1, None, False, BATCH))
+    first = [plan.next() for _ in range(BATCH)]
+    assert plan.next() == Plan.WAIT and all(isinstance(spec, Spec) and not spec.thresholds for spec in first)
+    for spec in first:
+        assert isinstance(spec, Spec)
+        plan.tell(spec, answer(spec))
+    second = plan.next()
+    assert isinstance(second, Spec)
+    values = [value(spec) - 0.1 for spec in first if isinstance(spec, Spec)]
+    assert second.thresholds[5] == pytest.approx(np.median(values))
+    assert set(second.thresholds) == {5, 10}
+
+
+def test_pruned_and_failed_trials_reach_optuna_as_what_they_are() -> None:
+    plan = Plan([space(scenarios=({"scenario": "even"},), contrasts={})], Options(3, 1, None, False, 3))
+    for state in ("COMPLETE", "PRUNED", "FAIL"):
+        spec = plan.next()
+        assert isinstance(spec, Spec)
+        plan.tell(spec, answer(spec, state))
+    study = plan.studies[0]
+    assert sorted(trial.state.name for trial in study._study.trials) == ["COMPLETE", "FAIL", "PRUNED"]
+    best = study.best()
+    assert best is not None and best["state"] == "COMPLETE"
+
+
+def test_contrasts_teach_the_search() -> None:
+    plan = Plan([space(scenarios=({"scenario": "even"},))], Options(1, 1, None, True, 1))
+    drive(plan)
+    values = [trial.params for trial in plan.studies[0]._study.trials]
+    assert {"method.lam": 0.1, "method.h": 4} in values and {"method.lam": 0.02, "method.h": 4} in values
+
+
+def test_a_time_limit_leaves_room_for_the_fresh_seeds() -> None:
+    now = [0.0]
+    plan = Plan([space()], Options(None, 1, 4.0, True, 1), clock=lambda: now[0])
+    kinds = []
+    while (spec := plan.next()) is not None:
+        assert isinstance(spec, Spec)
+        kinds.append(spec.kind)
+        now[0] += 10.0
+        plan.tell(spec, answer(spec))
+    assert kinds.count("confirm") == 6 and "search" in kinds
+    assert now[0] <= 240
+
+
+def test_a_time_limit_too_short_for_all_contrasts_drops_whole_levels_and_counts_them() -> None:
+    now = [0.0]
+    plan = Plan([space()], Options(None, 1, 1.8, True, 1), clock=lambda: now[0])
+    while (spec := plan.next()) is not None:
+        assert isinstance(spec, Spec)
+        now[0] += 10.0
+        plan.tell(spec, answer(spec))
+    assert plan.dropped > 0 and plan.finished[-1]["kind"] == "confirm"
+
+
+def test_a_recipe_is_its_grid() -> None:
+    recipe = space(sample=None, contrasts={}, rivals={}, grid={"a": {"method.lam": 0.1}, "b": {"method": "promptfl"}})
+    specs = drive(Plan([recipe], Options(None, 3, None, True, 2)))
+    assert [(spec.label, spec.kind, len(spec.experiments)) for spec in specs] == [("a", "confirm", 3), ("b", "confirm", 3)] * 2
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_spaces_load_and_sample(name: str) -> None:
+    loaded = load_space(name)
+    assert len(loaded.experiments()) == len({experiment.scenario.label for experiment in loaded.experiments()})
+    assert (loaded.sample is None) == bool(loaded.grid)
+    plan = Plan([loaded], Options(2, 1, None, True, 1))
+    assert plan.next() is not None
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    return str(path)
+
+
+BASE = "from raysim.experiment import Experiment\ndef base():\n    return Experiment()\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\n", ["has no function base()"]),
+        ("def base(:\n", ["mine.py:1", "SyntaxError"]),
+        ("import nothing_like_this\n", ["mine.py:1", "nothing_like_this"]),
+        ("def base():\n    return 3\n", ["base() returned int"]),
+        (BASE + "CONTRASTS = {'method.lamb': [1]}\n", ["CONTRASTS['method.lamb']", "did you mean 'method.lam'?"]),
+        (BASE + "SCENARIOS = [{'scenario': 'evn'}]\n", ["SCENARIOS[0]", "did you mean 'even'?"]),
+        (BASE + "RIVALS = {'x': {'method.h': 0}}\n", ["RIVALS['x']", "method.h = 0"]),
+    ],
+)
+def test_a_mistake_in_a_space_is_one_message(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        load_space(write(tmp_path, text))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_mistake_in_the_sampler_names_file_and_line(tmp_path: Path) -> None:
+    loaded = load_space(write(tmp_path, BASE + "def space(trial):\n    return {'method.lam': trial.suggest_flot('a', 0, 1)}\n"))
+    with pytest.raises(UserError, match=r"mine.py:5: AttributeError"):
+        drive(Plan([loaded], Options(1, 1, None, False, 1)))
+
+
+def test_the_command_line_has_the_last_word() -> None:
+    loaded = load_space("fedrsclip", {"scenario": "dirichlet", "scenario.alpha": 0.05, "method.lam": 0.1})
+    [experiment] = loaded.experiments()
+    assert experiment.scenario.label == "dirichlet alpha=0.05"
+    assert "method.lam" not in loaded.contrasts
