@@ -273,3 +273,48 @@ def test_values_out_of_range(bad):
 def test_columns_are_not_both_capped_and_relaxed():
     with pytest.raises(ValueError, match="either capped"):
         ot.sinkhorn(torch.zeros(2, 2), torch.zeros(2), torch.zeros(2), 0.1, cap_b=True, rho_b=1.0)
+
+
+def log_domain(cost, log_a, log_b, lam, steps) -> torch.Tensor:
+    """Sinkhorn's textbook iteration in float64."""
+    f, g = torch.zeros_like(log_a), torch.zeros_like(log_b)
+    for _ in range(steps):
+        f = log_a - torch.logsumexp(g - cost / lam, -1)
+        g = log_b - torch.logsumexp(f[:, None] - cost / lam, -2)
+    return (f[:, None] + g - cost / lam).exp()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 11, 57])
+def test_iterates_are_those_of_the_log_domain_even_where_scalings_overflow(steps):
+    """Columns with masses down to e^-70 make the potentials jump by more than a float32 scaling can hold."""
+    unsafe = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        cost = torch.tensor(5 * rng.random((19, 22)))
+        log_a = torch.tensor(np.log(rng.dirichlet(np.ones(19))))
+        log_b = torch.log_softmax(torch.tensor(-70 * rng.random(22)), -1)
+        expected = log_domain(cost, log_a, log_b, 0.005, steps)
+        found = ot.sinkhorn(cost.float(), log_a.float(), log_b.float(), 0.005, tolerance=1e-12, max_iterations=steps)
+        assert found.iterations == steps
+        assert (found.plan - expected).abs().sum() < 5e-3
+        unsafe += int(expected.sum(0).log().min() < -60)
+    assert unsafe > 6
+
+
+def test_a_cap_that_is_priced_too_low_keeps_the_iteration_going():
+    """No row exceeds its cap after the first step here, yet the plan is far from optimal: the error has to say so."""
+    wrong = 0
+    for seed in range(360, 372):
+        rng = np.random.default_rng(seed)
+        rows, columns = rng.integers(2, 8), rng.integers(1, 4)
+        cost = torch.tensor(rng.random((rows, columns)))
+        log_a = torch.tensor(np.log(rng.dirichlet(np.ones(rows))))
+        log_b = torch.tensor(np.log(rng.uniform(0.3, 0.95) * rng.dirichlet(np.ones(columns))))
+        first, found, best = (
+            ot.sinkhorn(cost, log_a, log_b, 0.05, cap_a=True, tolerance=tolerance, max_iterations=steps)
+            for tolerance, steps in ((1e-6, 1), (1e-6, 5000), (1e-12, 50_000))
+        )
+        assert (found.plan - best.plan).abs().sum() < 1e-4
+        excess = (first.plan.sum(-1) - log_a.exp()).clamp_min(0).sum()
+        wrong += int(excess < 1e-6 and (first.plan - best.plan).abs().sum() > 0.01)
+    assert wrong > 0

@@ -50,7 +50,10 @@ def plain_encode(clip, prompts_Pw: Tensor, tokens: list[list[int]]) -> Tensor:
     x = torch.cat([x[:, :1], prompts_Pw.expand(len(tokens), -1, -1), x[:, 1 + length :]], dim=1) + clip.positional_embedding
     x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))
     x = x[torch.arange(len(tokens)), rows.argmax(-1)]
-    x = clip.text_projection(x) if isinstance(clip.text_projection, torch.nn.Linear) else x @ clip.text_projection
+    if isinstance(clip.text_projection, torch.nn.Linear):
+        x = clip.text_projection(x)
+    elif clip.text_projection is not None:
+        x = x @ clip.text_projection
     return F.normalize(x, dim=-1)
 
 

@@ -62,7 +62,7 @@ class _Side(NamedTuple):
         """L1 distance of the row sums to what the next step would make them, [B]."""
         wanted = self.mass_BN
         if self.cap:
-            wanted = torch.fmin(wanted, sum_BN)
+            wanted = torch.fmin(wanted, sum_BN * (-potential_BN).exp())
         return (wanted - sum_BN).abs().sum(-1)
 
 

@@ -1,0 +1,125 @@
+"""How much a client step costs with the fast text tower, against open_clip's plain one.
+
+A step is: text features of all classes, logits against cached image features, cross-entropy, backward, SGD update. The plain loop
+does it as CoOp does, one client after another, 77 tokens per class; the fast one for the whole micro-cohort at once.
+
+    python -m benchmarks.text_tower [--repeats N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.model import CLIP
+
+from raysim.nn.text import TextTower
+
+CLASSES = [
+    "agricultural",
+    "airplane",
+    "baseball diamond",
+    "beach",
+    "buildings",
+    "chaparral",
+    "dense residential",
+    "forest",
+    "freeway",
+    "golf course",
+    "harbor",
+    "intersection",
+    "medium residential",
+    "mobile home park",
+    "overpass",
+    "parking lot",
+    "river",
+    "runway",
+    "sparse residential",
+    "storage tanks",
+    "tennis court",
+]  # UC Merced
+LENGTH, IMAGES, RATE = 4, 32, 0.002
+
+
+def small_tower() -> CLIP:
+    vision = {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64, "patch_size": None}
+    return CLIP(64, vision, {"width": 64, "heads": 2, "layers": 2}).eval().requires_grad_(False)
+
+
+def plain_encode(clip: CLIP, prompt_Pw: torch.Tensor, tokens_CL: torch.Tensor) -> torch.Tensor:
+    """[C, d]: the prompt spliced over the placeholders of the tokenised "X X X X name."."""
+    length = len(prompt_Pw)
+    x = clip.token_embedding(tokens_CL)
+    x = torch.cat([x[:, :1], prompt_Pw.expand(len(x), -1, -1), x[:, 1 + length :]], dim=1) + clip.positional_embedding
+    x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))
+    return F.normalize(x[torch.arange(len(x)), tokens_CL.argmax(-1)] @ clip.text_projection, dim=-1)
+
+
+def update(text_KCd: torch.Tensor, prompts: torch.Tensor, images_KBd: torch.Tensor, labels_KB: torch.Tensor) -> torch.Tensor:
+    """One SGD step of every client on its own cross-entropy."""
+    logits_KBC = 100 * images_KBd @ text_KCd.transpose(1, 2)
+    loss = F.cross_entropy(logits_KBC.flatten(0, 1), labels_KB.flatten(), reduction="sum") / IMAGES
+    (gradient,) = torch.autograd.grad(loss, prompts)
+    return prompts.detach() - RATE * gradient
+
+
+def median_seconds(step: Callable[[], object], repeats: int) -> float:
+    step()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def measure(name: str, clip: CLIP, repeats: int) -> None:
+    tower = TextTower.from_clip(clip)
+    tokenizer = open_clip.get_tokenizer("ViT-B-32")
+    suffixes = tower.prepare(tower.strip(tokenizer([f"{c}." for c in CLASSES])), LENGTH)
+    tokens_CL = tokenizer([f"{'X ' * LENGTH}{c}." for c in CLASSES])
+    for clients in (1, 4, 8):
+        rng = torch.Generator().manual_seed(0)
+        prompts = (0.02 * torch.randn(clients, LENGTH, tower.width, generator=rng)).requires_grad_()
+        images = F.normalize(torch.randn(clients, IMAGES, tower.embed_dim, generator=rng), dim=-1)
+        labels = torch.randint(len(CLASSES), (clients, IMAGES), generator=rng)
+
+        def fast(prompts=prompts, images=images, labels=labels) -> torch.Tensor:
+            return update(tower.encode(prompts, suffixes), prompts, images, labels)
+
+        def plain(prompts=prompts, images=images, labels=labels) -> torch.Tensor:
+            one_by_one = []
+            for k in range(len(prompts)):
+                prompt = prompts[k : k + 1].detach().requires_grad_()
+                text = plain_encode(clip, prompt[0], tokens_CL)[None]
+                one_by_one.append(update(text, prompt, images[k : k + 1], labels[k : k + 1]))
+            return torch.cat(one_by_one)
+
+        moved = plain() - prompts.detach()
+        error = float((fast() - prompts.detach() - moved).norm() / moved.norm())
+        ours, theirs = median_seconds(fast, repeats), median_seconds(plain, max(3, repeats // 4))
+        rate = 2 * tower.flops(clients, suffixes) / ours / 1e9
+        print(
+            f"{name:9} K={clients}  plain {1e3 * theirs:9.1f} ms  fast {1e3 * ours:8.1f} ms  ratio {ours / theirs:.3f}  "
+            f"updates differ by {error:.0e}  {rate:.0f} GFLOP/s",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Ratio of a client step with the fast text tower to the plain loop.")
+    parser.add_argument("--repeats", type=int, default=12)
+    repeats = parser.parse_args().repeats
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    measure("width 64", small_tower(), 4 * repeats)
+    measure("ViT-B-32", open_clip.create_model("ViT-B-32").eval().requires_grad_(False), repeats)
+
+
+if __name__ == "__main__":
+    main()
