@@ -120,7 +120,7 @@ def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes", type=float, help=f"time for everything; {FIRST_RUN_MINUTES:g} where neither this nor --trials is given"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="seeds per trial, common to all trials")
+    parser.add_argument("--seeds", type=int, help="seeds per trial, common to all trials; by default the space's own number")
     parser.add_argument("--no-contrasts", action="store_true", help="search only: no one-factor contrasts around the anchor")
     parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
     parser.add_argument("--resume", action="store_true", help="go on where the sweep in --out stopped")
@@ -227,7 +227,7 @@ def _sweep(arguments: argparse.Namespace) -> None:
     from raysim.sweep import dry_run, prepare, sweep
 
     names, changes = _split_words(arguments)
-    if arguments.seeds < 1:
+    if arguments.seeds is not None and arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: at least 1")
     if arguments.trials is not None and arguments.trials < 0:
         raise UserError(f"--trials {arguments.trials}: at least 0")
@@ -236,8 +236,9 @@ def _sweep(arguments: argparse.Namespace) -> None:
     workers = arguments.workers if arguments.workers is not None else max(each.workers, os.cpu_count() or 1)
     if workers < each.workers:
         raise UserError(f"--workers {workers}: a trial needs resources.workers = {each.workers}")
-    minutes = arguments.minutes if arguments.minutes is not None or arguments.trials is not None else FIRST_RUN_MINUTES
-    options = Options(arguments.trials, arguments.seeds, minutes, not arguments.no_contrasts, workers // each.workers)
+    limited = arguments.minutes is not None or arguments.trials is not None or spaces[0].sample is None
+    minutes = arguments.minutes if limited else FIRST_RUN_MINUTES
+    options = Options(arguments.trials, arguments.seeds or spaces[0].seeds, minutes, not arguments.no_contrasts, workers // each.workers)
     if arguments.dry_run:
         prepare(spaces, arguments.quiet)
         print(dry_run(spaces, options))

@@ -5,7 +5,8 @@ Shapes: N images, V views, S x S pixels, M patches, d embedding, C classes, D do
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,6 +54,22 @@ class Frozen:
 def device_of_this_process() -> torch.device:
     """The GPU that Ray (or the user) left visible to this process, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
+    """Compute the features that these experiments need, here and now, unless only the workers have the GPU for it.
+
+    Raises:
+        UserError: missing data or weights, with where to get them.
+    """
+    needed = {(experiment.task, experiment.method.inputs): experiment for experiment in experiments}
+    for experiment in needed.values():
+        dataset_of(experiment.task.dataset, experiment.task.path)
+        if not experiment.resources.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # as in the workers: features of another device are other bits
+        elif not torch.cuda.is_available():
+            continue
+        frozen_of(experiment, progress)
 
 
 @lru_cache(maxsize=4)

@@ -18,21 +18,21 @@ from raysim.data import catalogue
 from raysim.data import check as check_dataset
 from raysim.data.cache import cache_folder
 from raysim.experiment import Experiment
-from raysim.federation import Federation, Progress, backbone_of, dataset_of, device_of_this_process, frozen_of
+from raysim.federation import Federation, Progress, backbone_of, dataset_of, device_of_this_process, prepare
 from raysim.provenance import hardware, provenance
 from raysim.simulate import identity, micro_cohorts
 from raysim.types import ServerState, nbytes
 from raysim.worker import worker_of
 
 
-def check(experiment: Experiment, progress: Progress | None = None) -> Federation:
+def check(experiment: Experiment, progress: Progress) -> Federation:
     """Everything that a user may have got wrong, before any work: data, weights, features, and a scenario these images can meet.
 
     Raises:
         UserError: naming what and how to mend it.
     """
     federation = Federation.of(experiment)
-    frozen_of(experiment, progress)
+    prepare([experiment], progress)
     return federation
 
 

@@ -34,7 +34,9 @@ class ClientActor:
 
     def __init__(self, gpus: float) -> None:
         torch.set_num_threads(1)
-        if gpus and torch.cuda.is_available():
+        if not gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU worker on a machine with GPUs
+        elif torch.cuda.is_available():
             torch.cuda.set_per_process_memory_fraction(min(1.0, gpus))  # Ray's share is book-keeping, this is the limit
 
     def initial(self, experiment: str) -> tuple[Tensors, bool]:
@@ -172,7 +174,6 @@ def start(resources: Resources) -> None:
     if ray.is_initialized():
         return
     quiet: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**{key: value for key, value in quiet.items() if key != "include_dashboard"})
     else:

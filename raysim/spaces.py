@@ -9,6 +9,8 @@ A space has
     RIVALS: {label: overrides}               what the winner is compared with, untuned
 A recipe has `base`, `SCENARIOS` and
     GRID: {label: overrides}                 a declared set of runs
+Both may have
+    SEEDS: int                               seeds per trial where the command line does not say
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class Space:
     rivals: Mapping[str, Overrides] = field(default_factory=dict)
     grid: Mapping[str, Overrides] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 3
 
     def experiments(self) -> list[Experiment]:
         """The base experiment in every scenario."""
@@ -90,6 +93,7 @@ def load_space(name: str, changes: Overrides | None = None) -> Space:
         rivals=dict(getattr(module, "RIVALS", {})),
         grid=dict(getattr(module, "GRID", {})),
         fixed=changes,
+        seeds=int(getattr(module, "SEEDS", 3)),
     )
     _check(path, space)
     return space

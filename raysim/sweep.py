@@ -24,11 +24,11 @@ from ray import tune
 from ray.tune.search import Searcher
 from rich.table import Table
 
-from raysim import ray_pool
+from raysim import federation, ray_pool
 from raysim.config import UserError, digest
 from raysim.console import Panel, bar, duration
 from raysim.experiment import Experiment, from_dict, override, to_dict
-from raysim.federation import Federation, frozen_of
+from raysim.federation import Federation
 from raysim.provenance import provenance
 from raysim.search import FRESH, Options, Plan, Row, Spec, declared
 from raysim.simulate import RESULTS, Simulation
@@ -221,17 +221,13 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     for space in spaces:
         compared: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
         compared += [{factor: level} for factor, levels in space.contrasts.items() for level in levels]
-        needed: dict[Any, Experiment] = {}
         for experiment in space.experiments():
             scenarios[experiment.scenario.label] = {
                 "values": to_dict(experiment)["scenario"],
                 "heterogeneity": Federation.of(experiment).heterogeneity(),
             }
-            for variant in (override(experiment, changes) for changes in compared):
-                needed[variant.task, variant.method.inputs] = variant
         with bar("images and features", quiet) as progress:
-            for variant in needed.values():
-                frozen_of(variant, progress)
+            federation.prepare([override(space.base, changes) for changes in compared], progress)
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
