@@ -1,0 +1,155 @@
+"""Bundled scenes: labelled pictures like satellite images, drawn by a program, so that a first run needs no download.
+
+24 classes in 6 domains (seasons, sensors, time of day, weather), each scene with the mask of its foreground. A scene
+depends on (seed, stream, index, class, domain) and nothing else. They prove that things work; they are no real imagery.
+
+Shapes: N scenes, S = 64 pixels a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from raysim.config import UserError, digest
+from raysim.data.dataset import Dataset, DatasetInfo
+from raysim.data.scenes import built, nature, transport
+from raysim.data.scenes.canvas import SIZE, Canvas
+from raysim.data.scenes.captions import TEMPLATES
+from raysim.data.scenes.domains import DOMAINS, expose
+from raysim.seeds import numpy_rng
+
+PER_CELL = 60  # scenes of each class in each domain, unless told otherwise
+VERSION = 1  # of the pixels: a test fails when they change and this does not
+
+CLASSES: dict[str, Callable[[Canvas], None]] = {
+    "forest": nature.forest,
+    "river": nature.river,
+    "lake": nature.lake,
+    "beach": nature.beach,
+    "island": nature.island,
+    "wetland": nature.wetland,
+    "meadow": nature.meadow,
+    "desert": nature.desert,
+    "snowy mountain": nature.snowy_mountain,
+    "farmland": nature.farmland,
+    "circular farmland": nature.circular_farmland,
+    "golf course": nature.golf_course,
+    "dense residential": built.dense_residential,
+    "sparse residential": built.sparse_residential,
+    "industrial area": built.industrial_area,
+    "storage tanks": built.storage_tanks,
+    "parking lot": built.parking_lot,
+    "harbor": built.harbor,
+    "stadium": built.stadium,
+    "tennis court": built.tennis_court,
+    "runway": transport.runway,
+    "highway": transport.highway,
+    "intersection": transport.intersection,
+    "railway": transport.railway,
+}
+
+
+def draw(seed: int, stream: str, index: int, class_name: str, domain: str, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one scene.
+
+    Args:
+        seed: Of the generator.
+        stream: Scenes of different streams have nothing in common.
+        index: Of the scene in its stream.
+        class_name: A key of `CLASSES`.
+        domain: A key of `DOMAINS`.
+        strength: Of the domain: 1 in full, 0 a clear picture.
+
+    Returns:
+        The image [S, S, 3] uint8 RGB and its foreground [S, S] bool.
+    """
+    canvas = Canvas(numpy_rng(seed, "scenes", stream, index))
+    CLASSES[class_name](canvas)
+    foreground = canvas.mask > 0.5
+    return expose(canvas, domain, strength), foreground
+
+
+class SceneDataset(Dataset):
+    """The bundled scenes, balanced over classes and domains, drawn when asked for.
+
+    Args:
+        per_cell: Scenes of each class in each domain; 1 or more.
+        seed: Of the generator.
+        stream: Which endless series of scenes; no two have a scene in common.
+
+    Raises:
+        UserError: `per_cell` is less than 1.
+    """
+
+    info = DatasetInfo(
+        name="scenes",
+        title="Bundled scenes",
+        counts=dict.fromkeys(CLASSES, PER_CELL * len(DOMAINS)),
+        templates=TEMPLATES,
+        size="none, drawn by a program",
+        terms="Apache-2.0, as the program",
+    )
+
+    def __init__(self, per_cell: int = PER_CELL, seed: int = 0, stream: str = "federation") -> None:
+        if per_cell < 1:
+            raise UserError(f"per_cell = {per_cell} is not allowed: the scenes need at least 1 of each class in each domain")
+        self.name = self.info.name
+        self.templates = self.info.templates
+        self.classes = tuple(CLASSES)
+        self.domains = tuple(DOMAINS)
+        self.per_cell, self.seed, self.stream = per_cell, seed, stream
+        order = np.arange(per_cell * len(CLASSES) * len(DOMAINS), dtype=np.int64)
+        self.labels = order % len(CLASSES)
+        self.attributes = order // len(CLASSES) % len(DOMAINS)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the generator's version and arguments, in hex: they fix every pixel."""
+        return digest({"scenes": VERSION, "per_cell": self.per_cell, "seed": self.seed, "stream": self.stream}, 64)
+
+    def scene(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The image [S, S, 3] uint8 RGB at `index` and its foreground [S, S] bool."""
+        place = range(len(self))[index]
+        return draw(self.seed, self.stream, place, self.classes[self.labels[place]], self.domains[self.attributes[place]])
+
+    def image(self, index: int) -> np.ndarray:
+        """The image at `index`.
+
+        Returns:
+            [S, S, 3] uint8 RGB.
+        """
+        return self.scene(index)[0]
+
+    def mask(self, index: int) -> np.ndarray:
+        """Where the class itself is in the image at `index`: water of a river, roofs of an industrial area.
+
+        Returns:
+            [S, S] bool.
+        """
+        return self.scene(index)[1]
+
+
+def contact_sheet(columns: int = 12, seed: int = 0, *, domain: str | None = None, masks: bool = False, scale: int = 1) -> np.ndarray:
+    """One picture of many scenes: a class a row, the domains in turn.
+
+    Args:
+        columns: Scenes of each class.
+        seed: Of the generator.
+        domain: Show only this one.
+        masks: Show foregrounds instead of images.
+        scale: Enlargement, in whole pixels.
+
+    Returns:
+        [H, W, 3] uint8 RGB.
+    """
+    names = list(DOMAINS) if domain is None else [domain]
+    sheet = np.zeros((len(CLASSES) * (SIZE + 2), columns * (SIZE + 2), 3), np.uint8)
+    for row, class_name in enumerate(CLASSES):
+        for column in range(columns):
+            shown = names[column * len(names) // columns]
+            image, mask = draw(seed, "sheet", row * 1000 + column, class_name, shown)
+            top, left = row * (SIZE + 2), column * (SIZE + 2)
+            sheet[top : top + SIZE, left : left + SIZE] = mask[:, :, None] * np.uint8(255) if masks else image
+    return sheet.repeat(scale, axis=0).repeat(scale, axis=1)
