@@ -91,7 +91,7 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
     if name not in parsers:
         raise UserError(f"unknown command '{name}'{suggest(name, list(parsers))} Known: {', '.join(parsers)}")
     call, add, text = parsers[name]
-    parser = _Parser(prog=f"raysim {name}", description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = _Parser(prog=f"raysim {name}", description=text, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add(parser)
     return call, parser
 
@@ -142,7 +142,7 @@ def _one_experiment(arguments: argparse.Namespace) -> tuple[Space, Experiment]:
         raise UserError(f"one space is needed, these are {len(spaces)}: {', '.join(spaces)}")
     if arguments.workers is not None:
         changes["resources.workers"] = arguments.workers
-    space = load_space(spaces[0], changes)
+    space = load_space(spaces[0], changes, base_only=True)
     return space, space.base
 
 
@@ -169,9 +169,7 @@ def _run(arguments: argparse.Namespace) -> None:
         store = Store(folder, experiment)
         described = store.described()
         if described and not arguments.resume:
-            raise UserError(
-                f"--out {folder}: holds this run already ({described['status']}); use --resume or choose another folder"
-            )
+            raise UserError(f"--out {folder}: holds this run already ({described['status']}); use --resume or choose another folder")
         store.describe({**provenance(arguments.command_line), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "status": "running"})
         try:
             result = _simulate(experiment, folder, arguments)

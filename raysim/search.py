@@ -7,6 +7,7 @@ again and handing it the rows that are already there.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections import deque
@@ -21,7 +22,7 @@ import optuna
 from raysim.config import UserError, digest
 from raysim.experiment import Experiment, at, override, paths, to_dict
 from raysim.seeds import derive
-from raysim.spaces import Space, located
+from raysim.spaces import Space, changes_of, level_name, located
 
 Row = dict[str, Any]
 Kind = Literal["contrast", "search", "confirm"]
@@ -81,12 +82,14 @@ class Options:
 
 
 class Study:
-    """A method in a scenario: Optuna's study, asked in batches."""
+    """A method in a scenario: Optuna's study, asked in batches; or an entry of a recipe, with its declared levels."""
 
-    def __init__(self, space: Space, base: Experiment, options: Options) -> None:
-        self.space, self.base, self.options = space, base, options
+    def __init__(self, space: Space, base: Experiment, options: Options, entry: str | None = None) -> None:
+        self.space, self.base, self.options, self.entry = space, base, options, entry
         self.scenario = base.scenario.label
-        self.name = f"{space.name} | {self.scenario}"
+        self.name = f"{space.name}{f' {entry}' if entry else ''} | {self.scenario}"
+        grid = itertools.product(*space.tune.values()) if entry and base.method.trains else []
+        self.levels = [dict(zip(space.tune, values, strict=True)) for values in grid]
         self.rows: list[Row] = []
         self.asked = 0
         self.open: set[str] = set()
@@ -178,7 +181,7 @@ class Plan:
 
     def __init__(self, spaces: list[Space], options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         self.options, self.clock = options, clock
-        self.studies = [Study(space, experiment, options) for space in spaces for experiment in space.experiments()]
+        self.studies = [study for space in spaces for experiment in space.experiments() for study in studies(space, experiment, options)]
         self.phase: Kind = "contrast"
         self.queue: deque[Spec] = deque()
         self.running: dict[str, Spec] = {}
@@ -247,6 +250,9 @@ class Plan:
 
     def _queue_contrasts(self) -> None:
         """The anchor of every scenario first, then level by level over all scenarios, so that an early end leaves whole levels."""
+        for study in self.studies:
+            for level in study.levels:
+                self._add(study, "search", ", ".join(f"{path}={value}" for path, value in level.items()), level)
         studies = [study for study in self.studies if study.space.sample is not None and self.options.contrasts]
         for study in studies:
             self._add(study, "contrast", "anchor", {})
@@ -255,7 +261,8 @@ class Plan:
             for level in levels:
                 for study in studies:
                     if level in study.space.contrasts.get(factor, ()):
-                        self._add(study, "contrast", f"{factor}={level}", {factor: level}, factor, str(level))
+                        name = level_name(factor, level)
+                        self._add(study, "contrast", f"{factor}={name}", changes_of(factor, level), factor, name)
 
     def _add(
         self, study: Study, kind: Kind, label: str, changes: Mapping[str, Any], factor: str | None = None, level: str | None = None
@@ -283,9 +290,13 @@ class Plan:
 
     def _chosen(self, study: Study) -> list[tuple[str, dict[str, Any]]]:
         """What meets the test split: the winner, the anchor and the rivals; or a recipe's grid."""
+        best = study.best()
+        if study.entry is not None:
+            words = "tuned" if study.levels else "untuned"
+            return [(f"{study.entry} ({words})", dict(json.loads(best["params"])) if best is not None else {})]
         if study.space.sample is None:
             return [(label, dict(changes)) for label, changes in study.space.grid.items()]
-        name, best = study.base.method.name, study.best()
+        name = study.base.method.name
         params = dict(json.loads(best["params"])) if best is not None else {}
         chosen = [] if best is None else [(f"{name} (tuned)", params)]
         if params or best is None:
@@ -315,6 +326,13 @@ class Plan:
         return float(np.mean(done)) if done else None
 
 
+def studies(space: Space, experiment: Experiment, options: Options) -> list[Study]:
+    """One study per scenario; one per scenario and entry where the entries of a recipe are tuned."""
+    if space.tune:
+        return [Study(space, override(experiment, changes), options, label) for label, changes in space.grid.items()]
+    return [Study(space, experiment, options)]
+
+
 def declared(plan: Plan) -> dict[str, Any]:
     """The study's design as plain data, for run.json."""
     first = plan.studies[0]
@@ -327,5 +345,14 @@ def declared(plan: Plan) -> dict[str, Any]:
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         anchor = values[block][name] if block else values[name]
         provenance = {key: extra.get(key, "") for key in ("basis", "source", "search")}
-        factors.append({"path": path, "symbol": name, "levels": list(levels), "anchor": anchor, "doc": info.description, **provenance})
+        factors.append(
+            {
+                "path": path,
+                "symbol": name,
+                "levels": [level_name(path, level) for level in levels],
+                "anchor": anchor,
+                "doc": info.description,
+                **provenance,
+            }
+        )
     return {"anchor": values, "factors": factors}

@@ -108,7 +108,7 @@ class Simulation:
             "domain_names": list(images.domain_names),
             "heterogeneity": self.federation.heterogeneity(),
             "shared_parameters": sum(tensor.numel() for tensor in self.state.shared.values()),
-            "test": self.store.described().get("test"),
+            "test": None if self.fresh else self.store.described().get("test"),
         }
 
     def rounds(self) -> Iterator[RoundRecord]:
@@ -130,7 +130,7 @@ class Simulation:
             record = self._measure("validation") if due else RoundRecord(self.state.round, {}, [], [])
             yield self._finish(_with_training(record, updates), started, changed)
         self.store.compact()
-        self.store.describe({"status": "done", "result": self.result()})
+        self.store.describe({"status": "done", "seconds": self.totals["seconds"], "result": self.result()})
 
     def open_test(self) -> dict[str, Any]:
         """Measure the final state on the test split; the opening is logged in run.json and its rows are kept apart."""

@@ -3,12 +3,14 @@
 A space has
     base() -> Experiment                     the anchor: every choice at its default
     SCENARIOS: list of overrides             the axis of the study, never sampled
-    CONTRASTS: {path: [levels]}              one-factor contrasts around the anchor
+    CONTRASTS: {path: [levels]}              one-factor contrasts around the anchor; a level is a value, or the overrides that
+                                             go together where a value alone would change another choice's meaning
     space(trial) -> overrides                define-by-run, Optuna's trial
     ANCHORS: list of overrides               where the search starts (the papers' own values)
     RIVALS: {label: overrides}               what the winner is compared with, untuned
 A recipe has `base`, `SCENARIOS` and
     GRID: {label: overrides}                 a declared set of runs
+    TUNE: {path: [levels]}                   if any: each entry is first tuned over these, all with as many trials
 Both may have
     SEEDS: int                               seeds per trial where the command line does not say
 """
@@ -43,6 +45,7 @@ class Space:
     anchors: tuple[Overrides, ...] = ()
     rivals: Mapping[str, Overrides] = field(default_factory=dict)
     grid: Mapping[str, Overrides] = field(default_factory=dict)
+    tune: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
 
@@ -53,6 +56,18 @@ class Space:
     def _kept(self, scenario: Overrides) -> dict[str, Any]:
         """The command line has the last word, also over a scenario's own fields."""
         return {path: value for path, value in self.fixed.items() if path in scenario}
+
+
+def changes_of(factor: str, level: Any) -> dict[str, Any]:
+    """The overrides of a contrast's level."""
+    return dict(level) if isinstance(level, Mapping) else {factor: level}
+
+
+def level_name(factor: str, level: Any) -> str:
+    """A level in words: its value, and what goes with it."""
+    changes = changes_of(factor, level)
+    rest = [f"{path.rpartition('.')[2]}={value}" for path, value in changes.items() if path != factor]
+    return ", ".join([str(changes[factor]), *rest])
 
 
 def shipped(name: str) -> Path:
@@ -67,8 +82,13 @@ def names() -> list[str]:
     return sorted(path.stem for path in shipped("search_spaces").glob("*.py") if not path.stem.startswith("_"))
 
 
-def load_space(name: str, changes: Overrides | None = None) -> Space:
+def load_space(name: str, changes: Overrides | None = None, base_only: bool = False) -> Space:
     """Load a space by name or path and apply overrides to its base.
+
+    Args:
+        name: One that came with raysim, or a path to a .py file.
+        changes: Overrides by dotted path.
+        base_only: For one run of the base: what the space declares beside it may not fit another method, and need not.
 
     Raises:
         UserError: there is no such space, or its file is wrong: with file, line and what is wrong.
@@ -92,17 +112,25 @@ def load_space(name: str, changes: Overrides | None = None) -> Space:
         anchors=tuple(getattr(module, "ANCHORS", ())),
         rivals=dict(getattr(module, "RIVALS", {})),
         grid=dict(getattr(module, "GRID", {})),
+        tune={path: tuple(levels) for path, levels in getattr(module, "TUNE", {}).items() if path not in changes},
         fixed=changes,
         seeds=int(getattr(module, "SEEDS", 3)),
     )
-    _check(path, space)
+    if not base_only:
+        _check(path, space)
     return space
 
 
 def _check(path: Path, space: Space) -> None:
     """Every declared override must apply, before any work."""
     declared: list[tuple[str, Overrides]] = [(f"SCENARIOS[{index}]", values) for index, values in enumerate(space.scenarios)]
-    declared += [(f"CONTRASTS['{factor}']", {factor: level}) for factor, levels in space.contrasts.items() for level in levels]
+    declared += [(f"TUNE['{tuned}']", {tuned: level}) for tuned, levels in space.tune.items() for level in levels]
+    for factor, levels in space.contrasts.items():
+        for level in levels:
+            changes = changes_of(factor, level)
+            if factor not in changes:
+                raise UserError(f"{path}: CONTRASTS['{factor}']: the level {dict(level)} does not set {factor}")
+            declared.append((f"CONTRASTS['{factor}']", changes))
     declared += [(f"ANCHORS[{index}]", values) for index, values in enumerate(space.anchors)]
     declared += [(f"RIVALS['{label}']", values) for label, values in space.rivals.items()]
     declared += [(f"GRID['{label}']", values) for label, values in space.grid.items()]

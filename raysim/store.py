@@ -187,9 +187,8 @@ class Store:
         return ServerState(finished, shared, extra), privates, {key: manifest[key] for key in ("totals", "last", "history")}
 
     def forget(self) -> None:
-        """Remove what an earlier run left, for a run that starts afresh in its folder."""
+        """Remove the rounds that an earlier run left, for a run that starts afresh in its folder."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-        (self.folder / "run.json").unlink(missing_ok=True)
         for part in self.tables.glob(f"*/{self.run}-*.parquet"):
             part.unlink()
 

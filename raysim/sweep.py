@@ -32,7 +32,7 @@ from raysim.federation import Federation
 from raysim.provenance import provenance
 from raysim.search import FRESH, Options, Plan, Row, Spec, declared
 from raysim.simulate import RESULTS, Simulation
-from raysim.spaces import Space
+from raysim.spaces import Space, changes_of, level_name
 from raysim.store import Store, hold, write_json, write_table
 from raysim.worker import Diverged
 
@@ -220,7 +220,7 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     scenarios: dict[str, dict[str, Any]] = {}
     for space in spaces:
         compared: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
-        compared += [{factor: level} for factor, levels in space.contrasts.items() for level in levels]
+        compared += [changes_of(factor, level) for factor, levels in space.contrasts.items() for level in levels]
         for experiment in space.experiments():
             scenarios[experiment.scenario.label] = {
                 "values": to_dict(experiment)["scenario"],
@@ -375,7 +375,11 @@ def dry_run(spaces: Sequence[Space], options: Options) -> str:
         for study in plan.studies
     ]
     for space in spaces:
-        lines += [f"  {space.name}: {factor} in {list(levels)}" for factor, levels in space.contrasts.items() if options.contrasts]
+        lines += [
+            f"  {space.name}: {factor} in {[level_name(factor, level) for level in levels]}"
+            for factor, levels in space.contrasts.items()
+            if options.contrasts
+        ]
     search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
     limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
     lines.append(

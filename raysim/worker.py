@@ -21,6 +21,7 @@ from raysim.seeds import numpy_rng, torch_rng
 from raysim.types import POOLED, Batch, MicroCohort, Scope, Score, ServerState, Split, Tensors, Update, nbytes
 
 Metrics = dict[str, torch.Tensor]
+TUNE = "finetune"  # the purpose of batches that tune a shared model before use
 
 
 class ClientError(RuntimeError):
@@ -105,7 +106,7 @@ class Worker:
                 epochs = self.method.local_epochs_at_evaluation
                 rows = [self.method.receive(state.shared, self._private(cohort, k)) for k in range(len(cohort.clients))]
                 if epochs:
-                    rows, _, flops = self._fit(state.shared, cohort, state.round, epochs, "finetune")
+                    rows, _, flops = self._fit(state.shared, cohort, state.round, epochs, TUNE)
             params = {name: torch.stack([row[name].to(self.device) for row in rows]) for name in rows[0]}
             correct = self._correct(params, scope, split)
         return None if correct is None else Score(cohort.index, scope, cohort.clients, correct, flops)
@@ -139,7 +140,9 @@ class Worker:
         received = {name: tensor.to(self.device) for name, tensor in shared.items()}
         rows = [self.method.receive(received, self._private(cohort, k)) for k in range(len(plans))]
         params = {name: torch.stack([row[name].to(self.device) for row in rows]).requires_grad_() for name in rows[0]}
-        optimiser = self._optimiser(params, round_)
+        training = self.experiment.training
+        rate = training.lr if purpose == TUNE else training.rate(round_, self.experiment.rounds)  # the schedule ends at 0
+        optimiser = self._optimiser(params, rate)
         totals: Metrics = {}
         done: list[Tensors] = [{} for _ in plans]
         flops = 0.0
@@ -164,9 +167,8 @@ class Worker:
             )
         return [_to_cpu(row) for row in done], numbers, flops
 
-    def _optimiser(self, params: Tensors, round_: int) -> torch.optim.Optimizer:
+    def _optimiser(self, params: Tensors, rate: float) -> torch.optim.Optimizer:
         training = self.experiment.training
-        rate = training.rate(round_, self.experiment.rounds)
         if training.optimiser == "adam":
             return torch.optim.Adam(params.values(), lr=rate, weight_decay=training.weight_decay)
         return torch.optim.SGD(params.values(), lr=rate, momentum=training.momentum, weight_decay=training.weight_decay)

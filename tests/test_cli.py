@@ -135,3 +135,12 @@ def test_real_imagery(words: list[str], tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["run", "fedrsclip", *words, "--engine", "serial", "--rounds", "1", "--json", "--out", str(tmp_path / "run")]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert 0 < result["acc_personal_own"] <= 1
+
+
+def test_another_method_on_a_spaces_base(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "fedrsclip", "method=zeroshot", *QUICK, "--engine", "serial", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    described = json.loads((tmp_path / "run/run.json").read_text())
+    assert described["label"] == "zeroshot" and described["command"].startswith("raysim run fedrsclip method=zeroshot")
+    assert {"versions", "hardware", "commit"} <= set(described)
+    assert main(["sweep", "fedrsclip", "method=promptfl", "--dry-run"]) == 2
+    assert "unknown path 'method.lam'" in capsys.readouterr().err

@@ -212,3 +212,16 @@ def test_the_command_line_has_the_last_word() -> None:
     [experiment] = loaded.experiments()
     assert experiment.scenario.label == "dirichlet alpha=0.05"
     assert "method.lam" not in loaded.contrasts
+
+
+def test_a_level_may_bring_companions() -> None:
+    joint = {"method.dpa_form": "cosine", "method.s": 1.0}
+    plan = Plan([space(scenarios=({"scenario": "even"},), contrasts={"method.dpa_form": (joint,)})], Options(0, 1, None, True, 1))
+    spec = drive(plan)[1]
+    assert (spec.label, spec.factor, spec.level) == ("method.dpa_form=cosine, s=1.0", "method.dpa_form", "cosine, s=1.0")
+    assert dict(spec.params) == joint
+
+
+def test_a_level_must_set_its_factor(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"does not set method\.lam"):
+        load_space(write(tmp_path, BASE + "CONTRASTS = {'method.lam': [{'method.s': 1.0}]}\n"))

@@ -1,0 +1,69 @@
+"""How to repeat each trial: the command, spelled out from the experiment that is on disk."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .page import Text
+from .results import Results, Row, flatten, loads, params
+
+NOT_IDENTITY = ("resources.", "seed")  # machines are no part of an experiment; the seed is a loop
+
+
+def settings(trial: Row) -> Row:
+    """The dotted paths and values of a trial's experiment, without resources and seed; of its params where no experiment is recorded."""
+    experiment = loads(trial.get("experiment"))
+    flat = flatten(experiment) if experiment else {"method.name": trial.get("method"), **params(trial)}
+    return {_path(k): v for k, v in flat.items() if not k.startswith(NOT_IDENTITY)}
+
+
+def _path(path: str) -> str:
+    return path.removesuffix(".name") if path in ("method.name", "scenario.name") else path
+
+
+def assignment(path: str, value: Any) -> str:
+    """`path=value` as the shell takes it."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return shlex.quote(f"{path}={text}")
+
+
+def commands(results: Results) -> Text:
+    """A shell script: what all trials have in common once, then a loop over the seeds for each trial."""
+    trials: Sequence[Row] = [t for t in results.trials if t.get("seeds")]
+    if not trials:
+        return Text(["No trial is finished yet, so there is no command to repeat."])
+    every = [settings(t) for t in trials]
+    common = {k: v for k, v in every[0].items() if k not in ("method", "scenario") and all(k in s and s[k] == v for s in every)}
+    space = shlex.quote(space_argument(results))
+    lines = ["COMMON=(" + " ".join(assignment(k, v) for k, v in common.items()) + ")"]
+    for trial, own in zip(trials, every, strict=True):
+        kinds = [assignment(k, own[k]) for k in ("method", "scenario") if k in own]
+        rest = [assignment(k, v) for k, v in own.items() if k not in common and k not in ("method", "scenario")]
+        test = ["--open-test"] if trial["kind"] == "confirm" else []
+        run = " ".join(["raysim run", space, *test, *kinds, '"${COMMON[@]}"', *rest, "seed=$seed"])
+        lines.append(f"# trial {trial.get('trial')}: {_comment(trial)}\nfor seed in {' '.join(map(str, trial['seeds']))}; do {run}; done")
+    return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")
+
+
+def space_argument(results: Results) -> str:
+    """The space as the sweep's command named it: a name, or the path of a file."""
+    name = str(results.meta.get("space") or (results.trials[0]["method"] if results.trials else ""))
+    return next((word for word in shlex.split(str(results.meta.get("command") or "")) if Path(word).stem == name), name)
+
+
+def _comment(trial: Row) -> str:
+    return " ".join(f"{trial['label']}, {trial['scenario']}".split())
+
+
+def run_command(results: Results) -> str:
+    """The command that repeats a single run, spelled out."""
+    flat = {_path(k): v for k, v in flatten(results.meta.get("experiment") or {}).items() if not k.startswith("resources.")}
+    words = shlex.split(str(results.meta.get("command") or ""))
+    space = words[words.index("run") + 1] if "run" in words[:-1] else str(flat.get("method") or results.meta.get("label"))
+    first = [assignment(k, flat.pop(k)) for k in ("method", "scenario") if k in flat]
+    test = ["--open-test"] if results.meta.get("test") else []
+    return " ".join(["raysim run", shlex.quote(space), *test, *first, *(assignment(k, v) for k, v in flat.items())])

@@ -1,0 +1,249 @@
+"""What each open choice changes: paired differences to the anchor, by study, with verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .page import Cell, Exhibit, Panel, Table, numbers, slug
+from .results import Results, Row, by_seed, finished
+from .stats import Interval, Multiplicity, firm, multiplicity, paired
+from .style import INK, NARROW, SOFT, VERDICT_COLOUR, VERDICT_MARK, VERDICT_MARKER, WIDTH, blank, drawing
+from .words import chance, listing, mean_span, points, share, span
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OBJECTIVE = "acc_personal_own"
+QUERY = (
+    "tables/trials where kind = 'contrast' and state = 'COMPLETE': per study and label, the mean over shared seeds of "
+    "acc_personal_own - acc_personal_own of label 'anchor', with Student's t interval"
+)
+
+
+def table_contrasts(results: Results, metric: str = OBJECTIVE) -> list[Row]:
+    """One row per study and one-factor trial: the paired difference to the anchor, in fractions.
+
+    Returns:
+        Rows with study, scenario, method, path, symbol, level, anchor, basis, interval, mean, low, high, seeds, verdict and firm (the
+        verdict stands when adjusted for the number of all contrasts); ordered as the sweep declared scenarios, factors and levels.
+    """
+    factors = {f["path"]: f for f in results.meta.get("factors") or []}
+    done = finished(results.trials, "contrast")
+    anchors = {t["study"]: t for t in done if not t.get("factor")}
+    rows = []
+    for trial in done:
+        anchor = anchors.get(trial["study"])
+        interval = paired(by_seed(trial, metric), by_seed(anchor, metric), results.confidence) if anchor and trial.get("factor") else None
+        if interval is None:
+            continue
+        factor = factors.get(trial["factor"], {})
+        rows.append({
+            "study": trial["study"], "scenario": trial["scenario"], "method": trial["method"], "path": trial["factor"],
+            "symbol": factor.get("symbol") or trial["factor"].rpartition(".")[2], "level": str(trial.get("level")),
+            "anchor": factor.get("anchor"), "basis": factor.get("basis", ""), "interval": interval, "mean": interval.mean,
+            "low": interval.low, "high": interval.high, "seeds": interval.n, "verdict": interval.verdict,
+        })  # fmt: skip
+    for row, stands in zip(rows, firm([r["interval"] for r in rows], 1 - results.confidence), strict=True):
+        row["firm"] = stands
+    order, levels = list(factors), {p: [str(v) for v in f.get("levels") or []] for p, f in factors.items()}
+    scenarios = [s["label"] for s in results.meta.get("scenarios") or []]
+    return sorted(rows, key=lambda r: (_place(r["scenario"], scenarios), r["study"], _place(r["path"], order), r["path"],
+                                       _place(r["level"], levels.get(r["path"], []))))  # fmt: skip
+
+
+def _place(item: Any, order: Sequence[Any]) -> int:
+    return order.index(item) if item in order else len(order)
+
+
+def studies(rows: Sequence[Row]) -> list[str]:
+    """The studies, in the order of the rows."""
+    return list(dict.fromkeys(r["study"] for r in rows))
+
+
+def decided(rows: Sequence[Row]) -> list[Row]:
+    """Of each decided factor, the level that says most: firm verdicts first, then the best that helps, then the worst that hurts."""
+    chosen = []
+    for path in dict.fromkeys(r["path"] for r in rows):
+        own = [r for r in rows if r["path"] == path and r["verdict"] != "undecided"]
+        own = [r for r in own if r["firm"]] or own
+        helping, hurting = ([r for r in own if r["verdict"] == verdict] for verdict in ("helps", "hurts"))
+        if own:
+            chosen.append(max(helping, key=lambda r: r["mean"]) if helping else min(hurting, key=lambda r: r["mean"]))
+    return sorted(chosen, key=lambda r: not r["firm"])
+
+
+def count_chance(rows: Sequence[Row], confidence: float) -> Multiplicity:
+    """How many of these verdicts chance alone would give."""
+    return multiplicity([r["interval"] for r in rows], confidence)
+
+
+def sentence(rows: Sequence[Row], open_choices: Sequence[str], confidence: float) -> str:
+    """What the contrasts of one study say, in words: what changes accuracy, what may (an interval not adjusted for the many), what is open.
+
+    Args:
+        rows: The study's rows of `table_contrasts`.
+        open_choices: Paths of all choices that the sweep declared open.
+        confidence: Coverage of the intervals.
+    """
+    chosen, tried = decided(rows), len({r["path"] for r in rows})
+    total = len({*open_choices, *(r["path"] for r in rows)})
+    untried = f"{total - tried} not tried yet" if total > tried else ""
+    under = f"Under {rows[0]['scenario']}, "
+    if all(r["low"] is None for r in rows):
+        return f"{under}none of {total} open choices is decided: one seed gives no interval."
+    if not chosen:
+        of = f" ({untried})" if untried else ""
+        return f"{under}none of {total} open choices is decided{of}: every {confidence:.0%} interval includes zero."
+    undecided = f"{share(tried - len(chosen), total)} undecided" if tried > len(chosen) else ""
+    effects = {r["path"]: _effect(r, f"{confidence:.0%} interval " if r is chosen[0] else "") for r in chosen}
+    sure, hints = [r for r in chosen if r["firm"]], [r for r in chosen if not r["firm"]]
+    clauses = [_clause(sure, effects, "changes", "change") if sure else "", _hint(hints, effects, bool(sure)) if hints else ""]
+    return under + "; ".join(part for part in (*clauses, undecided, untried) if part) + "."
+
+
+def _clause(rows: Sequence[Row], effects: dict[str, str], one: str, many: str) -> str:
+    if len(rows) == 1:
+        return f"{rows[0]['symbol']} {one} validation accuracy {effects[rows[0]['path']]}"
+    return f"{listing([r['symbol'] + ' ' + effects[r['path']] for r in rows])} {many} validation accuracy"
+
+
+def _hint(rows: Sequence[Row], effects: dict[str, str], after: bool) -> str:
+    if not after:
+        return _clause(rows, effects, "may change", "may change")
+    return listing([r["symbol"] + " " + effects[r["path"]] for r in rows]) + " may too"
+
+
+def _effect(row: Row, prefix: str) -> str:
+    word = "best" if row["verdict"] == "helps" else "worst"
+    return f"({word} {row['level']}: {points(row['mean'])} points, {prefix}{span(row['interval'])})"
+
+
+def reach(rows: Sequence[Row]) -> float:
+    """Half the width of the x axis, in points: wide enough for the means and most intervals; wider ones are cut with an arrow."""
+    ends = sorted(max(abs(r["low"] or r["mean"]), abs(r["high"] or r["mean"])) for r in rows)
+    return 100 * max(0.005, 1.15 * max(abs(r["mean"]) for r in rows), 1.05 * ends[int(0.9 * (len(ends) - 1))])
+
+
+@drawing
+def draw_contrasts(rows: Sequence[Row], limit: float, width: float = WIDTH) -> Figure:
+    """A forest plot of one study: level by level the difference to the anchor in points.
+
+    Args:
+        rows: One study's rows of `table_contrasts`.
+        limit: Half the width of the x axis in points, the same for all studies.
+        width: Of the panel, inches.
+    """
+    lines: list[tuple[float, Row, bool]] = []  # height, row, whether it is the heading of its choice
+    y = 0.0
+    for path in dict.fromkeys(r["path"] for r in rows):
+        own = [r for r in rows if r["path"] == path]
+        lines += [(y, own[0], True), *((y + 0.95 + i, row, False) for i, row in enumerate(own))]
+        y += len(own) + 1.3
+    figure, axes = blank(0.5 + 0.145 * y, width)
+    levels = [(at, row) for at, row, heading in lines if not heading]
+    axes.set_yticks([at for at, _ in levels], [r["level"] if len(r["level"]) <= 16 else r["level"][:15] + "\u2026" for _, r in levels])
+    for at, row, heading in lines:
+        if heading:
+            anchor = f", anchor {row['anchor']}" if row["anchor"] is not None else ""
+            axes.axhline(at, color="#e9e9e4", linewidth=8.5, zorder=0.8, solid_capstyle="butt")
+            axes.annotate(row["symbol"] + anchor, (0, at), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
+                          va="center", fontsize=7, fontweight="bold", annotation_clip=False)  # fmt: skip
+        else:
+            _interval(axes, at, row, limit)
+    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
+    axes.tick_params(axis="y", length=0, labelsize=7)
+    axes.spines["left"].set_visible(False)
+    axes.set(xlim=(-limit, limit), ylim=(y - 0.5, -0.8), xlabel="points against the anchor")
+    return figure
+
+
+def _interval(axes: Any, y: float, row: Row, limit: float) -> None:
+    tint = VERDICT_COLOUR[row["verdict"]]
+    if row["low"] is not None:
+        low, high = max(100 * row["low"], -limit), min(100 * row["high"], limit)
+        axes.plot([low, high], [y, y], color=tint, linewidth=1.5, solid_capstyle="butt")
+        for end, cut, sign in ((low, 100 * row["low"] < -limit, "<"), (high, 100 * row["high"] > limit, ">")):
+            if cut:
+                axes.plot([end], [y], sign, color=tint, markersize=3.5, clip_on=False)
+    ink = SOFT if row["verdict"] == "undecided" else INK
+    axes.plot([100 * row["mean"]], [y], VERDICT_MARKER[row["verdict"]], color=tint, markersize=5, markeredgecolor="white",
+              markeredgewidth=0.4)  # fmt: skip
+    axes.annotate(points(row["mean"]), (1, y), xycoords=("axes fraction", "data"), xytext=(30, 0), textcoords="offset points",
+                  ha="right", va="center", fontsize=7, color=ink, annotation_clip=False)  # fmt: skip
+
+
+def exhibit_contrasts(results: Results, rows: Sequence[Row]) -> Exhibit:
+    """The forest plots, one panel per study."""
+    title = "What each open choice changes"
+    if not rows:
+        return Exhibit("contrasts", title, missing="No contrast is finished yet: it takes an anchor and one changed choice of one study.")
+    limit, several = reach(rows), len({r["method"] for r in rows}) > 1
+    panels, width = [], NARROW if len(studies(rows)) > 2 else WIDTH
+    for study in studies(rows):
+        own = [r for r in rows if r["study"] == study]
+        name = study if several else own[0]["scenario"]
+        panels.append(Panel(f"contrasts-{slug(study)}", name, draw_contrasts(own, limit, width)))
+    seeds = sorted({r["seeds"] for r in rows})
+    caption = (
+        "Validation accuracy (personal, own distribution) with one choice changed, minus the anchor with the same seeds "
+        f"({_seeds(seeds)}): "
+        f"mean and {results.confidence:.0%} t interval. Blue triangles up help, orange triangles down hurt, grey circles are undecided "
+        "(the interval includes zero). Intervals wider than the axis end in an arrow. "
+        + chance(count_chance(rows, results.confidence), results.confidence)
+    )
+    columns = ("scenario", "symbol", "level", "mean", "low", "high", "seeds", "verdict", "firm")
+    return Exhibit("contrasts", title, caption, QUERY, panels, numbers(rows, columns))
+
+
+def _seeds(counts: Sequence[int]) -> str:
+    return f"{counts[0]} of them" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} of them"
+
+
+def table_verdicts(results: Results, rows: Sequence[Row]) -> Table | None:
+    """The matrix of choices by studies: in each cell the verdict, with the level that says most."""
+    if not rows:
+        return None
+    columns = studies(rows)
+    several = len({r["method"] for r in rows}) > 1
+    paths = [f["path"] for f in results.meta.get("factors") or []]
+    paths += [p for p in dict.fromkeys(r["path"] for r in rows) if p not in paths]
+    symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []} | {r["path"]: r["symbol"] for r in rows}
+    body = []
+    for path in paths:
+        line: list[Any] = [Cell(symbols[path], "code")]
+        for study in columns:
+            line.append(_verdict_cell([r for r in rows if r["path"] == path and r["study"] == study]))
+        body.append(line)
+    heads = [c if several else next(r["scenario"] for r in rows if r["study"] == c) for c in columns]
+    caption = (f"{VERDICT_MARK['helps']} some level helps (the best is named), {VERDICT_MARK['hurts']} leaving the anchor hurts (the "
+               "worst is named), "
+               "undecided: every interval includes zero "
+               "(in brackets what the intervals leave open). A star: the verdict stands when adjusted for the number of "
+               "contrasts.")  # fmt: skip
+    return Table(["choice", *heads], body, caption, QUERY, key="verdicts", title="Verdicts at a glance")
+
+
+def _verdict_cell(rows: Sequence[Row]) -> Cell:
+    if not rows:
+        return Cell("not tried yet", "missing")
+    chosen = decided(rows)
+    if chosen:
+        row = chosen[0]
+        star = " *" if row["firm"] else ""
+        return Cell(f"{VERDICT_MARK[row['verdict']]} {row['level']}: {points(row['mean'])}{star}", row["verdict"], span(row["interval"]))
+    able: list[Interval] = [r["interval"] for r in rows if r["low"] is not None]
+    if not able:
+        return Cell("undecided (one seed)", "undecided")
+    return Cell(f"undecided ({points(min(i.low or 0 for i in able))} to {points(max(i.high or 0 for i in able))})", "undecided")
+
+
+def table_differences(results: Results, rows: Sequence[Row]) -> Table | None:
+    """Every contrast, folded away."""
+    if not rows:
+        return None
+    body = [[r["scenario"], Cell(r["path"], "code"), r["level"], str(r["anchor"]), mean_span(r["interval"], points), r["seeds"],
+             Cell(r["verdict"] + (" *" if r["firm"] else ""), r["verdict"])] for r in rows]  # fmt: skip
+    head = ["scenario", "choice", "level", "anchor", f"difference, points [{results.confidence:.0%}]", "seeds", "verdict"]
+    caption = "Each contrast, paired by seed. A star: it stands when adjusted for the number of contrasts."
+    return Table(head, body, caption, QUERY, folded=f"All {len(rows)} contrasts", key="table-contrasts")

@@ -1,0 +1,281 @@
+"""Methods against each other: on the test split, on fresh seeds, paired where seeds are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .page import Cell, Exhibit, Panel, Table, numbers
+from .results import Results, Row, by_seed, finished, standing
+from .stats import Interval, paired, t_interval
+from .style import FAINT, INK, SOFT, blank, colour, drawing, legend_below, marker, percent_axis
+from .words import listing, percent, plus_minus, points, size, span
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRICS = {"acc_personal_own": "on each client's own distribution", "acc_personal_global": "on the global split"}
+ALL_METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", "worst_client_accuracy")
+QUERY = (
+    "tables/trials where kind = 'confirm' and state = 'COMPLETE': mean over the list test_acc_personal_own (test_acc_personal_global) "
+    "per label and scenario, with Student's t interval"
+)
+NOT_YET = "No configuration has been confirmed on fresh seeds yet: the test split is still closed."
+
+
+def table_methods(results: Results) -> list[Row]:
+    """One row per confirmed configuration, scenario and metric, on the test split.
+
+    Returns:
+        Rows with label, method, hollow (untuned), scenario, metric, values, interval, mean, low, high, seeds and trial; scenarios
+        in the sweep's order, methods by their mean over scenarios, best first.
+    """
+    latest = {(t["label"], t["scenario"]): t for t in finished(results.trials, "confirm")}
+    rows = []
+    for (label, scenario), trial in latest.items():
+        for metric in METRICS:
+            values = by_seed(trial, f"test_{metric}")
+            interval = t_interval(list(values.values()), results.confidence)
+            if interval:
+                rows.append({"label": label, "method": trial["method"], "hollow": standing(label) == "untuned", "scenario": scenario,
+                             "metric": metric, "values": values, "interval": interval, "mean": interval.mean, "low": interval.low,
+                             "high": interval.high, "seeds": interval.n, "trial": trial})  # fmt: skip
+    order = [s["label"] for s in results.meta.get("scenarios") or []]
+    rank = {label: -sum(r["mean"] for r in own) / len(own) for label in {r["label"] for r in rows}
+            if (own := [r for r in rows if r["label"] == label and r["metric"] == "acc_personal_own"])}  # fmt: skip
+    return sorted(rows, key=lambda r: (order.index(r["scenario"]) if r["scenario"] in order else len(order), rank.get(r["label"], 0.0),
+                                       r["label"], r["metric"]))  # fmt: skip
+
+
+def primary(results: Results, rows: Sequence[Row]) -> str | None:
+    """What the report is about: the tuned configuration of the sweep's own space, else any tuned one; of a declared set, the first."""
+    tried = sorted({(r["trial"].get("trial") or 0, r["label"]) for r in rows})
+    labels = list(dict.fromkeys(label for _, label in tried))
+    tuned = [label for label in labels if standing(label) == "tuned"]
+    own = [label for label in tuned if label.startswith(f"{results.meta.get('space')} ")]
+    declared = [label for label in labels if not standing(label)]
+    return (own or tuned or declared or [None])[0]
+
+
+def rivalry(results: Results, rows: Sequence[Row]) -> list[Row]:
+    """The paired difference of the primary configuration to each other one, by scenario; test split, shared fresh seeds."""
+    ours, own = primary(results, rows), [r for r in rows if r["metric"] == "acc_personal_own"]
+    pairs = []
+    for row in own:
+        mine = next((r for r in own if r["label"] == ours and r["scenario"] == row["scenario"]), None)
+        if mine is None or row["label"] == ours:
+            continue
+        interval = paired(mine["values"], row["values"], results.confidence)
+        if interval:
+            pairs.append({"scenario": row["scenario"], "ours": ours, "label": row["label"], "mean": row["mean"],
+                          "sibling": row["method"] == mine["method"], "interval": interval})  # fmt: skip
+    return pairs
+
+
+def headline(pairs: Sequence[Row], confidence: float) -> str:
+    """The primary configuration against its strongest rival, scenario by scenario."""
+    if not pairs:
+        return ""
+    ours = pairs[0]["ours"]
+    rivals = [p for p in pairs if not p["sibling"]] or list(pairs)
+    means = {p["label"]: [q["mean"] for q in rivals if q["label"] == p["label"]] for p in rivals}
+    strongest = max(means, key=lambda label: (len(means[label]), sum(means[label]) / len(means[label])))
+    against = [p for p in rivals if p["label"] == strongest]
+    clauses = []
+    for verdict, verb in VERBS.items():
+        here = [f"{p['scenario']} ({_difference(p['interval'])})" for p in against if p["interval"].verdict == verdict]
+        if here:
+            clauses.append(f"{verb.format(strongest)} under {listing(here)}")
+    text = f"On fresh seeds and the test split, {ours} " + "; it ".join(clauses) + "."
+    only = "" if len(means) == 1 else f" {strongest} is the strongest of {len(means)} rivals on average."
+    return text.replace(" points, ", f" points, {confidence:.0%} interval ", 1) + only
+
+
+VERBS = {"helps": "beats {}", "hurts": "loses to {}", "undecided": "is undecided against {}"}
+
+
+def opposite(interval: Interval) -> Interval:
+    """The interval of the difference the other way round."""
+    if interval.low is None or interval.high is None:
+        return Interval(-interval.mean, None, None, interval.n)
+    return Interval(-interval.mean, -interval.high, -interval.low, interval.n, interval.p)
+
+
+def sentences(pairs: Sequence[Row], confidence: float) -> list[str]:
+    """One sentence per scenario: against whom the primary configuration is ahead, behind, undecided."""
+    said = []
+    for scenario in dict.fromkeys(p["scenario"] for p in pairs):
+        here = [p for p in pairs if p["scenario"] == scenario]
+        clauses = []
+        for verdict, verb in VERBS.items():
+            rivals = [f"{p['label']} ({_difference(p['interval'])})" for p in here if p["interval"].verdict == verdict]
+            if rivals:
+                clauses.append(verb.format(listing(rivals)))
+        said.append(f"Under {scenario}, {here[0]['ours']} " + "; it ".join(clauses) + ".")
+    if said:
+        said[0] = said[0].replace(" points, ", f" points, {confidence:.0%} interval ", 1)
+    return said
+
+
+def _difference(interval: Interval) -> str:
+    return f"{points(interval.mean)} points, {span(interval)}"
+
+
+@drawing
+def draw_methods(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
+    """One metric: scenario by scenario, a line per configuration: mean, interval, seeds as points; untuned hollow.
+
+    Args:
+        rows: Rows of `table_methods` of one metric.
+        limits: The x axis, as fractions.
+    """
+    everyone = sorted({r["method"] for r in rows})
+    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
+    figure, axes = blank(0.5 + 0.175 * (len(rows) + 1.35 * len(scenarios)))
+    y, ticks = 0.0, []
+    for scenario in scenarios:
+        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center",
+                      fontweight="bold", fontsize=7.5)  # fmt: skip
+        y += 1.05
+        for row in (r for r in rows if r["scenario"] == scenario):
+            _method(axes, y, row, everyone)
+            ticks.append((y, row["label"]))
+            y += 1
+        y += 0.3
+    axes.set_yticks([t for t, _ in ticks], [name for _, name in ticks])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+    axes.set(xlim=limits, ylim=(y - 0.6, -0.7), xlabel="test accuracy, %")
+    percent_axis(axes.xaxis)
+    return figure
+
+
+def _method(axes: Any, y: float, row: Row, everyone: list[str]) -> None:
+    tint = colour(row["method"], everyone)
+    axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
+    if row["low"] is not None:
+        axes.plot([row["low"], row["high"]], [y, y], color=tint, linewidth=2, solid_capstyle="butt")
+    axes.plot(list(row["values"].values()), [y + 0.27] * len(row["values"]), "o", color=tint, markersize=1.8, alpha=0.6, markeredgewidth=0)
+    axes.plot([row["mean"]], [y], marker(row["method"], everyone), color=tint, markersize=4.8, markeredgewidth=1,
+              markerfacecolor="white" if row["hollow"] else tint)  # fmt: skip
+    axes.annotate(percent(row["mean"]), (1, y), xycoords=("axes fraction", "data"), xytext=(24, 0), textcoords="offset points", ha="right",
+                  va="center", fontsize=7, color=INK, annotation_clip=False)  # fmt: skip
+
+
+def limits(rows: Sequence[Row]) -> tuple[float, float]:
+    """A common axis for all panels: every mean and seed, and intervals as far as they stay in 0 to 1."""
+    ends = [v for r in rows for v in (*r["values"].values(), r["mean"], *((r["low"], r["high"]) if r["low"] is not None else ()))]
+    low, high = max(0.0, min(ends)), min(1.0, max(ends))
+    pad = max(0.01, 0.05 * (high - low))
+    return max(0.0, low - pad), min(1.0, high + pad)
+
+
+def exhibit_methods(results: Results, rows: Sequence[Row]) -> Exhibit:
+    """Methods by scenario, a panel per metric."""
+    title = "Methods by scenario"
+    if not rows:
+        return Exhibit("methods", title, missing=NOT_YET)
+    panels = [Panel(f"methods-{m.replace('_', '-')}", f"Personal accuracy {where}",
+                    draw_methods([r for r in rows if r["metric"] == m], limits(rows))) for m, where in METRICS.items()]  # fmt: skip
+    caption = (
+        f"Test accuracy on fresh seeds: mean (mark), {results.confidence:.0%} t interval over seeds (bar), single seeds (dots below the "
+        "bar). Hollow marks are untuned. Intervals of single methods may overlap where the paired difference is still "
+        "clear: read the verdicts in the table of methods."
+    )
+    return Exhibit("methods", title, caption, QUERY, panels, numbers(rows, ("scenario", "label", "metric", "mean", "low", "high", "seeds")))
+
+
+def table_heterogeneity(results: Results, rows: Sequence[Row]) -> list[Row]:
+    """The rows of `table_methods` with the achieved Jensen-Shannon divergence of their scenario as `js`; without one, left out."""
+    js = {s["label"]: ((s.get("heterogeneity") or {}).get("achieved") or {}).get("js_divergence")
+          for s in results.meta.get("scenarios") or []}  # fmt: skip
+    return [{**r, "js": js[r["scenario"]]} for r in rows if js.get(r["scenario"]) is not None]
+
+
+@drawing
+def draw_heterogeneity(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
+    """One metric: accuracy against the achieved heterogeneity, a line per configuration (slightly shifted so that intervals show)."""
+    everyone, labels = sorted({r["method"] for r in rows}), list(dict.fromkeys(r["label"] for r in rows))
+    figure, axes = blank(3.3)
+    reach = max(r["js"] for r in rows) - min(r["js"] for r in rows) or 1.0
+    for i, label in enumerate(labels):
+        own = sorted((r for r in rows if r["label"] == label), key=lambda r: r["js"])
+        tint = colour(own[0]["method"], everyone)
+        x = [r["js"] + (i - (len(labels) - 1) / 2) * 0.012 * reach for r in own]
+        style = (0, (3, 1.5)) if own[0]["hollow"] else "-"
+        axes.plot(x, [r["mean"] for r in own], marker(own[0]["method"], everyone), linestyle=style, color=tint, markersize=4.5,
+                  linewidth=1.1, markerfacecolor="white" if own[0]["hollow"] else tint, label=label)  # fmt: skip
+        for at, row in zip(x, own, strict=True):
+            if row["low"] is not None:
+                axes.plot([at, at], [row["low"], row["high"]], color=tint, linewidth=1)
+    places = sorted({(r["js"], r["scenario"]) for r in rows})
+    for level, (js, scenario) in zip(_levels([js for js, _ in places], [s for _, s in places]), places, strict=True):
+        axes.axvline(js, color="#dddddd", linewidth=0.7, zorder=0)
+        side = "left" if js - places[0][0] < 0.2 * reach else "right" if places[-1][0] - js < 0.2 * reach else "center"
+        axes.annotate(scenario, (js, 1), xycoords=("data", "axes fraction"), xytext=({"left": -4, "right": 4}.get(side, 0), 3 + 8 * level),
+                      textcoords="offset points", color=SOFT, fontsize=6.5, ha=side, va="bottom", annotation_clip=False)  # fmt: skip
+    axes.grid(axis="y")
+    axes.set(ylim=limits, xlabel="achieved label divergence between clients (Jensen-Shannon)", ylabel="test accuracy, %")
+    percent_axis(axes.yaxis)
+    legend_below(figure, axes)
+    return figure
+
+
+def _levels(places: Sequence[float], names: Sequence[str]) -> list[int]:
+    """Lines above the axes for names at `places`, so that neighbours do not overlap."""
+    span = (max(places) - min(places)) or 1.0
+    ends: list[float] = []
+    levels: list[int] = []
+    for place, name in zip(places, names, strict=True):
+        width = 0.0145 * len(name) * span  # a letter's share of the axis
+        start = place if place - min(places) < 0.2 * span else place - width * (1.0 if max(places) - place < 0.2 * span else 0.5)
+        level = next((i for i, end in enumerate(ends) if start > end), len(ends))
+        ends[level : level + 1] = [start + width + 0.02 * span]
+        levels.append(level)
+    return levels
+
+
+def exhibit_heterogeneity(results: Results, methods: Sequence[Row]) -> Exhibit:
+    """Accuracy against heterogeneity, a panel per metric."""
+    title, rows = "Accuracy against heterogeneity", table_heterogeneity(results, methods)
+    if len({r["js"] for r in rows}) < 2:
+        return Exhibit("heterogeneity", title, missing=NOT_YET if not methods else
+                       "It takes confirmed configurations in two scenarios of different achieved heterogeneity.")  # fmt: skip
+    panels = [Panel(f"heterogeneity-{m.replace('_', '-')}", f"Personal accuracy {where}",
+                    draw_heterogeneity([r for r in rows if r["metric"] == m], limits(rows))) for m, where in METRICS.items()]  # fmt: skip
+    caption = (
+        "What clients differ in is measured, not requested: the Jensen-Shannon divergence of their class distributions. Scenarios also "
+        "differ otherwise (domains, sizes), so a line joins settings; it is no dose response. Left to right: as clients come to differ "
+        "more."
+    )
+    query = QUERY + "; x = scenarios[].heterogeneity.achieved.js_divergence of run.json"
+    columns = ("scenario", "js", "label", "metric", "mean", "low", "high")
+    return Exhibit("heterogeneity", title, caption, query, panels, numbers(rows, columns))
+
+
+def table_of_methods(results: Results, rows: Sequence[Row]) -> Table | None:
+    """All four accuracies, the worst client, what is sent, and the paired verdict on the primary configuration."""
+    if not rows:
+        return None
+    pairs = {(p["scenario"], p["label"]): opposite(p["interval"]) for p in rivalry(results, rows)}
+    ours = primary(results, rows)
+    body: list[list[Any]] = []
+    for row in (r for r in rows if r["metric"] == "acc_personal_own"):
+        trial, gap = row["trial"], pairs.get((row["scenario"], row["label"]))
+        means = [Cell(plus_minus(t_interval(list(by_seed(trial, f"test_{m}").values()), results.confidence)), "tight")
+                 for m in ALL_METRICS]  # fmt: skip
+        lead = Cell("reference" if row["label"] == ours else "")
+        if gap:
+            word = {"helps": "ahead", "hurts": "behind", "undecided": "undecided"}[gap.verdict]
+            lead = Cell(f"{plus_minus(gap, points)} {word}", f"tight {gap.verdict}")
+        first = not any(row["scenario"] == line[0].text for line in body)
+        body.append([Cell(row["scenario"], "tight" if first else "again"), Cell(row["label"], "tight"), *means, lead,
+                     Cell(size(trial.get("bytes_up")), "tight"), trial.get("shared_parameters")])  # fmt: skip
+    head = ["scenario", "method", "personal own", "personal global", "shared own", "shared global", "worst client",
+            f"minus {ours}, points" if ours else "paired difference", "bytes up", "parameters sent"]  # fmt: skip
+    seeds = listing(sorted({str(r["seeds"]) for r in rows}))
+    caption = (f"Test accuracy in %, mean \u00b1 half of the {results.confidence:.0%} interval over fresh seeds ({seeds} of them). The "
+               "difference is on personal own and "
+               "paired by seed; ahead and behind follow from its interval.")  # fmt: skip
+    return Table(head, body, caption, QUERY, key="table-methods", title="Methods")

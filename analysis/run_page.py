@@ -1,0 +1,123 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+from .clients import exhibit_classes, exhibit_partition, exhibits_clients, table_clients, table_domains
+from .commands import run_command
+from .curves import exhibit_losses, exhibit_run_curve
+from .page import Exhibit, Page, Section, Table, Text, show
+from .results import Results, Row, flatten
+from .shared import OWN, joined, notice, reproduce, small_backbone
+from .words import count, duration, percent, points, size
+
+FOUR = {"acc_personal_own": "personal, own distribution", "acc_personal_global": "personal, global split",
+        "acc_shared_own": "shared alone, own distribution", "acc_shared_global": "shared alone, global split",
+        "worst_client_accuracy": "worst client (personal, own)"}  # fmt: skip
+
+
+def run_page(results: Results) -> Page:
+    """Everything about one run that its folder tells."""
+    rounds = results.rounds()
+    clients = table_clients(results)
+    figures: list[Exhibit | Table | Text] = [*exhibits_clients(clients), exhibit_run_curve(rounds), exhibit_losses(rounds),
+                                             exhibit_partition(results), exhibit_classes(results)]  # fmt: skip
+    domains = table_domains(results)
+    tables: list[Exhibit | Table | Text] = [
+        t for t in (table_accuracies(results, rounds), domains, table_communication(results, rounds)) if t
+    ]
+    meta = results.meta
+    planned = (meta.get("experiment") or {}).get("rounds")
+    last = max((r["round"] for r in rounds), default=0)
+    done = f"{last} of {planned} rounds are finished" if planned else f"{count(last, 'round')} finished"
+    settings = [[k, v] for k, v in flatten(meta.get("experiment") or {}).items()]
+    return Page(
+        title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
+        question="How accurate is this one run, for whom, and at what cost?",
+        lead=[sentence(results, rounds)], points=[], notice=notice(results, done), facts=facts(results, rounds),
+        sections=[
+            Section("What was run", []),
+            Section("Figures", figures),
+            Section("Tables", [*tables, Table(["setting", "value"], settings, folded=f"All {len(settings)} settings")]),
+            Section("What can be trusted", [Text(points=trust(results))]),
+            reproduce(results, [*figures, *tables], Text(["Spelled out in full:"], code=run_command(results))),
+        ],
+    )  # fmt: skip
+
+
+def final(results: Results, rounds: list[Row]) -> Row:
+    """The run's result, or its last evaluated round while it is not finished."""
+    evaluated = [r for r in rounds if r.get("acc_personal_own") is not None]
+    return results.meta.get("result") or (evaluated[-1] if evaluated else {})
+
+
+def sentence(results: Results, rounds: list[Row]) -> str:
+    """What came out, in words."""
+    meta, value = results.meta, final(results, rounds)
+    achieved = (meta.get("heterogeneity") or {}).get("achieved") or {}
+    many = f" with {count(int(achieved['clients']), 'client')}" if achieved.get("clients") is not None else ""
+    who = f"{meta.get('label', 'The run')} under {meta.get('scenario_label', 'its scenario')}{many}"
+    if value.get("acc_personal_own") is None:
+        return f"{who} has not been evaluated yet."
+    worst = value.get("worst_client_accuracy")
+    tail = f" (worst client {percent(worst)}%)" if worst is not None else ""
+    shared = value.get("acc_shared_own")
+    gain = f"; {points(value['acc_personal_own'] - shared)} points against the shared parameters alone" if shared is not None else ""
+    test = meta.get("test") or {}
+    own = test.get("acc_personal_own")
+    opened = f" On the test split, opened on purpose, it is {percent(own)}%." if own is not None else ""
+    return (f"{who} reaches {percent(value['acc_personal_own'])}% validation accuracy on the clients' own distributions{tail}{gain}. "
+            f"It is one seed, so nothing here has an interval or a verdict.{opened}")  # fmt: skip
+
+
+def facts(results: Results, rounds: list[Row]) -> list[tuple[str, str]]:
+    """What was run."""
+    meta = results.meta
+    experiment, achieved = meta.get("experiment") or {}, (meta.get("heterogeneity") or {}).get("achieved") or {}
+    task = experiment.get("task") or {}
+    seconds = meta.get("seconds") or (meta.get("result") or {}).get("seconds")
+    took = f"{duration(seconds)} on {joined(meta.get('hardware'))}" if meta.get("hardware") else duration(seconds)
+    return [
+        ("data and backbone", f"{task.get('dataset', 'not recorded')}, {task.get('backbone') or 'no backbone'}"),
+        ("scenario", f"{meta.get('scenario_label', 'not recorded')} (achieved: {joined(achieved)})"),
+        ("seed", str(experiment.get("seed", "not recorded"))),
+        ("rounds", f"{max((r['round'] for r in rounds), default=0)} of {experiment.get('rounds', '?')}"),
+        ("took", took),
+        ("test split", "opened" if meta.get("test") else "never opened"),
+    ]
+
+
+def table_accuracies(results: Results, rounds: list[Row]) -> Table | None:
+    """The four accuracies and the worst client; the test split beside them when it was opened."""
+    value, test = final(results, rounds), results.meta.get("test") or {}
+    if value.get("acc_personal_own") is None:
+        return None
+    body = [[name, percent(value.get(key)), *([percent(test.get(key))] if test else [])] for key, name in FOUR.items()]
+    return Table(["accuracy", "validation, %", *(["test, %"] if test else [])], body, "The result.", "run.json: result, test")
+
+
+def table_communication(results: Results, rounds: list[Row]) -> Table | None:
+    """What was sent and computed."""
+    so_far = {key: sum(r.get(key) or 0 for r in rounds) for key in ("bytes_up", "bytes_down", "flops", "seconds")}
+    result = results.meta.get("result") or so_far
+    trained = [r for r in rounds if r["round"] > 0 and r.get("clients")]
+    if not trained:
+        return None
+    per = {key: sum((r.get(key) or 0) / r["clients"] for r in trained) / len(trained) for key in ("bytes_up", "bytes_down")}
+    shared = results.meta.get("shared_parameters")
+    body = [["shared parameters", show(shared)],
+            ["up, per client and round", size(per["bytes_up"])], ["down, per client and round", size(per["bytes_down"])],
+            ["up, whole run", size(result.get("bytes_up"))], ["down, whole run", size(result.get("bytes_down"))],
+            ["once, at the start", size(result.get("bytes_setup"))], ["FLOPs", f"{result.get('flops') or 0:.3g}"],
+            ["seconds", f"{result.get('seconds') or 0:.1f}"]]  # fmt: skip
+    return Table(["communication and cost", ""], body, "Bytes are those of the real payloads.",
+                 "run.json: result; tables/rounds: bytes_up / clients, bytes_down / clients")  # fmt: skip
+
+
+def trust(results: Results) -> list[str]:
+    """What this page can and cannot show."""
+    task = (results.meta.get("experiment") or {}).get("task") or {}
+    return [
+        "One seed. Differences between two such runs of a few points are usually chance; compare with several seeds.",
+        "Spread between clients is not uncertainty of the mean.",
+        OWN, *small_backbone(task.get("backbone")),
+    ]  # fmt: skip
