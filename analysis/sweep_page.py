@@ -48,7 +48,7 @@ def figures_of(results: Results, rounds: Sequence[Row], compared: Sequence[Row],
     limits = methods.limits(compared) if compared else (0.0, 1.0)
     return [
         methods.exhibit_methods(results, compared),
-        *([contrasts.exhibit_contrasts(results, changed)] if searching else []),
+        *([contrasts.exhibit_contrasts(results, changed)] if contrasted(results) else []),
         *([matrix] if matrix else []),
         methods.exhibit_heterogeneity(results, compared),
         curves.exhibit_curves(results, rounds),
@@ -59,8 +59,13 @@ def figures_of(results: Results, rounds: Sequence[Row], compared: Sequence[Row],
 
 
 def searches(results: Results) -> bool:
-    """Whether the sweep has open choices to contrast and search; a recipe is a declared set and has none."""
-    return bool(results.meta.get("factors")) or any(t["kind"] in ("contrast", "search") for t in results.trials)
+    """Whether anything is selected on validation; a plain recipe is a declared set."""
+    return contrasted(results) or any(t["kind"] == "search" for t in results.trials)
+
+
+def contrasted(results: Results) -> bool:
+    """Whether the sweep has open choices to contrast with an anchor."""
+    return bool(results.meta.get("factors")) or any(t["kind"] == "contrast" for t in results.trials)
 
 
 def summary(results: Results, compared: Sequence[Row], changed: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -74,7 +79,7 @@ def summary(results: Results, compared: Sequence[Row], changed: Sequence[Row]) -
         said = contrasts.sentence(own, [] if several else open_choices, confidence)
         choices.append(f"{own[0]['method']}: {said}" if several else said)
     pairs = methods.rivalry(results, compared)
-    choice = NO_CONTRAST if searches(results) else ""
+    choice = NO_CONTRAST if contrasted(results) else ""
     lead = [
         headline(changed, open_choices, len(results.meta.get("scenarios") or [])) if changed else choice,
         methods.headline(pairs, confidence) if compared else methods.NOT_YET,

@@ -243,9 +243,8 @@ class Plan:
         contrasts = sum(row["kind"] == "contrast" for row in self.finished) + sum(
             spec.kind == "contrast" for spec in [*self.queue, *self.running.values()]
         )
-        search = (
-            None if self.options.trials is None else self.options.trials * sum(study.space.sample is not None for study in self.studies)
-        )
+        sampled, levels = sum(study.space.sample is not None for study in self.studies), sum(len(study.levels) for study in self.studies)
+        search = None if sampled and self.options.trials is None else (self.options.trials or 0) * sampled + levels
         return {"contrast": contrasts, "search": search, "confirm": sum(len(self._chosen(study)) for study in self.studies)}
 
     def _queue_contrasts(self) -> None:

@@ -344,7 +344,8 @@ def _line(plan: Plan) -> str:
         if state in states
     )
     done = f"{len(states)} trials done ({counts or 'none yet'})"
-    return f"sweep: {plan.phase}, {done}, {len(plan.running)} running, about {duration(plan.seconds_left())} left"
+    words = {"contrast": "selecting on validation", "search": "searching on validation", "confirm": "confirming on fresh seeds"}
+    return f"sweep: {words[plan.phase]}, {done}, {len(plan.running)} running, about {duration(plan.seconds_left())} left"
 
 
 def _panel(plan: Plan) -> Table:

@@ -98,7 +98,7 @@ def test_alignment_is_its_formula(form: str, worker: Worker, batch: Batch) -> No
 
 @pytest.mark.parametrize("marginal", ["label_hist", "uniform"])
 def test_transport_is_pots(marginal: str, worker: Worker, batch: Batch) -> None:
-    method = FedRSCLIP(ot_b=marginal, lam=0.02, w_dpa=0, ot_tolerance=1e-5, ot_iterations=20_000)
+    method = FedRSCLIP(ot_b=marginal, lam=0.02, w_dpa=0, ot_tolerance=5e-5, ot_iterations=20_000)
     params = parameters(method, worker)
     text = texts(method, worker, params)["sp"]
     _, metrics = method.loss(worker.model, params, {}, batch)
@@ -110,7 +110,7 @@ def test_transport_is_pots(marginal: str, worker: Worker, batch: Batch) -> None:
         cost = 1 - x @ text[k][classes].T
         plan = pot.sinkhorn(np.full(len(y), 1 / len(y)), b, cost, 0.02, method="sinkhorn_log", numItermax=20_000, stopThr=1e-12)
         assert metrics["loss_ot"][k].item() == pytest.approx(float((plan * cost).sum()), rel=1e-4)
-        assert metrics["ot_marginal_error"][k] <= 1e-5
+        assert metrics["ot_marginal_error"][k] <= method.ot_tolerance
 
 
 def test_the_plan_is_detached(worker: Worker, batch: Batch) -> None:

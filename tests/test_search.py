@@ -225,3 +225,14 @@ def test_a_level_may_bring_companions() -> None:
 def test_a_level_must_set_its_factor(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"does not set method\.lam"):
         load_space(write(tmp_path, BASE + "CONTRASTS = {'method.lam': [{'method.s': 1.0}]}\n"))
+
+
+def test_a_tuned_recipe_gives_every_entry_as_many_trials() -> None:
+    grid = {"a": {}, "b": {"method": "promptfl"}, "zero": {"method": "zeroshot"}}
+    recipe = space(sample=None, contrasts={}, rivals={}, grid=grid, tune={"training.lr": (0.01, 0.1)}, scenarios=({"scenario": "even"},))
+    plan = Plan([recipe], Options(None, 2, None, True, 2))
+    assert plan.planned() == {"contrast": 0, "search": 4, "confirm": 3}
+    specs = drive(plan)
+    assert [(spec.study, spec.kind) for spec in specs[:4]] == [(f"toy {name} | even", "search") for name in "aabb"]
+    assert sorted(spec.label for spec in specs[4:]) == ["a (tuned)", "b (tuned)", "zero (untuned)"]
+    assert all(spec.test == (spec.kind == "confirm") for spec in specs)
