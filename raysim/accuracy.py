@@ -45,9 +45,9 @@ def accuracies(
             row[f"acc_{scope}_global"] = None if correct is None else float(correct.sum() / total.sum())
         clients.append(row)
     summary: Row = {name: _mean([row[name] for row in clients]) for name in ACCURACIES}
-    personal_own = np.array([row["acc_personal_own"] for row in clients])
-    summary["worst_client_accuracy"] = float(personal_own.min())
-    summary["p10_client_accuracy"] = float(np.quantile(personal_own, 0.1))
+    measured = [row["acc_personal_own"] for row in clients if row["acc_personal_own"] is not None]
+    summary["worst_client_accuracy"] = min(measured, default=None)
+    summary["p10_client_accuracy"] = float(np.quantile(measured, 0.1)) if measured else None
     classes = [] if shared_C is None else _class_rows(federation, "shared", shared_C, total)
     counts = shared_C if personal is None else np.mean([personal[int(client)] for client in sample], axis=0)
     if counts is not None:
@@ -63,11 +63,11 @@ def cell_totals(federation: Federation, split: Split) -> np.ndarray:
     return np.bincount(cell, minlength=len(images.class_names) * domains).astype(np.float64)
 
 
-def _reweighted(correct: np.ndarray, total: np.ndarray, own: np.ndarray) -> float:
+def _reweighted(correct: np.ndarray, total: np.ndarray, own: np.ndarray) -> float | None:
     """Sum over cells of own * correct / total; cells without an image in the split are left out and the rest scaled up."""
     seen = total > 0
     weight = own[seen].sum()
-    return float((own[seen] * correct[seen] / total[seen]).sum() / weight) if weight > 0 else float("nan")
+    return float((own[seen] * correct[seen] / total[seen]).sum() / weight) if weight > 0 else None
 
 
 def _mean(values: list[float | None]) -> float | None:

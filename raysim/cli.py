@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from raysim import inspection
-from raysim.config import UserError, parse_assignment, suggest
+from raysim.config import UserError, first_cause, parse_assignment, suggest
 from raysim.console import bar, duration
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.command_line = shlex.join(["raysim", *words])
         call(arguments)
     except UserError as error:
-        print(f"raysim: {error}", file=sys.stderr)
+        print(f"raysim: {first_cause(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         out = getattr(arguments, "out", None)
@@ -59,17 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("RAYSIM_DEBUG"):
             raise
-        print(f"raysim: failed: {_first_cause(error)}\n(RAYSIM_DEBUG=1 shows the traceback)", file=sys.stderr)
+        cause = first_cause(error)
+        print(f"raysim: failed: {type(cause).__name__}: {cause}\n(RAYSIM_DEBUG=1 shows the traceback)", file=sys.stderr)
         return 1
     return 0
-
-
-def _first_cause(error: BaseException) -> str:
-    """The message that matters of a chain of errors, Ray's wrapping taken off."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, BaseException):
-        return _first_cause(cause)
-    return f"{type(error).__name__}: {error}"
 
 
 def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
@@ -149,7 +142,7 @@ def _one_experiment(arguments: argparse.Namespace) -> tuple[Space, Experiment]:
 def _out(arguments: argparse.Namespace, name: str) -> Path:
     """The result folder: the one given, the newest of this name to resume, or a new one."""
     if arguments.out is None and arguments.resume:
-        found = sorted(RESULTS_FOLDER.glob(f"{name}-*"))
+        found = sorted(RESULTS_FOLDER.glob(f"{name}-{'[0-9]' * 8}-{'[0-9]' * 6}"))
         if not found:
             raise UserError(f"--resume: there is no {RESULTS_FOLDER}/{name}-* here; name the folder with --out")
         arguments.out = found[-1]
@@ -227,6 +220,8 @@ def _sweep(arguments: argparse.Namespace) -> None:
     names, changes = _split_words(arguments)
     if arguments.seeds is not None and arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: at least 1")
+    if arguments.minutes is not None and not arguments.minutes > 0:
+        raise UserError(f"--minutes {arguments.minutes:g}: more than 0")
     if arguments.trials is not None and arguments.trials < 0:
         raise UserError(f"--trials {arguments.trials}: at least 0")
     spaces = [load_space(name, changes) for name in names]
@@ -234,9 +229,15 @@ def _sweep(arguments: argparse.Namespace) -> None:
     workers = arguments.workers if arguments.workers is not None else max(each.workers, os.cpu_count() or 1)
     if workers < each.workers:
         raise UserError(f"--workers {workers}: a trial needs resources.workers = {each.workers}")
-    limited = arguments.minutes is not None or arguments.trials is not None or spaces[0].sample is None
+    limited = arguments.minutes is not None or arguments.trials is not None or all(space.sample is None for space in spaces)
     minutes = arguments.minutes if limited else FIRST_RUN_MINUTES
-    options = Options(arguments.trials, arguments.seeds or spaces[0].seeds, minutes, not arguments.no_contrasts, workers // each.workers)
+    options = Options(
+        arguments.trials,
+        arguments.seeds or max(space.seeds for space in spaces),
+        minutes,
+        not arguments.no_contrasts,
+        workers // each.workers,
+    )
     if arguments.dry_run:
         prepare(spaces, arguments.quiet)
         print(dry_run(spaces, options))

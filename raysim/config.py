@@ -17,6 +17,13 @@ class UserError(Exception):
     """A user's mistake: one message that names the field, the value and what is allowed. The command exits with 2."""
 
 
+def first_cause(error: BaseException) -> BaseException:
+    """What was raised first, without the wrapping that an engine put around it (Ray's errors carry it as `cause`)."""
+    while isinstance(inner := getattr(error, "cause", None), BaseException):
+        error = inner
+    return error
+
+
 class Config(BaseModel):
     """A frozen, strict record. Unknown keys are errors; every field is checked when it is set."""
 

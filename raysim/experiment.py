@@ -119,7 +119,7 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
         if block in parsed:
             fields = dict(parsed[block])
             name = fields.pop("name", None)
-            if name not in registry:
+            if not isinstance(name, str) or name not in registry:
                 raise unknown(f"{block}.name", str(name), list(registry))
             parsed[block] = parse(registry[name], fields, block)
     groups: dict[str, type[Config]] = {"task": Task, "training": Training, "evaluation": Evaluation, "resources": Resources}
@@ -191,7 +191,7 @@ def at(values: Any, path: str) -> Any:
 
 def _switch(block: str, name: Any, before: dict[str, Any]) -> dict[str, Any]:
     registry = REGISTRIES[block]
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise unknown(block, str(name), list(registry))
     kinds = (
         Scenario.model_fields if block == "scenario" else registry[name].model_fields

@@ -22,7 +22,7 @@ from raysim.federation import Federation, Progress, backbone_of, dataset_of, dev
 from raysim.provenance import hardware, provenance
 from raysim.simulate import identity, micro_cohorts
 from raysim.types import ServerState, nbytes
-from raysim.worker import worker_of
+from raysim.worker import try_method, worker_of
 
 
 def check(experiment: Experiment, progress: Progress) -> Federation:
@@ -33,6 +33,7 @@ def check(experiment: Experiment, progress: Progress) -> Federation:
     """
     federation = Federation.of(experiment)
     prepare([experiment], progress)
+    try_method(experiment)
     return federation
 
 

@@ -84,9 +84,8 @@ class Options:
 class Study:
     """A method in a scenario: Optuna's study, asked in batches; or an entry of a recipe, with its declared levels."""
 
-    def __init__(self, space: Space, base: Experiment, options: Options, entry: str | None = None) -> None:
-        self.space, self.base, self.options, self.entry = space, base, options, entry
-        self.scenario = base.scenario.label
+    def __init__(self, space: Space, scenario: str, base: Experiment, options: Options, entry: str | None = None) -> None:
+        self.space, self.scenario, self.base, self.options, self.entry = space, scenario, base, options, entry
         self.name = f"{space.name}{f' {entry}' if entry else ''} | {self.scenario}"
         grid = itertools.product(*space.tune.values()) if entry and base.method.trains else []
         self.levels = [dict(zip(space.tune, values, strict=True)) for values in grid]
@@ -143,7 +142,9 @@ class Study:
                 self.space.sample(fixed)
             except ValueError:  # a parameter that is no path of an experiment
                 continue
-            inside = all(space._contains(space.to_internal_repr(fixed.params[name])) for name, space in fixed.distributions.items())
+            inside = set(json.loads(row["params"])) <= set(fixed.params) and all(
+                space._contains(space.to_internal_repr(fixed.params[name])) for name, space in fixed.distributions.items()
+            )
             if inside and row["state"] == "COMPLETE":
                 self._study.add_trial(
                     optuna.trial.create_trial(params=fixed.params, distributions=fixed.distributions, value=row["objective"])
@@ -179,9 +180,30 @@ class Plan:
 
     WAIT = "wait"
 
-    def __init__(self, spaces: list[Space], options: Options, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        spaces: list[Space],
+        options: Options,
+        stored: Mapping[str, Row] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Lay the plan out.
+
+        Args:
+            spaces: What is studied.
+            options: How large the sweep is.
+            stored: Rows by key that an earlier start has finished: time decides nothing about them.
+            clock: Seconds.
+
+        Raises:
+            UserError: a study is asked for twice.
+        """
         self.options, self.clock = options, clock
-        self.studies = [study for space in spaces for experiment in space.experiments() for study in studies(space, experiment, options)]
+        self.stored = dict(stored or {})
+        self.studies = [study for space in spaces for study in studies(space, options)]
+        names = [study.name for study in self.studies]
+        if len(set(names)) < len(names):
+            raise UserError(f"the study '{max(names, key=names.count)}' was asked for twice; name each space once")
         self.phase: Kind = "contrast"
         self.queue: deque[Spec] = deque()
         self.running: dict[str, Spec] = {}
@@ -277,7 +299,9 @@ class Plan:
         for study in self.studies:
             if study.closed or study.open:
                 continue
-            if (self.options.trials is not None and study.asked >= self.options.trials) or not self._fits(BATCH * len(self.studies)):
+            known = [row["kind"] for row in self.stored.values() if row["study"] == study.name]
+            late = study.asked >= known.count("search") and ("confirm" in known or not self._fits(BATCH * len(self.studies)))
+            if (self.options.trials is not None and study.asked >= self.options.trials) or (self.options.minutes is not None and late):
                 study.closed = True
                 continue
             specs = study.ask(self._count)
@@ -291,7 +315,8 @@ class Plan:
         """What meets the test split: the winner, the anchor and the rivals; or a recipe's grid."""
         best = study.best()
         if study.entry is not None:
-            words = "tuned" if study.levels else "untuned"
+            tried = sum(row["state"] == "COMPLETE" and row["kind"] == "search" for row in study.rows)
+            words = "tuned" if tried and tried == len(study.levels) else "untuned"
             return [(f"{study.entry} ({words})", dict(json.loads(best["params"])) if best is not None else {})]
         if study.space.sample is None:
             return [(label, dict(changes)) for label, changes in study.space.grid.items()]
@@ -310,8 +335,9 @@ class Plan:
     def _drop_what_does_not_fit(self) -> None:
         """With a time limit, contrasts that would take the time of the confirmations are not run; the report says how many."""
         if self.phase == "contrast" and self.queue and not self._fits(self.options.slots):
-            self.dropped += len(self.queue)
-            self.queue.clear()
+            kept = [spec for spec in self.queue if spec.kind != "contrast" or spec.key in self.stored]
+            self.dropped += len(self.queue) - len(kept)
+            self.queue = deque(kept)
 
     def _fits(self, trials: int) -> bool:
         each = self._seconds_per_trial()
@@ -325,11 +351,13 @@ class Plan:
         return float(np.mean(done)) if done else None
 
 
-def studies(space: Space, experiment: Experiment, options: Options) -> list[Study]:
+def studies(space: Space, options: Options) -> list[Study]:
     """One study per scenario; one per scenario and entry where the entries of a recipe are tuned."""
-    if space.tune:
-        return [Study(space, override(experiment, changes), options, label) for label, changes in space.grid.items()]
-    return [Study(space, experiment, options)]
+    found = []
+    for scenario, experiment in space.experiments().items():
+        entries = space.grid.items() if space.tune else [(None, {})]
+        found += [Study(space, scenario, override(experiment, changes), options, entry) for entry, changes in entries]
+    return found
 
 
 def declared(plan: Plan) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class Simulation:
                 client: private
                 for update in updates
                 for client, private in zip(update.clients, update.private, strict=True)
-                if client != POOLED
+                if client != POOLED and private
             }
             self.privates |= changed
             due = self.state.round % self.experiment.evaluation.every == 0 or self.state.round == self.experiment.total_rounds
@@ -134,10 +134,12 @@ class Simulation:
 
     def open_test(self) -> dict[str, Any]:
         """Measure the final state on the test split; the opening is logged in run.json and its rows are kept apart."""
+        opened = [*self.store.described().get("test_opened", []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
+        self.store.describe({"test_opened": opened})
         record = self._measure("test")
         self.store.write_rows(record, "test")
         test = {name: record.row.get(name) for name in RESULTS}
-        self.store.describe({"test": test, "test_opened": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        self.store.describe({"test": test})
         return test
 
     def result(self) -> dict[str, Any]:
@@ -184,7 +186,7 @@ class Simulation:
         self.totals = {name: value + row[name] for name, value in self.totals.items()}
         if row.get("acc_personal_global") is not None:
             self.last = {name: row.get(name) for name in RESULTS}
-            self.history[record.round] = row["acc_personal_own"]
+            self.history[record.round] = float("nan") if row["acc_personal_own"] is None else row["acc_personal_own"]
         record = RoundRecord(record.round, row, record.clients, record.classes)
         self.store.write(record, self.state, changed, {"totals": self.totals, "last": self.last, "history": self.history})
         return record

@@ -49,9 +49,21 @@ class Space:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
 
-    def experiments(self) -> list[Experiment]:
-        """The base experiment in every scenario."""
-        return [override(self.base, {**scenario, **self._kept(scenario)}) for scenario in self.scenarios]
+    def experiments(self) -> dict[str, Experiment]:
+        """The base experiment in every scenario, by name: its label, and the number of clients where that is not enough.
+
+        Raises:
+            UserError: two scenarios cannot be told apart.
+        """
+        found = [override(self.base, {**scenario, **self._kept(scenario)}) for scenario in self.scenarios]
+        labels = [experiment.scenario.label for experiment in found]
+        if len(set(labels)) < len(labels):
+            labels = [f"{label}, {experiment.scenario.clients} clients" for label, experiment in zip(labels, found, strict=True)]
+        if len(set(labels)) < len(labels):
+            raise UserError(
+                f"space '{self.name}': SCENARIOS: two are called '{max(labels, key=labels.count)}'; run them in sweeps of their own"
+            )
+        return dict(zip(labels, found, strict=True))
 
     def _kept(self, scenario: Overrides) -> dict[str, Any]:
         """The command line has the last word, also over a scenario's own fields."""

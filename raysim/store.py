@@ -115,7 +115,9 @@ class Store:
 
     def _write_config(self, experiment: Experiment) -> None:
         path = self.folder / "config.json"
-        if path.exists() and (found := json.loads(path.read_text())["id"]) != self.run:
+        if self.described().get("kind", "run") != "run":
+            raise UserError(f"--out {self.folder}: holds a {self.described()['kind']}; choose another folder")
+        if path.exists() and (found := json.loads(path.read_text()).get("id", "of another program")) != self.run:
             raise UserError(f"--out {self.folder}: holds run {found}, this is run {self.run}; choose another folder")
         write_json(path, {"id": self.run, "experiment": to_dict(experiment)})
 

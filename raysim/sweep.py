@@ -25,7 +25,7 @@ from ray.tune.search import Searcher
 from rich.table import Table
 
 from raysim import federation, ray_pool
-from raysim.config import UserError, digest
+from raysim.config import UserError, digest, first_cause
 from raysim.console import Panel, bar, duration
 from raysim.experiment import Experiment, from_dict, override, to_dict
 from raysim.federation import Federation
@@ -34,10 +34,11 @@ from raysim.search import FRESH, Options, Plan, Row, Spec, declared
 from raysim.simulate import RESULTS, Simulation
 from raysim.spaces import Space, changes_of, level_name
 from raysim.store import Store, hold, write_json, write_table
-from raysim.worker import Diverged
+from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
 TWIN_SECONDS = 24 * 3600
+LASTING = ("diverged", "not possible")  # failures that a second try would repeat
 LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
     **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "factor", "level", "state", "reason"), pa.string()),
@@ -74,6 +75,8 @@ class SeedGroup:
             if self.round == self.total:
                 list(rounds)
         value = float(np.mean([simulation.history[self.round] for simulation in self.simulations]))
+        if not np.isfinite(value):
+            raise UserError("no client can be measured: their classes have no validation image; use classes of at least 5 images")
         self.curve.append((self.round, value))
         if self.round == self.total:
             return "COMPLETE", self.round
@@ -125,12 +128,10 @@ class SweepTrial(tune.Trainable):
                 thresholds = {int(rung): value for rung, value in self.spec["thresholds"].items()}
                 self.group = SeedGroup(experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"])
             state, round_ = self.group.advance()
-        except Diverged as error:
-            reason = f"diverged: {error}".splitlines()[0]
-        except UserError as error:
-            reason = f"not possible: {error}".splitlines()[0]
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:2000]
+            cause = first_cause(error)
+            kind = "diverged" if isinstance(cause, Diverged) else "not possible" if isinstance(cause, UserError) else type(cause).__name__
+            reason = f"{kind}: {cause}"[:2000]
         row: Row = {"state": state, "reason": reason, "rounds": round_, "objective": float("nan")}
         if self.group is not None and self.group.curve:
             row |= {"objective": self.group.curve[-1][1], "curve": json.dumps(self.group.curve)}
@@ -154,7 +155,6 @@ class PlanSearcher(Searcher):
     def __init__(self, plan: Plan, folder: Path) -> None:
         super().__init__(metric=None, mode=None)
         self.plan, self.folder = plan, folder
-        self.stored = {row["key"]: row for row in read_trials(folder)}
         self.trials: dict[str, Spec] = {}
         self.rounds_done = 0
 
@@ -166,8 +166,8 @@ class PlanSearcher(Searcher):
                 return Searcher.FINISHED
             if not isinstance(spec, Spec):
                 return None
-            if spec.key in self.stored:
-                self.plan.tell(spec, self.stored[spec.key])
+            if spec.key in self.plan.stored:
+                self.plan.tell(spec, self.plan.stored[spec.key])
                 continue
             self.trials[trial_id] = spec
             experiments = [to_dict(experiment) for experiment in spec.experiments]
@@ -211,6 +211,11 @@ def read_trials(folder: Path) -> list[Row]:
     return sorted(ds.dataset(path, format="parquet").to_table().to_pylist(), key=lambda row: int(row["trial"]))
 
 
+def settled(row: Row) -> bool:
+    """Whether a finished trial stands: one that failed for a passing reason (memory, disk, a killed process) is run again."""
+    return row["state"] != "FAIL" or str(row["reason"]).startswith(LASTING)
+
+
 def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     """Check every scenario and compute every feature before Ray starts; the scenarios as data.
 
@@ -221,13 +226,16 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     for space in spaces:
         compared: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
         compared += [changes_of(factor, level) for factor, levels in space.contrasts.items() for level in levels]
-        for experiment in space.experiments():
-            scenarios[experiment.scenario.label] = {
+        for name, experiment in space.experiments().items():
+            scenarios[name] = {
                 "values": to_dict(experiment)["scenario"],
                 "heterogeneity": Federation.of(experiment).heterogeneity(),
             }
         with bar("images and features", quiet) as progress:
-            federation.prepare([override(space.base, changes) for changes in compared], progress)
+            variants = [override(space.base, changes) for changes in compared]
+            federation.prepare(variants, progress)
+        for variant in variants:
+            try_method(variant)
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
@@ -242,7 +250,7 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
     try:
         described = _open(folder, spaces, options, resume)
         described |= {"scenarios": prepare(spaces, quiet)}
-        plan = Plan(list(spaces), options)
+        plan = Plan(list(spaces), options, {row["key"]: row for row in read_trials(folder) if settled(row)})
         plan.continue_from(float(described.get("seconds", 0.0)))
         described |= declared(plan) | provenance(command) | {"status": "running", "command": command}
         described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
@@ -257,7 +265,7 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
 def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool) -> dict[str, Any]:
     """The folder's run.json, or the beginnings of one."""
     design = {
-        "spaces": [[space.name, to_dict(experiment)] for space in spaces for experiment in space.experiments()],
+        "spaces": [[space.name, to_dict(experiment)] for space in spaces for experiment in space.experiments().values()],
         "seeds": options.seeds,
     }
     name = digest(design)
@@ -293,6 +301,7 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
     try:
         with Panel(lambda: _panel(plan), lambda: _line(plan), quiet) as panel:
             searcher.on_trial_result = _after(searcher.on_trial_result, panel.touch)  # type: ignore[method-assign]
+            searcher.on_trial_complete = _after(searcher.on_trial_complete, lambda: note("running"))  # type: ignore[method-assign]
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch)
         status = "done"

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
 from raysim.federation import Federation, frozen_of
 from raysim.methods.base import weighted_sum
@@ -41,6 +42,23 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def try_method(experiment: Experiment) -> None:
+    """Classify one image with the method's first tensors, to meet its limits before any work starts.
+
+    Raises:
+        UserError: e.g. a prompt that is too long for the text tower.
+    """
+    if experiment.resources.gpus and not torch.cuda.is_available():
+        return  # only the workers can
+    frozen, method = frozen_of(experiment), experiment.method
+    model = method.build(frozen.context)
+    rng = torch_rng(experiment.seed, "try")
+    row = {**method.init_shared(model, rng), **method.init_private(model, rng)}
+    x = torch.from_numpy(np.array(frozen.x[:1, 0])).to(frozen.context.device)
+    with torch.no_grad(), one_thread():
+        method.predict(model, {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}, x, "personal")
 
 
 @lru_cache(maxsize=16)
@@ -91,8 +109,8 @@ class Worker:
             each=tuple(shared_rows) if self.method.needs_updates else (),
             private=tuple({name: tensor for name, tensor in row.items() if name not in state.shared} for row in rows),
             metrics=metrics,
-            bytes_up=sum(map(nbytes, shared_rows)),
-            bytes_down=nbytes(state.shared) * len(cohort.clients),
+            bytes_up=0 if self.method.pooled else sum(map(nbytes, shared_rows)),  # one place trains: nothing travels in a round
+            bytes_down=0 if self.method.pooled else nbytes(state.shared) * len(cohort.clients),
             flops=flops,
         )
 
@@ -228,7 +246,7 @@ class Worker:
         """Whatever fails inside names its round and clients."""
         try:
             yield
-        except ClientError:
+        except (ClientError, UserError):
             raise
         except Exception as cause:
             who = ", ".join("all images" if client == POOLED else str(client) for client in cohort.clients) or "none (server side)"

@@ -40,6 +40,11 @@ def raysim(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         (["run", "task.dataset=ucmerced+rsscn7", "--engin", "x"], "unrecognized arguments"),
         (["run", "--engine", "cuda"], "invalid choice: 'cuda'"),
         (["run", "a", "b"], "one space is needed"),
+        (["run", "method.h=64", "method.h_p=64"], "use at most 71 prompt tokens"),
+        (["run", "method=fedavg", "method.network=image_tower", "task.image_size=32"], "task.image_size = 32"),
+        (["run", "scenario=[1]"], "unknown scenario '[1]'"),
+        (["sweep", "--minutes", "-5"], "--minutes -5: more than 0"),
+        (["sweep", "fedrsclip", "fedrsclip"], "asked for twice"),
         (["sweep", "--seeds", "0"], "--seeds 0: at least 1"),
         (["sweep", "--workers", "1", "resources.workers=2"], "--workers 1: a trial needs resources.workers = 2"),
         (["report", "/nowhere"], "/nowhere"),
@@ -51,10 +56,10 @@ def test_a_mistake_is_one_message_and_status_2(
 ) -> None:
     monkeypatch.setenv("RAYSIM_DATA", "")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("raysim.ray_pool.start", lambda resources: pytest.fail("Ray was started"))
     assert main(words) == 2
     said = capsys.readouterr().err
     assert message in said and "Traceback" not in said
-    assert "ray" not in sys.modules or not __import__("ray").is_initialized() or os.environ.get("PYTEST_CURRENT_TEST")
 
 
 def test_run_prints_one_json_object_and_serial_equals_ray(tmp_path: Path) -> None:
