@@ -20,17 +20,16 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raysim.config import UserError
 from raysim.experiment import Experiment, Resources
-from raysim.simulate import Simulation
+from raysim.simulate import Serial, Simulation
 from raysim.store import Store
 from raysim.types import MicroCohort, RoundRecord, Score, ServerState, Split, Tensors, Update
-from raysim.worker import worker_of
 
 LOCAL_SECONDS = 120
 CLUSTER_SECONDS = 1200  # nodes take minutes to come up
 
 
-class ClientActor:
-    """Embodies micro-cohorts. Stateless but for caches that can be rebuilt, so Ray may restart it at any time."""
+class ClientActor(Serial):
+    """The serial engine in a process of its own: embodies micro-cohorts. Stateless but for caches that can be rebuilt, so Ray may restart it at any time."""
 
     def __init__(self, gpus: float) -> None:
         torch.set_num_threads(1)
@@ -38,18 +37,6 @@ class ClientActor:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU worker on a machine with GPUs
         elif torch.cuda.is_available():
             torch.cuda.set_per_process_memory_fraction(min(1.0, gpus))  # Ray's share is book-keeping, this is the limit
-
-    def initial(self, experiment: str) -> tuple[Tensors, bool]:
-        """See `raysim.simulate.Engine`."""
-        return worker_of(experiment).initial()
-
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
-        """One update per micro-cohort."""
-        return [worker_of(experiment).train(state, cohort) for cohort in cohorts]
-
-    def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
-        """One score per micro-cohort."""
-        return [worker_of(experiment).evaluate(state, cohort, split) for cohort in cohorts]
 
     def where(self) -> tuple[int, str, list[str]]:
         """Process, node and GPUs, for messages."""

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,10 @@ class SweepTrial(tune.Trainable):
 class PlanSearcher(Searcher):
     """Tune's view of the plan: rows that are already on disk are told, not run again; every ended trial is written at once."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, changed: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__(metric=None, mode=None)
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder, self.changed, self.ended = plan, folder, changed, ended
         self.trials: dict[str, Spec] = {}
-        self.rounds_done = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial that is not on disk yet."""
@@ -176,7 +175,7 @@ class PlanSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A rung was reached."""
-        self.rounds_done += 1
+        self.changed()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Write the trial's row, then tell the plan."""
@@ -195,6 +194,7 @@ class PlanSearcher(Searcher):
         }  # fmt: skip
         write_trial(self.folder, row)
         self.plan.tell(spec, row)
+        self.ended()
 
 
 def write_trial(folder: Path, row: Row) -> None:
@@ -295,13 +295,11 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
         )
 
     note("running")
-    searcher = PlanSearcher(plan, folder.absolute())
     status = "failed"
     scratch = tempfile.mkdtemp(prefix="raysim-tune-")
     try:
         with Panel(lambda: _panel(plan), lambda: _line(plan), quiet) as panel:
-            searcher.on_trial_result = _after(searcher.on_trial_result, panel.touch)  # type: ignore[method-assign]
-            searcher.on_trial_complete = _after(searcher.on_trial_complete, lambda: note("running"))  # type: ignore[method-assign]
+            searcher = PlanSearcher(plan, folder.absolute(), panel.touch, lambda: note("running"))
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch)
         status = "done"
@@ -312,14 +310,6 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
         ray_pool.stop()
         shutil.rmtree(scratch, ignore_errors=True)
         note(status)
-
-
-def _after(first: Any, then: Any) -> Any:
-    def both(*args: Any, **kwargs: Any) -> None:
-        first(*args, **kwargs)
-        then()
-
-    return both
 
 
 def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> None:
