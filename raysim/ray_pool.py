@@ -29,7 +29,7 @@ CLUSTER_SECONDS = 1200  # nodes take minutes to come up
 
 
 class ClientActor(Serial):
-    """The serial engine in a process of its own: embodies micro-cohorts. Stateless but for caches that can be rebuilt, so Ray may restart it at any time."""
+    """The serial engine in a process of its own. It holds only caches that can be rebuilt, so Ray may restart it at any time."""
 
     def __init__(self, gpus: float) -> None:
         torch.set_num_threads(1)
