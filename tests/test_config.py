@@ -35,6 +35,13 @@ def test_a_method_keeps_the_hyperparameters_it_shares() -> None:
     assert to_dict(other)["method"] == {"name": "promptfl", "h": 8, "shared_init": "a photo of a"}
 
 
+def test_a_method_does_not_keep_the_defaults_of_another() -> None:
+    """Both have a lambda and a limit of iterations; only what was chosen is carried over."""
+    fedotp = override(Experiment(), {"method.h": 8, "method": "fedotp"}).method
+    assert (fedotp.h, fedotp.lam, fedotp.ot_iterations) == (8, 0.1, 100)
+    assert override(Experiment(), {"method.lam": 0.05, "method": "fedotp"}).method.lam == 0.05
+
+
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [

@@ -5,7 +5,7 @@ Shapes: K clients of a micro-cohort, B images of a batch, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from raysim.config import Config
-from raysim.types import Batch, Context, Inputs, Scope, ServerState, Tensors, Update
+from raysim.types import Batch, Context, Inputs, Scope, ServerState, Signature, Tensors, Update
 
 Metrics = dict[str, torch.Tensor]
 
@@ -27,6 +27,7 @@ class Method(Config):
         pooled: Train one pseudo-client that holds all images (centralized).
         trains: Whether there are rounds at all.
         needs_updates: Whether `aggregate` reads single clients' tensors rather than sums.
+        watched: The failure signatures that `failures` looks for, with what each means.
     """
 
     name: ClassVar[str]
@@ -34,6 +35,7 @@ class Method(Config):
     pooled: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     needs_updates: ClassVar[bool] = False
+    watched: ClassVar[Mapping[str, str]] = {}
 
     @property
     def inputs(self) -> Inputs:
@@ -89,6 +91,18 @@ class Method(Config):
     def predict(self, model: Any, params: Tensors, x: torch.Tensor, scope: Scope) -> torch.Tensor | None:
         """Logits [K, N, C] of inputs `x` [N, ...]; None where the method has no such model (local-only has nothing shared)."""
         raise NotImplementedError
+
+    def observe(self, model: Any, params: Tensors) -> Metrics:
+        """What the analyst should see of each client's model at an evaluation, each [K]; nothing by default. No gradient."""
+        return {}
+
+    def failures(self, rounds: Sequence[Mapping[str, Any]]) -> list[Signature]:
+        """The failure signatures that a finished run shows.
+
+        Args:
+            rounds: The rows of its `rounds` table on validation, in order.
+        """
+        return []
 
 
 def cross_entropy(logits: torch.Tensor, batch: Batch) -> torch.Tensor:

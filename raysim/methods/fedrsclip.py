@@ -20,6 +20,7 @@ Shapes: K clients, B images, C classes, h / h_p prompt tokens, W text width, d e
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -27,11 +28,13 @@ import torch.nn.functional as F
 from pydantic import field_validator, model_validator
 
 from raysim.config import knob
+from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
 from raysim.methods.promptfl import PRIVATE, SHARED
 from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init, cosine_logits, normalise
+from raysim.methods.transport import Solved, patch_logits, quality
 from raysim.nn import ot
-from raysim.types import Batch, Inputs, Scope, Tensors
+from raysim.types import Batch, Inputs, Scope, Signature, Tensors
 
 Texts = dict[str, torch.Tensor]  # "shared", "private", "fused": class features [K, C, d]
 
@@ -40,6 +43,7 @@ class FedRSCLIP(PromptMethod):
     """Shared and private prompts, aligned with each other and, by optimal transport, with the images."""
 
     name: ClassVar[str] = "fedrsclip"
+    watched: ClassVar[Mapping[str, str]] = signatures.WATCHED
 
     h: int = knob(
         4,
@@ -150,6 +154,24 @@ class FedRSCLIP(PromptMethod):
         parts = x.split(len(x) if "fused" in texts else 64)  # a pair of prompts solves one OT problem per image and class
         return torch.cat([self._logits(model, part.expand(clients, *part.shape), texts) for part in parts], dim=1)
 
+    def observe(self, model: Any, params: Tensors) -> Metrics:
+        """How far each private prompt is from the shared one: L_DPA unweighted, and how far it moves the class features (1 - cos)."""
+        if PRIVATE not in params:
+            return {}
+        shared, private = _each(model, params[SHARED], params[PRIVATE])
+        texts = {"shared": shared, "private": private}
+        fused = self._texts(model, params, training=False).get("fused", normalise(shared + private))
+        found = {"private_shift": 1 - (fused * shared).sum(-1).mean(-1)}
+        if self.dpa_form != "token" or self.h_p == self.h:
+            found["alignment_loss"] = self._alignment(params, texts)
+        return found
+
+    def failures(self, rounds: Sequence[Mapping[str, Any]]) -> list[Signature]:
+        """Semantic drift, a transport that does not converge, a private prompt without use."""
+        unconverged = signatures.ot_not_converged(rounds, self.ot_tolerance, self.ot_iterations)
+        unused = signatures.private_unused(rounds) if self.h_p else []
+        return [*signatures.semantic_drift(rounds), *unconverged, *unused]
+
     def _texts(self, model: PromptModel, params: Tensors, training: bool = True) -> Texts:
         """The class features that the chosen form needs, and no others."""
         shared, private = params[SHARED], params.get(PRIVATE)
@@ -170,10 +192,11 @@ class FedRSCLIP(PromptMethod):
         """[K, B, C]: cosine logits, or for a pair of prompts the transported similarity of patches (FedOTP)."""
         if "fused" in texts:
             return cosine_logits(model, _pooled(x), texts["fused"])
-        pair_KNCD = torch.stack([texts["shared"], texts["private"]], dim=1)
-        sim_KBCMN = torch.einsum("kbmd,kncd->kbcmn", x[:, :, 1:], pair_KNCD)
-        plan, _, _ = self._plan(1 - sim_KBCMN.detach(), _uniform(sim_KBCMN, -2), _uniform(sim_KBCMN, -1))
-        return model.logit_scale * (plan * sim_KBCMN).sum(dim=(-2, -1))
+
+        def solve(cost: torch.Tensor) -> Solved:
+            return self._plan(cost, _uniform(cost, -2), _uniform(cost, -1))
+
+        return patch_logits(model.logit_scale, x, [texts["shared"], texts["private"]], solve)[0]
 
     def _alignment(self, params: Tensors, texts: Texts) -> torch.Tensor:
         """L_DPA [K]."""
@@ -194,16 +217,17 @@ class FedRSCLIP(PromptMethod):
             plan, error, iterations = self._plan(cost_KBMN.detach(), _uniform(cost_KBMN, -2), _uniform(cost_KBMN, -1))
             weight_KB = batch.weight / batch.weight.sum(1, keepdim=True)
             loss_K = (ot.transport_cost(plan, cost_KBMN) * weight_KB).sum(1)
-            error_K = (error * weight_KB).sum(1)
+            solved = quality(error, iterations, weight_KB, self.ot_tolerance)
             flops_K = ot.flops(cost_KBMN.shape[-2], cost_KBMN.shape[-1], iterations).sum(1)
         else:
             text_KCD = texts["fused"] if "fused" in texts else normalise(texts["shared"] + texts["private"])
             cost_KBC = 1 - torch.bmm(_pooled(batch.x), text_KCD.transpose(1, 2))
             a_KB = batch.weight / batch.weight.sum(1, keepdim=True)
-            plan, error_K, iterations = self._plan(cost_KBC.detach(), a_KB.log(), self._class_marginal(batch, text_KCD.shape[1]))
+            plan, error, iterations = self._plan(cost_KBC.detach(), a_KB.log(), self._class_marginal(batch, text_KCD.shape[1]))
             loss_K = ot.transport_cost(plan, cost_KBC)
+            solved = quality(error[:, None], iterations[:, None], torch.ones_like(error)[:, None], self.ot_tolerance)
             flops_K = ot.flops(cost_KBC.shape[-2], cost_KBC.shape[-1], iterations)
-        return loss_K, {"loss_ot": loss_K.detach(), "ot_marginal_error": error_K, "flops_ot": flops_K}
+        return loss_K, {"loss_ot": loss_K.detach(), **solved, "flops_ot": flops_K}
 
     def _patch_cost(self, batch: Batch, texts: Texts) -> torch.Tensor:
         """1 - cos of each image's patches with the prompts' features of its own class: [K, B, M, N]."""

@@ -42,6 +42,10 @@ class _Side(NamedTuple):
     cap: bool
     power: float  # 1, or rho / (rho + lam) for a relaxed marginal
 
+    def at(self, which: Tensor) -> _Side:
+        """The side of some of the problems."""
+        return self._replace(mass_BN=self.mass_BN[which], log_BN=self.log_BN[which])
+
     def potential(self, log_sum_BN: Tensor) -> Tensor:
         """The optimal log scaling, given the log of what the kernel and the other side's scaling sum to."""
         new = self.power * (self.log_BN - log_sum_BN)
@@ -81,7 +85,7 @@ def sinkhorn(
 ) -> Transport:
     """Entropic transport plans of a batch of problems, without gradient; each stops on its own.
 
-    A problem's numbers do not depend on what it is batched with: once it has converged it is left as it is. Masses of zero
+    A problem's numbers do not depend on what it is batched with: once it has converged it is taken out of the batch. Masses of zero
     (`-inf`) give rows and columns of zeros, so problems of different sizes can be padded.
 
     Args:
@@ -118,29 +122,33 @@ def sinkhorn(
     column = _Side(log_b.exp(), log_b, cap_b, 1.0 if rho_b is None else rho_b / (rho_b + lam))
     start = torch.where(torch.isneginf(log_b), -math.inf, torch.zeros_like(log_b))
     f_BN, g_BM = _log_steps(kernel_BNM, row, column, start, 1)
-    used_B = torch.ones(len(kernel_BNM), dtype=torch.int64, device=cost.device)
+    at_B = torch.arange(len(kernel_BNM), device=cost.device)  # the problems still at work: from here on B counts these
+    result = Transport(torch.empty_like(kernel_BNM), kernel_BNM.new_empty(len(at_B)), torch.empty_like(at_B))
     done = 1
     while True:
         plan_BNM = (kernel_BNM + f_BN.unsqueeze(-1) + g_BM.unsqueeze(-2)).exp_()
         sum_BN = plan_BNM.sum(-1)
         error_B = row.error(sum_BN, f_BN)
+        for of_all, value in zip(result, (plan_BNM, error_B, torch.full_like(at_B, done)), strict=True):
+            of_all[at_B] = value
         steps = min(CHECK_EVERY, max_iterations - done)
-        active_B = error_B > tolerance  # false for NaN, which no step can mend
-        if steps == 0 or not active_B.any():
+        open_ = (error_B > tolerance).nonzero().squeeze(1)  # without NaN, which no step can mend
+        if steps == 0 or not len(open_):
             break
+        if len(open_) < len(at_B):
+            at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM = (part[open_] for part in (at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM))
+            row, column = row.at(open_), column.at(open_)
         new_f, new_g = _scaling_steps(plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
         unsafe_B = ~(_moved_little(new_f, f_BN) & _moved_little(new_g, g_BM))
-        if (unsafe_B & active_B).any():
+        if unsafe_B.any():
             slow_f, slow_g = _log_steps(kernel_BNM, row, column, g_BM, steps)
             new_f, new_g = torch.where(unsafe_B.unsqueeze(-1), slow_f, new_f), torch.where(unsafe_B.unsqueeze(-1), slow_g, new_g)
         if rho_b is not None:
-            shift = _best_shift(row.mass_BN, log_b, new_g, rho_b / lam)
+            shift = _best_shift(row.mass_BN, column.log_BN, new_g, rho_b / lam)
             new_f, new_g = new_f - shift, new_g + shift
-        f_BN = torch.where(active_B.unsqueeze(-1), new_f, f_BN)
-        g_BM = torch.where(active_B.unsqueeze(-1), new_g, g_BM)
-        used_B += steps * active_B
+        f_BN, g_BM = new_f, new_g
         done += steps
-    return Transport(plan_BNM.reshape(cost.shape), error_B.reshape(batch), used_B.reshape(batch))
+    return Transport(result.plan.reshape(cost.shape), result.marginal_error.reshape(batch), result.iterations.reshape(batch))
 
 
 def _scaling_steps(
