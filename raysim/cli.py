@@ -16,12 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+from rich.table import Table
+
 from raysim import inspection
 from raysim.config import UserError, first_cause, parse_assignment, suggest
-from raysim.console import bar, duration
+from raysim.console import bar, duration, output
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
-from raysim.reports import write_report
+from raysim.reports import compare, write_report
 from raysim.simulate import RESULTS, Serial, Simulation
 from raysim.spaces import Space, load_space
 from raysim.store import Store, hold, make_folder
@@ -30,6 +33,7 @@ from raysim.types import RoundRecord
 DEFAULT_SPACE = "fedrsclip"
 FIRST_RUN_MINUTES = 8.0
 RESULTS_FOLDER = Path("results")
+PAPER = 160  # columns that a table may take where it is not printed to a terminal
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -70,6 +74,7 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
         "run": (_run, _run_arguments, "simulate one federation"),
         "sweep": (_sweep, _sweep_arguments, "search a space over its scenarios, or run a recipe"),
         "report": (_report, _report_arguments, "write DIR/report/index.html from the files in DIR"),
+        "compare": (_compare, _compare_arguments, "the paired verdict between two runs or sweeps, from their files"),
         "data": (_data, _data_arguments, "list the datasets, or check one"),
         "plan": (_plan, _experiment_arguments, "what an experiment would cost: parameters, bytes, FLOPs, seconds"),
         "doctor": (_doctor, lambda parser: None, "what this machine has"),
@@ -214,8 +219,9 @@ def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> N
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
+    from raysim.overview import dry_run
     from raysim.search import Options
-    from raysim.sweep import dry_run, prepare, sweep
+    from raysim.sweep import prepare, sweep
 
     names, changes = _split_words(arguments)
     if arguments.seeds is not None and arguments.seeds < 1:
@@ -262,6 +268,40 @@ def _report_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _report(arguments: argparse.Namespace) -> None:
     print(f"report: {write_report(arguments.folder)}")
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "A and B are paired by seed, and by scenario where they are sweeps; the verdict is on A minus B: ahead, behind, level (shown to "
+        "differ by less than a point) or undecided. On the test split where both opened it, else on validation. Nothing is written."
+    )
+    kinds = "a run's folder, a folder of runs that differ in their seed, a sweep's folder, or SWEEP:LABEL for one entry of a sweep"
+    parser.add_argument("a", metavar="A", help=f"{kinds}, such as results/rivals:fedrsclip")
+    parser.add_argument("b", metavar="B", help="likewise")
+    metrics = "what the verdict is on: acc_{personal,shared}_{own,global}, worst_client_accuracy or p10_client_accuracy"
+    parser.add_argument("--metric", choices=RESULTS, default="acc_personal_own", metavar="METRIC", help=metrics)
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    found = compare(arguments.a, arguments.b, arguments.metric)
+    if arguments.json:
+        print(json.dumps(found.json()))
+        return
+    print("\n".join([found.sentence, *found.basis]))
+    paper = output()
+    paper.width = max(paper.width, PAPER)
+    for title, head, rows in found.tables():
+        table = Table(box=None, pad_edge=False, title=f"\n{escape(title)}", title_justify="left", title_style="bold")
+        for name in head:
+            table.add_column(name, justify="right" if name else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        paper.print(table)
+    said = ["The configurations differ in (A | B)", *found.differing] if found.differing else ["The configurations do not differ."]
+    print("\n" + "\n  ".join(said))
+    for warning in found.warnings:
+        print(f"warning: {warning}")
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ class Task(Config):
     backbone_path: str | None = knob(None, "a local weight file or folder for the backbone", basis="guess")
     image_size: int | None = knob(None, "pixels; by default the backbone's, 64 for a network from scratch", basis="guess", ge=16, le=1024)
     shots: int | None = knob(None, "training images per class over all clients; all by default", basis="guess", ge=1)
+    classes: int | None = knob(None, "only so many classes, evenly spaced in the dataset's order; all by default", basis="guess", ge=2)
     views: int = knob(1, "augmented views cached per image; 1 = the plain image only", basis="guess", search="{1,4,8}", ge=1, le=64)
     split_seed: int = knob(0, "seed of the frozen train / validation / test split", basis="guess", ge=0)
 
@@ -196,7 +197,8 @@ def _switch(block: str, name: Any, before: dict[str, Any]) -> dict[str, Any]:
     kinds = (
         Scenario.model_fields if block == "scenario" else registry[name].model_fields
     )  # alpha means different things in different scenarios
-    kept = {key: value for key, value in before.items() if key in kinds and key in registry[name].model_fields}
+    default = registry[before["name"]]().model_dump()  # what was not chosen is not kept: FedRSCLIP's lambda is no choice for FedOTP
+    kept = {key: value for key, value in before.items() if key in kinds and key in registry[name].model_fields and value != default[key]}
     return {"name": name, **registry[name]().model_dump(), **kept}
 
 

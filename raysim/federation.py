@@ -30,7 +30,10 @@ FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
 
 @dataclass(frozen=True)
 class Images:
-    """What is known of a task's images without looking: `labels`, `domains`, `parts` (0 train, 1 validation, 2 test), each [N]."""
+    """What is known of a task's images without looking: `labels`, `domains`, `parts`, each [N].
+
+    `parts` is 0 train, 1 validation, 2 test; -1, with label -1, for an image whose class the task leaves out.
+    """
 
     labels: np.ndarray
     domains: np.ndarray
@@ -85,10 +88,26 @@ def backbone_of(name: str, path: str | None, device: str) -> Backbone:
 
 
 @lru_cache(maxsize=4)
-def images_of(name: str, path: str | None, split_seed: int) -> Images:
-    """Labels, domains and the frozen split of a dataset."""
+def images_of(name: str, path: str | None, split_seed: int, classes: int | None) -> Images:
+    """Labels, domains and the frozen split of a dataset, or of some of its classes."""
     dataset = dataset_of(name, path)
-    return Images(dataset.labels, dataset.attributes, split(dataset, split_seed), dataset.classes, dataset.domains)
+    parts = split(dataset, split_seed)
+    if classes is None:
+        return Images(dataset.labels, dataset.attributes, parts, dataset.classes, dataset.domains)
+    chosen = _chosen(dataset, classes)
+    place = np.full(len(dataset.classes), -1, dtype=np.int64)
+    place[chosen] = np.arange(classes)
+    labels = place[dataset.labels]
+    names = tuple(dataset.classes[label] for label in chosen)
+    return Images(labels, dataset.attributes, np.where(labels < 0, -1, parts), names, dataset.domains)
+
+
+def _chosen(dataset: Dataset, classes: int | None) -> np.ndarray:
+    """The classes of a task: all, or so many evenly spaced ones."""
+    total = len(dataset.classes)
+    if classes is not None and classes > total:
+        raise UserError(f"task.classes = {classes} is not allowed: {dataset.name} has {total} classes")
+    return np.linspace(0, total - 1, classes or total).round().astype(int)
 
 
 def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Frozen:
@@ -116,7 +135,8 @@ def _load(task: Task, inputs: Inputs, tower: bool, progress: Progress | None) ->
     if inputs != "pixels" and backbone is not None and size != backbone.image_size:
         raise UserError(f"task.image_size = {size}: {backbone.name} takes {backbone.image_size} pixels; leave it out")
     x = features(dataset, None if inputs == "pixels" else backbone, kind=inputs, image_size=size, views=task.views, progress=progress)
-    return Frozen(x, Context(dataset.classes, dataset.templates, backbone, size, device))
+    names = tuple(dataset.classes[label] for label in _chosen(dataset, task.classes))
+    return Frozen(x, Context(names, dataset.templates, backbone, size, device))
 
 
 @dataclass(frozen=True)
@@ -142,7 +162,7 @@ class Federation:
             UserError: a scenario that these images cannot meet.
         """
         task = experiment.task
-        images = images_of(task.dataset, task.path, task.split_seed)
+        images = images_of(task.dataset, task.path, task.split_seed, task.classes)
         train = images.where("train")
         if experiment.task.shots:
             train = limit_shots(train, images.labels, experiment.task.shots, numpy_rng(experiment.seed, "shots"))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.util
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from raysim.config import UserError
 from raysim.spaces import shipped
+
+LOWEST = 19  # the nice value of a process that yields to every other
 
 
 def write_report(folder: Path) -> Path:
@@ -16,6 +25,28 @@ def write_report(folder: Path) -> Path:
     Raises:
         UserError: the folder holds no result.
     """
+    try:
+        page: Path = _analysis("report").write_report(folder)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return page
+
+
+def compare(first: str, second: str, metric: str) -> Any:
+    """The paired verdict between two results, as `analysis.compare.Comparison`.
+
+    Raises:
+        UserError: naming the argument that is no result, or why the two cannot be compared.
+    """
+    module = _analysis("compare")
+    try:
+        return module.compare(first, second, metric)
+    except module.Mistake as error:
+        raise UserError(str(error)) from None
+
+
+def _analysis(name: str) -> ModuleType:
+    """A module of `analysis/`."""
     if "analysis" not in sys.modules:
         root = shipped("analysis")
         spec = importlib.util.spec_from_file_location("analysis", root / "__init__.py", submodule_search_locations=[str(root)])
@@ -23,8 +54,46 @@ def write_report(folder: Path) -> Path:
         module = importlib.util.module_from_spec(spec)
         sys.modules["analysis"] = module
         spec.loader.exec_module(module)
-    try:
-        page: Path = sys.modules["analysis"].write_report(folder)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-    return page
+    return importlib.import_module(f"analysis.{name}")
+
+
+class Refresher:
+    """Keeps the report of a sweep that is under way fresh: `raysim report` in a child process that yields to the sweep.
+
+    Args:
+        folder: The sweep's folder.
+        every: Least seconds from one start to the next.
+    """
+
+    def __init__(self, folder: Path, every: float = 60.0) -> None:
+        self.folder, self.every = folder, every
+        self._child: subprocess.Popen[bytes] | None = None
+        self._last = -float("inf")
+
+    def touch(self) -> None:
+        """Something new is on disk: write the page, unless that is under way or was done lately. Never waits, never raises."""
+        if time.monotonic() - self._last < self.every or (self._child is not None and self._child.poll() is None):
+            return
+        self._last = time.monotonic()
+        command = [sys.executable, "-m", "raysim", "report", str(self.folder)]
+        with contextlib.suppress(OSError):  # a machine without a free process: the page waits
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, LOWEST)
+
+    def close(self, patience: float = 15.0) -> None:
+        """Leave no child behind, so that whoever writes the page now is the last.
+
+        Args:
+            patience: Seconds to wait for a child before it is ended.
+        """
+        if self._child is None:
+            return
+        for end in (self._child.terminate, self._child.kill):
+            try:
+                self._child.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                end()
+        self._child.wait()
+        self._child = None
+        self._last = float("inf")

@@ -1,4 +1,4 @@
-"""What a sweep runs, in which order: contrasts, then search, then the chosen configurations on fresh seeds. No ray here.
+"""What a sweep runs, in which order: contrasts beside the rivals, then search, then the chosen configurations on fresh seeds. No ray.
 
 The plan is a function of the space, the options and the finished rows alone: suggestions and pruning thresholds look at
 completed batches only, and every sampler is seeded by its address. So a sweep that was killed is continued by asking the plan
@@ -25,8 +25,8 @@ from raysim.seeds import derive
 from raysim.spaces import Space, changes_of, level_name, located
 
 Row = dict[str, Any]
-Kind = Literal["contrast", "search", "confirm"]
-PHASES: tuple[Kind, ...] = ("contrast", "search", "confirm")
+Kind = Literal["contrast", "rival", "search", "confirm"]
+PHASES: tuple[Kind, ...] = ("contrast", "search", "confirm")  # rivals meet the contrasts on their seeds and validation, in their phase
 BATCH = 4  # trials of a study that are suggested together; part of the study, never of the machine
 KEEP = 0.5  # share of earlier trials that a trial must beat at a rung
 FRESH = 1000  # fresh seeds are this far from the selection seeds
@@ -135,7 +135,7 @@ class Study:
     def _learn_from_contrasts(self) -> None:
         """Contrasts that lie inside the space are trials of the study too."""
         assert self.space.sample is not None
-        for row in self.rows:
+        for row in (row for row in self.rows if row["kind"] == "contrast"):
             values = to_dict(override(self.base, json.loads(row["params"])))
             fixed = optuna.trial.FixedTrial({path: at(values, path) for path in paths(values)})
             try:
@@ -165,13 +165,13 @@ class Study:
         """At a quarter and half of the rounds: the median of the completed trials there."""
         total, every = self.base.total_rounds, self.base.evaluation.every
         rungs = sorted({max(every, round(total * part / every) * every) for part in (0.25, 0.5)} - {total})
-        curves = [dict(json.loads(row["curve"])) for row in self.rows if row["state"] == "COMPLETE"]
+        curves = [dict(json.loads(row["curve"])) for row in self.rows if row["state"] == "COMPLETE" and row["kind"] != "rival"]
         values = {rung: [curve[rung] for curve in curves if rung in curve] for rung in rungs}
         return {rung: float(np.quantile(found, 1 - KEEP)) for rung, found in values.items() if len(found) >= BATCH}
 
     def best(self) -> Row | None:
         """The best completed row by validation, of contrasts and search."""
-        done = [row for row in self.rows if row["state"] == "COMPLETE" and row["kind"] != "confirm"]
+        done = [row for row in self.rows if row["state"] == "COMPLETE" and row["kind"] in ("contrast", "search")]
         return max(done, key=lambda row: float(row["objective"])) if done else None
 
 
@@ -262,21 +262,26 @@ class Plan:
 
     def planned(self) -> dict[str, int | None]:
         """Numbers of trials by kind, as declared."""
-        contrasts = sum(row["kind"] == "contrast" for row in self.finished) + sum(
-            spec.kind == "contrast" for spec in [*self.queue, *self.running.values()]
-        )
+        queued = [*self.queue, *self.running.values()]
+        first = {
+            kind: sum(row["kind"] == kind for row in self.finished) + sum(spec.kind == kind for spec in queued)
+            for kind in ("contrast", "rival")
+        }
         sampled, levels = sum(study.space.sample is not None for study in self.studies), sum(len(study.levels) for study in self.studies)
         search = None if sampled and self.options.trials is None else (self.options.trials or 0) * sampled + levels
-        return {"contrast": contrasts, "search": search, "confirm": sum(len(self._chosen(study)) for study in self.studies)}
+        return {**first, "search": search, "confirm": sum(len(self._chosen(study)) for study in self.studies)}
 
     def _queue_contrasts(self) -> None:
-        """The anchor of every scenario first, then level by level over all scenarios, so that an early end leaves whole levels."""
+        """Every scenario's anchor and rivals first, then level by level over all scenarios, so that an early end leaves whole levels."""
         for study in self.studies:
             for level in study.levels:
                 self._add(study, "search", ", ".join(f"{path}={value}" for path, value in level.items()), level)
         studies = [study for study in self.studies if study.space.sample is not None and self.options.contrasts]
         for study in studies:
             self._add(study, "contrast", "anchor", {})
+        for study in studies:
+            for label, changes in study.space.rivals.items():
+                self._add(study, "rival", label, changes)
         factors = {factor: levels for study in studies for factor, levels in study.space.contrasts.items()}
         for factor, levels in factors.items():
             for level in levels:
@@ -382,4 +387,9 @@ def declared(plan: Plan) -> dict[str, Any]:
                 **provenance,
             }
         )
-    return {"anchor": values, "factors": factors}
+    return {
+        "anchor": values,
+        "factors": factors,
+        "grid": list(first.space.grid),
+        "figures": [dict(figure) for figure in first.space.figures],
+    }

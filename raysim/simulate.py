@@ -130,7 +130,12 @@ class Simulation:
             record = self._measure("validation") if due else RoundRecord(self.state.round, {}, [], [])
             yield self._finish(_with_training(record, updates), started, changed)
         self.store.compact()
-        self.store.describe({"status": "done", "seconds": self.totals["seconds"], "result": self.result()})
+        failures = self.method.failures(self.store.rounds())
+        self.store.write_signatures(failures, self.state.round)
+        self.store.describe({
+            "status": "done", "seconds": self.totals["seconds"], "result": self.result(),
+            "signatures": [failure.name for failure in failures], "signatures_watched": dict(self.method.watched),
+        })  # fmt: skip
 
     def open_test(self) -> dict[str, Any]:
         """Measure the final state on the test split; the opening is logged in run.json and its rows are kept apart."""
@@ -169,15 +174,18 @@ class Simulation:
         if self.personal:
             cohorts += micro_cohorts(self.federation, sample.tolist(), self.privates)
         scores = self.engine.evaluate(self.name, self.state, cohorts, split)
-        personal = None
+        personal, observed = None, {}
         if self.personal:
             known = [score for score in scores[1:] if score is not None]
             personal = {client: row for score in known for client, row in zip(score.clients, score.correct, strict=True)}
+            observed = _observed(known)
         summary, clients, classes = accuracies(self.federation, split, sample, scores[0], personal)
         flops = sum(score.flops for score in scores if score is not None)
         last = self.state.round == self.experiment.total_rounds  # tuning before use costs once, at the end
         for row in clients:
-            row["examples"] = len(self.federation.shards[row["client"]])
+            row |= {"examples": len(self.federation.shards[row["client"]]), **observed.get(row["client"], {})}
+        for name in {name for values in observed.values() for name in values}:
+            summary[name] = float(np.mean([observed[client][name] for client in sorted(observed)]))
         return RoundRecord(self.state.round, {**summary, "flops": flops if last else 0.0}, clients, classes)
 
     def _finish(self, record: RoundRecord, started: float, changed: Privates) -> RoundRecord:
@@ -199,6 +207,15 @@ def micro_cohorts(federation: Federation, clients: Sequence[int], privates: Priv
     ordered = sorted(clients, key=lambda client: (len(federation.shard(client)) // -training.batch, client))
     groups = [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
     return [MicroCohort(index, group, tuple(privates.get(client) for client in group)) for index, group in enumerate(groups)]
+
+
+def _observed(scores: Sequence[Score]) -> dict[int, dict[str, float]]:
+    """What the method measured about each client's model, by client."""
+    found: dict[int, dict[str, float]] = {}
+    for score in scores:
+        for k, client in enumerate(score.clients):
+            found[client] = {name: float(values[k]) for name, values in score.observed.items()}
+    return found
 
 
 def _with_training(record: RoundRecord, updates: Sequence[Update]) -> RoundRecord:

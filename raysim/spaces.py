@@ -7,10 +7,11 @@ A space has
                                              go together where a value alone would change another choice's meaning
     space(trial) -> overrides                define-by-run, Optuna's trial
     ANCHORS: list of overrides               where the search starts (the papers' own values)
-    RIVALS: {label: overrides}               what the winner is compared with, untuned
+    RIVALS: {label: overrides}               what every contrast and the winner are compared with, untuned
 A recipe has `base`, `SCENARIOS` and
     GRID: {label: overrides}                 a declared set of runs
     TUNE: {path: [levels]}                   if any: each entry is first tuned over these, all with as many trials
+    FIGURES: list of figures                 what the report draws of it beside its usual figures (`analysis/recipes.py`)
 Both may have
     SEEDS: int                               seeds per trial where the command line does not say
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import importlib.util
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -27,9 +28,21 @@ from typing import Any
 
 import raysim
 from raysim.config import UserError, suggest
-from raysim.experiment import Experiment, override
+from raysim.experiment import Experiment, at, override, paths, to_dict
 
 Overrides = Mapping[str, Any]
+DECLARATIONS: dict[str, tuple[type[dict[str, Any]] | type[list[Any]], str]] = {
+    "SCENARIOS": (list, "a list of overrides, [{path: value}, ..]"),
+    "CONTRASTS": (dict, "lists of levels by path, {path: [level, ..]}"),
+    "ANCHORS": (list, "a list of overrides, [{path: value}, ..]"),
+    "RIVALS": (dict, "overrides by label, {label: {path: value}}"),
+    "GRID": (dict, "overrides by label, {label: {path: value}}"),
+    "TUNE": (dict, "lists of levels by path, {path: [level, ..]}"),
+    "FIGURES": (list, "a list of figures, [{'kind': kind, ..}, ..]"),
+}
+IN_WORDS = {
+    "scenario.clients": "{} clients", "task.classes": "{} classes", "training.batch": "batches of {}", "task.dataset": "{}"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,19 +59,18 @@ class Space:
     rivals: Mapping[str, Overrides] = field(default_factory=dict)
     grid: Mapping[str, Overrides] = field(default_factory=dict)
     tune: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    figures: tuple[Mapping[str, Any], ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
 
     def experiments(self) -> dict[str, Experiment]:
-        """The base experiment in every scenario, by name: its label, and the number of clients where that is not enough.
+        """The base experiment in every scenario, by name: its label, and what sets it apart where that is not enough.
 
         Raises:
             UserError: two scenarios cannot be told apart.
         """
         found = [override(self.base, {**scenario, **self._kept(scenario)}) for scenario in self.scenarios]
-        labels = [experiment.scenario.label for experiment in found]
-        if len(set(labels)) < len(labels):
-            labels = [f"{label}, {experiment.scenario.clients} clients" for label, experiment in zip(labels, found, strict=True)]
+        labels = _told_apart(found)
         if len(set(labels)) < len(labels):
             raise UserError(
                 f"space '{self.name}': SCENARIOS: two are called '{max(labels, key=labels.count)}'; run them in sweeps of their own"
@@ -68,6 +80,20 @@ class Space:
     def _kept(self, scenario: Overrides) -> dict[str, Any]:
         """The command line has the last word, also over a scenario's own fields."""
         return {path: value for path, value in self.fixed.items() if path in scenario}
+
+
+def _told_apart(experiments: Sequence[Experiment]) -> list[str]:
+    """The scenarios' labels; experiments that share one are told apart by the settings in which they differ."""
+    labels = [experiment.scenario.label for experiment in experiments]
+    values = [to_dict(experiment) for experiment in experiments]
+    told = []
+    for label, own in zip(labels, values, strict=True):
+        twins = [other for name, other in zip(labels, values, strict=True) if name == label]
+        differing = [path for path in paths(own) if any(at(other, path) != at(own, path) for other in twins)]
+        shown = {path: "all" if at(own, path) is None else at(own, path) for path in differing}
+        said = [IN_WORDS.get(path, f"{path.rpartition('.')[2]}={{}}").format(value) for path, value in shown.items()]
+        told.append(", ".join([label, *said]))
+    return told
 
 
 def changes_of(factor: str, level: Any) -> dict[str, Any]:
@@ -111,7 +137,8 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
     module = _execute(path)
     changes = dict(changes or {})
     base = override(_call(path, module, "base"), changes)
-    scenarios = tuple(getattr(module, "SCENARIOS", ())) or ({},)
+    said = {name: _declared(path, module, name) for name in DECLARATIONS}
+    scenarios = tuple(said["SCENARIOS"]) or ({},)
     if "scenario" in changes or "scenario.name" in changes:
         scenarios = ({},)
     space = Space(
@@ -119,18 +146,41 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
         title=(module.__doc__ or path.stem).strip().splitlines()[0],
         base=base,
         scenarios=scenarios,
-        contrasts={factor: tuple(levels) for factor, levels in getattr(module, "CONTRASTS", {}).items() if factor not in changes},
+        contrasts={factor: tuple(levels) for factor, levels in said["CONTRASTS"].items() if factor not in changes},
         sample=getattr(module, "space", None),
-        anchors=tuple(getattr(module, "ANCHORS", ())),
-        rivals=dict(getattr(module, "RIVALS", {})),
-        grid=dict(getattr(module, "GRID", {})),
-        tune={path: tuple(levels) for path, levels in getattr(module, "TUNE", {}).items() if path not in changes},
+        anchors=tuple(said["ANCHORS"]),
+        rivals=dict(said["RIVALS"]),
+        grid=dict(said["GRID"]),
+        tune={path: tuple(levels) for path, levels in said["TUNE"].items() if path not in changes},
+        figures=tuple(said["FIGURES"]),
         fixed=changes,
-        seeds=int(getattr(module, "SEEDS", 3)),
+        seeds=_seeds(path, module),
     )
     if not base_only:
         _check(path, space)
     return space
+
+
+def _declared(path: Path, module: ModuleType, name: str) -> Any:
+    """A declaration of the file, of the shape it must have.
+
+    Raises:
+        UserError: it has another.
+    """
+    shape, words = DECLARATIONS[name]
+    found = getattr(module, name, shape())
+    inside = list(found.values()) if isinstance(found, Mapping) else list(found) if isinstance(found, list | tuple) else []
+    kind = list | tuple if name in ("CONTRASTS", "TUNE") else Mapping
+    if not isinstance(found, Mapping if shape is dict else list | tuple) or not all(isinstance(item, kind) for item in inside):
+        raise UserError(f"{path}: {name} should be {words}, it is {found!r}"[:400])
+    return found
+
+
+def _seeds(path: Path, module: ModuleType) -> int:
+    seeds = getattr(module, "SEEDS", 3)
+    if not isinstance(seeds, int) or seeds < 1:
+        raise UserError(f"{path}: SEEDS = {seeds!r} is not allowed: a whole number, at least 1")
+    return seeds
 
 
 def _check(path: Path, space: Space) -> None:

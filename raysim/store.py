@@ -1,6 +1,6 @@
 """A run's folder: config, tables, checkpoints. Written so that a kill -9 at any moment costs at most the round in flight.
 
-    DIR/config.json  run.json  partition.parquet  tables/{rounds,clients,classes}/*.parquet  checkpoints/
+    DIR/config.json  run.json  partition.parquet  tables/{rounds,clients,classes,signatures}/*.parquet  checkpoints/
 
 Every file appears whole (written beside and renamed). The manifest names the last finished round; whatever is newer is dropped
 on resume.
@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from safetensors.torch import save_file
 
 from raysim.config import UserError
 from raysim.experiment import Experiment, to_dict
-from raysim.types import RoundRecord, ServerState, Tensors
+from raysim.types import RoundRecord, ServerState, Signature, Tensors
 
 Privates = dict[int, Tensors]
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
@@ -39,6 +40,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "run": pa.string(), "round": pa.int32(), "split": pa.string(), "label": pa.int16(), "class_name": pa.string(),
         "domain": pa.int16(), "domain_name": pa.string(), "scope": pa.string(),
     },
+    "signatures": {"run": pa.string(), "round": pa.int32(), "split": pa.string(), "name": pa.string(), "detail": pa.string()},
 }  # fmt: skip
 MANIFEST = "manifest.json"
 
@@ -163,6 +165,18 @@ class Store:
             if rows:
                 path = self.tables / name / f"{self.run}-{record.round:06d}-{split}.parquet"
                 write_table(path, table_of([{**common, **row} for row in rows], COLUMNS[name]))
+
+    def write_signatures(self, signatures: Sequence[Signature], last: int) -> None:
+        """The failures that the run shows after its `last` round, a row each."""
+        rows = [{"run": self.run, "split": "validation", **asdict(signature)} for signature in signatures]
+        if rows:
+            write_table(self.tables / "signatures" / f"{self.run}-{last:06d}-validation.parquet", table_of(rows, COLUMNS["signatures"]))
+
+    def rounds(self) -> list[dict[str, Any]]:
+        """The rows of the run's rounds on validation, in order."""
+        parts = sorted((self.tables / "rounds").glob(f"{self.run}-*-validation.parquet"))
+        rows = {row["round"]: row for part in parts for row in pq.read_table(part).to_pylist()}
+        return [rows[round_] for round_ in sorted(rows)]
 
     def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
         """The last finished round and the progress noted with it; newer parts are dropped. None where nothing has finished."""

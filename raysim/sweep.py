@@ -22,17 +22,18 @@ import ray
 import torch
 from ray import tune
 from ray.tune.search import Searcher
-from rich.table import Table
 
 from raysim import federation, ray_pool
 from raysim.config import UserError, digest, first_cause
-from raysim.console import Panel, bar, duration
+from raysim.console import Panel, bar
 from raysim.experiment import Experiment, from_dict, override, to_dict
 from raysim.federation import Federation
+from raysim.overview import line, panel
 from raysim.provenance import provenance
+from raysim.reports import Refresher
 from raysim.search import FRESH, Options, Plan, Row, Spec, declared
 from raysim.simulate import RESULTS, Simulation
-from raysim.spaces import Space, changes_of, level_name
+from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
 from raysim.worker import Diverged, try_method
 
@@ -223,6 +224,7 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
         UserError: whatever would fail in every trial: missing data or weights, a scenario that cannot be met.
     """
     scenarios: dict[str, dict[str, Any]] = {}
+    variants: dict[tuple[Any, Any], Experiment] = {}
     for space in spaces:
         compared: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
         compared += [changes_of(factor, level) for factor, levels in space.contrasts.items() for level in levels]
@@ -231,11 +233,12 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
                 "values": to_dict(experiment)["scenario"],
                 "heterogeneity": Federation.of(experiment).heterogeneity(),
             }
-        with bar("images and features", quiet) as progress:
-            variants = [override(space.base, changes) for changes in compared]
-            federation.prepare(variants, progress)
-        for variant in variants:
-            try_method(variant)
+            made = [override(experiment, changes) for changes in compared]
+            variants |= {(variant.task, variant.method): variant for variant in made}
+    with bar("images and features", quiet) as progress:
+        federation.prepare(variants.values(), progress)
+    for variant in variants.values():
+        try_method(variant)
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
@@ -294,12 +297,18 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
             {**described, "status": status, "seconds": plan.elapsed, "planned": plan.planned(), "dropped_contrasts": plan.dropped},
         )
 
+    refresher = Refresher(folder)
+
+    def ended() -> None:
+        note("running")
+        refresher.touch()
+
     note("running")
     status = "failed"
     scratch = tempfile.mkdtemp(prefix="raysim-tune-")
     try:
-        with Panel(lambda: _panel(plan), lambda: _line(plan), quiet) as panel:
-            searcher = PlanSearcher(plan, folder.absolute(), panel.touch, lambda: note("running"))
+        with Panel(lambda: panel(plan), lambda: line(plan), quiet) as shown:
+            searcher = PlanSearcher(plan, folder.absolute(), shown.touch, ended)
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch)
         status = "done"
@@ -310,6 +319,7 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
         ray_pool.stop()
         shutil.rmtree(scratch, ignore_errors=True)
         note(status)
+        refresher.close()
 
 
 def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> None:
@@ -332,61 +342,6 @@ def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> No
         ),
     )
     tuner.fit()
-
-
-def _line(plan: Plan) -> str:
-    """One line for a log."""
-    states = [row["state"] for row in plan.finished]
-    counts = ", ".join(
-        f"{states.count(state)} {word}"
-        for state, word in (("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed"))
-        if state in states
-    )
-    done = f"{len(states)} trials done ({counts or 'none yet'})"
-    words = {"contrast": "selecting on validation", "search": "searching on validation", "confirm": "confirming on fresh seeds"}
-    return f"sweep: {words[plan.phase]}, {done}, {len(plan.running)} running, about {duration(plan.seconds_left())} left"
-
-
-def _panel(plan: Plan) -> Table:
-    """Trials by study, best so far, time left."""
-    table = Table(title=_line(plan), title_justify="left", box=None)
-    for name, justify in (
-        ("study", "left"),
-        ("done", "right"),
-        ("running", "right"),
-        ("best validation accuracy", "right"),
-        ("by", "left"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for study in plan.studies:
-        best = study.best()
-        running = sum(spec.study == study.name for spec in plan.running.values())
-        accuracy, label = (f"{100 * best['objective']:.1f} %", best["label"]) if best else ("", "")
-        table.add_row(study.name, str(len(study.rows)), str(running), accuracy, label)
-    return table
-
-
-def dry_run(spaces: Sequence[Space], options: Options) -> str:
-    """What a sweep would run, in words."""
-    plan = Plan(list(spaces), options)
-    planned = plan.planned()
-    lines = [
-        f"{study.name}: {study.base.scenario.clients} clients, {study.base.total_rounds} rounds, experiment {study.base.id}"
-        for study in plan.studies
-    ]
-    for space in spaces:
-        lines += [
-            f"  {space.name}: {factor} in {[level_name(factor, level) for level in levels]}"
-            for factor, levels in space.contrasts.items()
-            if options.contrasts
-        ]
-    search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
-    limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
-    lines.append(
-        f"{planned['contrast']} contrast trials, {search}, {planned['confirm']} or more on fresh seeds and the test split; "
-        f"{options.seeds} seeds each, {options.slots} at once{limit}"
-    )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

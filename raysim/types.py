@@ -81,13 +81,28 @@ class Update:
 
 @dataclass(frozen=True)
 class Score:
-    """Correct predictions of some clients: `correct` [K, C * D] per class and domain; the shared model has `clients = ()`, K = 1."""
+    """Correct predictions of some clients: `correct` [K, C * D] per class and domain; the shared model has `clients = ()`, K = 1.
+
+    `observed` holds what the method measures about the clients' models, each [K].
+    """
 
     index: int
     scope: Scope
     clients: tuple[int, ...]
     correct: np.ndarray
     flops: float = 0.0
+    observed: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A failure that a run shows: what was measured, the limit it passed, and one clause that says so."""
+
+    name: str
+    round: int
+    value: float
+    limit: float
+    detail: str
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,12 @@ class Worker:
                     rows, _, flops = self._fit(state.shared, cohort, state.round, epochs, TUNE)
             params = {name: torch.stack([row[name].to(self.device) for row in rows]) for name in rows[0]}
             correct = self._correct(params, scope, split)
-        return None if correct is None else Score(cohort.index, scope, cohort.clients, correct, flops)
+            observed = self._observed(params) if cohort.clients else {}
+        return None if correct is None else Score(cohort.index, scope, cohort.clients, correct, flops, observed)
+
+    @torch.no_grad()
+    def _observed(self, params: Tensors) -> dict[str, np.ndarray]:
+        return {name: value_K.double().cpu().numpy() for name, value_K in self.method.observe(self.model, params).items()}
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
@@ -171,7 +176,7 @@ class Worker:
             optimiser.zero_grad()
             loss_K.sum().backward()
             optimiser.step()
-            flops += self._step_flops(active, batch, metrics.pop("flops_ot", None))
+            flops += self._step_flops(active, batch, metrics.get("flops_ot"))
             for name, value_K in {"loss": loss_K.detach(), **metrics}.items():
                 totals.setdefault(name, torch.zeros(len(plans), dtype=torch.float64, device=self.device))[:active] += value_K
             for k in [k for k in range(active) if steps[k] == step + 1]:  # later steps of others move its row: take it now

@@ -77,6 +77,7 @@ ANCHORS: list[dict[str, Any]] = []
 RIVALS: dict[str, dict[str, Any]] = {
     "promptfl": {"method": "promptfl"},
     "promptfl_ft": {"method": "promptfl_ft"},
+    "fedpgp": {"method": "fedpgp"},
     "local": {"method": "local"},
     "zeroshot": {"method": "zeroshot"},
 }

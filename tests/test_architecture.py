@@ -20,8 +20,9 @@ RANKS = {
     "experiment": 3,
     "federation": 4, "worker": 5, "accuracy": 5, "store": 5, "simulate": 6, "spaces": 6, "console": 6, "provenance": 6,
     "ray_pool": 7, "search": 7, "inspection": 7, "reports": 7,
-    "sweep": 8,
-    "cli": 9, "__main__": 10, "__init__": 10,
+    "overview": 8,
+    "sweep": 9,
+    "cli": 10, "__main__": 11, "__init__": 11,
 }  # fmt: skip
 ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
 LONGEST = 420

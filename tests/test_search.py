@@ -75,8 +75,8 @@ def drive(plan: Plan, width: int = 2) -> list[Spec]:
 def test_contrasts_then_search_then_fresh_seeds() -> None:
     specs = drive(Plan([space()], Options(5, 2, None, True, 2)))
     kinds = [spec.kind for spec in specs]
-    assert kinds == ["contrast"] * 6 + ["search"] * 10 + ["confirm"] * 6
-    assert [spec.label for spec in specs[:3]] == ["anchor", "anchor", "method.lam=0.1"]
+    assert kinds == ["contrast"] * 2 + ["rival"] * 2 + ["contrast"] * 4 + ["search"] * 10 + ["confirm"] * 6
+    assert [spec.label for spec in specs[:5]] == ["anchor", "anchor", "zeroshot", "zeroshot", "method.lam=0.1"]
     assert all(spec.test == (spec.kind == "confirm") for spec in specs)
     selection = {experiment.seed for spec in specs if not spec.test for experiment in spec.experiments}
     fresh = {experiment.seed for spec in specs if spec.test for experiment in spec.experiments}
@@ -137,10 +137,18 @@ def test_a_time_limited_sweep_resumes_to_the_same_winner() -> None:
 
 
 def test_scenarios_that_share_a_label_are_told_apart() -> None:
-    both = space(scenarios=({"scenario": "even", "scenario.clients": 5}, {"scenario": "even", "scenario.clients": 10}))
-    assert list(both.experiments()) == ["even, 5 clients", "even, 10 clients"]
+    scenarios = (
+        {"scenario": "even", "scenario.clients": 5},
+        {"scenario": "even", "scenario.clients": 6, "task.classes": 12},
+        {"scenario": "domain", "scenario.clients": 6},
+    )
+    assert list(space(scenarios=scenarios).experiments()) == [
+        "even, all classes, 5 clients",
+        "even, 12 classes, 6 clients",
+        "domain per client",
+    ]
     with pytest.raises(UserError, match="two are called"):
-        space(scenarios=({"scenario": "even"}, {"scenario": "even", "rounds": 9})).experiments()
+        space(scenarios=({"scenario": "even"}, {"scenario": "even", "scenario.clients": 5})).experiments()
     with pytest.raises(UserError, match="asked for twice"):
         Plan([space(), space()], Options(1, 1, None, True, 1))
 
@@ -181,7 +189,7 @@ def test_contrasts_teach_the_search() -> None:
 
 def test_a_time_limit_leaves_room_for_the_fresh_seeds() -> None:
     now = [0.0]
-    plan = Plan([space()], Options(None, 1, 4.0, True, 1), clock=lambda: now[0])
+    plan = Plan([space()], Options(None, 1, 5.0, True, 1), clock=lambda: now[0])
     kinds = []
     while (spec := plan.next()) is not None:
         assert isinstance(spec, Spec)
@@ -189,7 +197,7 @@ def test_a_time_limit_leaves_room_for_the_fresh_seeds() -> None:
         now[0] += 10.0
         plan.tell(spec, answer(spec))
     assert kinds.count("confirm") == 6 and "search" in kinds
-    assert now[0] <= 240
+    assert now[0] <= 300
 
 
 def test_a_time_limit_too_short_for_all_contrasts_drops_whole_levels_and_counts_them() -> None:
@@ -260,7 +268,7 @@ def test_the_command_line_has_the_last_word() -> None:
 def test_a_level_may_bring_companions() -> None:
     joint = {"method.dpa_form": "cosine", "method.s": 1.0}
     plan = Plan([space(scenarios=({"scenario": "even"},), contrasts={"method.dpa_form": (joint,)})], Options(0, 1, None, True, 1))
-    spec = drive(plan)[1]
+    spec = drive(plan)[2]  # after the anchor and the rival
     assert (spec.label, spec.factor, spec.level) == ("method.dpa_form=cosine, s=1.0", "method.dpa_form", "cosine, s=1.0")
     assert dict(spec.params) == joint
 
@@ -274,8 +282,23 @@ def test_a_tuned_recipe_gives_every_entry_as_many_trials() -> None:
     grid = {"a": {}, "b": {"method": "promptfl"}, "zero": {"method": "zeroshot"}}
     recipe = space(sample=None, contrasts={}, rivals={}, grid=grid, tune={"training.lr": (0.01, 0.1)}, scenarios=({"scenario": "even"},))
     plan = Plan([recipe], Options(None, 2, None, True, 2))
-    assert plan.planned() == {"contrast": 0, "search": 4, "confirm": 3}
+    assert plan.planned() == {"contrast": 0, "rival": 0, "search": 4, "confirm": 3}
     specs = drive(plan)
     assert [(spec.study, spec.kind) for spec in specs[:4]] == [(f"toy {name} | even", "search") for name in "aabb"]
     assert sorted(spec.label for spec in specs[4:]) == ["a (tuned)", "b (tuned)", "zero (untuned)"]
     assert all(spec.test == (spec.kind == "confirm") for spec in specs)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("GRID = [{}]", r"mine\.py: GRID should be overrides by label, \{label: \{path: value\}\}, it is \[\{\}\]"),
+        ("TUNE = {'training.lr': 0.1}", r"TUNE should be lists of levels by path"),
+        ("SCENARIOS = ['even']", r"SCENARIOS should be a list of overrides"),
+        ("FIGURES = ['cost']", r"FIGURES should be a list of figures"),
+        ("SEEDS = 0", r"SEEDS = 0 is not allowed"),
+    ],
+)
+def test_a_declaration_of_the_wrong_shape(line: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        load_space(write(tmp_path, BASE + line + "\n"))

@@ -243,3 +243,21 @@ def test_stale_checkpoints_are_collected(simulate: Run, tmp_path: Path) -> None:
     state, privates, progress = Store(tmp_path / "run", small(rounds=6)).restore() or (ServerState(0, {}), {}, {})
     assert state.round == 6 and len(privates) == 5 and progress["totals"]["bytes_up"] > 0
     assert MicroCohort(0, (), ()).clients == ()
+
+
+def test_some_classes_only(simulate: Run, tmp_path: Path) -> None:
+    """Six evenly spaced classes: nothing of the others is trained on, measured or offered as an answer."""
+    whole, some = Federation.of(small()).images, Federation.of(small(task__classes=6, scenario="even")).images
+    assert some.class_names == tuple(whole.class_names[index] for index in (0, 5, 9, 14, 18, 23))
+    kept = np.isin(whole.labels, [0, 5, 9, 14, 18, 23])
+    assert (some.parts[kept] == whole.parts[kept]).all() and (some.parts[~kept] == -1).all()
+    simulate(small(task__classes=6, scenario="even", rounds=1), folder=tmp_path / "run")
+    partition = pq.read_table(tmp_path / "run/partition.parquet").to_pylist()
+    assert {row["label"] for row in partition} == set(range(6)) and len(partition) == 6 * 8
+    classes = ds.dataset(tmp_path / "run/tables/classes").to_table().to_pylist()
+    assert {row["class_name"] for row in classes} == set(some.class_names)
+
+
+def test_more_classes_than_there_are() -> None:
+    with pytest.raises(UserError, match=r"task\.classes = 25 is not allowed: scenes has 24 classes"):
+        Federation.of(small(task__classes=25))

@@ -1,0 +1,31 @@
+"""Does one client that holds all data learn prompts as well as centralized CoOp does? FedRSCLIP's sanity check.
+
+The paper refers to a table of single-client training; its values are not public.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+RECIPE = load_space("fedrsclip_rivals")
+SEEDS = RECIPE.seeds
+SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}]
+TUNE: dict[str, list[Any]] = {"training.lr": [0.008, 0.02, 0.05]}  # many steps a round want smaller ones
+
+GRID: dict[str, dict[str, Any]] = {
+    "fedrsclip, one client": {},
+    "without alignment and OT": {"method.w_dpa": 0.0, "method.w_ot": 0.0},
+    "one prompt, no alignment, no OT": {"method.w_dpa": 0.0, "method.w_ot": 0.0, "method.h_p": 0},
+    "centralized CoOp": {"method": "centralized"},
+    "zeroshot": {"method": "zeroshot"},
+}
+
+FIGURES: list[dict[str, Any]] = [{"kind": "differences", "to": "centralized CoOp", "title": "One client against centralized CoOp"}]
+
+
+def base() -> Experiment:
+    """One client; fewer rounds, for each is 45 steps."""
+    return override(RECIPE.base, {"scenario.clients": 1, "rounds": 10, "evaluation.every": 5})

@@ -1,0 +1,24 @@
+"""How does accuracy change as the same data is spread over 5 to 40 clients, the paper's Fed-RSIC shape?
+
+48 training images per class in all, as in Fed-Optimal (31 classes there, 24 here), so that 40 clients hold one or two of each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+RECIPE = load_space("fedrsclip_rivals")
+SEEDS = RECIPE.seeds
+SCENARIOS: list[dict[str, Any]] = [{"scenario": "even", "scenario.clients": clients} for clients in (5, 10, 20, 40)]
+TUNE = RECIPE.tune
+GRID = {label: RECIPE.grid[label] for label in ("fedrsclip", "promptfl", "fedpgp", "local", "zeroshot")}
+
+FIGURES: list[dict[str, Any]] = [{"kind": "against", "x": "scenario.clients", "name": "clients"}]
+
+
+def base() -> Experiment:
+    """20 rounds."""
+    return override(RECIPE.base, {"task.shots": 48, "rounds": 20, "evaluation.every": 10})

@@ -1,0 +1,21 @@
+"""One shared prompt over clients whose images come from different domains: whom does it serve?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+RECIPE = load_space("fedrsclip_rivals")
+SEEDS = RECIPE.seeds
+SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}, {"scenario": "domain"}]
+TUNE = RECIPE.tune
+GRID = dict(RECIPE.grid)
+
+FIGURES: list[dict[str, Any]] = [{"kind": "domains"}]
+
+
+def base() -> Experiment:
+    """24 clients: four for each of the six bundled domains."""
+    return override(RECIPE.base, {"scenario.clients": 24, "rounds": 20, "evaluation.every": 10})

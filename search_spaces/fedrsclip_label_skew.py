@@ -1,0 +1,26 @@
+"""Do shared prompts still converge when clients hold few classes, or one class each and no class is held twice?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+RECIPE = load_space("fedrsclip_rivals")
+SEEDS = RECIPE.seeds
+SCENARIOS: list[dict[str, Any]] = [
+    {"scenario": "even"},
+    {"scenario": "classes_per_client", "scenario.classes": 8},
+    {"scenario": "classes_per_client", "scenario.classes": 3},
+    {"scenario": "disjoint"},
+]
+TUNE = RECIPE.tune
+GRID = {label: RECIPE.grid[label] for label in ("fedrsclip", "promptfl", "fedpgp", "local", "zeroshot")}
+
+FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
+
+
+def base() -> Experiment:
+    """As many clients as the bundled scenes have classes: disjoint is one class each. With fewer classes, fewer clients."""
+    return override(RECIPE.base, {"scenario.clients": 24, "rounds": 20, "evaluation.every": 4})

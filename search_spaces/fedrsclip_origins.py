@@ -1,0 +1,30 @@
+"""UC Merced clients beside RSSCN7 clients: one shared prompt over two sensors and two vocabularies (needs RAYSIM_DATA).
+
+Every client chooses among the union of both vocabularies; beside the mixture stand the two federations of one origin each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+RECIPE = load_space("fedrsclip_rivals")
+SEEDS = RECIPE.seeds
+SCENARIOS: list[dict[str, Any]] = [
+    {"scenario": "domain", "task.dataset": "ucmerced+rsscn7"},
+    {"scenario": "even", "scenario.clients": 10, "task.dataset": "ucmerced"},
+    {"scenario": "even", "scenario.clients": 10, "task.dataset": "rsscn7"},
+]
+TUNE = RECIPE.tune
+GRID = dict(RECIPE.grid)
+
+FIGURES: list[dict[str, Any]] = [{"kind": "domains"}]
+
+
+def base() -> Experiment:
+    """20 clients, ten of each origin."""
+    return override(
+        RECIPE.base, {"task.dataset": "ucmerced+rsscn7", "scenario": "domain", "scenario.clients": 20, "rounds": 20, "evaluation.every": 10}
+    )
