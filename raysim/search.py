@@ -98,10 +98,12 @@ class Study:
         self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
         self._anchors = deque(space.anchors)
 
-    def group(self, changes: Mapping[str, Any], fresh: bool = False) -> tuple[Experiment, ...]:
-        """The configuration on its seeds."""
-        first = self.base.seed + (FRESH if fresh else 0)
-        return tuple(override(self.base, {**changes, "seed": first + index}) for index in range(self.options.seeds))
+    def group(self, changes: Mapping[str, Any], kind: Kind) -> tuple[Experiment, ...]:
+        """The configuration on its seeds; a recipe may be tuned on some of them."""
+        first = self.base.seed + (FRESH if kind == "confirm" else 0)
+        tuning = kind == "search" and self.entry is not None
+        seeds = min(self.options.seeds, self.space.tune_seeds or self.options.seeds) if tuning else self.options.seeds
+        return tuple(override(self.base, {**changes, "seed": first + index}) for index in range(seeds))
 
     def ask(self, number: int) -> list[Spec]:
         """The next batch; all its trials see the same completed rows."""
@@ -123,7 +125,7 @@ class Study:
         self.asked += 1
         try:
             params = dict(self.space.sample(trial))
-            experiments = self.group(params)
+            experiments = self.group(params, "search")
         except UserError as error:
             raise UserError(f"space '{self.space.name}': space(trial): {error}") from None
         except Exception as error:
@@ -293,7 +295,7 @@ class Plan:
     def _add(
         self, study: Study, kind: Kind, label: str, changes: Mapping[str, Any], factor: str | None = None, level: str | None = None
     ) -> None:
-        experiments = study.group(changes, fresh=kind == "confirm")
+        experiments = study.group(changes, kind)
         method = experiments[0].method.name
         self.queue.append(Spec(self._count, study.name, study.scenario, method, kind, label, experiments, dict(changes), factor, level))
         self._count += 1

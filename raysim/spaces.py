@@ -14,6 +14,7 @@ A recipe has `base`, `SCENARIOS` and
     FIGURES: list of figures                 what the report draws of it beside its usual figures (`analysis/recipes.py`)
 Both may have
     SEEDS: int                               seeds per trial where the command line does not say
+    TUNE_SEEDS: int                          seeds on which a recipe is tuned, at most SEEDS; all by default
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Space:
     figures: tuple[Mapping[str, Any], ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
+    tune_seeds: int | None = None
 
     def experiments(self) -> dict[str, Experiment]:
         """The base experiment in every scenario, by name: its label, and what sets it apart where that is not enough.
@@ -154,7 +156,8 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
         tune={path: tuple(levels) for path, levels in said["TUNE"].items() if path not in changes},
         figures=tuple(said["FIGURES"]),
         fixed=changes,
-        seeds=_seeds(path, module),
+        seeds=_seeds(path, module, "SEEDS", 3),
+        tune_seeds=_seeds(path, module, "TUNE_SEEDS", None),
     )
     if not base_only:
         _check(path, space)
@@ -176,10 +179,10 @@ def _declared(path: Path, module: ModuleType, name: str) -> Any:
     return found
 
 
-def _seeds(path: Path, module: ModuleType) -> int:
-    seeds = getattr(module, "SEEDS", 3)
-    if not isinstance(seeds, int) or seeds < 1:
-        raise UserError(f"{path}: SEEDS = {seeds!r} is not allowed: a whole number, at least 1")
+def _seeds(path: Path, module: ModuleType, name: str, default: Any) -> Any:
+    seeds = getattr(module, name, default)
+    if seeds is not default and (not isinstance(seeds, int) or seeds < 1):
+        raise UserError(f"{path}: {name} = {seeds!r} is not allowed: a whole number, at least 1")
     return seeds
 
 

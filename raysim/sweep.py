@@ -258,7 +258,8 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
         described |= declared(plan) | provenance(command) | {"status": "running", "command": command}
         described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
-        described |= {"confidence": CONFIDENCE, "selection_seeds": seeds, "fresh_seeds": [seed + FRESH for seed in seeds]}
+        selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
+        described |= {"confidence": CONFIDENCE, "selection_seeds": selection, "fresh_seeds": [seed + FRESH for seed in seeds]}
         _run(plan, folder, described, quiet)
         return plan
     finally:

@@ -11,7 +11,7 @@ from raysim.experiment import Experiment
 from raysim.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
-SEEDS = RECIPE.seeds
+SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}, {"scenario": "dirichlet", "scenario.alpha": 0.1}]
 TUNE = RECIPE.tune
 

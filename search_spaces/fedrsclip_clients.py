@@ -11,7 +11,7 @@ from raysim.experiment import Experiment, override
 from raysim.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
-SEEDS = RECIPE.seeds
+SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even", "scenario.clients": clients} for clients in (5, 10, 20, 40)]
 TUNE = RECIPE.tune
 GRID = {label: RECIPE.grid[label] for label in ("fedrsclip", "promptfl", "fedpgp", "local", "zeroshot")}

@@ -8,7 +8,7 @@ from raysim.experiment import Experiment, override
 from raysim.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
-SEEDS = RECIPE.seeds
+SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}, {"scenario": "domain"}]
 TUNE = RECIPE.tune
 GRID = dict(RECIPE.grid)

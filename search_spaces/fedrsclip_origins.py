@@ -11,7 +11,7 @@ from raysim.experiment import Experiment, override
 from raysim.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
-SEEDS = RECIPE.seeds
+SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [
     {"scenario": "domain", "task.dataset": "ucmerced+rsscn7"},
     {"scenario": "even", "scenario.clients": 10, "task.dataset": "ucmerced"},

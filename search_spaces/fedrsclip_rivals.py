@@ -10,6 +10,7 @@ from typing import Any
 from raysim.experiment import Experiment, override
 
 SEEDS = 5
+TUNE_SEEDS = 3
 
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}, {"scenario": "dirichlet", "scenario.alpha": 0.1}]
 
@@ -23,7 +24,7 @@ GRID: dict[str, dict[str, Any]] = {
     "zeroshot": {"method": "zeroshot"},
 }
 
-TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12]}
+TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
 
 
 def base() -> Experiment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +287,9 @@ def test_a_tuned_recipe_gives_every_entry_as_many_trials() -> None:
     specs = drive(plan)
     assert [(spec.study, spec.kind) for spec in specs[:4]] == [(f"toy {name} | even", "search") for name in "aabb"]
     assert sorted(spec.label for spec in specs[4:]) == ["a (tuned)", "b (tuned)", "zero (untuned)"]
+    assert [len(spec.experiments) for spec in specs] == [2] * 7
+    fewer = drive(Plan([replace(recipe, tune_seeds=1)], Options(None, 2, None, True, 2)))
+    assert [len(spec.experiments) for spec in fewer] == [1] * 4 + [2] * 3
     assert all(spec.test == (spec.kind == "confirm") for spec in specs)
 
 
