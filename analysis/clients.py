@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .page import Exhibit, Panel, Table, numbers, slug
+from .queries import parts
 from .results import Results, Row, finished
 from .style import INK, NARROW, SOFT, WIDTH, blank, drawing, legend_below, percent_axis
 from .words import percent
@@ -103,15 +104,16 @@ def exhibit_partition(results: Results) -> Exhibit:
         if own is not None:
             found.append((str(results.meta.get("scenario_label") or ""), own, results.meta.get("class_names") or [],
                           results.meta.get("domain_names") or []))  # fmt: skip
-        source = "partition.parquet: count of images by client and label, and by client and domain"
+        source = "SELECT client, label, domain, count(*) AS images FROM 'partition.parquet' GROUP BY ALL ORDER BY ALL"
     else:
         chosen = first_runs(results)
         for scenario, run in chosen.items():
             partition, meta = results.partition(run), results.run_meta(run)
             if partition is not None:
                 found.append((scenario, partition, meta.get("class_names") or [], meta.get("domain_names") or []))
-        files = "; ".join(f"runs/{run}/partition.parquet ({scenario})" for scenario, run in chosen.items())
-        source = f"count of images by client and label, and by client and domain, in {files}"
+        files = ", ".join(f"'runs/{run}/partition.parquet'" for run in chosen.values())
+        source = f"""SELECT regexp_extract(filename, 'runs/([^/]+)/', 1) AS run, client, label, domain, count(*) AS images
+FROM read_parquet([{files}], filename = true) GROUP BY ALL ORDER BY ALL"""
     if not found:
         return Exhibit("partition", title, missing="No partition is on disk yet.")
     panels, sampled, several = _panels(found)
@@ -121,7 +123,15 @@ def exhibit_partition(results: Results) -> Exhibit:
     caption += " The columns on the right are domains, on a scale of their own." if several else ""
     caption += f" Of more than {SHOWN_CLIENTS} clients, {SHOWN_CLIENTS} evenly spaced ones are shown." if sampled else ""
     caption += " One seed is shown; other seeds draw other partitions." if results.kind == "sweep" else ""
-    return Exhibit("partition", title, caption, source, panels)
+    behind = [{"scenario": name, **row} for name, partition, classes, _ in found for row in counted(partition, classes)]
+    return Exhibit("partition", title, caption, source, panels, numbers(behind, ("scenario", "client", "class", "domain", "images")))
+
+
+def counted(partition: pa.Table, classes: Sequence[str]) -> list[Row]:
+    """Images by client, class and domain; what a client does not hold has no row."""
+    keys = [key for key in ("client", "label", "domain") if key in partition.column_names]
+    rows = partition.group_by(keys).aggregate([([], "count_all")]).sort_by([(key, "ascending") for key in keys]).to_pylist()
+    return [{**r, "class": classes[r["label"]] if r["label"] < len(classes) else r["label"], "images": r["count_all"]} for r in rows]
 
 
 def first_runs(results: Results) -> dict[str, str]:
@@ -190,18 +200,20 @@ def exhibits_clients(rows: Sequence[Row]) -> list[Exhibit]:
     titles = (("four", "Four accuracies and the spread between clients"), ("distribution", "How accuracy is distributed over clients"))
     if not rows:
         return [Exhibit(key, title, missing="No evaluation of single clients is on disk yet.") for key, title in titles]
-    query = f"tables/clients where split = 'validation' and round = {rows[0]['round']}: "
+    query = f"""SELECT DISTINCT client, examples, {", ".join(k for k in FOUR if k in rows[0])} FROM {parts("clients")}
+WHERE split = 'validation' AND round = {rows[0]["round"]} ORDER BY client"""
+    behind = numbers(rows, ("client", "examples", *FOUR))
     four = Exhibit(
         "four", titles[0][1],
         f"{len(rows)} clients after round {rows[0]['round']}: a dot each, the middle 80% of them as a bar, the mean as a diamond. The "
         "spread is between clients; it is no confidence interval of the run, which has one seed.",
-        query + "acc_*", [Panel("four", "", draw_four(rows))], numbers(rows, ("client", "examples", *FOUR)),
+        query, [Panel("four", "", draw_four(rows))], behind,
     )  # fmt: skip
     spread = Exhibit(
         "distribution", titles[1][1],
         "The share of clients at or below an accuracy. The further right, the better; a long left foot means clients left behind. "
         "Dotted: the tenth percentile.",
-        query + "acc_personal_own, acc_shared_own", [Panel("distribution", "", draw_distribution(rows))],
+        query, [Panel("distribution", "", draw_distribution(rows))], behind,
     )  # fmt: skip
     return [four, spread]
 
@@ -249,8 +261,7 @@ def exhibit_classes(results: Results) -> Exhibit:
         f"After round {rows[0]['round']}, over all evaluated clients and domains: squares the shared parameters alone, circles "
         "with the private ones."
     )
-    query = f"tables/classes where split = 'validation' and round = {rows[0]['round']}: sum(correct) / sum(total) by class_name and scope"
-    panel = Panel("classes", "", draw_classes(rows))
+    query, panel = _query(rows, "class_name"), Panel("classes", "", draw_classes(rows))
     return Exhibit("classes", title, caption, query, [panel], numbers(rows, ("name", "shared", "personal")))
 
 
@@ -260,5 +271,11 @@ def table_domains(results: Results) -> Table | None:
     if len(rows) < 2:
         return None
     body = [[r["name"], percent(r.get("shared")), percent(r.get("personal"))] for r in rows]
-    query = f"tables/classes where split = 'validation' and round = {rows[0]['round']}: sum(correct) / sum(total) by domain_name and scope"
-    return Table(["domain", "shared alone, %", "personal, %"], body, "Accuracy by domain.", query)
+    return Table(["domain", "shared alone, %", "personal, %"], body, "Accuracy by domain.", _query(rows, "domain_name"))
+
+
+def _query(rows: Sequence[Row], by: str) -> str:
+    """The numbers of `table_classes` as SQL."""
+    columns = [f"sum(correct) FILTER (scope = '{s}') / sum(total) FILTER (scope = '{s}') AS {s}" for s in ("shared", "personal")]
+    return f"""SELECT {by} AS name, {", ".join(columns)} FROM {parts("classes")}
+WHERE split = 'validation' AND round = {rows[0]["round"]} GROUP BY ALL ORDER BY ALL"""

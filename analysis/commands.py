@@ -49,6 +49,12 @@ def commands(results: Results) -> Text:
     return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")
 
 
+def repeat(results: Results) -> list[str]:
+    """What repeats every number of the page: the command that made the results, then the report's own."""
+    made = str(results.meta.get("command") or "").strip()
+    return [*([made] if made else []), f"raysim report {shlex.quote(str(results.folder))}"]
+
+
 def space_argument(results: Results) -> str:
     """The space as the sweep's command named it: a name, or the path of a file."""
     name = str(results.meta.get("space") or (results.trials[0]["method"] if results.trials else ""))

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import queries
 from .page import Cell, Exhibit, Panel, Table, numbers, slug
 from .results import Results, Row, by_seed, finished
-from .stats import Interval, Multiplicity, firm, multiplicity, paired
+from .stats import MARGIN, Interval, Multiplicity, firm, multiplicity, paired
 from .style import INK, NARROW, SOFT, VERDICT_COLOUR, VERDICT_MARK, VERDICT_MARKER, WIDTH, blank, drawing
-from .words import chance, listing, mean_span, points, share, span
+from .words import WITHIN, chance, listing, mean_span, points, seeds, share, shorten, span, untried
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OBJECTIVE = "acc_personal_own"
-QUERY = (
-    "tables/trials where kind = 'contrast' and state = 'COMPLETE': per study and label, the mean over shared seeds of "
-    "acc_personal_own - acc_personal_own of label 'anchor', with Student's t interval"
-)
+BESIDE = 52  # points left of the axes where a choice's line begins
 
 
 def table_contrasts(results: Results, metric: str = OBJECTIVE) -> list[Row]:
     """One row per study and one-factor trial: the paired difference to the anchor, in fractions.
 
     Returns:
-        Rows with study, scenario, method, path, symbol, level, anchor, basis, interval, mean, low, high, seeds, verdict and firm (the
-        verdict stands when adjusted for the number of all contrasts); ordered as the sweep declared scenarios, factors and levels.
+        Rows with study, scenario, method, path, symbol, level, anchor, basis, interval, mean, low, high, seeds, verdict, whole (every
+        tried level of the choice ran to its end) and firm (the verdict stands when adjusted for the number of all contrasts); ordered as
+        the sweep declared scenarios, factors and levels.
     """
     factors = {f["path"]: f for f in results.meta.get("factors") or []}
     done = finished(results.trials, "contrast")
+    broken = unfinished(results.trials)
     anchors = {t["study"]: t for t in done if not t.get("factor")}
     rows = []
     for trial in done:
@@ -43,13 +43,29 @@ def table_contrasts(results: Results, metric: str = OBJECTIVE) -> list[Row]:
             "symbol": factor.get("symbol") or trial["factor"].rpartition(".")[2], "level": str(trial.get("level")),
             "anchor": factor.get("anchor"), "basis": factor.get("basis", ""), "interval": interval, "mean": interval.mean,
             "low": interval.low, "high": interval.high, "seeds": interval.n, "verdict": interval.verdict,
+            "whole": (trial["study"], trial["factor"]) not in broken,
         })  # fmt: skip
     for row, stands in zip(rows, firm([r["interval"] for r in rows], 1 - results.confidence), strict=True):
         row["firm"] = stands
-    order, levels = list(factors), {p: [str(v) for v in f.get("levels") or []] for p, f in factors.items()}
+    return ordered(results, rows)
+
+
+def ordered(results: Results, rows: Sequence[Row]) -> list[Row]:
+    """Rows as the sweep declared scenarios, factors and levels; what has no path first."""
+    factors = {f["path"]: [str(v) for v in f.get("levels") or []] for f in results.meta.get("factors") or []}
     scenarios = [s["label"] for s in results.meta.get("scenarios") or []]
-    return sorted(rows, key=lambda r: (_place(r["scenario"], scenarios), r["study"], _place(r["path"], order), r["path"],
-                                       _place(r["level"], levels.get(r["path"], []))))  # fmt: skip
+
+    def place(row: Row) -> tuple[Any, ...]:
+        path = row["path"]
+        choice = (path is not None, _place(path, list(factors)), path or "", _place(row["level"], factors.get(path, [])))
+        return (_place(row["scenario"], scenarios), row["study"], *choice)
+
+    return sorted(rows, key=place)
+
+
+def unfinished(trials: Iterable[Row]) -> set[tuple[str, str]]:
+    """Study and path of the choices of which some level did not run to its end: it diverged, or was stopped."""
+    return {(t["study"], t["factor"]) for t in trials if t["kind"] == "contrast" and t.get("factor") and t["state"] != "COMPLETE"}
 
 
 def _place(item: Any, order: Sequence[Any]) -> int:
@@ -65,7 +81,7 @@ def decided(rows: Sequence[Row]) -> list[Row]:
     """Of each decided factor, the level that says most: firm verdicts first, then the best that helps, then the worst that hurts."""
     chosen = []
     for path in dict.fromkeys(r["path"] for r in rows):
-        own = [r for r in rows if r["path"] == path and r["verdict"] != "undecided"]
+        own = [r for r in rows if r["path"] == path and r["interval"].excludes_zero]
         own = [r for r in own if r["firm"]] or own
         helping, hurting = ([r for r in own if r["verdict"] == verdict] for verdict in ("helps", "hurts"))
         if own:
@@ -73,9 +89,26 @@ def decided(rows: Sequence[Row]) -> list[Row]:
     return sorted(chosen, key=lambda r: not r["firm"])
 
 
+def without_effect(rows: Sequence[Row]) -> list[str]:
+    """Paths of the choices that are shown not to matter: every level ran to its end, and its difference lies within the margin."""
+    paths = dict.fromkeys(r["path"] for r in rows)
+    return [path for path in paths if all(r["verdict"] == "level" and r["whole"] for r in rows if r["path"] == path)]
+
+
 def count_chance(rows: Sequence[Row], confidence: float) -> Multiplicity:
     """How many of these verdicts chance alone would give."""
     return multiplicity([r["interval"] for r in rows], confidence)
+
+
+def sentences(results: Results, rows: Sequence[Row]) -> list[str]:
+    """One sentence per study."""
+    paths = [f["path"] for f in results.meta.get("factors") or []]
+    several, said = len({r["method"] for r in rows}) > 1, []
+    for study in studies(rows):
+        own = [r for r in rows if r["study"] == study]
+        words = sentence(own, [] if several else paths, results.confidence)
+        said.append(f"{own[0]['method']}: {words}" if several else words)
+    return said
 
 
 def sentence(rows: Sequence[Row], open_choices: Sequence[str], confidence: float) -> str:
@@ -86,20 +119,27 @@ def sentence(rows: Sequence[Row], open_choices: Sequence[str], confidence: float
         open_choices: Paths of all choices that the sweep declared open.
         confidence: Coverage of the intervals.
     """
-    chosen, tried = decided(rows), len({r["path"] for r in rows})
+    chosen, same, tried = decided(rows), without_effect(rows), len({r["path"] for r in rows})
     total = len({*open_choices, *(r["path"] for r in rows)})
-    untried = f"{total - tried} not tried yet" if total > tried else ""
+    rest = untried(total - tried) if total > tried else ""
     under = f"Under {rows[0]['scenario']}, "
     if all(r["low"] is None for r in rows):
         return f"{under}none of {total} open choices is decided: one seed gives no interval."
-    if not chosen:
-        of = f" ({untried})" if untried else ""
+    if not chosen and not same:
+        of = f" ({rest})" if rest else ""
         return f"{under}none of {total} open choices is decided{of}: every {confidence:.0%} interval includes zero."
-    undecided = f"{share(tried - len(chosen), total)} undecided" if tried > len(chosen) else ""
+    left = tried - len(chosen) - len(same)
+    undecided = f"{share(left, total)} undecided" if left else ""
     effects = {r["path"]: _effect(r, f"{confidence:.0%} interval " if r is chosen[0] else "") for r in chosen}
     sure, hints = [r for r in chosen if r["firm"]], [r for r in chosen if not r["firm"]]
     clauses = [_clause(sure, effects, "changes", "change") if sure else "", _hint(hints, effects, bool(sure)) if hints else ""]
-    return under + "; ".join(part for part in (*clauses, undecided, untried) if part) + "."
+    nothing = _nothing([r["symbol"] for r in rows if r["path"] in same])
+    return under + "; ".join(part for part in (*clauses, nothing, undecided, rest) if part) + "."
+
+
+def _nothing(symbols: Sequence[str]) -> str:
+    names = list(dict.fromkeys(symbols))
+    return f"{listing(names)} {'does' if len(names) == 1 else 'do'} not matter ({WITHIN})" if names else ""
 
 
 def _clause(rows: Sequence[Row], effects: dict[str, str], one: str, many: str) -> str:
@@ -141,17 +181,20 @@ def draw_contrasts(rows: Sequence[Row], limit: float, width: float = WIDTH) -> F
         lines += [(y, own[0], True), *((y + 0.95 + i, row, False) for i, row in enumerate(own))]
         y += len(own) + 1.3
     figure, axes = blank(0.5 + 0.145 * y, width)
+    most = int(16 * width) - 10  # letters that have room in a choice's line
     levels = [(at, row) for at, row, heading in lines if not heading]
-    axes.set_yticks([at for at, _ in levels], [r["level"] if len(r["level"]) <= 16 else r["level"][:15] + "\u2026" for _, r in levels])
+    axes.set_yticks([at for at, _ in levels], [shorten(r["level"], 14) for _, r in levels])
     for at, row, heading in lines:
         if heading:
-            anchor = f", anchor {row['anchor']}" if row["anchor"] is not None else ""
-            axes.axhline(at, color="#e9e9e4", linewidth=8.5, zorder=0.8, solid_capstyle="butt")
-            axes.annotate(row["symbol"] + anchor, (0, at), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
-                          va="center", fontsize=7, fontweight="bold", annotation_clip=False)  # fmt: skip
+            anchor = f", anchor {shorten(str(row['anchor']), most - len(row['symbol']))}" if row["anchor"] is not None else ""
+            bar = axes.axhline(at, -1, 2, color="#e9e9e4", linewidth=8.5, zorder=0.8, clip_on=False)
+            bar.set_in_layout(False)
+            axes.annotate(row["symbol"] + anchor, (0, at), xycoords=("axes fraction", "data"), xytext=(-BESIDE, 0), va="center_baseline",
+                          textcoords="offset points", fontsize=7, fontweight="bold", annotation_clip=False)  # fmt: skip
         else:
             _interval(axes, at, row, limit)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2)
     axes.tick_params(axis="y", length=0, labelsize=7)
     axes.spines["left"].set_visible(False)
     axes.set(xlim=(-limit, limit), ylim=(y - 0.5, -0.8), xlabel="points against the anchor")
@@ -184,20 +227,15 @@ def exhibit_contrasts(results: Results, rows: Sequence[Row]) -> Exhibit:
         own = [r for r in rows if r["study"] == study]
         name = study if several else own[0]["scenario"]
         panels.append(Panel(f"contrasts-{slug(study)}", name, draw_contrasts(own, limit, width)))
-    seeds = sorted({r["seeds"] for r in rows})
     caption = (
         "Validation accuracy (personal, own distribution) with one choice changed, minus the anchor with the same seeds "
-        f"({_seeds(seeds)}): "
-        f"mean and {results.confidence:.0%} t interval. Blue triangles up help, orange triangles down hurt, grey circles are undecided "
-        "(the interval includes zero). Intervals wider than the axis end in an arrow. "
+        f"({seeds(sorted({r['seeds'] for r in rows}))}): mean and {results.confidence:.0%} t interval. Blue triangles up help, orange "
+        f"triangles down hurt, green squares do not matter ({WITHIN}: the shaded band), grey circles are undecided. Intervals wider than "
+        "the axis end in an arrow; long values are shortened here and in full in the table of contrasts. "
         + chance(count_chance(rows, results.confidence), results.confidence)
     )
     columns = ("scenario", "symbol", "level", "mean", "low", "high", "seeds", "verdict", "firm")
-    return Exhibit("contrasts", title, caption, QUERY, panels, numbers(rows, columns))
-
-
-def _seeds(counts: Sequence[int]) -> str:
-    return f"{counts[0]} of them" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} of them"
+    return Exhibit("contrasts", title, caption, queries.CONTRASTS, panels, numbers(rows, columns))
 
 
 def table_verdicts(results: Results, rows: Sequence[Row]) -> Table | None:
@@ -217,11 +255,9 @@ def table_verdicts(results: Results, rows: Sequence[Row]) -> Table | None:
         body.append(line)
     heads = [c if several else next(r["scenario"] for r in rows if r["study"] == c) for c in columns]
     caption = (f"{VERDICT_MARK['helps']} some level helps (the best is named), {VERDICT_MARK['hurts']} leaving the anchor hurts (the "
-               "worst is named), "
-               "undecided: every interval includes zero "
-               "(in brackets what the intervals leave open). A star: the verdict stands when adjusted for the number of "
-               "contrasts.")  # fmt: skip
-    return Table(["choice", *heads], body, caption, QUERY, key="verdicts", title="Verdicts at a glance")
+               f"worst is named), {VERDICT_MARK['level']} no level matters ({WITHIN}), undecided: in brackets what the intervals leave "
+               "open. Points of validation accuracy. A star: the verdict stands when adjusted for the number of contrasts.")  # fmt: skip
+    return Table(["choice", *heads], body, caption, queries.CONTRASTS, key="verdicts", title="Effect of each open choice on accuracy")
 
 
 def _verdict_cell(rows: Sequence[Row]) -> Cell:
@@ -232,6 +268,8 @@ def _verdict_cell(rows: Sequence[Row]) -> Cell:
         row = chosen[0]
         star = " *" if row["firm"] else ""
         return Cell(f"{VERDICT_MARK[row['verdict']]} {row['level']}: {points(row['mean'])}{star}", row["verdict"], span(row["interval"]))
+    if without_effect(rows):
+        return Cell(f"{VERDICT_MARK['level']} {WITHIN}", "level", f"every level: no effect of more than {100 * MARGIN:g} point")
     able: list[Interval] = [r["interval"] for r in rows if r["low"] is not None]
     if not able:
         return Cell("undecided (one seed)", "undecided")
@@ -246,4 +284,5 @@ def table_differences(results: Results, rows: Sequence[Row]) -> Table | None:
              Cell(r["verdict"] + (" *" if r["firm"] else ""), r["verdict"])] for r in rows]  # fmt: skip
     head = ["scenario", "choice", "level", "anchor", f"difference, points [{results.confidence:.0%}]", "seeds", "verdict"]
     caption = "Each contrast, paired by seed. A star: it stands when adjusted for the number of contrasts."
-    return Table(head, body, caption, QUERY, folded=f"All {len(rows)} contrasts", key="table-contrasts")
+    return Table(head, body, caption, queries.CONTRASTS, folded=f"All {len(rows)} contrasts", key="table-contrasts",
+                 title="Contrasts")  # fmt: skip

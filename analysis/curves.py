@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import log10
 from typing import TYPE_CHECKING, Any
 
-from .page import Exhibit, Panel, numbers, slug
-from .results import Results, Row, finished, standing
+from .entries import LATEST, entries, groups, looks, name_of, shown_trials
+from .page import Exhibit, Panel, Table, numbers, slug
+from .placing import Mark, amount, name_marks, spread_ticks
+from .queries import parts
+from .results import Results, Row, finished
 from .stats import t_interval
-from .style import NARROW, WIDTH, blank, colour, drawing, integer_axis, legend_below, marker, percent_axis
+from .style import NARROW, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
 from .words import size
 
 if TYPE_CHECKING:
@@ -22,12 +26,6 @@ LINE_NAMES = {"acc_personal_own": "personal, own", "acc_personal_global": "perso
               "acc_shared_global": "shared, global"}  # fmt: skip
 
 
-def shown_trials(results: Results) -> list[Row]:
-    """The trials whose runs are drawn: the confirmed ones, or the anchors while there are none."""
-    confirmed = finished(results.trials, "confirm")
-    return confirmed or [t for t in finished(results.trials, "contrast") if not t.get("factor")]
-
-
 def table_curves(results: Results, rounds: Iterable[Row], metric: str = "acc_personal_own") -> list[Row]:
     """Validation accuracy by scenario, configuration and round.
 
@@ -37,45 +35,44 @@ def table_curves(results: Results, rounds: Iterable[Row], metric: str = "acc_per
         metric: The accuracy.
 
     Returns:
-        Rows with scenario, label, method, hollow (untuned), round, mean, low, high, least, most, seeds; rounds without
-        evaluation are left out.
+        Rows with scenario, label, method, look, round, mean, low, high, least, most, seeds; rounds without evaluation are left out.
     """
-    groups: dict[tuple[str, str], Row] = {}
-    where: dict[str, tuple[str, str]] = {}
-    for trial in shown_trials(results):
-        label = trial["label"] if trial["kind"] == "confirm" else f"{trial['method']} {trial['label']}"
-        groups[(trial["scenario"], label)] = trial
-        where |= {run: (trial["scenario"], label) for run in trial.get("runs") or []}
+    trials = {(t["scenario"], name_of(t)): t for t in shown_trials(results)}
+    where: dict[str, list[tuple[str, str]]] = defaultdict(list)  # configurations that come to the same share their runs
+    for place, trial in trials.items():
+        for run in trial.get("runs") or []:
+            where[run].append(place)
+    look = looks(entries(results))
     values: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     for row in rounds:
-        if row.get("run") in where and row.get(metric) is not None:
-            values[(*where[row["run"]], row["round"])].append(row[metric])
+        if row.get(metric) is not None:
+            for place in where.get(row.get("run") or "", []):
+                values[(*place, row["round"])].append(row[metric])
     rows = []
     for (scenario, label, number), found in sorted(values.items(), key=lambda item: item[0]):
         interval = t_interval(found, results.confidence)
         if interval:
-            rows.append({"scenario": scenario, "label": label, "method": groups[(scenario, label)]["method"], "round": number,
-                         "hollow": standing(label) == "untuned", "mean": interval.mean, "low": interval.low, "high": interval.high,
+            rows.append({"scenario": scenario, "label": label, "method": trials[(scenario, label)]["method"], "round": number,
+                         "look": look[label], "mean": interval.mean, "low": interval.low, "high": interval.high,
                          "least": min(found), "most": max(found), "seeds": interval.n})  # fmt: skip
     return rows
 
 
 @drawing
-def draw_curves(rows: Sequence[Row], limits: tuple[float, float], everyone: list[str], width: float = WIDTH) -> Figure:
+def draw_curves(rows: Sequence[Row], limits: tuple[float, float], width: float = WIDTH) -> Figure:
     """One scenario: mean and range over seeds against the round; a method that does not train is a dotted line across."""
     figure, axes = blank(3.1, width)
     last = max(r["round"] for r in rows)
     for label in sorted({r["label"] for r in rows}, key=lambda name: -max((r["round"], r["mean"]) for r in rows if r["label"] == name)[1]):
         own = [r for r in rows if r["label"] == label]
-        tint = colour(own[0]["method"], everyone)
+        look = own[0]["look"]
         if len(own) == 1:
-            axes.plot([0, last], [own[0]["mean"]] * 2, ":", color=tint, linewidth=1.2, label=label)
+            axes.plot([0, last], [own[0]["mean"]] * 2, ":", color=look.colour, linewidth=1.2, label=label)
             continue
-        axes.plot([r["round"] for r in own], [r["mean"] for r in own], linestyle=(0, (3, 1.5)) if own[0]["hollow"] else "-", color=tint,
-                  marker=marker(own[0]["method"], everyone), markersize=3, markerfacecolor="white" if own[0]["hollow"] else tint,
-                  label=label)  # fmt: skip
         x = [r["round"] for r in own]
-        axes.fill_between(x, [r["least"] for r in own], [r["most"] for r in own], color=tint, alpha=0.12, linewidth=0)
+        axes.plot(x, [r["mean"] for r in own], linestyle=look.line, color=look.colour, marker=look.marker, markersize=3,
+                  markerfacecolor=look.face, markevery=max(1, len(x) // 8), label=label)  # fmt: skip
+        axes.fill_between(x, [r["least"] for r in own], [r["most"] for r in own], color=look.colour, alpha=0.12, linewidth=0)
     axes.grid(axis="y")
     axes.set(ylim=limits, xlabel="round", ylabel="validation accuracy, %")
     integer_axis(axes.xaxis)
@@ -84,33 +81,54 @@ def draw_curves(rows: Sequence[Row], limits: tuple[float, float], everyone: list
     return figure
 
 
+def panels_of_curves(results: Results, rows: Sequence[Row], key: str) -> list[Panel]:
+    """A panel per scenario, or several where one would hold too many lines."""
+    low, high = min(r["least"] for r in rows), max(r["most"] for r in rows)
+    limits = (max(0.0, low - 0.02), min(1.0, high + 0.02))
+    order = [s["label"] for s in results.meta.get("scenarios") or []]
+    scenarios = sorted({r["scenario"] for r in rows}, key=lambda s: (order.index(s) if s in order else len(order), s))
+    places = []
+    for scenario in scenarios:
+        there = {r["label"] for r in rows if r["scenario"] == scenario}
+        shown = groups([label for label in entries(results) if label in there])
+        places += [(scenario, labels, f" ({i} of {len(shown)})" if len(shown) > 1 else "") for i, labels in enumerate(shown, 1)]
+    width = NARROW if len(places) > 2 else WIDTH
+    return [
+        Panel(
+            f"{key}-{slug(scenario + part)}",
+            scenario + part,
+            draw_curves([r for r in rows if r["scenario"] == scenario and r["label"] in labels], limits, width),
+        )
+        for scenario, labels, part in places
+    ]
+
+
+def query_of_curves(results: Results, metric: str) -> str:
+    """The numbers of `table_curves` as SQL."""
+    confirmed = bool(finished(results.trials, "confirm"))
+    where = "kind = 'confirm'" if confirmed else "kind = 'contrast' AND factor IS NULL"
+    name = "label" if confirmed else "method || ' ' || label"
+    return f"""{LATEST.format(where=where)}, run_of AS (SELECT scenario, {name} AS label, unnest(runs) AS run FROM latest), measured AS (
+  SELECT DISTINCT run, round, {metric} AS value FROM {parts("rounds")}
+  WHERE split = 'validation' AND isfinite({metric})
+)
+SELECT scenario, label, round, avg(value) AS mean, min(value) AS least, max(value) AS most, count(*) AS seeds
+FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
+
+
 def exhibit_curves(results: Results, rounds: Sequence[Row]) -> Exhibit:
     """Learning curves, a panel per scenario."""
     title, rows = "Learning curves", table_curves(results, rounds)
     if not rows:
         return Exhibit("curves", title, missing="No evaluated round of an anchor or a confirmed configuration is on disk yet.")
-    low, high = min(r["least"] for r in rows), max(r["most"] for r in rows)
-    limits = (max(0.0, low - 0.02), min(1.0, high + 0.02))
-    everyone = sorted({r["method"] for r in rows})
-    order = [s["label"] for s in results.meta.get("scenarios") or []]
-    scenarios = sorted({r["scenario"] for r in rows}, key=lambda s: (order.index(s) if s in order else len(order), s))
-    width = NARROW if len(scenarios) > 2 else WIDTH
-    own = {s: [r for r in rows if r["scenario"] == s] for s in scenarios}
-    panels = [Panel(f"curves-{slug(s)}", s, draw_curves(own[s], limits, everyone, width)) for s in scenarios]
     kind = "configurations confirmed on fresh seeds" if finished(results.trials, "confirm") else "the anchors (nothing is confirmed yet)"
     caption = (
         f"Validation accuracy (personal, own distribution) after each evaluated round, of {kind}: mean over seeds, and the range from the "
         "lowest to the highest seed (band). Dashed and hollow: untuned; dotted: no training."
     )
-    query = "tables/rounds where split = 'validation' and run in (runs of those trials): mean over runs of acc_personal_own by round"
-    return Exhibit(
-        "curves",
-        title,
-        caption,
-        query,
-        panels,
-        numbers(rows, ("scenario", "label", "round", "mean", "low", "high", "least", "most", "seeds")),
-    )
+    columns = ("scenario", "label", "round", "mean", "low", "high", "least", "most", "seeds")
+    panels = panels_of_curves(results, rows, "curves")
+    return Exhibit("curves", title, caption, query_of_curves(results, "acc_personal_own"), panels, numbers(rows, columns))
 
 
 def table_communication(methods: Sequence[Row], rounds: Iterable[Row]) -> list[Row]:
@@ -121,81 +139,92 @@ def table_communication(methods: Sequence[Row], rounds: Iterable[Row]) -> list[R
         rounds: Rows of the rounds table of their runs.
 
     Returns:
-        Rows with scenario, label, method, hollow, mean, low, high, total (bytes up and down of a whole run) and each (bytes up and down
-        per client and round).
+        Rows with scenario, label, look, parameters (shared, sent each way), up, down and each (bytes per client and round, each being
+        their sum), total (bytes up and down of a whole run), mean, low and high (test accuracy).
     """
-    per_client: dict[str, list[float]] = defaultdict(list)
+    per_client: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rounds:
         if row["round"] > 0 and row.get("clients"):
-            per_client[row.get("run") or ""].append(((row.get("bytes_up") or 0) + (row.get("bytes_down") or 0)) / row["clients"])
+            pair = ((row.get("bytes_up") or 0) / row["clients"], (row.get("bytes_down") or 0) / row["clients"])
+            per_client[row.get("run") or ""].append(pair)
     rows = []
     for row in (r for r in methods if r["metric"] == "acc_personal_own"):
         trial = row["trial"]
-        each = [v for run in trial.get("runs") or [] for v in per_client.get(run, [])]
+        sent = [pair for run in trial.get("runs") or [] for pair in per_client.get(run, [])]
         if trial.get("bytes_up") is None:
             continue
-        sent = {"total": trial["bytes_up"] + (trial.get("bytes_down") or 0), "each": sum(each) / len(each) if each else 0.0}
-        rows.append({**{k: row[k] for k in ("scenario", "label", "method", "hollow", "mean", "low", "high")}, **sent})
+        up, down = (sum(pair[i] for pair in sent) / len(sent) if sent else 0.0 for i in (0, 1))
+        rows.append({**{k: row[k] for k in ("scenario", "label", "look")}, "parameters": trial.get("shared_parameters") or 0, "up": up,
+                     "down": down, "each": up + down, "total": trial["bytes_up"] + (trial.get("bytes_down") or 0),
+                     **{k: row[k] for k in ("mean", "low", "high")}})  # fmt: skip
     return rows
 
 
 @drawing
-def draw_communication(rows: Sequence[Row], key: str, xlabel: str, limits: tuple[float, float]) -> Figure:
-    """Accuracy against bytes on a log axis; what sends nothing stands apart at 0.
+def draw_communication(rows: Sequence[Row], key: str, limits: tuple[float, float], width: float = WIDTH) -> Figure:
+    """One scenario: accuracy against what is sent on a log axis, each mark with its name; what sends nothing stands apart at 0.
 
     Args:
         rows: Rows of `table_communication`.
-        key: `each` or `total`.
-        xlabel: The name of the x axis.
+        key: `each` or `parameters`.
         limits: The y axis, as fractions.
+        width: Of the panel, inches.
     """
-    from matplotlib.ticker import NullLocator
-
-    figure, axes = blank(3.3)
-    everyone, labels = sorted({r["method"] for r in rows}), list(dict.fromkeys(r["label"] for r in rows))
-    sent = [r[key] for r in rows if r[key] > 0] or [1.0]
-    low, high = min(sent) / 3, max(sent) * 3
-    nothing = low / (high / low) ** 0.18
-    seen: set[str] = set()
-    for row in rows:
-        shift = (high / nothing) ** (0.014 * (labels.index(row["label"]) - (len(labels) - 1) / 2))
-        x, tint = (row[key] if row[key] > 0 else nothing) * shift, colour(row["method"], everyone)
+    figure, axes = blank(3.3, width)
+    sent = sorted({float(r[key]) for r in rows if r[key] > 0}) or [1.0]
+    reach = max(1.0, log10(sent[-1] / sent[0]))  # decades
+    nothing = log10(sent[0]) - 0.3 * reach
+    apart = any(r[key] <= 0 for r in rows)
+    marks = [Mark(log10(r[key]) if r[key] > 0 else nothing, r["mean"], r["label"].removesuffix(" (tuned)"),
+                  *((r["low"], r["high"]) if r["low"] is not None else (r["mean"], r["mean"]))) for r in rows]  # fmt: skip
+    shifts = name_marks(axes, marks, limits, (72 * width - 48, 175.0))
+    for row, mark, shift in zip(rows, marks, shifts, strict=True):
+        x, look = mark.x + shift, row["look"]
         if row["low"] is not None:
-            axes.plot([x, x], [row["low"], row["high"]], color=tint, linewidth=0.9, alpha=0.6)
-        axes.plot([x], [row["mean"]], marker(row["method"], everyone), color=tint, markersize=4.5, linestyle="",
-                  markerfacecolor="white" if row["hollow"] else tint,
-                  label=None if row["label"] in seen else row["label"])  # fmt: skip
-        seen.add(row["label"])
-    axes.set_xscale("log")
-    axes.set(xlim=(nothing / (high / low) ** 0.1, high), ylim=limits, xlabel=xlabel, ylabel="test accuracy, %")
-    powers = [p for p in (10.0**k for k in range(-1, 16)) if low <= p <= high]
-    ticks = powers if len(powers) > 1 else sorted({min(sent), max(sent)})
-    axes.set_xticks([nothing, *ticks], ["0", *map(size, ticks)])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.axvline(low / (high / low) ** 0.06, color="#bbbbbb", linewidth=0.8, linestyle=(0, (1, 2)))
+            axes.plot([x, x], [row["low"], row["high"]], color=look.colour, linewidth=1)
+        axes.plot([x], [row["mean"]], look.marker, color=look.colour, markersize=4.8, linestyle="", markerfacecolor=look.face)
+    form = size if key == "each" else amount
+    left, right = axes.get_xlim()
+    point = (right - left) / (72 * width - 48)  # decades
+    ticks = spread_ticks(sent, 36 * point)
+    axes.set_xticks([*([nothing] if apart else []), *map(log10, ticks)], [*(["0"] if apart else []), *map(form, ticks)])
+    if apart:
+        axes.axvline(log10(sent[0]) - 15 * point, color="#bbbbbb", linewidth=0.8, linestyle=(0, (1, 2)))
     axes.grid(axis="y")
+    axes.set(xlabel={"each": "bytes up and down, per client and round", "parameters": "shared parameters"}[key], ylabel="test accuracy, %")
     percent_axis(axes.yaxis)
-    legend_below(figure, axes)
     return figure
 
 
 def exhibit_communication(results: Results, methods: Sequence[Row], rounds: Sequence[Row], limits: tuple[float, float]) -> Exhibit:
-    """Accuracy against transmitted bytes, per client and round and in total."""
+    """Accuracy against transmitted bytes by scenario; where there is only one, against shared parameters too."""
     title, rows = "Accuracy against transmitted bytes", table_communication(methods, rounds)
     if not rows:
         return Exhibit("communication", title, missing="No configuration has been confirmed on fresh seeds yet.")
-    draws: tuple[tuple[str, str], ...] = (("each", "up and down, per client and round"), ("total", "up and down, all clients, whole run"))
-    panels = [Panel(f"communication-{k}", what.capitalize(), draw_communication(rows, k, f"bytes {what}", limits)) for k, what in draws]
+    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
+    keys = ("each", "parameters") if len(scenarios) == 1 else ("each",)
+    width, panels = NARROW if len(scenarios) > 2 else WIDTH, []
+    for scenario, key in ((s, k) for s in scenarios for k in keys):
+        name = {"each": "Bytes", "parameters": "Parameters"}[key] if len(scenarios) == 1 else scenario
+        own = [r for r in rows if r["scenario"] == scenario]
+        panels.append(Panel(f"communication-{slug(name)}", name, draw_communication(own, key, limits, width)))
     caption = (
-        "Test accuracy (personal, own distribution; a mark per scenario) against the bytes of the real payloads, on a logarithmic axis. "
-        "What sends nothing stands left of the dotted line; marks of the same size are moved apart a little. Up and left is better."
+        f"Test accuracy (personal, own distribution; bars are {results.confidence:.0%} intervals) against the bytes of the real payloads"
+        f"{' and the numbers in them' if len(keys) > 1 else ''}, on a logarithmic axis. What sends nothing stands left of the dotted line; "
+        "marks of the same size are moved apart a little. Hollow marks are untuned. Up and left is better."
     )
-    query = (
-        "tables/trials where kind = 'confirm': bytes_up + bytes_down; per client and round: mean of (bytes_up + bytes_down) / clients of "
-        "tables/rounds where round > 0 and run in (their runs)"
-    )
-    columns = ("scenario", "label", "each", "total", "mean", "low", "high")
-    return Exhibit("communication", title, caption, query, panels, numbers(rows, columns))
+    query = f"""{LATEST.format(where="kind = 'confirm'")}, runs AS (SELECT scenario, label, unnest(runs) AS run FROM latest), sent AS (
+  SELECT DISTINCT run, round, bytes_up / clients AS up, bytes_down / clients AS down
+  FROM {parts("rounds")} WHERE split = 'validation' AND round > 0 AND clients > 0
+)
+SELECT scenario, label, any_value(shared_parameters) AS parameters, avg(up) AS up, avg(down) AS down, avg(up + down) AS each,
+  any_value(bytes_up + bytes_down) AS total, any_value(list_avg(test_acc_personal_own)) AS mean
+FROM latest LEFT JOIN runs USING (scenario, label) LEFT JOIN sent USING (run) GROUP BY ALL ORDER BY ALL"""
+    columns = ("scenario", "label", "parameters", "up", "down", "total", "mean", "low", "high")
+    names = ("scenario", "configuration", "shared parameters", "bytes up, per client and round", "bytes down", "bytes of a whole run",
+             "accuracy", "low", "high")  # fmt: skip
+    behind = numbers(rows, columns)
+    return Exhibit("communication", title, caption, query, panels, Table(names, behind.rows, folded=behind.folded))
 
 
 @drawing
@@ -228,9 +257,13 @@ def exhibit_run_curve(rows: Sequence[Row]) -> Exhibit:
     caption = ("Validation accuracy after each evaluated round: shared and private parameters together (personal) and the shared ones "
                "alone, on each client's own distribution and on the global split. Grey: how the weakest clients fare "
                "(personal, own).")  # fmt: skip
-    query = "tables/rounds where split = 'validation': round, acc_*, p10_client_accuracy, worst_client_accuracy"
-    columns = ("round", *ACCURACIES, "p10_client_accuracy", "worst_client_accuracy")
-    return Exhibit("curve", title, caption, query, [Panel("curve", "", draw_run_curve(rows))], numbers(rows, columns))
+    columns = [k for k in ("round", *ACCURACIES, "p10_client_accuracy", "worst_client_accuracy") if any(k in r for r in rows)]
+    return Exhibit("curve", title, caption, _query(columns), [Panel("curve", "", draw_run_curve(rows))], numbers(rows, columns))
+
+
+def _query(columns: Sequence[str]) -> str:
+    """Columns of a run's rounds as SQL."""
+    return f"SELECT DISTINCT {', '.join(columns)} FROM {parts('rounds')} WHERE split = 'validation' ORDER BY round"
 
 
 def losses(rows: Sequence[Row]) -> list[str]:
@@ -262,5 +295,4 @@ def exhibit_losses(rows: Sequence[Row]) -> Exhibit:
         return Exhibit("losses", "Loss components", missing="No round of training is on disk yet.")
     caption = "The training loss over all clients of a round and, as far as the method has them, its parts (before weighting)."
     panel = Panel("losses", "", draw_losses(rows))
-    query = f"tables/rounds where split = 'validation': round, {', '.join(keys)}"
-    return Exhibit("losses", "Loss components", caption, query, [panel], numbers(rows, ("round", *keys)))
+    return Exhibit("losses", "Loss components", caption, _query(("round", *keys)), [panel], numbers(rows, ("round", *keys)))

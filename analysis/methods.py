@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .entries import CONFIRMED, bare, entries, groups, looks, quoted
 from .page import Cell, Exhibit, Panel, Table, numbers
+from .placing import levels
 from .results import Results, Row, by_seed, finished, standing
-from .stats import Interval, paired, t_interval
-from .style import FAINT, INK, SOFT, blank, colour, drawing, legend_below, marker, percent_axis
+from .stats import MARGIN, Interval, paired, t_interval
+from .style import FAINT, INK, SOFT, blank, drawing, legend_below, percent_axis
 from .words import listing, percent, plus_minus, points, size, span
 
 if TYPE_CHECKING:
@@ -16,10 +18,9 @@ if TYPE_CHECKING:
 
 METRICS = {"acc_personal_own": "on each client's own distribution", "acc_personal_global": "on the global split"}
 ALL_METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", "worst_client_accuracy")
-QUERY = (
-    "tables/trials where kind = 'confirm' and state = 'COMPLETE': mean over the list test_acc_personal_own (test_acc_personal_global) "
-    "per label and scenario, with Student's t interval"
-)
+QUERY = f"""{CONFIRMED}
+SELECT scenario, label, avg(acc_personal_own) AS personal_own, avg(acc_personal_global) AS personal_global, count(*) AS seeds
+FROM confirmed GROUP BY ALL ORDER BY ALL"""
 NOT_YET = "No configuration has been confirmed on fresh seeds yet: the test split is still closed."
 
 
@@ -27,17 +28,17 @@ def table_methods(results: Results) -> list[Row]:
     """One row per confirmed configuration, scenario and metric, on the test split.
 
     Returns:
-        Rows with label, method, hollow (untuned), scenario, metric, values, interval, mean, low, high, seeds and trial; scenarios
-        in the sweep's order, methods by their mean over scenarios, best first.
+        Rows with label, method, look, scenario, metric, values, interval, mean, low, high, seeds and trial; scenarios in the sweep's
+        order, configurations by their mean over scenarios, best first.
     """
     latest = {(t["label"], t["scenario"]): t for t in finished(results.trials, "confirm")}
-    rows = []
+    look, rows = looks(entries(results)), []
     for (label, scenario), trial in latest.items():
         for metric in METRICS:
             values = by_seed(trial, f"test_{metric}")
             interval = t_interval(list(values.values()), results.confidence)
             if interval:
-                rows.append({"label": label, "method": trial["method"], "hollow": standing(label) == "untuned", "scenario": scenario,
+                rows.append({"label": label, "method": trial["method"], "look": look[label], "scenario": scenario,
                              "metric": metric, "values": values, "interval": interval, "mean": interval.mean, "low": interval.low,
                              "high": interval.high, "seeds": interval.n, "trial": trial})  # fmt: skip
     order = [s["label"] for s in results.meta.get("scenarios") or []]
@@ -48,13 +49,13 @@ def table_methods(results: Results) -> list[Row]:
 
 
 def primary(results: Results, rows: Sequence[Row]) -> str | None:
-    """What the report is about: the tuned configuration of the sweep's own space, else any tuned one; of a declared set, the first."""
-    tried = sorted({(r["trial"].get("trial") or 0, r["label"]) for r in rows})
-    labels = list(dict.fromkeys(label for _, label in tried))
+    """What the report is about: the first of a recipe; else the tuned configuration of the sweep's own space, else any tuned one."""
+    labels = [label for label in entries(results) if any(r["label"] == label for r in rows)]
+    first = [label for label in labels if bare(label) in (results.meta.get("grid") or [])]
     tuned = [label for label in labels if standing(label) == "tuned"]
     own = [label for label in tuned if label.startswith(f"{results.meta.get('space')} ")]
     declared = [label for label in labels if not standing(label)]
-    return (own or tuned or declared or [None])[0]
+    return next(iter(first or own or tuned or declared), None)
 
 
 def rivalry(results: Results, rows: Sequence[Row]) -> list[Row]:
@@ -91,7 +92,8 @@ def headline(pairs: Sequence[Row], confidence: float) -> str:
     return text.replace(" points, ", f" points, {confidence:.0%} interval ", 1) + only
 
 
-VERBS = {"helps": "beats {}", "hurts": "loses to {}", "undecided": "is undecided against {}"}
+VERBS = {"helps": "beats {}", "hurts": "loses to {}", "level": f"is level (within {100 * MARGIN:g} point) with {{}}",
+         "undecided": "is undecided against {}"}  # fmt: skip
 
 
 def opposite(interval: Interval) -> Interval:
@@ -102,7 +104,7 @@ def opposite(interval: Interval) -> Interval:
 
 
 def sentences(pairs: Sequence[Row], confidence: float) -> list[str]:
-    """One sentence per scenario: against whom the primary configuration is ahead, behind, undecided."""
+    """One sentence per scenario: against whom the primary configuration is ahead, behind, level, undecided."""
     said = []
     for scenario in dict.fromkeys(p["scenario"] for p in pairs):
         here = [p for p in pairs if p["scenario"] == scenario]
@@ -129,7 +131,6 @@ def draw_methods(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
         rows: Rows of `table_methods` of one metric.
         limits: The x axis, as fractions.
     """
-    everyone = sorted({r["method"] for r in rows})
     scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
     figure, axes = blank(0.5 + 0.175 * (len(rows) + 1.35 * len(scenarios)))
     y, ticks = 0.0, []
@@ -138,7 +139,7 @@ def draw_methods(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
                       fontweight="bold", fontsize=7.5)  # fmt: skip
         y += 1.05
         for row in (r for r in rows if r["scenario"] == scenario):
-            _method(axes, y, row, everyone)
+            _method(axes, y, row)
             ticks.append((y, row["label"]))
             y += 1
         y += 0.3
@@ -151,14 +152,14 @@ def draw_methods(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
     return figure
 
 
-def _method(axes: Any, y: float, row: Row, everyone: list[str]) -> None:
-    tint = colour(row["method"], everyone)
+def _method(axes: Any, y: float, row: Row) -> None:
+    look = row["look"]
+    tint = look.colour
     axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
     if row["low"] is not None:
         axes.plot([row["low"], row["high"]], [y, y], color=tint, linewidth=2, solid_capstyle="butt")
     axes.plot(list(row["values"].values()), [y + 0.27] * len(row["values"]), "o", color=tint, markersize=1.8, alpha=0.6, markeredgewidth=0)
-    axes.plot([row["mean"]], [y], marker(row["method"], everyone), color=tint, markersize=4.8, markeredgewidth=1,
-              markerfacecolor="white" if row["hollow"] else tint)  # fmt: skip
+    axes.plot([row["mean"]], [y], look.marker, color=tint, markersize=4.8, markeredgewidth=1, markerfacecolor=look.face)
     axes.annotate(percent(row["mean"]), (1, y), xycoords=("axes fraction", "data"), xytext=(24, 0), textcoords="offset points", ha="right",
                   va="center", fontsize=7, color=INK, annotation_clip=False)  # fmt: skip
 
@@ -196,21 +197,20 @@ def table_heterogeneity(results: Results, rows: Sequence[Row]) -> list[Row]:
 @drawing
 def draw_heterogeneity(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
     """One metric: accuracy against the achieved heterogeneity, a line per configuration (slightly shifted so that intervals show)."""
-    everyone, labels = sorted({r["method"] for r in rows}), list(dict.fromkeys(r["label"] for r in rows))
+    labels = list(dict.fromkeys(r["label"] for r in rows))
     figure, axes = blank(3.3)
     reach = max(r["js"] for r in rows) - min(r["js"] for r in rows) or 1.0
     for i, label in enumerate(labels):
         own = sorted((r for r in rows if r["label"] == label), key=lambda r: r["js"])
-        tint = colour(own[0]["method"], everyone)
+        look = own[0]["look"]
         x = [r["js"] + (i - (len(labels) - 1) / 2) * 0.012 * reach for r in own]
-        style = (0, (3, 1.5)) if own[0]["hollow"] else "-"
-        axes.plot(x, [r["mean"] for r in own], marker(own[0]["method"], everyone), linestyle=style, color=tint, markersize=4.5,
-                  linewidth=1.1, markerfacecolor="white" if own[0]["hollow"] else tint, label=label)  # fmt: skip
+        axes.plot(x, [r["mean"] for r in own], look.marker, linestyle=look.line, color=look.colour, markersize=4.5, linewidth=1.1,
+                  markerfacecolor=look.face, label=label)  # fmt: skip
         for at, row in zip(x, own, strict=True):
             if row["low"] is not None:
-                axes.plot([at, at], [row["low"], row["high"]], color=tint, linewidth=1)
+                axes.plot([at, at], [row["low"], row["high"]], color=look.colour, linewidth=1)
     places = sorted({(r["js"], r["scenario"]) for r in rows})
-    for level, (js, scenario) in zip(_levels([js for js, _ in places], [s for _, s in places]), places, strict=True):
+    for level, (js, scenario) in zip(levels([js for js, _ in places], [s for _, s in places]), places, strict=True):
         axes.axvline(js, color="#dddddd", linewidth=0.7, zorder=0)
         side = "left" if js - places[0][0] < 0.2 * reach else "right" if places[-1][0] - js < 0.2 * reach else "center"
         axes.annotate(scenario, (js, 1), xycoords=("data", "axes fraction"), xytext=({"left": -4, "right": 4}.get(side, 0), 3 + 8 * level),
@@ -222,34 +222,32 @@ def draw_heterogeneity(rows: Sequence[Row], limits: tuple[float, float]) -> Figu
     return figure
 
 
-def _levels(places: Sequence[float], names: Sequence[str]) -> list[int]:
-    """Lines above the axes for names at `places`, so that neighbours do not overlap."""
-    span = (max(places) - min(places)) or 1.0
-    ends: list[float] = []
-    levels: list[int] = []
-    for place, name in zip(places, names, strict=True):
-        width = 0.0145 * len(name) * span  # a letter's share of the axis
-        start = place if place - min(places) < 0.2 * span else place - width * (1.0 if max(places) - place < 0.2 * span else 0.5)
-        level = next((i for i, end in enumerate(ends) if start > end), len(ends))
-        ends[level : level + 1] = [start + width + 0.02 * span]
-        levels.append(level)
-    return levels
-
-
 def exhibit_heterogeneity(results: Results, methods: Sequence[Row]) -> Exhibit:
     """Accuracy against heterogeneity, a panel per metric."""
     title, rows = "Accuracy against heterogeneity", table_heterogeneity(results, methods)
     if len({r["js"] for r in rows}) < 2:
         return Exhibit("heterogeneity", title, missing=NOT_YET if not methods else
                        "It takes confirmed configurations in two scenarios of different achieved heterogeneity.")  # fmt: skip
-    panels = [Panel(f"heterogeneity-{m.replace('_', '-')}", f"Personal accuracy {where}",
-                    draw_heterogeneity([r for r in rows if r["metric"] == m], limits(rows))) for m, where in METRICS.items()]  # fmt: skip
+    shown = groups([label for label in entries(results) if any(r["label"] == label for r in rows)])
+    panels = [
+        Panel(
+            f"heterogeneity-{m.replace('_', '-')}" + (f"-{i + 1}" if len(shown) > 1 else ""),
+            f"Personal accuracy {where}" + (f" ({i + 1} of {len(shown)})" if len(shown) > 1 else ""),
+            draw_heterogeneity([r for r in rows if r["metric"] == m and r["label"] in labels], limits(rows)),
+        )
+        for i, labels in enumerate(shown)
+        for m, where in METRICS.items()
+    ]
     caption = (
         "What clients differ in is measured, not requested: the Jensen-Shannon divergence of their class distributions. Scenarios also "
         "differ otherwise (domains, sizes), so a line joins settings; it is no dose response. Left to right: as clients come to differ "
         "more."
     )
-    query = QUERY + "; x = scenarios[].heterogeneity.achieved.js_divergence of run.json"
+    query = f"""{CONFIRMED}, places AS (
+  SELECT s.label AS scenario, s.heterogeneity.achieved.js_divergence AS js FROM (SELECT unnest(scenarios) AS s FROM read_json('run.json'))
+)
+SELECT scenario, js, label, avg(acc_personal_own) AS personal_own, avg(acc_personal_global) AS personal_global
+FROM confirmed JOIN places USING (scenario) GROUP BY ALL ORDER BY ALL"""
     columns = ("scenario", "js", "label", "metric", "mean", "low", "high")
     return Exhibit("heterogeneity", title, caption, query, panels, numbers(rows, columns))
 
@@ -267,7 +265,7 @@ def table_of_methods(results: Results, rows: Sequence[Row]) -> Table | None:
                  for m in ALL_METRICS]  # fmt: skip
         lead = Cell("reference" if row["label"] == ours else "")
         if gap:
-            word = {"helps": "ahead", "hurts": "behind", "undecided": "undecided"}[gap.verdict]
+            word = {"helps": "ahead", "hurts": "behind", "level": "level", "undecided": "undecided"}[gap.verdict]
             lead = Cell(f"{plus_minus(gap, points)} {word}", f"tight {gap.verdict}")
         first = not any(row["scenario"] == line[0].text for line in body)
         body.append([Cell(row["scenario"], "tight" if first else "again"), Cell(row["label"], "tight"), *means, lead,
@@ -277,5 +275,10 @@ def table_of_methods(results: Results, rows: Sequence[Row]) -> Table | None:
     seeds = listing(sorted({str(r["seeds"]) for r in rows}))
     caption = (f"Test accuracy in %, mean \u00b1 half of the {results.confidence:.0%} interval over fresh seeds ({seeds} of them). The "
                "difference is on personal own and "
-               "paired by seed; ahead and behind follow from its interval.")  # fmt: skip
-    return Table(head, body, caption, QUERY, key="table-methods", title="Methods")
+               "paired by seed; ahead, behind and level (within one point) follow from its interval.")  # fmt: skip
+    query = f"""{CONFIRMED}
+SELECT scenario, label, {", ".join(f"list_avg(test_{m}) AS {m}" for m in ALL_METRICS)}, bytes_up, shared_parameters,
+  (SELECT avg(c.acc_personal_own - o.acc_personal_own) FROM confirmed c JOIN confirmed o USING (scenario, seed)
+   WHERE c.scenario = latest.scenario AND c.label = latest.label AND o.label = {quoted(ours or "")}) AS difference
+FROM latest ORDER BY ALL"""
+    return Table(head, body, caption, query, key="table-methods", title="Methods")

@@ -1,14 +1,11 @@
-"""What a report is made of, and how it becomes one HTML file: sections of exhibits, an exhibit being a figure or a table."""
+"""What a report is made of: sections of figures, tables and text. `html` and `markdown` make files of it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from .style import inline, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +24,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. A cell is text or a number, or `Cell` for text with a CSS class."""
+    """A table. A cell is text or a number, or `Cell` for text with a CSS class; `source` is the SQL that gives its numbers."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -40,7 +37,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with a look: `helps`, `hurts`, `undecided`, `code`, `tight` (one line), `again` (said in the row above)."""
+    """A cell with a look: `helps`, `hurts`, `level`, `undecided`, `code`, `tight` (one line), `again` (said in the row above)."""
 
     text: str
     look: str = ""
@@ -49,7 +46,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A figure with its caption and the exact source of its numbers; or the sentence that says what is not there yet."""
+    """A figure with its caption and the SQL that gives its numbers; or the sentence that says what is not there yet."""
 
     key: str
     title: str
@@ -62,12 +59,16 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs or a list."""
+    """Paragraphs, a list or a script, under a heading of its own where it has a title."""
 
     paragraphs: Sequence[str] = ()
     points: Sequence[str] = ()
     code: str = ""
     folded: str = ""
+    title: str = ""
+
+
+Part = Exhibit | Table | Text
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ class Section:
     """A heading with what stands under it."""
 
     title: str
-    parts: Sequence[Exhibit | Table | Text]
+    parts: Sequence[Part]
     intro: str = ""
+    facts: Sequence[tuple[str, str]] = ()
 
     @property
     def anchor(self) -> str:
@@ -86,15 +88,44 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report."""
+    """A whole report.
+
+    Attributes:
+        title: What it is about.
+        question: What it answers.
+        lead: The sentences that follow from the intervals; the first is the answer.
+        flags: What went wrong inside the runs, in words.
+        notice: What is unfinished, or nothing.
+        sections: Everything else, in order.
+        commands: What repeats every number: the run, then the report.
+        written: When; of a page that will be written again.
+    """
 
     title: str
     question: str
-    lead: Sequence[str]  # the sentences that follow from the intervals
-    points: Sequence[tuple[str, Sequence[str]]]  # groups of further sentences, each under a heading
-    notice: str  # what is unfinished, or nothing
+    lead: Sequence[str]
+    notice: str
     sections: Sequence[Section]
-    facts: Sequence[tuple[str, str]] = field(default=())
+    commands: Sequence[str] = ()
+    flags: Sequence[str] = ()
+    written: str = ""
+
+    def parts(self) -> Iterator[Part]:
+        """All parts, in order."""
+        for section in self.sections:
+            yield from section.parts
+
+    def names(self) -> dict[int, str]:
+        """`Figure 1` and `Table 1` by the identity of the part, in the order of the page; what is not there yet has no number."""
+        names: dict[int, str] = {}
+        counts = {"Figure": 0, "Table": 0}
+        for part in self.parts():
+            if isinstance(part, Text) or (isinstance(part, Exhibit) and part.missing):
+                continue
+            kind = "Figure" if isinstance(part, Exhibit) else "Table"
+            counts[kind] += 1
+            names[id(part)] = f"{kind} {counts[kind]}"
+        return names
 
 
 def slug(text: str) -> str:
@@ -120,36 +151,3 @@ def show(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(show(v) for v in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def write(page: Page, folder: Path) -> Path:
-    """Write `index.html` and `figures/*.svg` into `folder`; returns the page's path. Each file appears whole or not at all."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    drawn: dict[str, Markup] = {}
-    files: dict[str, str] = {}
-    for exhibit in (part for section in page.sections for part in section.parts if isinstance(part, Exhibit)):
-        for panel in exhibit.panels:
-            files[f"{panel.key}.svg"] = svg(panel.figure, panel.key)
-            drawn[panel.key] = Markup(inline(files[f"{panel.key}.svg"], panel.title or exhibit.title))
-    here = Path(__file__).parent / "templates"
-    env = Environment(loader=FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    env.filters["show"] = show
-    env.tests["number"] = lambda v: isinstance(v, int | float) and not isinstance(v, bool)
-    css = Markup((here / "style.css").read_text(encoding="utf-8"))
-    html = env.get_template("report.html").render(page=page, svg=drawn, css=css, kind=lambda part: type(part).__name__)
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    for stale in {p.name for p in figures.glob("*.svg")} - set(files):
-        (figures / stale).unlink()
-    for name, text in files.items():
-        _replace(figures / name, text)
-    return _replace(folder / "index.html", html)
-
-
-def _replace(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    return path

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from . import signatures
 from .clients import exhibit_classes, exhibit_partition, exhibits_clients, table_clients, table_domains
-from .commands import run_command
+from .commands import repeat, run_command
 from .curves import exhibit_losses, exhibit_run_curve
-from .page import Exhibit, Page, Section, Table, Text, show
+from .page import Cell, Page, Part, Section, Table, Text, show
+from .queries import parts
 from .results import Results, Row, flatten
 from .shared import OWN, joined, notice, reproduce, small_backbone
 from .words import count, duration, percent, points, size
@@ -19,27 +21,25 @@ def run_page(results: Results) -> Page:
     """Everything about one run that its folder tells."""
     rounds = results.rounds()
     clients = table_clients(results)
-    figures: list[Exhibit | Table | Text] = [*exhibits_clients(clients), exhibit_run_curve(rounds), exhibit_losses(rounds),
-                                             exhibit_partition(results), exhibit_classes(results)]  # fmt: skip
-    domains = table_domains(results)
-    tables: list[Exhibit | Table | Text] = [
-        t for t in (table_accuracies(results, rounds), domains, table_communication(results, rounds)) if t
-    ]
+    signs = signatures.exhibit(results)
+    figures: list[Part] = [*exhibits_clients(clients), exhibit_run_curve(rounds), exhibit_losses(rounds), *([signs] if signs else []),
+                           exhibit_partition(results), exhibit_classes(results)]  # fmt: skip
+    tables = [table_accuracies(results, rounds), table_domains(results), table_communication(results, rounds), signatures.table(results),
+              table_settings(results)]  # fmt: skip
     meta = results.meta
     planned = (meta.get("experiment") or {}).get("rounds")
     last = max((r["round"] for r in rounds), default=0)
     done = f"{last} of {planned} rounds are finished" if planned else f"{count(last, 'round')} finished"
-    settings = [[k, v] for k, v in flatten(meta.get("experiment") or {}).items()]
     return Page(
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
         question="How accurate is this one run, for whom, and at what cost?",
-        lead=[sentence(results, rounds)], points=[], notice=notice(results, done), facts=facts(results, rounds),
+        lead=[sentence(results, rounds)], flags=signatures.sentences(results), notice=notice(results, done), commands=repeat(results),
         sections=[
-            Section("What was run", []),
             Section("Figures", figures),
-            Section("Tables", [*tables, Table(["setting", "value"], settings, folded=f"All {len(settings)} settings")]),
+            Section("Tables", [t for t in tables if t]),
+            Section("What was run", [], facts=facts(results, rounds)),
             Section("What can be trusted", [Text(points=trust(results))]),
-            reproduce(results, [*figures, *tables], Text(["Spelled out in full:"], code=run_command(results))),
+            reproduce(results, Text(["The same run, every setting spelled out:"], code=run_command(results))),
         ],
     )  # fmt: skip
 
@@ -92,7 +92,12 @@ def table_accuracies(results: Results, rounds: list[Row]) -> Table | None:
     if value.get("acc_personal_own") is None:
         return None
     body = [[name, percent(value.get(key)), *([percent(test.get(key))] if test else [])] for key, name in FOUR.items()]
-    return Table(["accuracy", "validation, %", *(["test, %"] if test else [])], body, "The result.", "run.json: result, test")
+    last = f"SELECT * FROM {parts('rounds')} WHERE split = 'validation' AND acc_personal_own IS NOT NULL ORDER BY round DESC LIMIT 1"
+    query = "SELECT 'validation' AS split, unnest(result) FROM read_json('run.json')" if results.meta.get("result") else last
+    query += "\nUNION ALL BY NAME SELECT 'test' AS split, unnest(test) FROM read_json('run.json')" if test else ""
+    when = "After the last round." if results.meta.get("result") else "After the last evaluated round."
+    head = ["accuracy", "validation, %", *(["test, %"] if test else [])]
+    return Table(head, body, when, query, key="table-accuracies", title="Accuracies")
 
 
 def table_communication(results: Results, rounds: list[Row]) -> Table | None:
@@ -109,8 +114,20 @@ def table_communication(results: Results, rounds: list[Row]) -> Table | None:
             ["up, whole run", size(result.get("bytes_up"))], ["down, whole run", size(result.get("bytes_down"))],
             ["once, at the start", size(result.get("bytes_setup"))], ["FLOPs", f"{result.get('flops') or 0:.3g}"],
             ["seconds", f"{result.get('seconds') or 0:.1f}"]]  # fmt: skip
-    return Table(["communication and cost", ""], body, "Bytes are those of the real payloads.",
-                 "run.json: result; tables/rounds: bytes_up / clients, bytes_down / clients")  # fmt: skip
+    query = f"""SELECT avg(bytes_up / clients) FILTER (round > 0) AS up_each, avg(bytes_down / clients) FILTER (round > 0) AS down_each,
+       sum(bytes_up) AS up, sum(bytes_down) AS down, sum(flops) AS flops, sum(seconds) AS seconds
+FROM {parts("rounds")} WHERE split = 'validation'"""
+    query += "\n-- run.json: shared_parameters, result.bytes_setup"
+    return Table(["", "communication and cost"], body, "Bytes are those of the real payloads.", query, key="table-cost",
+                 title="Communication and cost")  # fmt: skip
+
+
+def table_settings(results: Results) -> Table | None:
+    """The whole experiment, folded away."""
+    settings = [[Cell(path, "code"), show(value)] for path, value in flatten(results.meta.get("experiment") or {}).items()]
+    query = "SELECT unnest(experiment) FROM read_json('run.json')"
+    return Table(["setting", "value"], settings, source=query, folded=f"All {len(settings)} settings", key="table-settings",
+                 title="Settings") if settings else None  # fmt: skip
 
 
 def trust(results: Results) -> list[str]:

@@ -6,16 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import queries
 from .page import Cell, Exhibit, Panel, Table, numbers, slug
 from .results import Results, Row, by_seed, finished, params, standing
 from .stats import Interval, paired, t_interval
 from .style import MARKERS, NARROW, PALETTE, SOFT, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
-from .words import mean_span, points, span
+from .words import mean_span, percent, points, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STAGES = ("search, validation", "fresh seeds, validation", "fresh seeds, test")
+STAGES = ("search", "validation", "test")
+INEXACT = " (best; no trial has exactly these settings)"
 
 
 def table_search(results: Results) -> list[Row]:
@@ -81,9 +83,8 @@ def exhibit_search(results: Results) -> Exhibit:
         "early shows the value of its last rung; a failed one, or a value below the axis, stands at the bottom. The best of many noisy "
         "values is too good: see the optimism gap."
     )
-    query = "tables/trials where kind in ('contrast', 'search'), by study in the order of trial: objective, state, running maximum"
     columns = ("study", "place", "kind", "label", "state", "objective", "best")
-    return Exhibit("search", title, caption, query, panels, numbers(rows, columns))
+    return Exhibit("search", title, caption, queries.SEARCH, panels, numbers(rows, columns))
 
 
 def table_optimism(results: Results) -> list[Row]:
@@ -98,8 +99,7 @@ def table_optimism(results: Results) -> list[Row]:
     """
     rows = []
     for trial in (t for t in finished(results.trials, "confirm") if standing(t["label"]) == "tuned"):
-        place = (trial["method"], trial["scenario"])
-        tried = [t for t in finished(results.trials, "contrast", "search") if (t["method"], t["scenario"]) == place]
+        tried = [t for t in finished(results.trials, "contrast", "search") if t["study"] == trial["study"]]
         tried = [t for t in tried if t.get("objective") is not None]
         same = [t for t in tried if params(t) == params(trial)]
         if not tried:
@@ -117,7 +117,7 @@ def table_optimism(results: Results) -> list[Row]:
 @drawing
 def draw_optimism(rows: Sequence[Row]) -> Figure:
     """A line per study over the three stages, with intervals."""
-    figure, axes = blank(3.0)
+    figure, axes = blank(2.8, 3.6)
     for i, row in enumerate(rows):
         tint, shift = PALETTE[i % len(PALETTE)], 0.05 * (i - (len(rows) - 1) / 2)
         stages: list[Interval] = [row["search"], row["validation"], row["test"]]
@@ -148,16 +148,10 @@ def exhibit_optimism(results: Results) -> Exhibit:
         "best of many noisy values costs; selection and fresh seeds differ, so it also holds chance. Test to validation is paired by "
         "seed: " + "; ".join(f"{r['scenario']} {points(r['gap'].mean)} ({span(r['gap'])})" for r in rows if r["gap"]) + "."
     )
-    query = (
-        "tables/trials: of the trial with kind 'confirm' and label '... (tuned)', acc_personal_own and test_acc_personal_own; and "
-        "acc_personal_own "
-        "of the contrast or search trial of the same study with the same params"
-    )
-    head = ("study", "chosen trial", *STAGES)
-    body = [[r["study"], r["chosen"] + ("" if r["exact"] else " (best; no trial has exactly these settings)"),
-             *(mean_span(r[k]) for k in ("search", "validation", "test"))] for r in rows]  # fmt: skip
-    table = Table(head, body, folded="The numbers behind it")
-    return Exhibit("optimism", title, caption, query, [Panel("optimism", "", draw_optimism(rows))], table)
+    table = numbers([{"scenario": r["scenario"], "chosen": r["chosen"] + ("" if r["exact"] else INEXACT),
+                      **{k: r[k].mean for k in STAGES}, **{f"{k}, interval in %": span(r[k], percent) for k in STAGES}}
+                     for r in rows], ("scenario", "chosen", *STAGES, *(f"{k}, interval in %" for k in STAGES)))  # fmt: skip
+    return Exhibit("optimism", title, caption, queries.OPTIMISM, [Panel("optimism", "", draw_optimism(rows))], table)
 
 
 def table_trials(results: Results) -> Table | None:
@@ -175,7 +169,8 @@ def table_trials(results: Results) -> Table | None:
                      Cell(changed, "code")])  # fmt: skip
     head = ["trial", "scenario", "kind", "label", "state", "reason", "validation, %", "test, %", "seeds", "rounds", "seconds", "set"]
     caption = f"Personal accuracy on the client's own distribution, mean [{results.confidence:.0%} interval] over seeds."
-    return Table(head, body, caption, "tables/trials", folded=f"All {len(body)} trials", key="table-trials")
+    return Table(head, body, caption, queries.TRIALS, folded=f"All {len(body)} trials", key="table-trials",
+                 title="Trials")  # fmt: skip
 
 
 def table_choices(results: Results, contrasts: Sequence[Row]) -> Table | None:
@@ -189,12 +184,12 @@ def table_choices(results: Results, contrasts: Sequence[Row]) -> Table | None:
         best = []
         for scenario in dict.fromkeys(r["scenario"] for r in own):
             top = max((r for r in own if r["scenario"] == scenario), key=lambda r: r["mean"])
-            value = f"anchor ({factor.get('anchor')})" if top["mean"] <= 0 else f"{top['level']} ({points(top['mean'])}, {top['verdict']})"
+            value = "anchor" if top["mean"] <= 0 else f"{top['level']} ({points(top['mean'])}, {top['verdict']})"
             best.append(f"{scenario}: {value}")
         body.append([Cell(factor["path"], "code"), factor.get("doc") or "", factor.get("basis") or "", str(factor.get("anchor")),
                      ", ".join(map(str, factor.get("levels") or [])), "; ".join(best) or "not tried yet"])  # fmt: skip
     head = ["choice", "what it is", "basis of the anchor", "anchor", "levels", "best mean so far"]
     caption = ("Basis: paper = stated in the paper's public text; relative = from the code of a published relative; computed = follows "
                "from a computation; guess = ours. The best mean is no verdict unless it says helps.")  # fmt: skip
-    source, title = "run.json: factors; tables/trials where kind = 'contrast'", "Open choices and where their values come from"
-    return Table(head, body, caption, source, key="table-choices", title=title)
+    title = "Open choices and where their values come from"
+    return Table(head, body, caption, queries.FACTORS, key="table-choices", title=title)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
 
-from .page import Exhibit, Section, Table, Text, show
+from .commands import repeat
+from .page import Section, Text, show
 from .results import Results, Row
 
 OWN = (
@@ -40,19 +41,17 @@ def joined(values: Row | None) -> str:
     return "; ".join(f"{k}: {show(v)}" for k, v in (values or {}).items() if v != []) or "not recorded"
 
 
-def sources(parts: Iterable[Exhibit | Table | Text]) -> Table:
-    """Per figure and table, the files and the query its numbers come from."""
-    found = [part for part in parts if isinstance(part, Exhibit | Table) and part.source]
-    rows = [(part.title or (part.folded if isinstance(part, Table) else "") or part.caption.split(".")[0], part.source) for part in found]
-    caption = "Paths are relative to the result folder; tables/X stands for all Parquet parts in that folder."
-    return Table(["figure or table", "source"], rows, caption)
-
-
-def reproduce(results: Results, exhibits: Iterable[Exhibit | Table | Text], commands: Text) -> Section:
+def reproduce(results: Results, commands: Text) -> Section:
     """How to reproduce each number."""
-    facts = [f"Commit {results.meta.get('commit') or 'not recorded'}; versions: {joined(results.meta.get('versions'))}."]
-    command = Text(["The command:"], code=str(results.meta.get("command") or "not recorded"))
-    return Section("How to reproduce each number", [command, Text(facts), sources(exhibits), commands])
+    folder = shlex.quote(str(results.folder))
+    facts = f"Commit {results.meta.get('commit') or 'not recorded'}; versions: {joined(results.meta.get('versions'))}."
+    queries = (
+        "Under each figure and table, folded: the command and the query that give its numbers. The query is SQL for DuckDB over the "
+        "Parquet files of the result folder; save it as q.sql and run it there. A t interval is mean \u00b1 t \u00d7 sd / \u221an, with "
+        f"the {0.5 + results.confidence / 2:.0%} quantile t of Student's distribution with n \u2212 1 degrees of freedom."
+    )
+    run = f"pip install duckdb\ncd {folder}\npython -c \"import duckdb; duckdb.sql(open('q.sql').read()).show(max_rows=500)\""
+    return Section("How to reproduce each number", [Text([facts], code="\n".join(repeat(results))), Text([queries], code=run), commands])
 
 
 def small_backbone(backbone: str | None) -> list[str]:

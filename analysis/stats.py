@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-Verdict = Literal["helps", "hurts", "undecided"]
+Verdict = Literal["helps", "hurts", "level", "undecided"]
+MARGIN = 0.01  # a difference that is smaller matters to nobody: one point of accuracy
 NO_WIDTH = 1e-12  # seeds that agree to the last bit measure no spread
 
 
@@ -25,10 +26,21 @@ class Interval:
 
     @property
     def verdict(self) -> Verdict:
-        """`helps` or `hurts` when the interval excludes zero, else `undecided`; an interval without width decides nothing."""
+        """What the interval shows.
+
+        `helps` or `hurts` when it excludes zero; else `level` when all of it lies within `MARGIN` of zero (whatever the difference is, it
+        matters by less than that); else `undecided`. One without width decides nothing.
+        """
         if self.low is None or self.high is None or self.high - self.low <= NO_WIDTH:
             return "undecided"
-        return "helps" if self.low > 0 else "hurts" if self.high < 0 else "undecided"
+        if self.low > 0 or self.high < 0:
+            return "helps" if self.low > 0 else "hurts"
+        return "level" if self.low >= -MARGIN and self.high <= MARGIN else "undecided"
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the difference is shown to have a sign."""
+        return self.verdict in ("helps", "hurts")
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.9) -> Interval | None:
@@ -83,7 +95,7 @@ class Multiplicity:
 def multiplicity(intervals: Sequence[Interval], confidence: float = 0.9) -> Multiplicity:
     """Count verdicts against what chance alone would give; intervals that cannot decide (one seed) are not counted as shown."""
     able = [i for i in intervals if i.low is not None]
-    decided = sum(i.verdict != "undecided" for i in able)
+    decided = sum(i.excludes_zero for i in able)
     return Multiplicity(len(able), decided, len(able) * (1 - confidence), sum(firm(able, 1 - confidence)))
 
 

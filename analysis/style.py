@@ -6,6 +6,7 @@ import functools
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ P = ParamSpec("P")
 WIDTH, NARROW = 4.2, 3.2  # inches: a panel that shares the page's width with one other, or with two others
 INK, SOFT, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
 # Okabe and Ito (2008), without the yellow that vanishes on paper.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#8C6D31", "#5D5D9E", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-KNOWN = ("fedrsclip", "promptfl", "local", "promptfl_ft", "fedprox", "centralized", "fedavg")
-VERDICT_COLOUR = {"helps": "#0072B2", "hurts": "#D55E00", "undecided": "#8a8a8a"}
-VERDICT_MARK = {"helps": "\u25b2", "hurts": "\u25bc", "undecided": "\u00b7"}
-VERDICT_MARKER = {"helps": "^", "hurts": "v", "undecided": "o"}
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+LINES: tuple[Any, ...] = ("-", (0, (6, 1.5, 1, 1.5)), (0, (1, 1.2)))  # the palette once, twice, three times through
+UNTUNED: Any = (0, (3, 1.5))
+GREY = "#777777"
+KNOWN = ("fedrsclip", "promptfl", "local", "promptfl_ft", "fedotp", "fedpgp", "fedprox")  # the same colour in every report
+VERDICT_COLOUR = {"helps": "#0072B2", "hurts": "#D55E00", "level": "#009E73", "undecided": "#8a8a8a"}
+VERDICT_MARK = {"helps": "\u25b2", "hurts": "\u25bc", "level": "=", "undecided": "\u00b7"}
+VERDICT_MARKER = {"helps": "^", "hurts": "v", "level": "s", "undecided": "o"}
 FONTS = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Helvetica, Arial, sans-serif"
 
 RC: dict[str, Any] = {
@@ -57,19 +61,19 @@ def blank(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def colour(method: str, methods: list[str]) -> str:
-    """The colour of a method, the same in every figure and, for methods known by name, in every report."""
-    return "#777777" if method == "zeroshot" else PALETTE[_place(method, methods)]
+@dataclass(frozen=True)
+class Look:
+    """How one configuration is drawn in every figure of a report: colour, and marker and line beside it; untuned ones hollow and dashed."""
 
+    colour: str
+    marker: str
+    line: Any = "-"
+    hollow: bool = False
 
-def marker(method: str, methods: list[str]) -> str:
-    """The marker of a method: a second sign beside the colour."""
-    return "h" if method == "zeroshot" else MARKERS[_place(method, methods)]
-
-
-def _place(method: str, methods: list[str]) -> int:
-    order = [*KNOWN, *sorted(set(methods) - set(KNOWN) - {"zeroshot"})]
-    return (order.index(method) if method in order else len(order)) % len(PALETTE)
+    @property
+    def face(self) -> str:
+        """The colour inside the marker."""
+        return "white" if self.hollow else self.colour
 
 
 def integer_axis(axis: Any) -> None:

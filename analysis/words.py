@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .stats import Interval, Multiplicity
+from .stats import MARGIN, Interval, Multiplicity
 
 MINUS = "\u2212"
+WITHIN = f"within {100 * MARGIN:g} point"  # what `level` means
 TITLES = {
     "acc_personal_own": "personal, own distribution",
     "acc_personal_global": "personal, global split",
@@ -54,6 +55,20 @@ def listing(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
 
 
+def some(words: Sequence[str], most: int = 4) -> str:
+    """`a, b and c`; of more than `most`, the first ones and how many others."""
+    shown = list(words) if len(words) <= most else [*words[: most - 1], count(len(words) - most + 1, "other")]
+    return listing(shown)
+
+
+def shorten(text: str, most: int) -> str:
+    """Text of at most so many characters, with an ellipsis in its middle where it was longer."""
+    if len(text) <= most:
+        return text
+    head = most // 2
+    return f"{text[:head].rstrip()}\u2026{text[len(text) - (most - 1 - head) :].lstrip()}"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 seed`, `3 seeds`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
@@ -62,6 +77,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def share(part: int, whole: int) -> str:
     """`3 of 9 open choices are`."""
     return f"{part} of {whole} open choices {'is' if part == 1 else 'are'}"
+
+
+def untried(number: int) -> str:
+    """`2 without a finished trial`: not tried yet, or each trial failed."""
+    return f"{number} without a finished trial"
 
 
 def size(number: float | None) -> str:
@@ -84,14 +104,18 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def chance(m: Multiplicity, confidence: float) -> str:
-    """What chance alone would do to this many intervals."""
+def seeds(counts: Sequence[int]) -> str:
+    """`3 seeds`, or `2 to 3 seeds`."""
+    return count(counts[0], "seed") if min(counts) == max(counts) else f"{min(counts)} to {max(counts)} seeds"
+
+
+def chance(m: Multiplicity, confidence: float, if_so: str = "if no choice mattered at all") -> str:
+    """What chance alone would do to this many intervals, if nothing were there."""
     if not m.shown:
         return ""
     excluding = f"{m.decided} exclude{'s' if m.decided == 1 else ''} zero"
     text = (
-        f"Of {count(m.shown, 'interval')} of {confidence:.0%} shown, {excluding}; by chance alone, if no choice mattered at all, about "
-        f"{m.by_chance:.0f} would."
+        f"Of {count(m.shown, 'interval')} of {confidence:.0%} shown, {excluding}; by chance alone, {if_so}, about {m.by_chance:.0f} would."
     )
     if m.decided:
         stands = "all of them stand" if m.firm == m.decided else f"{m.firm or 'none'} of them stand{'s' if m.firm <= 1 else ''}"

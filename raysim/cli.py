@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -29,6 +29,9 @@ from raysim.simulate import RESULTS, Serial, Simulation
 from raysim.spaces import Space, load_space
 from raysim.store import Store, hold, make_folder
 from raysim.types import RoundRecord
+
+if TYPE_CHECKING:
+    from raysim.search import Options
 
 DEFAULT_SPACE = "fedrsclip"
 FIRST_RUN_MINUTES = 8.0
@@ -60,6 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         again = f"{arguments.command_line.removesuffix(f' --out {out}')} --out {out} --resume" if out else "the same command"
         print(f"\nraysim: interrupted; everything finished is on disk. To go on: {again}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if os.environ.get("RAYSIM_DEBUG"):
             raise
@@ -218,32 +224,33 @@ def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> N
     print(f"report: {page}")
 
 
-def _sweep(arguments: argparse.Namespace) -> None:
-    from raysim.overview import dry_run
+def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
+    """How large the sweep is, from the command line and the spaces."""
     from raysim.search import Options
-    from raysim.sweep import prepare, sweep
 
-    names, changes = _split_words(arguments)
     if arguments.seeds is not None and arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: at least 1")
     if arguments.minutes is not None and not arguments.minutes > 0:
         raise UserError(f"--minutes {arguments.minutes:g}: more than 0")
     if arguments.trials is not None and arguments.trials < 0:
         raise UserError(f"--trials {arguments.trials}: at least 0")
-    spaces = [load_space(name, changes) for name in names]
     each = spaces[0].base.resources
     workers = arguments.workers if arguments.workers is not None else max(each.workers, os.cpu_count() or 1)
     if workers < each.workers:
         raise UserError(f"--workers {workers}: a trial needs resources.workers = {each.workers}")
     limited = arguments.minutes is not None or arguments.trials is not None or all(space.sample is None for space in spaces)
     minutes = arguments.minutes if limited else FIRST_RUN_MINUTES
-    options = Options(
-        arguments.trials,
-        arguments.seeds or max(space.seeds for space in spaces),
-        minutes,
-        not arguments.no_contrasts,
-        workers // each.workers,
-    )
+    seeds = arguments.seeds or max(space.seeds for space in spaces)
+    return Options(arguments.trials, seeds, minutes, not arguments.no_contrasts, workers // each.workers)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    from raysim.overview import dry_run
+    from raysim.sweep import prepare, sweep
+
+    names, changes = _split_words(arguments)
+    spaces = [load_space(name, changes) for name in names]
+    options = _options(arguments, spaces)
     if arguments.dry_run:
         prepare(spaces, arguments.quiet)
         print(dry_run(spaces, options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ EFFECTS = {("lam", "0.5"): -0.05, ("w_dpa", "0.0"): -0.02, ("h_p", "8"): 0.022, 
 METHODS = {"zeroshot": -0.15, "local": -0.08, "promptfl": -0.04, "promptfl_ft": -0.015, "fedrsclip": 0.0}
 VERSIONS = {"python": "3.12.0", "torch": "2.15.0", "ray": "2.60.0", "raysim": "0.1.0"}
 HARDWARE = {"cpu": "invented CPU", "cores": 2, "memory_gb": 8}
+GRID = ("fedrsclip", "promptfl_ft", "promptfl", "local", "zeroshot")
 METRICS = ("acc_shared_own", "acc_shared_global", "acc_personal_own", "acc_personal_global", "worst_client_accuracy")
 
 
@@ -78,7 +80,9 @@ def round_rows(run: str, method: str, final: float, rounds: int, rng: np.random.
             "flops": 1e9, "seconds": 0.2,
         }  # fmt: skip
         if method == "fedrsclip":
-            row |= {"loss_dpa": 0.3 / (number + 1), "loss_ot": 0.1 + 0.05 / (number + 1), "ot_marginal_error": 1e-5}
+            row |= {"loss_dpa": 0.3 / (number + 1), "loss_ot": 0.1 + 0.05 / (number + 1), "ot_marginal_error": 1e-5, "flops_ot": 2e6,
+                    "ot_unconverged": 0.02, "ot_iterations": 180.0, "alignment_loss": 0.1 + 0.01 * number if evaluated else None,
+                    "private_shift": 0.4 if evaluated else None}  # fmt: skip
         rows.append(row)
     return rows
 
@@ -102,14 +106,16 @@ class FakeSweep:
     """Writes a synthetic sweep; `stop` leaves it unfinished after that many trials."""
 
     def __init__(self, folder: Path, *, search: int = 6, seeds: int = 3, rounds: int = 10, stop: int | None = None,
-                 effects: bool = True, seed: int = 0,
-                 recipe: bool = False) -> None:  # fmt: skip
+                 effects: bool = True, seed: int = 0, recipe: bool = False,
+                 figures: Sequence[dict[str, Any]] = ()) -> None:  # fmt: skip
         self.folder, self.search, self.rounds, self.stop, self.effects = folder, search, rounds, stop, effects
-        self.recipe = recipe
+        self.recipe, self.figures = recipe, figures
         self.rng = np.random.default_rng(seed)
         self.selection, self.fresh = [1 + i for i in range(seeds)], [101 + i for i in range(seeds + 2)]
         self.trials: list[dict[str, Any]] = []
         self.round_parts: list[list[dict[str, Any]]] = []
+        self.client_parts: list[list[dict[str, Any]]] = []
+        self.signatures: list[dict[str, Any]] = []
         self.base = {label: 0.70 + 0.1 * info["js"] for label, info in SCENARIOS.items()}
         self.offsets = {seed: self.rng.normal(0, 0.015) for seed in self.selection + self.fresh}
 
@@ -124,12 +130,18 @@ class FakeSweep:
         runs = [f"r{number:04d}s{s}" for s in seeds]
         if state != "FAIL":
             self.write_runs(runs, seeds, label, method, params, values)
+        if kind == "confirm" and state == "COMPLETE":
+            self.client_parts += [client_rows(run, self.rounds, 12, self.rng, "test") for run in runs]
+        if method == "fedrsclip" and label == "dirichlet alpha=0.1" and state == "COMPLETE":
+            self.signatures.append(signature(runs[0], self.rounds))
         lists = {key: [v - 0.02 * i for v in values] for i, key in enumerate(reversed(METRICS[:4]))}
         lists["worst_client_accuracy"] = [v - 0.2 for v in values]
         test = {f"test_{k}": [x - 0.01 + self.rng.normal(0, 0.004) for x in v] if kind == "confirm" else None for k, v in lists.items()}
         experiment = experiment_of(method, label, params, seeds[0], self.rounds)
         self.trials.append({
-            "trial": number, "study": f"{method} | {label}", "method": method, "scenario": label, "kind": kind, "label": name,
+            "key": f"{number:012x}", "curve": json.dumps([[self.rounds, float(np.mean(values))]]), "wall_seconds": 5.0,
+            "trial": number, "study": f"fedrsclip{f' {name}' if self.recipe else ''} | {label}",
+            "method": method, "scenario": label, "kind": kind, "label": name,
             "factor": extra.get("factor"), "level": extra.get("level"), "number": number, "state": state,
             "reason": {"PRUNED": "halving at round 5", "FAIL": "diverged: loss is NaN in round 3, client 7"}.get(state, ""),
             "params": json.dumps(params), "experiment": json.dumps(experiment), "runs": runs, "seeds": seeds, "rounds": self.rounds,
@@ -155,11 +167,15 @@ class FakeSweep:
         """Contrasts, then the search, then confirmation on fresh seeds; or a recipe's declared set."""
         if self.recipe:
             for label in SCENARIOS:
-                for method in reversed(METHODS):
+                for method in GRID:
                     self.trial(label, method, "confirm", method, {}, 0.0)
             return
         for label in SCENARIOS:
             self.trial(label, "fedrsclip", "contrast", "anchor", {}, 0.0)
+        for label in SCENARIOS:
+            for method in GRID[1:]:
+                self.trial(label, method, "rival", method, {}, 0.0)
+        for label in SCENARIOS:
             for name, levels, anchor, _, _ in FACTORS:
                 for level in levels:
                     if level != anchor:
@@ -185,19 +201,23 @@ class FakeSweep:
         self.fill()
         keys = ("symbol", "levels", "anchor", "basis", "doc")
         factors = [{"path": f"method.{f[0]}", **dict(zip(keys, f, strict=True))} for f in (() if self.recipe else FACTORS)]
-        planned = {"contrast": 0, "search": 0, "confirm": 15} if self.recipe else {"contrast": 60, "search": 3 * self.search, "confirm": 18}
+        planned = {"contrast": 60, "rival": 12, "search": 3 * self.search, "confirm": 18}
+        planned = {"contrast": 0, "rival": 0, "search": 0, "confirm": 15} if self.recipe else planned
         scenarios = [{"label": k, "values": v["values"], "heterogeneity": heterogeneity(k)} for k, v in SCENARIOS.items()]
         meta = {
             "id": "fake", "kind": "sweep", "status": status, "command": "raysim sweep fedrsclip", "commit": "0000000", "versions": VERSIONS,
             "hardware": HARDWARE, "started": "2026-01-01T00:00:00", "seconds": 512.3, "space": "fedrsclip", "spaces": ["fedrsclip"],
             "anchor": {f["path"]: f["anchor"] for f in factors}, "factors": factors, "scenarios": scenarios,
-            "planned": planned, "confidence": 0.9,
+            "planned": planned, "confidence": 0.9, "figures": list(self.figures), "grid": list(GRID) if self.recipe else [],
             "selection_seeds": self.selection, "fresh_seeds": self.fresh,
         }  # fmt: skip
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_text(json.dumps(meta))
         for number, rows in enumerate(self.round_parts):
             write(self.folder / "tables" / "rounds" / f"{number:05d}.parquet", rows)
+        for name, parts in (("clients", self.client_parts), ("signatures", [self.signatures] if self.signatures else [])):
+            for number, rows in enumerate(parts):
+                write(self.folder / "tables" / name / f"{number:05d}.parquet", rows)
         for number, row in enumerate(self.trials):
             schema = pa.schema([pa.field(k, trial_type(k)) for k in row])
             write(self.folder / "tables" / "trials" / f"{number:05d}.parquet", [row], schema)
@@ -210,7 +230,7 @@ def trial_type(column: str) -> pa.DataType:
         return pa.int32()
     if column in {"bytes_up", "bytes_down", "shared_parameters"}:
         return pa.int64()
-    if column in {"objective", "flops", "seconds"}:
+    if column in {"objective", "flops", "seconds", "wall_seconds"}:
         return pa.float64()
     if column == "seeds":
         return pa.list_(pa.int64())
@@ -224,14 +244,21 @@ def fake_sweep(folder: Path, *, status: str = "done", **options: Any) -> Path:
     return FakeSweep(folder, **options).save(status)
 
 
-def client_rows(run: str, rounds: int, clients: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+def signature(run: str, rounds: int) -> dict[str, Any]:
+    """A failure signature that fired in a run."""
+    return {"run": run, "round": rounds, "split": "validation", "name": "semantic_drift", "value": 0.08, "limit": 0.01,
+            "detail": "since round 2 the alignment loss rose from 0.1 to 0.31 while acc_shared_global fell from 0.71 to 0.63"}  # fmt: skip
+
+
+def client_rows(run: str, rounds: int, clients: int, rng: np.random.Generator, split: str = "validation") -> list[dict[str, Any]]:
     """Accuracies of each client at the last round."""
     rows = []
     for client in range(clients):
         own = float(np.clip(rng.normal(0.76, 0.09), 0, 1))
-        rows.append({"run": run, "round": rounds, "split": "validation", "client": client, "examples": int(rng.integers(7, 90)),
+        rows.append({"run": run, "round": rounds, "split": split, "client": client, "examples": int(rng.integers(7, 90)),
                      "acc_shared_own": max(0.0, own - abs(rng.normal(0.05, 0.03))), "acc_shared_global": 0.66, "acc_personal_own": own,
-                     "acc_personal_global": float(rng.normal(0.6, 0.03)), "loss": 0.8})  # fmt: skip
+                     "acc_personal_global": float(rng.normal(0.6, 0.03)), "loss": 0.8, "alignment_loss": 0.2,
+                     "private_shift": 0.4})  # fmt: skip
     return rows
 
 
@@ -249,7 +276,7 @@ def class_rows(run: str, rounds: int, rng: np.random.Generator) -> list[dict[str
 
 
 def fake_run(folder: Path, *, status: str = "done", rounds: int = 20, clients: int = 40, label: str = "dirichlet alpha=0.1",
-             tables: tuple[str, ...] = ("rounds", "clients", "classes")) -> Path:  # fmt: skip
+             tables: tuple[str, ...] = ("rounds", "clients", "classes", "signatures")) -> Path:  # fmt: skip
     """A synthetic single run; `tables` says which tables are there already."""
     rng = np.random.default_rng(3)
     folder.mkdir(parents=True, exist_ok=True)
@@ -262,6 +289,7 @@ def fake_run(folder: Path, *, status: str = "done", rounds: int = 20, clients: i
         "commit": "0000000", "versions": VERSIONS, "hardware": HARDWARE, "started": "2026-01-01T00:00:00", "seconds": 31.0,
         "experiment": experiment, "label": "fedrsclip", "scenario_label": label, "class_names": CLASSES, "domain_names": DOMAINS,
         "heterogeneity": heterogeneity(label), "shared_parameters": 256, "result": result if status == "done" else None, "test": None,
+        "signatures": ["semantic_drift"] if "signatures" in tables else [],
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(meta))
     (folder / "config.json").write_text(json.dumps(experiment))
@@ -274,4 +302,6 @@ def fake_run(folder: Path, *, status: str = "done", rounds: int = 20, clients: i
         write(folder / "tables" / "clients" / "0.parquet", client_rows("0123456789ab", rounds, clients, rng))
     if "classes" in tables:
         write(folder / "tables" / "classes" / "0.parquet", class_rows("0123456789ab", rounds, rng))
+    if "signatures" in tables:
+        write(folder / "tables" / "signatures" / "0.parquet", [signature("0123456789ab", rounds)])
     return folder

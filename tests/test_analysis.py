@@ -1,14 +1,11 @@
-"""The report: numbers on paper, sentences that follow from intervals, pages from whole, partial and damaged folders."""
+"""The report: numbers on paper, and sentences that follow from intervals."""
 
 from __future__ import annotations
 
 import ast
 import json
-import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,8 @@ import fake_results
 import pyarrow as pa
 import pytest
 
-from analysis import clients, commands, contrasts, curves, methods, search, stats, sweep_page, write_report
-from analysis.results import Results, open_results
+from analysis import clients, commands, contrasts, curves, methods, search, stats, summary, sweep_page
+from analysis.results import Results
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,13 +127,13 @@ def test_sentence_says_what_the_intervals_say() -> None:
     rows, paths = contrasts.table_contrasts(results), [f["path"] for f in FACTORS]
     assert contrasts.sentence([r for r in rows if r["scenario"] == "A"], paths, 0.9) == (
         "Under A, lam changes validation accuracy (best 2: +2.0 points, 90% interval +1.8 to +2.2); 1 of 3 open choices is undecided; "
-        "1 not tried yet.")  # fmt: skip
+        "1 without a finished trial.")  # fmt: skip
     assert contrasts.sentence([r for r in rows if r["scenario"] == "B"], paths, 0.9) == (
-        "Under B, none of 3 open choices is decided (2 not tried yet): every 90% interval includes zero.")  # fmt: skip
-    lead, points = sweep_page.summary(results, [], rows)
-    assert lead[0] == "lam (under A) changes validation accuracy; 1 of 3 open choices is undecided everywhere, 1 not tried yet."
-    assert "Of 4 intervals of 90% shown, 2 exclude zero" in lead[-1] and "all of them stand" in lead[-1]
-    assert len(points[0][1]) == 2 and points[1][1] == []
+        "Under B, none of 3 open choices is decided (2 without a finished trial): every 90% interval includes zero.")  # fmt: skip
+    said = "lam (under A) changes validation accuracy; 1 of 3 open choices is undecided; 1 without a finished trial."
+    assert summary.lead(results, [], rows, []) == [said, methods.NOT_YET]
+    by_chance = sweep_page.trust(results, [], rows)[3]
+    assert "of 4 intervals of 90% shown, 2 exclude zero" in by_chance and "all of them stand" in by_chance
 
 
 def test_a_verdict_that_does_not_stand_is_only_a_hint() -> None:
@@ -145,8 +142,8 @@ def test_a_verdict_that_does_not_stand_is_only_a_hint() -> None:
     rows = contrasts.table_contrasts(sweep_of(trials, factors=FACTORS, scenarios=SCENARIOS))
     assert rows[0]["verdict"] == "helps" and not rows[0]["firm"]
     assert contrasts.sentence(rows, [], 0.9).startswith("Under A, lam may change validation accuracy (best 2: +1.5 points, ")
-    lead = sweep_page.headline(rows, [], 2)
-    assert lead.startswith("No open choice is shown to change validation accuracy in any of 1 scenario; lam (under A) hints at it")
+    lead = summary.headline(rows, [], 2)
+    assert lead.startswith("No open choice is shown to change validation accuracy under A; lam (under A) hints at it by an interval")
 
 
 def test_one_seed_decides_nothing() -> None:
@@ -179,21 +176,12 @@ def test_methods_are_compared_by_seed_and_named_untuned() -> None:
     assert "m (tuned) had a search behind it, local (untuned) and promptfl (untuned) did not" in trust
 
 
-def test_a_recipe_compares_its_first_with_the_others_and_speaks_of_no_search(tmp_path: Path) -> None:
-    folder = fake_results.fake_sweep(tmp_path, recipe=True, rounds=2)
-    write_report(folder)
-    text = " ".join(text_of(folder).split())
-    assert "On fresh seeds and the test split, fedrsclip beats promptfl_ft under " in text and "strongest of 4 rivals" in text
-    for word in ("contrast is finished", "Optimism gap", "The search ", "untuned", "had a search behind it"):
-        assert word not in text.replace("Hollow marks are untuned", "").replace("Dashed and hollow: untuned", "")
-
-
 def test_a_search_until_its_time_is_over_has_no_plan_to_count_against() -> None:
     results = sweep_of([], planned={"contrast": 3, "search": None, "confirm": 2}, dropped_contrasts=2)
     assert sweep_page.progress(results) == "0 trials finished"
     results.trials.append(contrast("A", None, None, [0.5]))
     table = sweep_page.trial_counts(results)
-    assert "2 contrasts were left out because the time limit was near" in table.caption  # type: ignore[union-attr]
+    assert table.caption == "2 contrasts were left out because the time limit was near."  # type: ignore[union-attr]
 
 
 # --- tables ------------------------------------------------------------------------------------------------------------------------
@@ -241,127 +229,6 @@ def test_accuracy_by_class_sums_domains(tmp_path: Path) -> None:
             for n, d, c, t in ((1, 0, 0.0, 9.0), (2, 0, 1.0, 2.0), (2, 1, 2.0, 4.0))]  # fmt: skip
     fake_results.write(tmp_path / "tables" / "classes" / "0.parquet", rows)
     assert clients.table_classes(Results(tmp_path, {"kind": "run"})) == [{"name": "river", "round": 2, "shared": 0.5}]
-
-
-# --- pages -------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished synthetic sweep with its report."""
-    folder = fake_results.fake_sweep(tmp_path_factory.mktemp("sweep"), search=6)
-    write_report(folder)
-    return folder
-
-
-def text_of(folder: Path) -> str:
-    """The page without its tags."""
-    return unescape(re.sub(r"<[^>]+>", " ", (folder / "report" / "index.html").read_text(encoding="utf-8")))
-
-
-def test_sweep_page_is_complete_and_self_contained(sweep: Path) -> None:
-    page = (sweep / "report" / "index.html").read_text(encoding="utf-8")
-    order = ["summary", "what-was-run", "figures", "tables", "what-can-be-trusted", "how-to-reproduce-each-number"]
-    places = [page.index(f'<section id="{name}"') for name in order]
-    assert places == sorted(places)
-    for figure in ("methods", "heterogeneity", "curves", "partition", "contrasts", "communication", "optimism", "search"):
-        inside = page[page.index(f'<figure id="{figure}"') :].split("</figure>")[0]
-        assert "<svg" in inside and "<figcaption>" in inside and 'class="missing"' not in inside
-    assert not re.search(r"<script|<link|<iframe|@import|url\(\s*['\"]?(?!#)|(src|href)=\"(?!#|data:image/png)", page)
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    assert len(ids) == len(set(ids))
-    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
-
-
-def test_figures_are_files_of_text_and_vectors(sweep: Path) -> None:
-    files = sorted((sweep / "report" / "figures").glob("*.svg"))
-    assert len(files) == 2 + 3 + 2 + 3 + 3 + 2 + 1 + 3  # a panel each
-    for file in files:
-        root = ET.parse(file).getroot()
-        assert root.tag.endswith("svg") and any(e.tag.endswith("text") for e in root.iter())
-    assert "fedrsclip (tuned)" in (sweep / "report" / "figures" / "methods-acc-personal-own.svg").read_text()
-
-
-def test_report_is_the_same_each_time(sweep: Path) -> None:
-    import matplotlib
-
-    first, settings = (sweep / "report" / "index.html").read_bytes(), dict(matplotlib.rcParams)
-    (sweep / "report" / "figures" / "stale.svg").write_text("left by an earlier report")
-    assert write_report(sweep).read_bytes() == first
-    assert not (sweep / "report" / "figures" / "stale.svg").exists()
-    assert dict(matplotlib.rcParams) == settings
-
-
-def test_sweep_page_says_what_cannot_be_trusted(sweep: Path) -> None:
-    text = text_of(sweep)
-    for said in ("alike across clients", "scenes-clip, a small CLIP", "had a search behind it", "by chance alone", "saw validation only"):
-        assert said in text
-    assert "still running" not in text
-
-
-@pytest.mark.parametrize("stop", [0, 1, 2, 21, 60, 64])
-def test_unfinished_sweep(tmp_path: Path, stop: int) -> None:
-    folder = fake_results.fake_sweep(tmp_path, search=1, stop=stop, status="running", rounds=4)
-    write_report(folder)
-    text = text_of(folder)
-    assert f"still running: {stop} of 81 planned trials are finished" in text
-    assert ("the test split is still closed" in text) == (stop < 61)
-    assert ("No contrast is finished yet" in text) == (stop < 2)
-
-
-@pytest.mark.parametrize("tables", [(), ("rounds",), ("rounds", "clients", "classes")])
-def test_run_page(tmp_path: Path, tables: tuple[str, ...]) -> None:
-    status = "done" if len(tables) == 3 else "running"
-    folder = fake_results.fake_run(tmp_path, status=status, tables=tables, rounds=6)
-    page = write_report(folder).read_text(encoding="utf-8")
-    missing = set(re.findall(r'<figure id="(\w+)"[^>]*>\s*<h3>[^<]*</h3>\s*<p class="missing">', page))
-    assert missing == {
-        (): {"four", "distribution", "curve", "losses", "partition", "classes"}, ("rounds",): {"four", "distribution", "classes"},
-    }.get(tables, set())  # fmt: skip
-    said = {(): "has not been evaluated yet", ("rounds",): "6 of 6 rounds are finished"}.get(tables, "reaches 73.0% validation accuracy")
-    assert said in text_of(folder)
-
-
-def test_damaged_parts_are_left_out_and_named(tmp_path: Path) -> None:
-    folder = fake_results.fake_sweep(tmp_path, search=1, stop=10, status="interrupted", rounds=4)
-    (folder / "tables" / "trials" / "00005.parquet").write_bytes(b"PAR1 cut off")
-    (folder / "tables" / "trials" / ".00099.parquet").write_bytes(b"being written")
-    write_report(folder)
-    text = text_of(folder)
-    assert "9 of 81 planned trials" in text and "cannot be read: tables/trials/00005.parquet" in text and "--resume" in text
-
-
-def test_rows_that_a_resume_wrote_twice_count_once(tmp_path: Path) -> None:
-    folder = fake_results.fake_sweep(tmp_path, search=1, stop=4, rounds=2)
-    (folder / "tables" / "trials" / "00009.parquet").write_bytes((folder / "tables" / "trials" / "00002.parquet").read_bytes())
-    assert [t["trial"] for t in open_results(folder).trials] == [0, 1, 2, 3]
-
-
-def test_names_are_escaped_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    evil = "<script>alert(1)</script> & $x_1$ %"
-    monkeypatch.setattr(fake_results, "CLASSES", (evil, *fake_results.CLASSES[1:]))
-    folder = fake_results.fake_run(tmp_path, rounds=2)
-    meta = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**meta, "label": evil, "command": evil}))
-    page = write_report(folder).read_text(encoding="utf-8")
-    assert "<script" not in page and page.count("&lt;script&gt;") >= 5
-    root = ET.parse(folder / "report" / "figures" / "classes.svg").getroot()
-    drawn = ["".join(e.itertext()).strip() for e in root.iter() if e.tag.endswith("text")]
-    assert evil in drawn  # and no mathematics made of it
-
-
-def test_what_is_no_result_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no such folder"):
-        write_report(tmp_path / "nothing")
-    with pytest.raises(ValueError, match=r"no run\.json"):
-        write_report(tmp_path)
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ValueError, match="not a JSON object"):
-        write_report(tmp_path)
-    (tmp_path / "run.json").write_text('{"kind": "cake"}')
-    with pytest.raises(ValueError, match="'cake', should be 'run' or 'sweep'"):
-        write_report(tmp_path)
-    assert not (tmp_path / "report").exists()
 
 
 # --- commands ----------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,186 @@
+"""Every configuration of a recipe against one of them, paired by seed: what each part gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .contrasts import reach
+from .entries import CONFIRMED, bare, entries, quoted, subject
+from .methods import METRICS
+from .page import Exhibit, Panel, numbers
+from .results import Results, Row, standing
+from .stats import MARGIN, Interval, multiplicity, paired
+from .style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing
+from .words import WITHIN, chance, listing, percent, points, span
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OWN, GLOBAL = METRICS
+LEFT_OUT = ("without ", "no ")
+
+
+def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]:
+    """One row per scenario, configuration and metric: its test accuracy minus that of the reference, paired by seed.
+
+    Args:
+        results: The sweep.
+        compared: Rows of `methods.table_methods`.
+        to: The reference's label, with or without `(tuned)`.
+
+    Returns:
+        Rows with scenario, reference, label, metric, interval, mean, low, high, seeds, verdict and removed (the label says what was left
+        out of the recipe's first entry, and the reference is that entry); configurations as the recipe lists them.
+    """
+    order, whole = list(entries(results)), subject(results)
+    reference = {(r["scenario"], r["metric"]): r for r in compared if to in (r["label"], bare(r["label"]))}
+    rows = []
+    for row in compared:
+        theirs = reference.get((row["scenario"], row["metric"]))
+        interval = paired(row["values"], theirs["values"], results.confidence) if theirs and theirs["label"] != row["label"] else None
+        if theirs and interval:
+            rows.append({"scenario": row["scenario"], "reference": theirs["label"], "label": row["label"], "metric": row["metric"],
+                         "interval": interval, "mean": interval.mean, "low": interval.low, "high": interval.high, "seeds": interval.n,
+                         "verdict": interval.verdict,
+                         "removed": theirs["label"] == whole and row["label"].startswith(LEFT_OUT)})  # fmt: skip
+    scenarios = list(dict.fromkeys(r["scenario"] for r in compared))
+    return sorted(rows, key=lambda r: (scenarios.index(r["scenario"]), order.index(r["label"]), r["metric"]))
+
+
+def frame_of(rows: Sequence[Row]) -> tuple[float, float]:
+    """The x axis in points: zero, the band of `level` and most intervals; what is wider than `contrasts.reach` is cut."""
+    limit = reach(rows)
+    lows, highs = ([100 * (r[end] if r[end] is not None else r["mean"]) for r in rows] for end in ("low", "high"))
+    low, high = max(-limit, min(lows)), min(limit, max(highs))
+    pad = 0.04 * (high - low)
+    return min(low - pad, -130 * MARGIN), max(high + pad, 130 * MARGIN)
+
+
+@drawing
+def draw_pairs(rows: Sequence[Row], frame: tuple[float, float]) -> Figure:
+    """A forest plot of one metric, scenario by scenario; the band is what `level` means.
+
+    Args:
+        rows: Rows of `table_pairs` of one metric.
+        frame: The x axis in points.
+    """
+    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
+    figure, axes = blank(0.5 + 0.175 * (len(rows) + 1.35 * len(scenarios)))
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f1f1ec", linewidth=0, zorder=0)
+    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
+    y, ticks = 0.0, []
+    for scenario in scenarios:
+        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center",
+                      fontweight="bold", fontsize=7.5)  # fmt: skip
+        y += 1.05
+        for row in (r for r in rows if r["scenario"] == scenario):
+            _pair(axes, y, row, frame)
+            same = standing(row["label"]) == standing(row["reference"])
+            ticks.append((y, bare(row["label"]) if same else row["label"]))
+            y += 1
+        y += 0.3
+    axes.set_yticks([t for t, _ in ticks], [name for _, name in ticks])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set(xlim=frame, ylim=(y - 0.6, -0.7), xlabel=f"points against {rows[0]['reference']}")
+    return figure
+
+
+def _pair(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
+    tint = VERDICT_COLOUR[row["verdict"]]
+    axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0.2)
+    if row["low"] is not None:
+        low, high = max(100 * row["low"], frame[0]), min(100 * row["high"], frame[1])
+        axes.plot([low, high], [y, y], color=tint, linewidth=1.8, solid_capstyle="butt")
+        for end, cut, sign in ((low, 100 * row["low"] < frame[0], "<"), (high, 100 * row["high"] > frame[1], ">")):
+            if cut:
+                axes.plot([end], [y], sign, color=tint, markersize=3.5, clip_on=False)
+    axes.plot([100 * row["mean"]], [y], VERDICT_MARKER[row["verdict"]], color=tint, markersize=5.2, markeredgecolor="white",
+              markeredgewidth=0.4)  # fmt: skip
+    axes.annotate(points(row["mean"]), (1, y), xycoords=("axes fraction", "data"), xytext=(30, 0), textcoords="offset points", ha="right",
+                  va="center", fontsize=7, color=SOFT if row["verdict"] == "undecided" else INK, annotation_clip=False)  # fmt: skip
+
+
+def exhibit_differences(results: Results, compared: Sequence[Row], figure: Row, key: str) -> Exhibit:
+    """The forest plots, one for each metric.
+
+    Args:
+        results: The sweep.
+        compared: Rows of `methods.table_methods`.
+        figure: As declared: to and title.
+        key: The exhibit's.
+    """
+    title, rows = figure.get("title") or f"Difference to {figure['to']}", table_pairs(results, compared, figure["to"])
+    if not rows:
+        return Exhibit(key, title, missing=f"It takes {figure['to']} and one other configuration, confirmed under the same scenario.")
+    frame, word = frame_of(rows), standing(rows[0]["reference"])
+    panels = [Panel(f"{key}-{m.replace('_', '-')}", f"Personal accuracy {where}", draw_pairs([r for r in rows if r["metric"] == m], frame))
+              for m, where in METRICS.items() if any(r["metric"] == m for r in rows)]  # fmt: skip
+    by_chance = chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence)
+    caption = (
+        f"Test accuracy of each configuration minus that of {rows[0]['reference']} with the same fresh seeds: mean and "
+        f"{results.confidence:.0%} t interval. Blue triangles up are better, orange triangles down worse; green squares are level (the "
+        "whole interval lies in the band of one point to either side), grey circles undecided. Intervals wider than the axis end in an "
+        f"arrow. {f'All are {word} that do not say otherwise. ' if word else ''}{by_chance}"
+    )
+    query = f"""{CONFIRMED}, pairs AS (
+  SELECT c.scenario, c.label, c.acc_personal_own - r.acc_personal_own AS own, c.acc_personal_global - r.acc_personal_global AS world
+  FROM confirmed c JOIN confirmed r USING (scenario, seed) WHERE r.label = {quoted(rows[0]["reference"])} AND c.label <> r.label
+)
+SELECT scenario, label, avg(own) AS own, stddev_samp(own) AS sd_own, avg(world) AS global_split, stddev_samp(world) AS sd_global,
+  count(*) AS seeds
+FROM pairs GROUP BY ALL ORDER BY ALL"""
+    columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "verdict")
+    return Exhibit(key, title, caption, query, panels, numbers(rows, columns))
+
+
+def sentences_differences(results: Results, compared: Sequence[Row], figure: Row) -> list[str]:
+    """One sentence per scenario: what each configuration costs or gains on the clients' own distributions, and where global differs."""
+    rows, said = table_pairs(results, compared, figure["to"]), []
+    for scenario in dict.fromkeys(r["scenario"] for r in rows):
+        own, world = ([r for r in rows if r["scenario"] == scenario and r["metric"] == m] for m in (OWN, GLOBAL))
+        if not own:
+            continue
+        text = f"Under {scenario}, compared with {own[0]['reference']}, {_said(own)}"
+        verdicts = {r["label"]: r["verdict"] for r in own}
+        turned = [r for r in world if r["interval"].excludes_zero and r["verdict"] != verdicts.get(r["label"])]
+        said.append(text + (f"; on the global split {_said(turned)}." if turned else "."))
+    if said:
+        sign = " points (" if " points (" in said[0] else " points, "
+        said[0] = said[0].replace(sign, f"{sign}{results.confidence:.0%} interval ", 1)
+    return said
+
+
+def _said(rows: Sequence[Row]) -> str:
+    """What is left out first, then the other configurations."""
+    return "; ".join(_clauses(part) for part in ([r for r in rows if r["removed"]], [r for r in rows if not r["removed"]]) if part)
+
+
+def _clauses(rows: Sequence[Row]) -> str:
+    """What these differences say, by verdict; all of them or none leave something out."""
+    by = {verdict: [r for r in rows if r["verdict"] == verdict] for verdict in ("hurts", "helps", "level", "undecided")}
+    clauses = [f"{_name(r)} {'costs' if r['removed'] else 'loses'} {_size(r)}" for r in sorted(by["hurts"], key=lambda r: r["mean"])]
+    clauses += [f"{_name(r)} gains {_size(r)}" for r in sorted(by["helps"], key=lambda r: -r["mean"])]
+    if by["level"]:
+        names = [_name(r) for r in by["level"]]
+        one, many = ("does not matter", "do not matter") if rows[0]["removed"] else ("is level", "are level")
+        clauses.append(f"{listing(names)} {one if len(names) == 1 else many} ({WITHIN})")
+    if by["undecided"]:
+        names = [f"{_name(r)} ({points(r['mean'])} points, {span(r['interval'])})" for r in by["undecided"]]
+        clauses.append(f"{listing(names)} {'is' if len(names) == 1 else 'are'} undecided")
+    return "; ".join(clauses)
+
+
+def _name(row: Row) -> str:
+    """`leaving out OT` for `without OT (tuned)`; other labels in quotes."""
+    label = bare(row["label"])
+    start = next((word for word in LEFT_OUT if label.startswith(word)), "")
+    return f"leaving out {label.removeprefix(start)}" if row["removed"] else f"\u201c{label}\u201d"
+
+
+def _size(row: Row) -> str:
+    """`3.1 points (2.5 to 3.7)`: the difference without its sign."""
+    interval: Interval = row["interval"]
+    ends = sorted((abs(interval.low or 0.0), abs(interval.high or 0.0)))
+    return f"{percent(abs(interval.mean))} points ({percent(ends[0])} to {percent(ends[1])})"

@@ -1,0 +1,42 @@
+"""A page as one HTML file: drawings inside, no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .page import Exhibit, Page, show
+from .style import inline
+
+RELOAD = 60  # seconds after which a page that will be written again loads itself anew
+
+
+def render(page: Page, drawings: Mapping[str, str]) -> str:
+    """The page as HTML.
+
+    Args:
+        page: The page.
+        drawings: SVG text by the key of its panel.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    here = Path(__file__).parent / "templates"
+    env = Environment(loader=FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    env.filters["show"] = show
+    env.tests["number"] = _is_number
+    panels = {panel.key: panel.title or part.title for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels}
+    names = page.names()
+    return env.get_template("report.html").render(
+        page=page,
+        svg={key: Markup(inline(drawings[key], title)) for key, title in panels.items()},
+        css=Markup((here / "style.css").read_text(encoding="utf-8")),
+        kind=lambda part: type(part).__name__,
+        name=lambda part: names.get(id(part), ""),
+        reload=RELOAD if page.written else 0,
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,126 @@
+"""The same page as Markdown, for a repository or an issue: figures linked, tables as tables, code as code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import Any
+
+from .page import Cell, Exhibit, Page, Section, Table, Text, show
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]|$~#])")
+QUERY = "Command and query"
+
+
+def render(page: Page) -> str:
+    """The page as Markdown; figures lie in `figures/` beside it."""
+    return "\n".join(_squeezed(_page(page))).strip() + "\n"
+
+
+def _squeezed(lines: Iterable[str]) -> Iterator[str]:
+    """One empty line where there are several, outside of code."""
+    before, fence = "", ""
+    for line in lines:
+        if not fence and not line and not before:
+            continue
+        if line.startswith("```"):
+            fence = "" if line == fence else fence or line.rstrip("abcdefghijklmnopqrstuvwxyz")
+        yield line
+        before = line
+
+
+def _page(page: Page) -> Iterator[str]:
+    yield from (f"# {text(page.title)}", "", f"*{text(page.question)}*", "")
+    if page.notice:
+        yield from (f"> {text(page.notice)}{text(_written(page))}", "")
+    for i, sentence in enumerate(page.lead):
+        yield from (f"**{text(sentence)}**" if i == 0 else text(sentence), "")
+    if page.flags:
+        yield from ("Flagged:", "", *(f"- {text(flag)}" for flag in page.flags), "")
+    names = page.names()
+    for section in page.sections:
+        yield from _section(section, names, page)
+
+
+def _written(page: Page) -> str:
+    return f" Written {page.written}." if page.written else ""
+
+
+def _section(section: Section, names: dict[int, str], page: Page) -> Iterator[str]:
+    yield from ("", f"## {text(section.title)}", "", *([text(section.intro), ""] if section.intro else []))
+    yield from (f"- {text(name)}: {text(value)}" for name, value in section.facts)
+    for part in section.parts:
+        yield ""
+        if isinstance(part, Text):
+            yield from _text(part)
+        elif isinstance(part, Table):
+            yield from _table(part, names[id(part)], page)
+        else:
+            yield from _figure(part, names.get(id(part), ""), page)
+
+
+def _figure(exhibit: Exhibit, name: str, page: Page) -> Iterator[str]:
+    yield from (f"### {_title(name, exhibit.title)}", "")
+    if exhibit.missing:
+        yield from (f"*{text(exhibit.missing)}*", "", *_source(exhibit.source, page))
+        return
+    for panel in exhibit.panels:
+        yield from (f"![{text(panel.title or exhibit.title)}](figures/{panel.key}.svg)", "")
+    yield from (text(exhibit.caption), "")
+    if exhibit.numbers:
+        yield from _folded(exhibit.numbers.folded, grid(exhibit.numbers))
+    yield from _source(exhibit.source, page)
+
+
+def _table(table: Table, name: str, page: Page) -> Iterator[str]:
+    yield from (f"### {_title(name, table.title or table.folded)}", "", *([text(table.caption), ""] if table.caption else []))
+    yield from _folded(table.folded, grid(table)) if table.folded else (*grid(table), "")
+    yield from _source(table.source, page)
+
+
+def _title(name: str, title: str) -> str:
+    return ". ".join(part for part in (name, text(title)) if part)
+
+
+def _source(source: str, page: Page) -> Iterator[str]:
+    if source:
+        yield from _folded(QUERY, [*code("\n".join(page.commands), "sh"), "", "DuckDB, in the result folder:", "", *code(source, "sql")])
+
+
+def _text(part: Text) -> Iterator[str]:
+    if part.title:
+        yield from (f"### {text(part.title)}", "")
+    inside = [line for paragraph in part.paragraphs for line in (text(paragraph), "")]
+    inside += [f"- {text(point)}" for point in part.points]
+    inside += code(part.code, "sh") if part.code else []
+    yield from _folded(part.folded, inside) if part.folded else inside
+
+
+def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
+    yield from ("<details>", f"<summary>{escape(summary)}</summary>", "", *lines, "", "</details>", "")
+
+
+def code(source: str, language: str = "") -> list[str]:
+    """A code block; its fence is longer than any inside."""
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", source)), 3)
+    return [fence + language, *source.split("\n"), fence]
+
+
+def grid(table: Table) -> list[str]:
+    """A table as Markdown has it."""
+    body = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in table.rows]
+    return ["| " + " | ".join(text(str(name)) for name in table.columns) + " |", "|" + " --- |" * len(table.columns), *body]
+
+
+def _cell(value: Any) -> str:
+    if not isinstance(value, Cell):
+        return text(show(value))
+    if value.look == "again":
+        return ""
+    return text(show(value.text))
+
+
+def text(words: str) -> str:
+    """Words as they are: nothing in them is markup."""
+    return SPECIAL.sub(r"\\\1", escape(" ".join(str(words).split()), quote=False))

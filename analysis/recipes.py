@@ -1,0 +1,110 @@
+"""The figures and sentences that a recipe declares: `FIGURES` of its space, `figures` of its `run.json`.
+
+    {"kind": "against", "x": "scenario.clients", "name": "clients"}     accuracy against a number in which the scenarios differ
+    {"kind": "differences", "to": "fedrsclip"}                          each entry minus one of them, paired by seed
+    {"kind": "cost", "reference": "no OT", "x": ["method.lam"]}         FLOPs and time as multiples of one entry's
+    {"kind": "domains"}                                                 clients grouped by the domain of most of their images
+    {"kind": "convergence"}                                             the shared parameters alone, round by round
+
+Each may have a `title`. Labels of entries are given without `(tuned)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .against import exhibit_against, sentences_against
+from .convergence import exhibit_convergence, sentences_convergence
+from .cost import exhibit_cost, sentences_cost
+from .differences import exhibit_differences, sentences_differences
+from .domains import exhibit_domains, sentences_domains
+from .entries import shown_trials
+from .page import Exhibit, Part, Table
+from .results import Results, Row
+
+Rows = Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: what must and may be declared (beside kind and title), what draws it, what says it in words.
+
+    `draw(results, compared, rounds, figure, key)` and `say(results, compared, rounds, figure)`; `measured` says whether they look at
+    the rounds.
+    """
+
+    needs: tuple[str, ...]
+    draw: Callable[[Results, Rows, Rows, Row, str], Sequence[Exhibit | Table]]
+    say: Callable[[Results, Rows, Rows, Row], list[str]]
+    may: tuple[str, ...] = ()
+    measured: bool = False
+
+
+KINDS = {
+    "against": Kind(("x",), lambda r, compared, _, f, key: [exhibit_against(r, compared, f, key)],
+                    lambda r, compared, _, f: sentences_against(r, compared, f), may=("name",)),
+    "differences": Kind(("to",), lambda r, compared, _, f, key: [exhibit_differences(r, compared, f, key)],
+                        lambda r, compared, _, f: sentences_differences(r, compared, f)),
+    "cost": Kind(("reference", "x"), lambda r, _, rounds, f, key: exhibit_cost(r, rounds, f, key),
+                 lambda r, _, rounds, f: sentences_cost(r, rounds, f), measured=True),
+    "domains": Kind((), lambda r, compared, _, f, key: exhibit_domains(r, compared, f, key),
+                    lambda r, compared, _, f: sentences_domains(r, compared)),
+    "convergence": Kind((), lambda r, _, rounds, f, key: exhibit_convergence(r, rounds, f, key),
+                        lambda r, _, rounds, f: sentences_convergence(r, rounds), measured=True),
+}  # fmt: skip
+
+
+def declared(results: Results) -> list[tuple[Kind, Row, str]]:
+    """The declared figures with their kinds and keys, in order.
+
+    Raises:
+        ValueError: One is of an unknown kind, lacks what its kind needs or has what it does not know.
+    """
+    found: list[tuple[Kind, Row, str]] = []
+    for i, figure in enumerate(results.meta.get("figures") or []):
+        where = f"{results.folder / 'run.json'}: figures[{i}]"
+        if not isinstance(figure, dict):
+            raise ValueError(f"{where} is {figure!r}; it should be an object with a kind")
+        name = figure.get("kind")
+        if name not in KINDS:
+            raise ValueError(f"{where}: the kind {name!r} is unknown; known kinds are {', '.join(sorted(KINDS))}")
+        kind = KINDS[name]
+        lacking = [key for key in kind.needs if not figure.get(key)]
+        unknown = [key for key in figure if key not in ("kind", "title", *kind.needs, *kind.may)]
+        if lacking or unknown:
+            what = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown key {', '.join(unknown)}"
+            raise ValueError(f"{where}: a figure of kind {name!r} {what}; it takes {', '.join((*kind.needs, *kind.may, 'title'))}")
+        again = sum(key.split("-")[0] == name for _, _, key in found)
+        found.append((kind, figure, f"{name}-{again + 1}" if again else name))
+    return found
+
+
+def exhibits(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> list[Part]:
+    """The declared figures, each followed by its table where it has one, in order; none for a sweep that declares none.
+
+    Args:
+        results: The sweep.
+        compared: Rows of `methods.table_methods`.
+        rounds: Rows of the rounds table of the confirmed trials' runs.
+
+    Raises:
+        ValueError: See `declared`.
+    """
+    return [part for kind, figure, key in declared(results) for part in kind.draw(results, compared, rounds, figure, key)]
+
+
+def sentences(results: Results, compared: Sequence[Row]) -> list[str]:
+    """What these figures say, in the same order; the first is the recipe's headline.
+
+    Args:
+        results: The sweep.
+        compared: Rows of `methods.table_methods`.
+
+    Raises:
+        ValueError: See `declared`.
+    """
+    found = declared(results)
+    runs = [run for trial in shown_trials(results) for run in trial.get("runs") or []]
+    rounds = results.rounds(runs) if any(kind.measured for kind, _, _ in found) else []
+    return [sentence for kind, figure, _ in found for sentence in kind.say(results, compared, rounds, figure)]

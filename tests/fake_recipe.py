@@ -1,0 +1,96 @@
+"""Synthetic folders of recipes for the tests of their figures: whatever numbers a test wants, as Parquet. Nothing here was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from fake_results import trial_type, write
+
+from analysis.results import Results, open_results
+
+SEEDS = [1000, 1001, 1002, 1003]
+NOISE = {1000: -0.004, 1001: 0.002, 1002: 0.003, 1003: -0.001}  # its mean is zero
+Row = dict[str, Any]
+Rounds = Callable[[int], list[Row]]
+
+
+class Recipe:
+    """Writes the folder of a recipe: trials, rounds, clients, partitions, with whatever numbers a test wants."""
+
+    def __init__(
+        self, folder: Path, scenarios: dict[str, Row], figures: list[Row], grid: Sequence[str], seeds: Sequence[int] = SEEDS
+    ) -> None:
+        self.folder, self.seeds, self.count = folder, list(seeds), 0
+        meta = {
+            "id": "recipe", "kind": "sweep", "status": "done", "command": "raysim sweep recipe", "space": "recipe", "spaces": ["recipe"],
+            "confidence": 0.9, "fresh_seeds": self.seeds, "selection_seeds": [0], "figures": figures, "grid": list(grid), "factors": [],
+            "planned": {"contrast": 0, "search": 0, "confirm": len(scenarios) * len(grid)},
+            "anchor": {"method": {"name": "fedrsclip", "lam": 0.02}},
+            "scenarios": [{"label": label, "values": {"scenario": "even"}, "heterogeneity": {"achieved": {"js_divergence": 0.1 * i}}}
+                          for i, label in enumerate(scenarios)],
+        }  # fmt: skip
+        self.scenarios = scenarios
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "run.json").write_text(json.dumps(meta))
+
+    def trial(self, label: str, scenario: str, value: Callable[[int], float], *, method: str = "fedrsclip", shift: float = -0.05,
+              settings: Row | None = None, parameters: int = 256, rounds: Rounds | None = None,
+              clients: Rounds | None = None) -> None:  # fmt: skip
+        """A confirmed trial: `value(seed)` on the own distributions, `shift` more on the global split."""
+        number, self.count = self.count, self.count + 1
+        own = [value(seed) for seed in self.seeds]
+        lists = {"acc_personal_own": own, "acc_personal_global": [v + shift for v in own], "acc_shared_own": [v - 0.03 for v in own],
+                 "acc_shared_global": [v - 0.04 for v in own], "worst_client_accuracy": [v - 0.2 for v in own]}  # fmt: skip
+        experiment = {"seed": self.seeds[0], "rounds": 4, **{k: dict(v) for k, v in self.scenarios[scenario].items()},
+                      "method": {"name": method, **(settings or {})}}  # fmt: skip
+        runs = [f"r{number:03d}s{seed}" for seed in self.seeds]
+        row: Row = {
+            "trial": number, "number": number, "study": f"{label} | {scenario}", "method": method, "scenario": scenario, "kind": "confirm",
+            "label": label, "factor": None, "level": None, "state": "COMPLETE", "reason": "", "params": "{}", "runs": runs,
+            "experiment": json.dumps(experiment), "seeds": self.seeds, "rounds": 4, "objective": sum(own) / len(own), **lists,
+            **{f"test_{key}": values for key, values in lists.items()}, "bytes_up": 16 * parameters * 4, "bytes_down": 16 * parameters * 4,
+            "shared_parameters": parameters, "flops": 1e10, "seconds": 2.0,
+        }  # fmt: skip
+        write(self.folder / "tables" / "trials" / f"{number:03d}.parquet", [row],
+              pa.schema([pa.field(k, trial_type(k)) for k in row]))  # fmt: skip
+        for seed, run in zip(self.seeds, runs, strict=True):
+            measured = rounds(seed) if rounds else plain_rounds(value(seed), parameters)
+            common = {"run": run, "split": "validation", "clients": 4}
+            write(self.folder / "tables" / "rounds" / f"{run}.parquet", [{**common, **row} for row in measured])
+            home = self.folder / "runs" / run
+            home.mkdir(parents=True)
+            about = {"id": run, "kind": "run", "class_names": ["a", "b"], "domain_names": ["summer", "haze"]}
+            (home / "run.json").write_text(json.dumps(about))
+            if clients:
+                write(home / "partition.parquet", partition())
+                write(self.folder / "tables" / "clients" / f"{run}.parquet", [{"run": run, "round": 4, **row} for row in clients(seed)])
+
+    def open(self) -> Results:
+        return open_results(self.folder)
+
+
+def plain_rounds(value: float, parameters: int) -> list[Row]:
+    """Evaluated before, in the middle and at the end; the shared parameters rise to 0.04 below `value`."""
+    rows: list[Row] = []
+    for number in range(5):
+        sent = {"bytes_up": 16 * parameters, "bytes_down": 16 * parameters} if number else {"bytes_up": 0, "bytes_down": 0}
+        seen = value - 0.2 + 0.05 * number if number in (0, 2, 4) else None
+        shared = None if seen is None or not parameters else seen - 0.04
+        rows.append({"round": number, "acc_personal_own": seen, "acc_shared_global": shared, "flops": 1e9, "seconds": 0.1, **sent})
+    return rows
+
+
+def partition() -> list[Row]:
+    """Clients 0 and 1 hold summer, client 2 haze (and a little summer), client 3 as much of each, which counts as summer."""
+    held = {0: (5, 0), 1: (4, 0), 2: (1, 4), 3: (3, 3)}
+    domains_of = {client: [0] * summer + [1] * haze for client, (summer, haze) in held.items()}
+    return [{"client": c, "image": 10 * c + i, "label": i % 2, "domain": d} for c, many in domains_of.items() for i, d in enumerate(many)]
+
+
+def at(level: float, wobble: float = 1.0) -> Callable[[int], float]:
+    """A value by seed, around `level`."""
+    return lambda seed: level + wobble * NOISE[seed]

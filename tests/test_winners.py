@@ -1,0 +1,239 @@
+"""The report's first sentence: true of its data in every study. Expected values are computed here again, from the files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import fake_results
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import false_discovery_control, t, ttest_rel
+
+from analysis import summary, winners, write_report
+from analysis.results import open_results
+
+SEEDS = [3, 1, 2]
+Values = Sequence[float]
+Study = Mapping[str, Mapping[str, Values]]  # scenario -> "anchor", "lam=2" or "rival:local" -> accuracy by seed
+SYMBOLS = ("lam", "h", "w")
+
+
+def write_study(folder: Path, study: Study, failed: Sequence[tuple[str, str]] = (), status: str = "done") -> Path:
+    """A sweep's folder with these contrast and rival trials; `failed` adds levels that diverged."""
+    rows: list[dict[str, Any]] = []
+    for scenario, trials in study.items():
+        for name, values in [*trials.items(), *((name, None) for place, name in failed if place == scenario)]:
+            rival, factor = name.removeprefix("rival:"), name.partition("=")
+            kind = "rival" if rival != name else "contrast"
+            path = f"method.{factor[0]}" if factor[1] else None
+            rows.append({
+                "trial": len(rows), "number": len(rows), "study": f"m | {scenario}", "method": rival if kind == "rival" else "m",
+                "scenario": scenario, "kind": kind, "label": rival if kind == "rival" else f"method.{name}" if path else name,
+                "factor": path, "level": factor[2] if path else None, "state": "COMPLETE" if values else "FAIL", "reason": "",
+                "params": "{}", "experiment": "{}", "runs": [f"{len(rows)}s{seed}" for seed in SEEDS], "seeds": SEEDS, "rounds": 4,
+                "objective": float(np.mean(values)) if values else None, "acc_personal_own": list(values) if values else None,
+                "test_acc_personal_own": None, "seconds": 1.0,
+            })  # fmt: skip
+    for number, row in enumerate(rows):
+        schema = pa.schema([pa.field(key, fake_results.trial_type(key)) for key in row])
+        fake_results.write(folder / "tables" / "trials" / f"{number}.parquet", [row], schema)
+    factors = [{"path": f"method.{s}", "symbol": s, "levels": [1, 2, 3], "anchor": 1, "basis": "guess", "doc": ""} for s in SYMBOLS]
+    meta = {"kind": "sweep", "status": status, "space": "m", "command": "raysim sweep m", "factors": factors, "confidence": 0.9,
+            "scenarios": [{"label": s} for s in study], "planned": {"contrast": len(rows), "rival": 2}}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(meta))
+    return folder
+
+
+def first_sentence(folder: Path) -> str:
+    """What the page says first."""
+    page = write_report(folder).read_text(encoding="utf-8")
+    return unescape(re.search(r'<p class="first">(.*?)</p>', page)[1])  # type: ignore[index]
+
+
+def around(values: Values, by: float, noise: Values = (0.001, -0.001, 0.0)) -> list[float]:
+    """The same seeds, `by` better, with a little noise."""
+    return [v + by + e for v, e in zip(values, noise, strict=True)]
+
+
+BASE = [0.60, 0.50, 0.70]
+NOISE = (0.0005, -0.001, 0.0008)
+WIDE = (0.06, -0.07, 0.01)
+FLIP: Study = {
+    "A": {"anchor": BASE, "rival:local": around(BASE, -0.03), "rival:other": around(BASE, -0.10), "lam=2": around(BASE, 0.01, NOISE),
+          "lam=3": around(BASE, -0.06, NOISE), "h=2": around(BASE, 0.02, NOISE), "h=3": around(BASE, -0.01, NOISE),
+          "w=2": around(BASE, 0.0, WIDE)},
+    "B": {"anchor": BASE, "rival:local": around(BASE, 0.04), "rival:other": around(BASE, -0.02), "lam=2": around(BASE, 0.01, NOISE),
+          "lam=3": around(BASE, -0.06, NOISE), "h=2": around(BASE, 0.01, NOISE), "h=3": around(BASE, 0.0, WIDE),
+          "w=2": around(BASE, -0.02, NOISE)},
+}  # fmt: skip
+SAME: Study = {
+    "A": {"anchor": BASE, "rival:local": around(BASE, -0.10), "lam=2": around(BASE, 0.05, NOISE), "lam=3": around(BASE, -0.06, NOISE),
+          "h=2": around(BASE, 0.02, NOISE), "w=2": around(BASE, -0.03, NOISE)},
+    "B": {"anchor": BASE, "rival:local": around(BASE, 0.10), "lam=2": around(BASE, 0.05, NOISE), "lam=3": around(BASE, -0.06, NOISE),
+          "h=2": around(BASE, 0.02, NOISE), "w=2": around(BASE, -0.03, NOISE)},
+}  # fmt: skip
+OPEN: Study = {
+    scenario: {"anchor": BASE, "rival:local": around(BASE, 0.01, WIDE), "lam=3": around(BASE, -0.01, (0.04, -0.05, 0.02)),
+               "h=2": around(BASE, 0.01, (-0.04, 0.05, -0.02))} for scenario in ("A", "B")
+}  # fmt: skip
+
+
+def recomputed(folder: Path) -> dict[str, dict[str, str]]:
+    """Scenario -> choice -> changes, may change, keeps or undecided, from the Parquet parts with scipy alone."""
+    rows = [row for part in (folder / "tables" / "trials").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+    tests: dict[tuple[str, str], tuple[str, float]] = {}
+    for row in (r for r in rows if r["kind"] == "contrast" and r["state"] == "COMPLETE"):
+        rivals = [r for r in rows if r["kind"] == "rival" and r["scenario"] == row["scenario"]]
+        best = max(rivals, key=lambda r: np.mean(r["acc_personal_own"]))
+        p = float(ttest_rel(row["acc_personal_own"], best["acc_personal_own"]).pvalue)
+        low, high = ttest_rel(row["acc_personal_own"], best["acc_personal_own"]).confidence_interval(0.9)
+        tests[row["scenario"], row["label"]] = ("m" if low > 0 else best["label"] if high < 0 else "", p)
+    firm = dict(zip(tests, false_discovery_control([p for _, p in tests.values()]) <= 0.1, strict=True))
+    found: dict[str, dict[str, str]] = {}
+    for scenario in {s for s, _ in tests}:
+        here = {label: winner for (s, label), (winner, _) in tests.items() if s == scenario}
+        for symbol in SYMBOLS:
+            levels = {label: winner for label, winner in here.items() if label.startswith(f"method.{symbol}=")}
+            whole = not any(r["state"] == "FAIL" and r["scenario"] == scenario and r["factor"] == f"method.{symbol}" for r in rows)
+            others = [label for label, winner in levels.items() if winner and here["anchor"] and winner != here["anchor"]]
+            sure = [label for label in others if firm[scenario, label] and firm[scenario, "anchor"]]
+            keeps = bool(levels) and whole and bool(here["anchor"]) and set(levels.values()) == {here["anchor"]}
+            effect = "changes" if sure else "may change" if others else "keeps" if keeps else "undecided"
+            if levels:
+                found.setdefault(scenario, {})[symbol] = effect
+    return found
+
+
+# --- three studies and a recipe ----------------------------------------------------------------------------------------------------
+
+
+def test_a_choice_that_flips_the_winner(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, FLIP)
+    assert recomputed(folder) == {"A": {"lam": "changes", "h": "keeps", "w": "undecided"},
+                                  "B": {"lam": "keeps", "h": "undecided", "w": "keeps"}}  # fmt: skip
+    assert first_sentence(folder) == (
+        "Under A, lam changes the winner (m at the anchor, local at lam 3); h does not; 1 of 3 open choices is undecided.")  # fmt: skip
+    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Under B no choice is shown to change it (local)." in page
+    drawn = (folder / "report" / "figures" / "winners.svg").read_text(encoding="utf-8")
+    assert drawn.count("stroke: #222222; stroke-width: 1.4") == 1  # the one tile with another winner is framed
+
+
+def test_choices_that_matter_without_changing_the_winner(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, SAME)
+    assert {effect for effects in recomputed(folder).values() for effect in effects.values()} == {"keeps"}
+    assert first_sentence(folder) == "No open choice changes the winner under A and B (at the anchor it is m under A, local under B)."
+    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    assert "lam, h and w (everywhere) change validation accuracy." in unescape(page)
+
+
+def test_a_study_that_decides_nothing(tmp_path: Path) -> None:
+    folder = write_study(tmp_path, OPEN)
+    assert {effect for effects in recomputed(folder).values() for effect in effects.values()} == {"undecided"}
+    assert first_sentence(folder) == (
+        "Nothing is decided about the winner: no 90% interval separates m from its strongest rival under A and B.")  # fmt: skip
+    text = unescape((folder / "report" / "index.html").read_text(encoding="utf-8"))
+    assert "No open choice is shown to change validation accuracy in any of 2 scenarios; 2 of 3 open choices are undecided" in text
+
+
+def test_a_recipe_says_what_its_intervals_say(tmp_path: Path) -> None:
+    folder = fake_results.fake_sweep(tmp_path, recipe=True, rounds=2)
+    rows = {(r["label"], r["scenario"]): np.array(r["test_acc_personal_own"])
+            for part in (folder / "tables" / "trials").glob("*.parquet") for r in pq.read_table(part).to_pylist()}  # fmt: skip
+    rivals = [label for label in fake_results.GRID if label != "fedrsclip"]
+    strongest = max(rivals, key=lambda label: np.mean([rows[label, s].mean() for s in fake_results.SCENARIOS]))
+    said = first_sentence(folder)
+    assert said.startswith("On fresh seeds and the test split, fedrsclip ") and f"{strongest} is the strongest of 4 rivals" in said
+    for scenario in fake_results.SCENARIOS:
+        gaps = rows["fedrsclip", scenario] - rows[strongest, scenario]
+        half = t.ppf(0.95, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
+        low, high = gaps.mean() - half, gaps.mean() + half
+        level = "is level" if max(-low, high) <= 0.01 else "is undecided"
+        verb = f"beats {strongest}" if low > 0 else f"loses to {strongest}" if high < 0 else level
+        clause = next(part for part in said.split("; it ") if f"{scenario} (" in part)
+        assert verb in clause and f"{100 * gaps.mean():+.1f}".replace("-", "\u2212") in clause
+
+
+# --- any study ---------------------------------------------------------------------------------------------------------------------
+
+
+def random_study(rng: np.random.Generator) -> Study:
+    """Effects and noise of any size."""
+    study: dict[str, dict[str, list[float]]] = {}
+    for scenario in ("A", "B", "C"):
+        base = rng.uniform(0.5, 0.7, 3)
+        noise = rng.choice([0.001, 0.004, 0.03])
+        names = ["anchor", "rival:local", "rival:other", *(f"{s}={level}" for s in SYMBOLS for level in (2, 3)[: rng.integers(1, 3)])]
+        effects = {n: 0.0 if n == "anchor" else rng.choice([-0.05, -0.02, 0.0, 0.02, 0.05]) for n in names}
+        study[scenario] = {n: list(base + effect + rng.normal(0, noise, 3)) for n, effect in effects.items()}
+    return study
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_sentence_is_true_of_any_study(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    study = random_study(rng)
+    failed = [("A", "h=9")] if seed % 4 == 0 else []
+    results = open_results(write_study(tmp_path, study, failed))
+    expected, rows = recomputed(tmp_path), winners.table_winners(results)
+    found = winners.cases(rows)
+    symbols = {f"method.{s}": s for s in SYMBOLS}
+    assert {c.place: {symbols[p]: e for p, e in c.effects.items()} for c in found} == expected
+    said = summary.winner(found, symbols, 0.9)
+    changing = {s: [c for c, e in effects.items() if e == "changes"] for s, effects in expected.items()}
+    changing = {s: names for s, names in changing.items() if names}
+    for scenario in "ABC":
+        clause = re.search(rf"[Uu]nder {scenario}, ([\w, ]+?) changes? the winner", said)
+        assert (set(re.split(", | and ", clause[1])) if clause else set()) == set(changing.get(scenario, [])), said
+    decided = {c.place for c in found if c.anchor["winner"] not in winners.OPEN}
+    scope = set(changing) or decided
+    kept = {s for s in SYMBOLS if scope and all(expected[place][s] == "keeps" for place in scope)}
+    clauses = [c for c in said.rstrip(".").split("; ") if not c.endswith(summary.HINT)]
+    denied = next((m for c in clauses if (m := re.fullmatch(r"([\w, ]+) (?:do not|does not|are shown not|is shown not)( .*)?", c))), None)
+    if "No open choice changes" in said:
+        assert kept == set(SYMBOLS) and not changing
+    else:
+        assert (set(re.split(", | and ", denied[1])) if denied else set()) == kept, said
+        hints = {c for place in scope for c, e in expected[place].items() if e == "may change"} - {c for v in changing.values() for c in v}
+        left = len(set(SYMBOLS) - kept - hints - {c for names in changing.values() for c in names})
+        assert not scope or (f"{left} of 3 open choices" in said) == bool(left), said
+    assert said.startswith(("Nothing is decided", "There is no winner")) == (not decided), said
+
+
+def test_a_level_that_failed_is_not_said_to_change_nothing(tmp_path: Path) -> None:
+    said = first_sentence(write_study(tmp_path, SAME, failed=[("A", "h=3")]))
+    assert said == ("No open choice is shown to change the winner under A and B (at the anchor it is m under A, local under B); lam and w "
+                    "are shown not to; 1 of 3 open choices is undecided.")  # fmt: skip
+
+
+def test_one_point_either_way_is_level_and_no_winner(tmp_path: Path) -> None:
+    study = {"A": {"anchor": BASE, "rival:local": around(BASE, 0.0, (0.002, -0.003, 0.0015)), "lam=3": around(BASE, 0.05, NOISE)}}
+    assert first_sentence(write_study(tmp_path, study)) == (
+        "There is no winner that a choice could change: under A m is level with local at the anchor (within 1 point).")  # fmt: skip
+
+
+def test_without_rivals_the_page_starts_with_accuracy(tmp_path: Path) -> None:
+    study = {"A": {name: values for name, values in FLIP["A"].items() if not name.startswith("rival")}}
+    folder = write_study(tmp_path, study, status="running")
+    assert first_sentence(folder) == "No rival is finished on the seeds of the contrasts yet, so no winner can be named."
+    meta = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**meta, "planned": {"contrast": 6}}))
+    assert first_sentence(folder).startswith("lam ") and "change validation accuracy" in first_sentence(folder)
+
+
+def test_what_does_not_matter_is_named_only_where_every_level_is_within_a_point(tmp_path: Path) -> None:
+    level = (0.002, -0.003, 0.0015)
+    study = {s: {"anchor": BASE, "lam=2": around(BASE, 0, level), "lam=3": around(BASE, 0.001, level), "h=2": around(BASE, 0, level),
+                 "h=3": around(BASE, 0, WIDE), "w=2": around(BASE, 0.0, level if s == "A" else WIDE)} for s in ("A", "B")}  # fmt: skip
+    folder = write_study(tmp_path, study)
+    text = unescape(write_report(folder).read_text(encoding="utf-8"))
+    assert "lam does not matter anywhere (within 1 point); 2 of 3 open choices are undecided." in text
+    assert "Under A, lam and w do not matter (within 1 point); 1 of 3 open choices is undecided." in text
+    assert "lam does not matter anywhere" not in unescape(write_report(write_study(folder, study, [("A", "lam=9")])).read_text())
