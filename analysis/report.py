@@ -7,12 +7,12 @@ import os
 import time
 from pathlib import Path
 
-from . import html, markdown
 from .page import Exhibit, Page
+from .pages import html, markdown
+from .pages.run_page import run_page
+from .pages.sweep_page import sweep_page
 from .results import open_results
-from .run_page import run_page
 from .style import svg
-from .sweep_page import sweep_page
 
 PAGES = {"run": run_page, "sweep": sweep_page}
 

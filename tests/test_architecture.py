@@ -74,7 +74,21 @@ def test_methods_never_see_data() -> None:
 
 def test_analysis_reads_files_only() -> None:
     for path in (ROOT / "analysis").rglob("*.py"):
-        assert not any(name.split(".")[0] in {"raysim", "torch", "ray", "optuna"} for name in imports(path)), path
+        assert not any(name.split(".")[0] in {"raysim", "torch", "ray", "optuna", "search_spaces"} for name in imports(path)), path
+
+
+def test_pages_are_made_of_figures_and_not_the_reverse() -> None:
+    order = ["", "figures", "recipes", "pages", "compare"]  # "" holds what all rooms use: results, intervals, words, style
+    home = ROOT / "analysis"
+    for path in home.rglob("*.py"):
+        here = path.parent.name if path.parent != home else ""
+        if path.parent == home and path.stem in ("report", "__init__"):
+            continue  # the door
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                room = (node.module or "").split(".")[0] if node.level == (2 if here else 1) else here
+                room = room if room in order else "" if node.level == (2 if here else 1) else here
+                assert order.index(room) <= order.index(here), f"{path.relative_to(home)} imports from {room}"
 
 
 def test_importing_raysim_is_light() -> None:

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pytest
 from conftest import small
 
-from analysis import methods, stats, style
+from analysis import stats, style
 from analysis.compare import VERBS, WORDS, Comparison, Mistake, compare
-from analysis.sides import MEASURED
+from analysis.compare.sides import MEASURED
+from analysis.figures import methods
 from raysim.cli import main
 from raysim.simulate import Simulation
 

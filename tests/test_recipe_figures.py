@@ -13,8 +13,10 @@ import pytest
 from fake_recipe import NOISE, SEEDS, Recipe, Row, at
 from fake_results import write
 
-from analysis import against, convergence, cost, curves, differences, domains, entries, methods, recipes, write_report
+from analysis import entries, recipes, write_report
+from analysis.figures import curves, methods
 from analysis.page import Table
+from analysis.recipes import against, convergence, cost, differences, domains
 from analysis.results import Results
 from analysis.stats import paired, t_interval
 from analysis.style import VERDICT_COLOUR, svg

@@ -19,11 +19,12 @@ import fake_results
 import numpy as np
 import pytest
 
-from analysis import contrasts, winners, write_report
+from analysis import write_report
+from analysis.figures import contrasts, winners
 from analysis.page import Cell, Exhibit, Page, Table
+from analysis.pages.run_page import run_page
+from analysis.pages.sweep_page import sweep_page
 from analysis.results import open_results
-from analysis.run_page import run_page
-from analysis.sweep_page import sweep_page
 from raysim.reports import Refresher
 
 # --- pages -------------------------------------------------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ def cells(line: str) -> list[str]:
 
 
 def test_markdown_takes_no_cell_for_markup() -> None:
-    from analysis import markdown
+    from analysis.pages import markdown
 
     evil = "a|b <b>*c*</b> `d` $e$ [f](g) \\| h_i\nj"
     (head, rule, row) = markdown.grid(Table(["x|y", "z"], [[evil, Cell(evil, "again")]]))

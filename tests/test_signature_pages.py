@@ -10,7 +10,8 @@ import duckdb
 import fake_results
 import pytest
 
-from analysis import signatures, write_report
+from analysis import write_report
+from analysis.figures import signatures
 from analysis.page import Exhibit
 from analysis.results import open_results
 from analysis.style import svg

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import false_discovery_control, t, ttest_rel
 
-from analysis import summary, winners, write_report
+from analysis import write_report
+from analysis.figures import winners
+from analysis.pages import summary
 from analysis.results import open_results
 
 SEEDS = [3, 1, 2]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .curves import panels_of_curves, query_of_curves, table_curves
-from .entries import entries, subject
-from .page import Cell, Exhibit, Table, numbers
-from .results import Results, Row, finished
-from .stats import Interval, paired
-from .words import WITHIN, listing, percent, plus_minus, points, span
+from ..entries import entries, subject
+from ..figures.curves import panels_of_curves, query_of_curves, table_curves
+from ..page import Cell, Exhibit, Table, numbers
+from ..results import Results, Row, finished
+from ..stats import Interval, paired
+from ..words import WITHIN, listing, percent, plus_minus, points, span
 
 METRIC = "acc_shared_global"
 WORDS = {"helps": "above", "hurts": "below", "level": "level", "undecided": "undecided"}

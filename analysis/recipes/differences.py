@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .contrasts import reach
-from .entries import CONFIRMED, bare, entries, quoted, subject
-from .methods import METRICS
-from .page import Exhibit, Panel, numbers
-from .results import Results, Row, standing
-from .stats import MARGIN, Interval, multiplicity, paired
-from .style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing
-from .words import WITHIN, chance, listing, percent, points, span
+from ..entries import CONFIRMED, bare, entries, quoted, subject
+from ..figures.contrasts import reach
+from ..figures.methods import METRICS
+from ..page import Exhibit, Panel, numbers
+from ..results import Results, Row, standing
+from ..stats import MARGIN, Interval, multiplicity, paired
+from ..style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing
+from ..words import WITHIN, chance, listing, percent, points, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

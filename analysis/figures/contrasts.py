@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import queries
-from .page import Cell, Exhibit, Panel, Table, numbers, slug
-from .results import Results, Row, by_seed, finished
-from .stats import MARGIN, Interval, Multiplicity, firm, multiplicity, paired
-from .style import INK, NARROW, SOFT, VERDICT_COLOUR, VERDICT_MARK, VERDICT_MARKER, WIDTH, blank, drawing
-from .words import WITHIN, chance, listing, mean_span, points, seeds, share, shorten, span, untried
+from .. import queries
+from ..page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..results import Results, Row, by_seed, finished
+from ..stats import MARGIN, Interval, Multiplicity, firm, multiplicity, paired
+from ..style import INK, NARROW, SOFT, VERDICT_COLOUR, VERDICT_MARK, VERDICT_MARKER, WIDTH, blank, drawing
+from ..words import WITHIN, chance, listing, mean_span, points, seeds, share, shorten, span, untried
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .page import SHOWN_ROWS, Cell, Exhibit, Panel, Table, numbers
-from .queries import parts
-from .results import Results, Row, finished
-from .style import FAINT, INK, MARKERS, PALETTE, SOFT, WIDTH, blank, drawing
-from .words import count, listing, shorten
+from ..page import SHOWN_ROWS, Cell, Exhibit, Panel, Table, numbers
+from ..queries import parts
+from ..results import Results, Row, finished
+from ..style import FAINT, INK, MARKERS, PALETTE, SOFT, WIDTH, blank, drawing
+from ..words import count, listing, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from . import signatures
-from .clients import exhibit_classes, exhibit_partition, exhibits_clients, table_clients, table_domains
+from ..figures import signatures
+from ..figures.clients import exhibit_classes, exhibit_partition, exhibits_clients, table_clients, table_domains
+from ..figures.curves import exhibit_losses, exhibit_run_curve
+from ..page import Cell, Page, Part, Section, Table, Text, show
+from ..queries import parts
+from ..results import Results, Row, flatten
+from ..words import count, duration, percent, points, size
 from .commands import repeat, run_command
-from .curves import exhibit_losses, exhibit_run_curve
-from .page import Cell, Page, Part, Section, Table, Text, show
-from .queries import parts
-from .results import Results, Row, flatten
 from .shared import OWN, joined, notice, reproduce, small_backbone
-from .words import count, duration, percent, points, size
 
 FOUR = {"acc_personal_own": "personal, own distribution", "acc_personal_global": "personal, global split",
         "acc_shared_own": "shared alone, own distribution", "acc_shared_global": "shared alone, global split",

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..entries import shown_trials
+from ..page import Exhibit, Part, Table
+from ..results import Results, Row
 from .against import exhibit_against, sentences_against
 from .convergence import exhibit_convergence, sentences_convergence
 from .cost import exhibit_cost, sentences_cost
 from .differences import exhibit_differences, sentences_differences
 from .domains import exhibit_domains, sentences_domains
-from .entries import shown_trials
-from .page import Exhibit, Part, Table
-from .results import Results, Row
 
 Rows = Sequence[Row]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .entries import CONFIRMED, bare, entries, groups, looks, quoted
-from .page import Cell, Exhibit, Panel, Table, numbers
-from .placing import levels
-from .results import Results, Row, by_seed, finished, standing
-from .stats import MARGIN, Interval, paired, t_interval
-from .style import FAINT, INK, SOFT, blank, drawing, legend_below, percent_axis
-from .words import listing, percent, plus_minus, points, size, span
+from ..entries import CONFIRMED, bare, entries, groups, looks, quoted
+from ..page import Cell, Exhibit, Panel, Table, numbers
+from ..placing import levels
+from ..results import Results, Row, by_seed, finished, standing
+from ..stats import MARGIN, Interval, paired, t_interval
+from ..style import FAINT, INK, SOFT, blank, drawing, legend_below, percent_axis
+from ..words import listing, percent, plus_minus, points, size, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..results import Row
+from ..stats import NO_WIDTH, multiplicity
+from ..words import TITLES, WITHIN, count, listing, percent, points, size, span
 from .pairs import CONFIDENCE, Pair, differences, doubts, match, origins, split_of
-from .results import Row
 from .sides import METRICS, Entry, Mistake, Side, open_side
-from .stats import NO_WIDTH, multiplicity
-from .words import TITLES, WITHIN, count, listing, percent, points, size, span
 
 __all__ = ["Comparison", "Mistake", "compare"]
 

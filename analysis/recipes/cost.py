@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
+from ..entries import LATEST, bare, entries, families, looks, number_at, quoted
+from ..page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..queries import parts
+from ..results import Results, Row, finished, flatten
+from ..stats import NO_WIDTH, Interval, t_interval
+from ..style import INK, NARROW, WIDTH, Look, blank, drawing, legend_below
+from ..words import MINUS, count, listing, percent
 from .against import LOG, number_axis, shifted_along
-from .entries import LATEST, bare, entries, families, looks, number_at, quoted
-from .page import Cell, Exhibit, Panel, Table, numbers, slug
-from .queries import parts
-from .results import Results, Row, finished, flatten
-from .stats import NO_WIDTH, Interval, t_interval
-from .style import INK, NARROW, WIDTH, Look, blank, drawing, legend_below
-from .words import MINUS, count, listing, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

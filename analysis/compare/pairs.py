@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
-from .results import Row, standing
+from ..results import Row, standing
+from ..stats import Interval, paired
+from ..words import listing
 from .sides import Entry, Mistake, Side, differing
-from .stats import Interval, paired
-from .words import listing
 
 CONFIDENCE = 0.9
 IMAGES = ("scenario.", "task.dataset", "task.path", "task.shots", "task.classes", "task.split_seed")  # what decides who holds what

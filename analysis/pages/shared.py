@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
+from ..page import Section, Text, show
+from ..results import Results, Row
 from .commands import repeat
-from .page import Section, Text, show
-from .results import Results, Row
 
 OWN = (
     "Accuracies on a client's own distribution (acc_*_own) are accuracies on the global split, reweighted by the client's class and domain "

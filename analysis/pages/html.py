@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .page import Exhibit, Page, show
-from .style import inline
+from ..page import Exhibit, Page, show
+from ..style import inline
 
 RELOAD = 60  # seconds after which a page that will be written again loads itself anew
 

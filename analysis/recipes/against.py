@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .entries import CONFIRMED, common, entries, families, groups, number_at, settings, subject
-from .methods import METRICS, limits
-from .page import Exhibit, Panel, numbers, slug
-from .results import Results, Row, params
-from .stats import Interval, paired
-from .style import NARROW, WIDTH, blank, drawing, legend_below, percent_axis
-from .words import WITHIN, listing, percent, points, span
+from ..entries import CONFIRMED, common, entries, families, groups, number_at, settings, subject
+from ..figures.methods import METRICS, limits
+from ..page import Exhibit, Panel, numbers, slug
+from ..results import Results, Row, params
+from ..stats import Interval, paired
+from ..style import NARROW, WIDTH, blank, drawing, legend_below, percent_axis
+from ..words import WITHIN, listing, percent, points, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from . import contrasts, curves, methods, queries, recipes, search, signatures, summary, winners
-from .clients import exhibit_partition
+from .. import queries, recipes
+from ..figures import contrasts, curves, methods, search, signatures, winners
+from ..figures.clients import exhibit_partition
+from ..page import Page, Part, Section, Table, Text
+from ..results import Results, Row, loads, standing
+from ..words import chance, count, duration, listing
+from . import summary
 from .commands import commands, repeat
-from .page import Page, Part, Section, Table, Text
-from .results import Results, Row, loads, standing
 from .shared import OWN, joined, notice, reproduce, small_backbone
-from .words import chance, count, duration, listing
 
 QUESTION = "Which of the choices that are left open change the outcome, under which data, and how sure is that?"
 

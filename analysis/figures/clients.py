@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .page import Exhibit, Panel, Table, numbers, slug
-from .queries import parts
-from .results import Results, Row, finished
-from .style import INK, NARROW, SOFT, WIDTH, blank, drawing, legend_below, percent_axis
-from .words import percent
+from ..page import Exhibit, Panel, Table, numbers, slug
+from ..queries import parts
+from ..results import Results, Row, finished
+from ..style import INK, NARROW, SOFT, WIDTH, blank, drawing, legend_below, percent_axis
+from ..words import percent
 
 if TYPE_CHECKING:
     import pyarrow as pa

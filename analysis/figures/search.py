@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import queries
-from .page import Cell, Exhibit, Panel, Table, numbers, slug
-from .results import Results, Row, by_seed, finished, params, standing
-from .stats import Interval, paired, t_interval
-from .style import MARKERS, NARROW, PALETTE, SOFT, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
-from .words import mean_span, percent, points, span
+from .. import queries
+from ..page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..results import Results, Row, by_seed, finished, params, standing
+from ..stats import Interval, paired, t_interval
+from ..style import MARKERS, NARROW, PALETTE, SOFT, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
+from ..words import mean_span, percent, points, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

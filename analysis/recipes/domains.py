@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from .entries import CONFIRMED, entries, groups, subject
-from .methods import METRICS, limits
-from .page import Cell, Exhibit, Panel, Table, numbers, slug
-from .queries import parts
-from .results import Results, Row
-from .stats import paired, t_interval
-from .style import NARROW, WIDTH, blank, drawing, legend_below, percent_axis
-from .words import WITHIN, listing, percent, plus_minus, points
+from ..entries import CONFIRMED, entries, groups, subject
+from ..figures.methods import METRICS, limits
+from ..page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..queries import parts
+from ..results import Results, Row
+from ..stats import paired, t_interval
+from ..style import NARROW, WIDTH, blank, drawing, legend_below, percent_axis
+from ..words import WITHIN, listing, percent, plus_minus, points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from .entries import LATEST, entries, groups, looks, name_of, shown_trials
-from .page import Exhibit, Panel, Table, numbers, slug
-from .placing import Mark, amount, name_marks, spread_ticks
-from .queries import parts
-from .results import Results, Row, finished
-from .stats import t_interval
-from .style import NARROW, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
-from .words import size
+from ..entries import LATEST, entries, groups, looks, name_of, shown_trials
+from ..page import Exhibit, Panel, Table, numbers, slug
+from ..placing import Mark, amount, name_marks, spread_ticks
+from ..queries import parts
+from ..results import Results, Row, finished
+from ..stats import t_interval
+from ..style import NARROW, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
+from ..words import size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -275,7 +275,7 @@ def losses(rows: Sequence[Row]) -> list[str]:
 @drawing
 def draw_losses(rows: Sequence[Row]) -> Figure:
     """One run: the training loss and its components against the round."""
-    from .style import PALETTE
+    from ..style import PALETTE
 
     figure, axes = blank(3.1)
     for key, tint in zip(losses(rows), ("#222222", *PALETTE), strict=False):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .page import Text
-from .results import Results, Row, flatten, loads, params
+from ..page import Text
+from ..results import Results, Row, flatten, loads, params
 
 NOT_IDENTITY = ("resources.", "seed")  # machines are no part of an experiment; the seed is a loop
 

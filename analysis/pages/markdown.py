@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-from .page import Cell, Exhibit, Page, Section, Table, Text, show
+from ..page import Cell, Exhibit, Page, Section, Table, Text, show
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|$~#])")
 QUERY = "Command and query"

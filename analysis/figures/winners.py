@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from . import queries
+from .. import queries
+from ..page import Exhibit, Panel, numbers
+from ..results import Results, Row, by_seed, finished
+from ..stats import firm, multiplicity, paired
+from ..style import INK, SOFT, VERDICT_MARK, blank, drawing
+from ..words import WITHIN, chance, listing, points, seeds, shorten
 from .contrasts import OBJECTIVE, ordered, unfinished
-from .page import Exhibit, Panel, numbers
-from .results import Results, Row, by_seed, finished
-from .stats import firm, multiplicity, paired
-from .style import INK, SOFT, VERDICT_MARK, blank, drawing
-from .words import WITHIN, chance, listing, points, seeds, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

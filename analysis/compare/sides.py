@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .results import Results, Row, by_seed, finished, flatten, loads, open_results
-from .words import listing
+from ..results import Results, Row, by_seed, finished, flatten, loads, open_results
+from ..words import listing
 
 METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", "worst_client_accuracy")
 MEASURED = (*METRICS, "p10_client_accuracy")

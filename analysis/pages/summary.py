@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from . import contrasts, methods, recipes, winners
-from .results import Results, Row
-from .winners import OPEN, Case, Effect
-from .words import WITHIN, count, listing, points, share, some, span, untried
+from .. import recipes
+from ..figures import contrasts, methods, winners
+from ..figures.winners import OPEN, Case, Effect
+from ..results import Results, Row
+from ..words import WITHIN, count, listing, points, share, some, span, untried
 
 NO_CONTRAST = "No contrast is finished yet, so nothing can be said about the open choices."
 NO_RIVAL = "No rival is finished on the seeds of the contrasts yet, so no winner can be named."
