@@ -271,7 +271,8 @@ def table_domains(results: Results) -> Table | None:
     if len(rows) < 2:
         return None
     body = [[r["name"], percent(r.get("shared")), percent(r.get("personal"))] for r in rows]
-    return Table(["domain", "shared alone, %", "personal, %"], body, "Accuracy by domain.", _query(rows, "domain_name"))
+    head, caption = ["domain", "shared alone, %", "personal, %"], "After the last evaluated round, over all evaluated clients and classes."
+    return Table(head, body, caption, _query(rows, "domain_name"), key="table-domains", title="Accuracy by domain")
 
 
 def _query(rows: Sequence[Row], by: str) -> str:

@@ -30,8 +30,8 @@ def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]
         to: The reference's label, with or without `(tuned)`.
 
     Returns:
-        Rows with scenario, reference, label, metric, interval, mean, low, high, seeds, verdict and removed (the label says what was left
-        out of the recipe's first entry, and the reference is that entry); configurations as the recipe lists them.
+        Rows with scenario, reference, label, metric, interval, mean, low, high, seeds, verdict, subject (the recipe's first entry) and
+        removed (the label says what was left out of the first entry, and the reference is that entry); as the recipe lists them.
     """
     order, whole = list(entries(results)), subject(results)
     reference = {(r["scenario"], r["metric"]): r for r in compared if to in (r["label"], bare(r["label"]))}
@@ -42,7 +42,7 @@ def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]
         if theirs and interval:
             rows.append({"scenario": row["scenario"], "reference": theirs["label"], "label": row["label"], "metric": row["metric"],
                          "interval": interval, "mean": interval.mean, "low": interval.low, "high": interval.high, "seeds": interval.n,
-                         "verdict": interval.verdict,
+                         "verdict": interval.verdict, "subject": row["label"] == whole,
                          "removed": theirs["label"] == whole and row["label"].startswith(LEFT_OUT)})  # fmt: skip
     scenarios = list(dict.fromkeys(r["scenario"] for r in compared))
     return sorted(rows, key=lambda r: (scenarios.index(r["scenario"]), order.index(r["label"]), r["metric"]))
@@ -153,8 +153,10 @@ def sentences_differences(results: Results, compared: Sequence[Row], figure: Row
 
 
 def _said(rows: Sequence[Row]) -> str:
-    """What is left out first, then the other configurations."""
-    return "; ".join(_clauses(part) for part in ([r for r in rows if r["removed"]], [r for r in rows if not r["removed"]]) if part)
+    """The recipe's subject first, then what is left out of it, then the other configurations."""
+    own, removed = [r for r in rows if r["subject"]], [r for r in rows if r["removed"]]
+    rest = [r for r in rows if not r["subject"] and not r["removed"]]
+    return "; ".join(_clauses(part) for part in (own, removed, rest) if part)
 
 
 def _clauses(rows: Sequence[Row]) -> str:
