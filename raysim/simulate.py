@@ -117,7 +117,7 @@ class Simulation:
             yield self._finish(self._measure("validation"), time.perf_counter(), {})
         for round_ in range(self.state.round, self.experiment.total_rounds):
             started = time.perf_counter()
-            updates = self.engine.train(self.name, self.state, micro_cohorts(self.federation, self._cohort(round_), self.privates))
+            updates = self.engine.train(self.name, self.state, self._micro_cohorts(self._cohort(round_)))
             self.state = self.method.aggregate(self.state, updates)
             changed = {
                 client: private
@@ -161,6 +161,9 @@ class Simulation:
         size = max(1, round(self.experiment.participation * clients))
         return sorted(numpy_rng(self.experiment.seed, "cohort", round_).choice(clients, size, replace=False).tolist())
 
+    def _micro_cohorts(self, clients: Sequence[int]) -> list[MicroCohort]:
+        return micro_cohorts(self.federation, clients, self.privates, str(self.store.vault))
+
     def _sample(self) -> np.ndarray:
         """The clients that are evaluated: all, or a fixed seeded sample."""
         clients, most = self.federation.clients, self.experiment.evaluation.clients
@@ -172,7 +175,7 @@ class Simulation:
         sample = self._sample()
         cohorts = [MicroCohort(-1, (), ())]
         if self.personal:
-            cohorts += micro_cohorts(self.federation, sample.tolist(), self.privates)
+            cohorts += self._micro_cohorts(sample.tolist())
         scores = self.engine.evaluate(self.name, self.state, cohorts, split)
         personal, observed = None, {}
         if self.personal:
@@ -200,13 +203,13 @@ class Simulation:
         return record
 
 
-def micro_cohorts(federation: Federation, clients: Sequence[int], privates: Privates) -> list[MicroCohort]:
+def micro_cohorts(federation: Federation, clients: Sequence[int], privates: Privates, vault: str = "") -> list[MicroCohort]:
     """Cut clients into groups of K by falling number of local steps, so that stacks stay full."""
     training = federation.experiment.training
     size = training.micro_cohort if federation.experiment.method.stackable else 1
     ordered = sorted(clients, key=lambda client: (len(federation.shard(client)) // -training.batch, client))
     groups = [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
-    return [MicroCohort(index, group, tuple(privates.get(client) for client in group)) for index, group in enumerate(groups)]
+    return [MicroCohort(index, group, tuple(privates.get(client) for client in group), vault) for index, group in enumerate(groups)]
 
 
 def _observed(scores: Sequence[Score]) -> dict[int, dict[str, float]]:

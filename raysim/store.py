@@ -17,19 +17,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from filelock import FileLock, Timeout
-from safetensors import safe_open
 from safetensors.torch import save_file
 
 from raysim.config import UserError
 from raysim.experiment import Experiment, to_dict
-from raysim.types import RoundRecord, ServerState, Signature, Tensors
+from raysim.types import Kept, Private, RoundRecord, ServerState, Signature, Tensors
+from raysim.vault import collect, digest_of, read
 
-Privates = dict[int, Tensors]
+Privates = dict[int, Private]
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "rounds": {
         "run": pa.string(), "round": pa.int32(), "split": pa.string(), "clients": pa.int32(),
@@ -43,6 +41,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "signatures": {"run": pa.string(), "round": pa.int32(), "split": pa.string(), "name": pa.string(), "detail": pa.string()},
 }  # fmt: skip
 MANIFEST = "manifest.json"
+VAULT = "private"  # the folder of large private states beside the manifest
 
 
 def write_text(path: Path, text: str) -> None:
@@ -112,6 +111,7 @@ class Store:
         self.folder = make_folder(folder)
         self.run = experiment.id
         self.tables = tables or folder / "tables"
+        self.vault = folder.absolute() / "checkpoints" / VAULT
         self._files: dict[int, str] = {}
         self._write_config(experiment)
 
@@ -143,13 +143,13 @@ class Store:
         name = f"round-{record.round:06d}.safetensors"
         tensors = {f"shared/{key}": tensor.contiguous() for key, tensor in state.shared.items()}
         tensors |= {f"extra/{key}": tensor.contiguous() for key, tensor in state.extra.items()}
-        tensors |= {
-            f"private/{client}/{key}": tensor.contiguous() for client, private in changed.items() for key, tensor in private.items()
-        }
+        small = {client: private for client, private in changed.items() if not isinstance(private, Kept)}
+        tensors |= {f"private/{client}/{key}": tensor.contiguous() for client, private in small.items() for key, tensor in private.items()}
         path = self.folder / "checkpoints" / name
         path.parent.mkdir(exist_ok=True)
         save_file(tensors, path)
-        self._files |= dict.fromkeys(changed, name)
+        self._files |= dict.fromkeys(small, name)
+        self._files |= {client: f"{VAULT}/{private.digest}" for client, private in changed.items() if isinstance(private, Kept)}
         manifest = {"round": record.round, "state": name, "private": {str(client): file for client, file in sorted(self._files.items())}}
         manifest |= progress
         write_text(path.parent / MANIFEST, json.dumps(manifest))
@@ -157,6 +157,7 @@ class Store:
         for old in path.parent.glob("round-*.safetensors"):
             if old.name not in kept:
                 old.unlink()
+        collect(self.vault, {Path(file).name for file in self._files.values() if file.startswith(VAULT)})
 
     def write_rows(self, record: RoundRecord, split: str) -> None:
         """The rows of one round and split, as part files that are never changed."""
@@ -188,18 +189,20 @@ class Store:
                 part.unlink()
         if manifest is None:
             return None
-        tensors = _read(path.parent / manifest["state"])
+        tensors = read(path.parent / manifest["state"])
         shared, extra = (
             {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(kind)} for kind in ("shared/", "extra/")
         )
         self._files = {int(client): file for client, file in manifest["private"].items()}
-        privates: Privates = {client: {} for client in self._files}
-        for file in sorted(set(self._files.values())):
-            for key, tensor in _read(path.parent / file).items():
+        privates: Privates = {client: Kept(Path(file).name) for client, file in self._files.items() if file.startswith(VAULT)}
+        for file in sorted({file for file in self._files.values() if not file.startswith(VAULT)}):
+            packed: dict[int, Tensors] = {}
+            for key, tensor in read(path.parent / file).items():
                 kind, _, rest = key.partition("/")
                 if kind == "private" and self._files.get(int(rest.split("/")[0])) == file:
                     client, name = rest.split("/", 1)
-                    privates[int(client)][name] = tensor
+                    packed.setdefault(int(client), {})[name] = tensor
+            privates |= packed
         return ServerState(finished, shared, extra), privates, {key: manifest[key] for key in ("totals", "last", "history")}
 
     def forget(self) -> None:
@@ -221,22 +224,9 @@ class Store:
                     part.unlink()
 
 
-def _read(path: Path) -> Tensors:
-    with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-
-
 def state_sha256(state: ServerState, privates: Privates) -> str:
     """The run's one answer: the final shared tensors and the sorted digests of every participating client's private state."""
-    total = hashlib.sha256(_digest(state.shared).encode())
-    for line in sorted(f"{client:012d} {_digest(private)}" for client, private in privates.items()):
+    total = hashlib.sha256(digest_of(state.shared).encode())
+    for line in sorted(f"{client:012d} {digest_of(private)}" for client, private in privates.items()):
         total.update(line.encode())
     return total.hexdigest()
-
-
-def _digest(tensors: Tensors) -> str:
-    found = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(np.ascontiguousarray(tensor.numpy()).tobytes() if tensor.dtype != torch.bfloat16 else tensor.float().numpy().tobytes())
-    return found.hexdigest()

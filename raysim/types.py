@@ -51,12 +51,26 @@ class ServerState:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A private state that lies in the run's vault, named by its content."""
+
+    digest: str
+
+
+Private = Tensors | Kept
+
+
+@dataclass(frozen=True)
 class MicroCohort:
-    """A fixed group of clients that train stacked; `private[k]` is None for a client that takes part for the first time."""
+    """A fixed group of clients that train stacked; `private[k]` is None for a client that takes part for the first time.
+
+    `vault` is the folder of the run's large private states.
+    """
 
     index: int
     clients: tuple[int, ...]
-    private: tuple[Tensors | None, ...]
+    private: tuple[Private | None, ...]
+    vault: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,7 @@ class Update:
     examples: np.ndarray
     sums: Tensors
     each: tuple[Tensors, ...]
-    private: tuple[Tensors, ...]
+    private: tuple[Private, ...]
     metrics: dict[str, tuple[np.ndarray, np.ndarray]]
     bytes_up: int
     bytes_down: int

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from raysim.federation import Federation, frozen_of
 from raysim.methods.base import weighted_sum
 from raysim.seeds import numpy_rng, torch_rng
 from raysim.types import POOLED, Batch, MicroCohort, Scope, Score, ServerState, Split, Tensors, Update, nbytes
+from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]
 TUNE = "finetune"  # the purpose of batches that tune a shared model before use
@@ -107,7 +109,9 @@ class Worker:
             examples=examples,
             sums=weighted_sum(stacked, examples),
             each=tuple(shared_rows) if self.method.needs_updates else (),
-            private=tuple({name: tensor for name, tensor in row.items() if name not in state.shared} for row in rows),
+            private=tuple(
+                keep({name: tensor for name, tensor in row.items() if name not in state.shared}, Path(cohort.vault)) for row in rows
+            ),
             metrics=metrics,
             bytes_up=0 if self.method.pooled else sum(map(nbytes, shared_rows)),  # one place trains: nothing travels in a round
             bytes_down=0 if self.method.pooled else nbytes(state.shared) * len(cohort.clients),
@@ -220,7 +224,7 @@ class Worker:
 
     def _private(self, cohort: MicroCohort, k: int) -> Tensors:
         private = cohort.private[k]
-        return self._first_private(cohort.clients[k]) if private is None else private
+        return self._first_private(cohort.clients[k]) if private is None else fetch(private, Path(cohort.vault))
 
     def _first_private(self, client: int) -> Tensors:
         return self.method.init_private(self.model, torch_rng(self.experiment.seed, "private", client))

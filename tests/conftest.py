@@ -69,3 +69,18 @@ def simulate(tmp_path: Path) -> Callable[..., Simulation]:
         return simulation
 
     return run
+
+
+@pytest.fixture
+def miniature(tmp_path: Path) -> Path:
+    """Class folders of eight small images each."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("forest", "river"):
+        folder = tmp_path / "images" / name
+        folder.mkdir(parents=True)
+        for index in range(8):
+            Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    return tmp_path / "images"

@@ -14,7 +14,7 @@ import raysim
 PACKAGE = Path(raysim.__file__).parent
 ROOT = PACKAGE.parent
 RANKS = {
-    "config": 0, "seeds": 0, "types": 0,
+    "config": 0, "seeds": 0, "types": 0, "vault": 1,
     "nn": 1, "data": 1, "backbones": 1,
     "methods": 2,
     "experiment": 3,

@@ -195,19 +195,6 @@ def test_2048_parameters_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert record.row["bytes_up"] == record.row["bytes_down"] == 2 * 8192
 
 
-@pytest.fixture
-def miniature(tmp_path: Path) -> Path:
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    for name in ("forest", "river"):
-        folder = tmp_path / "images" / name
-        folder.mkdir(parents=True)
-        for index in range(8):
-            Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    return tmp_path / "images"
-
-
 # The contract: every method in the registry keeps it.
 
 
