@@ -57,6 +57,11 @@ def subject(results: Results) -> str | None:
     return next((label for label in labels if not grid or bare(label) == grid[0]), None)
 
 
+def entry_of(results: Results, study: str, scenario: str) -> str:
+    """The entry of a tuned recipe that a study is about: its name is `SPACE ENTRY | SCENARIO`."""
+    return study.removesuffix(f" | {scenario}").removeprefix(f"{results.meta.get('space')} ")
+
+
 def groups(labels: Sequence[str]) -> list[list[str]]:
     """The labels, cut into panels of at most `MOST`; the first, with which the others are compared, is in each."""
     if len(labels) <= MOST:

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import queries
+from ..entries import entry_of, looks
 from ..page import Cell, Exhibit, Panel, Table, numbers, slug
 from ..results import Results, Row, by_seed, finished, params, standing
 from ..stats import Interval, paired, t_interval
-from ..style import MARKERS, NARROW, PALETTE, SOFT, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
+from ..style import NARROW, SOFT, WIDTH, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..words import mean_span, percent, points, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STAGES = ("search", "validation", "test")
+SHOWN = 5  # studies in one panel of the optimism gap
 INEXACT = " (best; no trial has exactly these settings)"
 
 
@@ -115,18 +117,18 @@ def table_optimism(results: Results) -> list[Row]:
 
 
 @drawing
-def draw_optimism(rows: Sequence[Row]) -> Figure:
-    """A line per study over the three stages, with intervals."""
-    figure, axes = blank(2.8, 3.6)
-    for i, row in enumerate(rows):
-        tint, shift = PALETTE[i % len(PALETTE)], 0.05 * (i - (len(rows) - 1) / 2)
+def draw_optimism(rows: Sequence[Row], drawn: Sequence[tuple[str, Look]], width: float) -> Figure:
+    """A line per study over the three stages, with intervals; `drawn` holds their names and looks."""
+    figure, axes = blank(2.8, width)
+    for i, (row, (name, look)) in enumerate(zip(rows, drawn, strict=True)):
+        shift = 0.05 * (i - (len(rows) - 1) / 2)
         stages: list[Interval] = [row["search"], row["validation"], row["test"]]
         x = [k + shift for k in range(3)]
         means = [s.mean for s in stages]
-        axes.plot(x, means, marker=MARKERS[i % len(MARKERS)], color=tint, markersize=4.5, linewidth=1.2, label=row["study"])
+        axes.plot(x, means, marker=look.marker, color=look.colour, markersize=4.5, linewidth=1.2, label=name)
         for at, stage in zip(x, stages, strict=True):
             if stage.low is not None and stage.high is not None:
-                axes.plot([at, at], [stage.low, stage.high], color=tint, linewidth=1, alpha=0.7)
+                axes.plot([at, at], [stage.low, stage.high], color=look.colour, linewidth=1, alpha=0.7)
     axes.axvline(0.5, color=SOFT, linewidth=0.6, linestyle=(0, (1, 2)))
     axes.set_xticks(range(3), ["validation,\nselection seeds", "validation,\nfresh seeds", "test,\nfresh seeds"])
     axes.tick_params(axis="x", length=0)
@@ -146,12 +148,31 @@ def exhibit_optimism(results: Results) -> Exhibit:
         "The configuration that the search chose, by the accuracy that made it win (left), with the same settings on seeds that the "
         "search never saw (middle), and on the test split with those seeds (right). The fall from left to middle is what choosing the "
         "best of many noisy values costs; selection and fresh seeds differ, so it also holds chance. Test to validation is paired by "
-        "seed: " + "; ".join(f"{r['scenario']} {points(r['gap'].mean)} ({span(r['gap'])})" for r in rows if r["gap"]) + "."
+        "seed"
+        + (
+            ": " + "; ".join(f"{r['scenario']} {points(r['gap'].mean)} ({span(r['gap'])})" for r in rows if r["gap"])
+            if len(rows) <= SHOWN
+            else ""
+        )
+        + "."
     )
     table = numbers([{"scenario": r["scenario"], "chosen": r["chosen"] + ("" if r["exact"] else INEXACT),
                       **{k: r[k].mean for k in STAGES}, **{f"{k}, interval in %": span(r[k], percent) for k in STAGES}}
                      for r in rows], ("scenario", "chosen", *STAGES, *(f"{k}, interval in %" for k in STAGES)))  # fmt: skip
-    return Exhibit("optimism", title, caption, queries.OPTIMISM, [Panel("optimism", "", draw_optimism(rows))], table)
+    return Exhibit("optimism", title, caption, queries.OPTIMISM, _optimism_panels(results, rows), table)
+
+
+def _optimism_panels(results: Results, rows: Sequence[Row]) -> list[Panel]:
+    """All studies in one panel, or where these are many a panel per scenario, entries in their usual looks."""
+    if len(rows) <= SHOWN:
+        plain = looks({r["study"]: "" for r in rows})
+        return [Panel("optimism", "", draw_optimism(rows, list(plain.items()), 3.6))]
+    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
+    own = {s: [r for r in rows if r["scenario"] == s] for s in scenarios}
+    names = {s: [entry_of(results, r["study"], s) for r in own[s]] for s in scenarios}
+    look = looks({name: r["method"] for s in scenarios for name, r in zip(names[s], own[s], strict=True)})
+    width = NARROW if len(scenarios) > 2 else WIDTH
+    return [Panel(f"optimism-{slug(s)}", s, draw_optimism(own[s], [(name, look[name]) for name in names[s]], width)) for s in scenarios]
 
 
 def table_trials(results: Results) -> Table | None:

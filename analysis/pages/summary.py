@@ -29,7 +29,8 @@ def lead(results: Results, compared: Sequence[Row], changed: Sequence[Row], won:
     confidence, symbols = results.confidence, symbols_of(results, changed)
     on_test = methods.headline(methods.rivalry(results, compared), confidence) if compared else methods.NOT_YET
     if not contrasted(results):
-        return recipes.sentences(results, compared)[:FIRST] or [on_test]
+        of_test = [on_test, *methods.sentences(methods.rivalry(results, compared), confidence)]
+        return (recipes.sentences(results, compared) or of_test)[:FIRST]
     found = winners.cases(won)
     promised = (results.meta.get("planned") or {}).get("rival")
     said = [winner(found, symbols, confidence), elsewhere(found, symbols)] if found else [NO_RIVAL if promised and changed else ""]

@@ -9,6 +9,7 @@ from .. import queries, recipes
 from ..figures import contrasts, curves, methods, search, signatures, winners
 from ..figures.clients import exhibit_partition
 from ..page import Page, Part, Section, Table, Text
+from ..recipes.tuning import edges, exhibit_tuning, table_tuning
 from ..results import Results, Row, loads, standing
 from ..words import chance, count, duration, listing
 from . import summary
@@ -53,7 +54,7 @@ def figures_of(results: Results, rounds: Sequence[Row], compared: Sequence[Row],
         *([signs] if signs else []),
         exhibit_partition(results),
         curves.exhibit_communication(results, compared, rounds, limits),
-        *([search.exhibit_optimism(results), search.exhibit_search(results)] if searches(results) else []),
+        *([search.exhibit_optimism(results), exhibit_tuning(results) or search.exhibit_search(results)] if searches(results) else []),
     ]
 
 
@@ -171,8 +172,12 @@ def trust(results: Results, compared: Sequence[Row], changed: Sequence[Row]) -> 
         "difference that is the same to the last bit for all seeds has no measured spread and decides nothing.",
         "A seed changes the partition, the cohort and the initial values, on one dataset: intervals speak about such repetitions, not "
         "about other data.",
-        "Contrasts change one choice at a time around the anchor: they see no interactions, and another anchor may give other verdicts.",
     ]
+    if changed:
+        points.append(
+            "Contrasts change one choice at a time around the anchor: they see no interactions; another anchor may give other verdicts."
+        )
+    points += [said] if (said := edges(table_tuning(results))) else []
     by_chance = chance(contrasts.count_chance(changed, results.confidence), results.confidence)
     if by_chance:
         points.append(f"Contrasts: {by_chance[0].lower()}{by_chance[1:]}")

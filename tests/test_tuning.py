@@ -1,0 +1,84 @@
+"""The tuning of a recipe's entries: what was tried, what was best, and whether that is an edge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+from fake_results import trial_type, write
+
+from analysis.entries import entry_of
+from analysis.recipes.tuning import edges, exhibit_tuning, table_tuning
+from analysis.results import Results, open_results
+
+LEVELS = (0.02, 0.05, 0.12)
+MEANS = {
+    ("a", "even"): (0.6, 0.7, 0.65),
+    ("b", "even"): (0.5, 0.55, 0.6),
+    ("a", "domain"): (0.9, 0.8, 0.7),
+    ("b", "domain"): (0.4, 0.5, 0.3),
+}
+
+
+def recipe(folder: Path, failed: tuple[str, str, float] = ("", "", 0.0)) -> Results:
+    """Two entries tuned over three rates under two scenarios; two seeds, one point apart."""
+    folder.mkdir()
+    scenarios = [{"label": "even"}, {"label": "domain"}]
+    (folder / "run.json").write_text(
+        json.dumps({"kind": "sweep", "space": "r", "grid": ["b", "a"], "scenarios": scenarios, "confidence": 0.9})
+    )
+    number = 0
+    for (entry, scenario), means in MEANS.items():
+        for level, mean in zip(LEVELS, means, strict=True):
+            row: dict[str, Any] = {
+                "trial": number, "study": f"r {entry} | {scenario}", "scenario": scenario, "method": "promptfl", "kind": "search",
+                "label": f"training.lr={level}", "state": "FAIL" if (entry, scenario, level) == failed else "COMPLETE",
+                "params": json.dumps({"training.lr": level}), "seeds": [0, 1], "acc_personal_own": [mean - 0.005, mean + 0.005],
+            }  # fmt: skip
+            schema = pa.schema([pa.field(name, trial_type(name)) for name in row])
+            write(folder / "tables" / "trials" / f"{number:03d}.parquet", [row], schema)
+            number += 1
+    return open_results(folder)
+
+
+def test_the_best_level_of_each_entry_and_edges(tmp_path: Path) -> None:
+    rows = table_tuning(recipe(tmp_path / "r"))
+    assert [(r["scenario"], r["entry"]) for r in rows[::3]] == [("even", "b"), ("even", "a"), ("domain", "b"), ("domain", "a")]
+    assert {(r["scenario"], r["entry"]): r["level"] for r in rows if r["best"]} == {
+        ("even", "b"): 0.12, ("even", "a"): 0.05, ("domain", "b"): 0.05, ("domain", "a"): 0.02
+    }  # fmt: skip
+    assert {(r["scenario"], r["entry"]) for r in rows if r["edge"]} == {("even", "b"), ("domain", "a")}
+    assert edges(rows).endswith("serve them better: b (at 0.12 under even) and a (at 0.02 under domain).")
+    # t quantile 0.95 with 1 degree of freedom is 6.3138; the standard error of 0.695 and 0.705 is 0.005
+    [best] = [r for r in rows if r["best"] and (r["scenario"], r["entry"]) == ("even", "a")]
+    assert best["mean"] == pytest.approx(0.7) and best["high"] - best["mean"] == pytest.approx(6.313752 * 0.005, abs=1e-6)
+
+
+def test_a_failed_level_does_not_count(tmp_path: Path) -> None:
+    rows = table_tuning(recipe(tmp_path / "r", failed=("b", "even", 0.12)))
+    assert [(r["level"], r["best"], r["edge"]) for r in rows[:2]] == [(0.02, False, False), (0.05, True, True)]
+
+
+def test_the_figure_and_its_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = recipe(tmp_path / "r")
+    exhibit = exhibit_tuning(results)
+    assert exhibit is not None and [panel.title for panel in exhibit.panels] == ["even", "domain"]
+    monkeypatch.chdir(results.folder)
+    found = {(study, params): mean for study, _, params, mean, _ in duckdb.sql(exhibit.source).fetchall()}
+    for row in table_tuning(results):
+        key = (f"r {row['entry']} | {row['scenario']}", json.dumps({"training.lr": row["level"]}))
+        assert found[key] == pytest.approx(row["mean"])
+
+
+def test_a_study_without_entries_has_no_tuning_figure(tmp_path: Path) -> None:
+    results = Results(tmp_path, {"kind": "sweep"})
+    results.__dict__["trials"] = [{"kind": "search", "state": "COMPLETE", "params": '{"method.lam": 0.1, "method.h": 4}'}]
+    assert table_tuning(results) == [] and exhibit_tuning(results) is None
+
+
+def test_an_entry_is_what_stands_between_space_and_scenario(tmp_path: Path) -> None:
+    assert entry_of(Results(tmp_path, {"space": "r"}), "r none, 8 tokens | domain per client", "domain per client") == "none, 8 tokens"
