@@ -45,6 +45,7 @@ def accuracies(
             row[f"acc_{scope}_global"] = None if correct is None else float(correct.sum() / total.sum())
         clients.append(row)
     summary: Row = {name: _mean([row[name] for row in clients]) for name in ACCURACIES}
+    summary["private_effect"] = None if personal is None or shared_C is None else _mean([_effect(row) for row in clients])
     measured = [row["acc_personal_own"] for row in clients if row["acc_personal_own"] is not None]
     summary["worst_client_accuracy"] = min(measured, default=None)
     summary["p10_client_accuracy"] = float(np.quantile(measured, 0.1)) if measured else None
@@ -68,6 +69,12 @@ def _reweighted(correct: np.ndarray, total: np.ndarray, own: np.ndarray) -> floa
     seen = total > 0
     weight = own[seen].sum()
     return float((own[seen] * correct[seen] / total[seen]).sum() / weight) if weight > 0 else None
+
+
+def _effect(row: Row) -> float:
+    """How far a client's private part moves its two accuracies: the larger of the absolute differences."""
+    pairs = [(row[f"acc_personal_{where}"], row[f"acc_shared_{where}"]) for where in ("own", "global")]
+    return max(abs(mine - shared) for mine, shared in pairs if mine is not None and shared is not None)
 
 
 def _mean(values: list[float | None]) -> float | None:

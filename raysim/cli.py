@@ -6,6 +6,7 @@ Exit status: 0 done, 2 a user's mistake (one clear message), 1 a failure, 130 in
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -24,7 +25,7 @@ from raysim.config import UserError, first_cause, parse_assignment, suggest
 from raysim.console import bar, duration, output
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
-from raysim.reports import compare, write_report
+from raysim.reports import check_figures, compare, write_report
 from raysim.simulate import RESULTS, Serial, Simulation
 from raysim.spaces import Space, load_space
 from raysim.store import Store, hold, make_folder
@@ -250,13 +251,22 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
     names, changes = _split_words(arguments)
     spaces = [load_space(name, changes) for name in names]
+    for space in spaces:
+        check_figures(space)
     options = _options(arguments, spaces)
     if arguments.dry_run:
         prepare(spaces, arguments.quiet)
         print(dry_run(spaces, options))
         return
     folder = _out(arguments, "-".join(space.name for space in spaces))
-    plan = sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
+    try:
+        plan = sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
+    except UserError:
+        raise
+    except BaseException:
+        with contextlib.suppress(Exception):
+            write_report(folder)  # says what is there, and no longer that the sweep runs
+        raise
     page = write_report(folder)
     failed = [row for row in plan.finished if row["state"] == "FAIL"]
     if not arguments.quiet:

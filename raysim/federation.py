@@ -22,7 +22,7 @@ from raysim.data.heterogeneity import heterogeneity
 from raysim.data.splits import limit_shots, split
 from raysim.experiment import Experiment, Task
 from raysim.seeds import numpy_rng
-from raysim.types import POOLED, SPLITS, Context, Inputs
+from raysim.types import POOLED, SPLITS, Context, Inputs, Split
 
 Progress = Callable[[int, int], None]
 FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
@@ -116,10 +116,29 @@ def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Froze
     Raises:
         UserError: missing data or weights, with where to get them.
     """
-    tower = getattr(experiment.method, "network", "") == "image_tower"
     if progress:
-        _load(experiment.task, experiment.method.inputs, tower, progress)
-    return _frozen(experiment.task, experiment.method.inputs, tower)
+        _load(*_address(experiment), progress)
+    return _frozen(*_address(experiment))
+
+
+def held_out(experiment: Experiment, name: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The plain view of a split: inputs [n, ...], labels [n], class-and-domain cells [n]; kept on the device, once per process."""
+    return _held_out(*_address(experiment), name)
+
+
+def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
+    """What decides the frozen inputs: the task, what an image is to the method, and whether it trains the image tower."""
+    return experiment.task, experiment.method.inputs, getattr(experiment.method, "network", "") == "image_tower"
+
+
+@lru_cache(maxsize=4)
+def _held_out(task: Task, inputs: Inputs, tower: bool, name: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    images = images_of(task.dataset, task.path, task.split_seed, task.classes)
+    where, device = images.where(name), device_of_this_process()
+    labels = images.labels[where]
+    parts = (_frozen(task, inputs, tower).x[where, 0], labels, labels * len(images.domain_names) + images.domains[where])
+    x, y, cell = (torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in parts)
+    return x, y, cell
 
 
 @lru_cache(maxsize=4)

@@ -91,7 +91,7 @@ def _contact_sheet(name: str, path: str | None, file: Path, columns: int = 12, s
 def say_plan(experiment: Experiment) -> None:
     """One micro-cohort is run and timed; the rest follows from it."""
     worker = worker_of(identity(experiment))
-    shared, _ = worker.initial()
+    shared = worker.initial().shared
     federation = worker.federation
     achieved = federation.heterogeneity()["achieved"]
     print(

@@ -60,7 +60,8 @@ def dry_run(spaces: Sequence[Space], options: Options) -> str:
     search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
     limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
     lines.append(
-        f"{planned['contrast']} contrast trials, {search}, {planned['confirm']} or more on fresh seeds and the test split; "
+        f"{planned['contrast']} contrast trials, {planned['rival']} of rivals beside them, {search}, "
+        f"{planned['confirm']} or more on fresh seeds and the test split; "
         f"{options.seeds} seeds each, {options.slots} at once{limit}"
     )
     return "\n".join(lines)

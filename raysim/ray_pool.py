@@ -22,7 +22,7 @@ from raysim.config import UserError
 from raysim.experiment import Experiment, Resources
 from raysim.simulate import Serial, Simulation
 from raysim.store import Store
-from raysim.types import MicroCohort, RoundRecord, Score, ServerState, Split, Tensors, Update
+from raysim.types import First, MicroCohort, RoundRecord, Score, ServerState, Split, Update
 
 LOCAL_SECONDS = 120
 CLUSTER_SECONDS = 1200  # nodes take minutes to come up
@@ -67,7 +67,7 @@ class RayPool:
             for index in range(resources.workers)
         ]
 
-    def initial(self, experiment: str) -> tuple[Tensors, bool]:
+    def initial(self, experiment: str) -> First:
         """See `raysim.simulate.Engine`; every actor warms up meanwhile."""
         return ray.get([actor.initial.remote(experiment) for actor in self.actors])[0]
 

@@ -14,7 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from raysim.config import UserError
-from raysim.spaces import shipped
+from raysim.experiment import override, paths, to_dict
+from raysim.spaces import Space, shipped
 
 LOWEST = 19  # the nice value of a process that yields to every other
 
@@ -43,6 +44,25 @@ def compare(first: str, second: str, metric: str) -> Any:
         return module.compare(first, second, metric)
     except module.Mistake as error:
         raise UserError(str(error)) from None
+
+
+def check_figures(space: Space) -> None:
+    """Refuse figures that could not be drawn, before anything runs.
+
+    Raises:
+        UserError: naming the space, the figure and what is allowed.
+    """
+    try:
+        found = _analysis("recipes").parse(space.figures, list(space.grid), f"space '{space.name}': FIGURES")
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    known = set(paths(to_dict(space.base)))
+    known |= {path for changes in space.grid.values() for path in paths(to_dict(override(space.base, changes)))}
+    for index, (_, figure, _) in enumerate(found):
+        wanted = [figure["x"]] if isinstance(figure.get("x"), str) else list(figure.get("x") or [])
+        for path in wanted:
+            if path not in known:
+                raise UserError(f"space '{space.name}': FIGURES[{index}]: x = '{path}' is no path of its experiments")
 
 
 def _analysis(name: str) -> ModuleType:

@@ -30,6 +30,7 @@ PHASES: tuple[Kind, ...] = ("contrast", "search", "confirm")  # rivals meet the 
 BATCH = 4  # trials of a study that are suggested together; part of the study, never of the machine
 KEEP = 0.5  # share of earlier trials that a trial must beat at a rung
 FRESH = 1000  # fresh seeds are this far from the selection seeds
+LASTING = ("diverged", "not possible")  # failures that a second try would repeat
 MARGIN = 1.2  # a phase is started only if its predicted time fits with this margin
 
 
@@ -177,6 +178,11 @@ class Study:
         return max(done, key=lambda row: float(row["objective"])) if done else None
 
 
+def settled(row: Row) -> bool:
+    """Whether a finished trial stands: one that failed for a passing reason (memory, disk, a killed process) is run again."""
+    return row["state"] != "FAIL" or str(row["reason"]).startswith(LASTING)
+
+
 class Plan:
     """Hands out specs and takes rows; knows what is finished, running and still to come."""
 
@@ -206,6 +212,8 @@ class Plan:
         names = [study.name for study in self.studies]
         if len(set(names)) < len(names):
             raise UserError(f"the study '{max(names, key=names.count)}' was asked for twice; name each space once")
+        if len(spaces) > 1 and (recipes := [space.name for space in spaces if space.grid]):
+            raise UserError(f"'{recipes[0]}' is a recipe: its table and figures are of one set of runs; run it in a sweep of its own")
         self.phase: Kind = "contrast"
         self.queue: deque[Spec] = deque()
         self.running: dict[str, Spec] = {}
@@ -322,8 +330,8 @@ class Plan:
         """What meets the test split: the winner, the anchor and the rivals; or a recipe's grid."""
         best = study.best()
         if study.entry is not None:
-            tried = sum(row["state"] == "COMPLETE" and row["kind"] == "search" for row in study.rows)
-            words = "tuned" if tried and tried == len(study.levels) else "untuned"
+            tried = sum(row["kind"] == "search" and settled(row) for row in study.rows)
+            words = "tuned" if best is not None and tried == len(study.levels) else "untuned"
             return [(f"{study.entry} ({words})", dict(json.loads(best["params"])) if best is not None else {})]
         if study.space.sample is None:
             return [(label, dict(changes)) for label, changes in study.space.grid.items()]

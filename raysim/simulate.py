@@ -18,7 +18,7 @@ from raysim.experiment import Experiment, to_dict
 from raysim.federation import Federation
 from raysim.seeds import numpy_rng
 from raysim.store import Privates, Store, state_sha256
-from raysim.types import ACCURACIES, POOLED, MicroCohort, RoundRecord, Score, ServerState, Split, Tensors, Update
+from raysim.types import ACCURACIES, POOLED, First, MicroCohort, RoundRecord, Score, ServerState, Split, Update
 from raysim.worker import worker_of
 
 RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
@@ -27,8 +27,8 @@ RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
 class Engine(Protocol):
     """Where clients are trained. Results come in the order of the micro-cohorts, with the same bits from every engine."""
 
-    def initial(self, experiment: str) -> tuple[Tensors, bool]:
-        """The first shared tensors, and whether clients have models of their own."""
+    def initial(self, experiment: str) -> First:
+        """What the run starts from."""
 
     def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
         """One update per micro-cohort."""
@@ -43,7 +43,7 @@ class Engine(Protocol):
 class Serial:
     """Everything in this process: for a debugger, for one small run, and as the reference of the Ray engine."""
 
-    def initial(self, experiment: str) -> tuple[Tensors, bool]:
+    def initial(self, experiment: str) -> First:
         """See `Engine`."""
         return worker_of(experiment).initial()
 
@@ -75,8 +75,9 @@ class Simulation:
         self.name = identity(experiment)
         self.federation = Federation.of(experiment)
         self.started = time.perf_counter()
-        shared, self.personal = engine.initial(self.name)
-        self.state = ServerState(0, shared)
+        self.first = engine.initial(self.name)
+        self.personal = self.first.personal
+        self.state = ServerState(0, self.first.shared)
         self.privates: Privates = {}
         self.totals = {"bytes_up": 0, "bytes_down": 0, "flops": 0.0, "seconds": 0.0}
         self.last: dict[str, Any] = {}
@@ -107,6 +108,7 @@ class Simulation:
             "class_names": list(images.class_names),
             "domain_names": list(images.domain_names),
             "heterogeneity": self.federation.heterogeneity(),
+            "patches": self.first.patches,
             "shared_parameters": sum(tensor.numel() for tensor in self.state.shared.values()),
             "test": None if self.fresh else self.store.described().get("test"),
         }

@@ -11,7 +11,7 @@ A space has
 A recipe has `base`, `SCENARIOS` and
     GRID: {label: overrides}                 a declared set of runs
     TUNE: {path: [levels]}                   if any: each entry is first tuned over these, all with as many trials
-    FIGURES: list of figures                 what the report draws of it beside its usual figures (`analysis/recipes.py`)
+    FIGURES: list of figures                 what the report draws of it beside its usual figures (`analysis/recipes/`)
 Both may have
     SEEDS: int                               seeds per trial where the command line does not say
     TUNE_SEEDS: int                          seeds on which a recipe is tuned, at most SEEDS; all by default

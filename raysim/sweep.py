@@ -31,7 +31,7 @@ from raysim.federation import Federation
 from raysim.overview import line, panel
 from raysim.provenance import provenance
 from raysim.reports import Refresher
-from raysim.search import FRESH, Options, Plan, Row, Spec, declared
+from raysim.search import FRESH, Options, Plan, Row, Spec, declared, settled
 from raysim.simulate import RESULTS, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
@@ -39,12 +39,12 @@ from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
 TWIN_SECONDS = 24 * 3600
-LASTING = ("diverged", "not possible")  # failures that a second try would repeat
 LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
     **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "factor", "level", "state", "reason"), pa.string()),
     **dict.fromkeys(("params", "experiment", "curve"), pa.string()),
-    "trial": pa.int32(), "number": pa.int32(), "rounds": pa.int32(), "runs": pa.list_(pa.string()), "seeds": pa.list_(pa.int64()),
+    "trial": pa.int32(), "number": pa.int32(), "rounds": pa.int32(), "patches": pa.int32(),
+    "runs": pa.list_(pa.string()), "seeds": pa.list_(pa.int64()),
     "objective": pa.float64(), **dict.fromkeys(LISTS, pa.list_(pa.float64())),
     "bytes_up": pa.int64(), "bytes_down": pa.int64(), "shared_parameters": pa.int64(),
     **dict.fromkeys(("flops", "seconds", "wall_seconds"), pa.float64()),
@@ -96,6 +96,7 @@ class SeedGroup:
         row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in RESULTS}
         for name in ("bytes_up", "bytes_down", "flops", "seconds"):
             row[name] = float(np.mean([result[name] for result in results]))
+        row["patches"] = self.simulations[0].first.patches
         row["shared_parameters"] = sum(tensor.numel() for tensor in self.simulations[0].state.shared.values())
         return row
 
@@ -212,11 +213,6 @@ def read_trials(folder: Path) -> list[Row]:
     return sorted(ds.dataset(path, format="parquet").to_table().to_pylist(), key=lambda row: int(row["trial"]))
 
 
-def settled(row: Row) -> bool:
-    """Whether a finished trial stands: one that failed for a passing reason (memory, disk, a killed process) is run again."""
-    return row["state"] != "FAIL" or str(row["reason"]).startswith(LASTING)
-
-
 def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     """Check every scenario and compute every feature before Ray starts; the scenarios as data.
 
@@ -255,7 +251,7 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
         described |= {"scenarios": prepare(spaces, quiet)}
         plan = Plan(list(spaces), options, {row["key"]: row for row in read_trials(folder) if settled(row)})
         plan.continue_from(float(described.get("seconds", 0.0)))
-        described |= declared(plan) | provenance(command) | {"status": "running", "command": command}
+        described |= declared(plan) | provenance(command) | {"status": "running", "command": command, "slots": options.slots}
         described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
@@ -299,10 +295,12 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
         )
 
     refresher = Refresher(folder)
+    timed = any(figure["kind"] == "cost" for figure in described["figures"])  # a page being written would be timed too
 
     def ended() -> None:
         note("running")
-        refresher.touch()
+        if not timed:
+            refresher.touch()
 
     note("running")
     status = "failed"

@@ -51,6 +51,15 @@ class ServerState:
 
 
 @dataclass(frozen=True)
+class First:
+    """What a run starts from: the first shared tensors, whether clients have models of their own, patches per image where they are used."""
+
+    shared: Tensors
+    personal: bool
+    patches: int | None
+
+
+@dataclass(frozen=True)
 class Kept:
     """A private state that lies in the run's vault, named by its content."""
 

@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from raysim.config import UserError
 from raysim.types import Kept, Private, Tensors, nbytes
 
 LARGE = 64 * 1024  # bytes
@@ -51,8 +52,17 @@ def keep(private: Tensors, vault: Path) -> Private:
 
 
 def fetch(private: Private, vault: Path) -> Tensors:
-    """The tensors of a state."""
-    return read(file_of(vault, private.digest)) if isinstance(private, Kept) else private
+    """The tensors of a state.
+
+    Raises:
+        UserError: its file is not here.
+    """
+    if not isinstance(private, Kept):
+        return private
+    file = file_of(vault, private.digest)
+    if not file.exists():
+        raise UserError(f"--out: the private state {file} is not on this machine; --out must lie on storage that all nodes share")
+    return read(file)
 
 
 def read(path: Path) -> Tensors:
@@ -63,6 +73,6 @@ def read(path: Path) -> Tensors:
 
 def collect(vault: Path, digests: set[str]) -> None:
     """Remove the files that no state names any more."""
-    for file in vault.glob("*.safetensors"):
-        if file.stem not in digests:
+    for file in vault.iterdir() if vault.exists() else ():
+        if file.stem not in digests:  # also what a killed worker had begun
             file.unlink()

@@ -17,10 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
-from raysim.federation import Federation, frozen_of
+from raysim.federation import Federation, frozen_of, held_out
 from raysim.methods.base import weighted_sum
 from raysim.seeds import numpy_rng, torch_rng
-from raysim.types import POOLED, Batch, MicroCohort, Scope, Score, ServerState, Split, Tensors, Update, nbytes
+from raysim.types import POOLED, Batch, First, MicroCohort, Scope, Score, ServerState, Split, Tensors, Update, nbytes
 from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]
@@ -81,14 +81,14 @@ class Worker:
         self.device = self.frozen.context.device
         with one_thread():
             self.model = self.method.build(self.frozen.context)
-        self._held_out: dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
         self._flops: tuple[float, float] | None = None
 
-    def initial(self) -> tuple[Tensors, bool]:
-        """The first shared tensors, and whether clients have models of their own."""
+    def initial(self) -> First:
+        """What the run starts from."""
         shared = self.method.init_shared(self.model, torch_rng(self.experiment.seed, "shared"))
         personal = bool(self._first_private(0)) or self.method.local_epochs_at_evaluation > 0
-        return _to_cpu(shared), personal
+        patches = self.frozen.x.shape[2] - 1 if self.method.inputs == "patches" else None  # the pooled feature comes first
+        return First(_to_cpu(shared), personal, patches)
 
     def train(self, state: ServerState, cohort: MicroCohort) -> Update:
         """A round's work of one micro-cohort.
@@ -140,23 +140,13 @@ class Worker:
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
-        x, y, cell = self._split(split)
+        x, y, cell = held_out(self.experiment, split)
         logits = self.method.predict(self.model, params, x, scope)
         if logits is None:
             return None
         hits_KN = (logits.argmax(dim=2) == y).double()
         cells = len(self.images.class_names) * len(self.images.domain_names)
         return torch.zeros(len(hits_KN), cells, dtype=torch.float64, device=x.device).index_add_(1, cell, hits_KN).cpu().numpy()
-
-    def _split(self, split: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The plain view of a split: inputs, labels, class-and-domain cells."""
-        if split not in self._held_out:
-            where = self.images.where(split)
-            labels, domains = self.images.labels[where], self.images.domains[where]
-            parts = (self.frozen.x[where, 0], labels, labels * len(self.images.domain_names) + domains)
-            x, y, cell = (torch.from_numpy(np.ascontiguousarray(part)).to(self.device) for part in parts)
-            self._held_out[split] = (x, y, cell)
-        return self._held_out[split]
 
     def _fit(
         self, shared: Tensors, cohort: MicroCohort, round_: int, epochs: int, purpose: str

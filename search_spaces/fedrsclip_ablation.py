@@ -13,7 +13,7 @@ from raysim.spaces import load_space
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}, {"scenario": "dirichlet", "scenario.alpha": 0.1}]
-TUNE = RECIPE.tune
+TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
 
 GRID: dict[str, dict[str, Any]] = {
     "fedrsclip": {},

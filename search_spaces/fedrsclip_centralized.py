@@ -13,7 +13,7 @@ from raysim.spaces import load_space
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}]
-TUNE: dict[str, list[Any]] = {"training.lr": [0.003, 0.008, 0.02, 0.05]}  # many steps a round want smaller ones
+TUNE: dict[str, list[Any]] = {"training.lr": [0.001, 0.003, 0.01, 0.03, 0.1]}  # many steps a round want smaller ones
 
 GRID: dict[str, dict[str, Any]] = {
     "fedrsclip, one client": {},

@@ -13,7 +13,7 @@ from raysim.spaces import load_space
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even", "scenario.clients": clients} for clients in (5, 10, 20, 40)]
-TUNE = RECIPE.tune
+TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
 GRID = {label: RECIPE.grid[label] for label in ("fedrsclip", "promptfl", "fedpgp", "local", "zeroshot")}
 
 FIGURES: list[dict[str, Any]] = [{"kind": "against", "x": "scenario.clients", "name": "clients"}]

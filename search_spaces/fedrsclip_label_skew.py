@@ -15,7 +15,7 @@ SCENARIOS: list[dict[str, Any]] = [
     {"scenario": "classes_per_client", "scenario.classes": 3},
     {"scenario": "disjoint"},
 ]
-TUNE = RECIPE.tune
+TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
 GRID = {label: RECIPE.grid[label] for label in ("fedrsclip", "promptfl", "fedpgp", "local", "zeroshot")}
 
 FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]

@@ -24,7 +24,7 @@ GRID: dict[str, dict[str, Any]] = {
     "zeroshot": {"method": "zeroshot"},
 }
 
-TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
+TUNE: dict[str, list[Any]] = {"training.lr": [0.01, 0.03, 0.1, 0.3, 1.0]}
 
 
 def base() -> Experiment:

@@ -165,7 +165,7 @@ def test_fedprox_with_mu_zero_is_promptfl(simulate: Any) -> None:
     prox, plain = simulate(small(method="fedprox", method__mu=0.0)), simulate(small(method="promptfl"))
     assert torch.equal(prox.state.shared[SHARED], plain.state.shared[SHARED])
     strong = simulate(small(method="fedprox", method__mu=5.0))
-    first = plain.engine.initial(plain.name)[0][SHARED]
+    first = plain.engine.initial(plain.name).shared[SHARED]
     assert (strong.state.shared[SHARED] - first).norm() < (plain.state.shared[SHARED] - first).norm()
 
 
@@ -203,7 +203,7 @@ def test_contract_private_tensors_never_enter_what_is_sent(name: str) -> None:
     worker = Worker(
         Federation.of(small(method=name, method__shared_init="random") if name not in ("zeroshot", "fedavg") else small(method=name))
     )
-    shared, _ = worker.initial()
+    shared = worker.initial().shared
     private = worker._first_private(0)
     assert not set(shared) & set(private)
     if METHODS[name].trains:
@@ -217,7 +217,7 @@ def test_contract_private_tensors_never_enter_what_is_sent(name: str) -> None:
 
 def one_round(experiment: Experiment, cohort: tuple[int, ...], worker: Worker | None = None) -> Update:
     worker = worker or Worker(Federation.of(experiment))
-    return worker.train(ServerState(0, worker.initial()[0]), MicroCohort(0, cohort, (None,) * len(cohort)))
+    return worker.train(ServerState(0, worker.initial().shared), MicroCohort(0, cohort, (None,) * len(cohort)))
 
 
 @pytest.mark.parametrize("name", TRAINING)
@@ -254,7 +254,7 @@ def test_contract_training_lowers_the_loss_of_a_fixed_batch(name: str) -> None:
     experiment = small(method=name, training__epochs=4, training__lr=0.02)
     worker = Worker(Federation.of(experiment))
     cohort = (-1,) if worker.method.pooled else (0,)
-    shared = worker.initial()[0]
+    shared = worker.initial().shared
     plan = worker._plan(cohort[0], 0, 1, "probe")[:1]
     batch = worker._batch(plan)
 

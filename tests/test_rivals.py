@@ -133,7 +133,7 @@ def batch_of(worker: Worker) -> Batch:
 
 def parameters(worker: Worker, **scaled: float) -> Tensors:
     """Both clients' first tensors, those of one name multiplied."""
-    shared = worker.initial()[0]
+    shared = worker.initial().shared
     rows = [{**shared, **worker._first_private(client)} for client in range(2)]
     return {name: torch.stack([row[name] for row in rows]) * scaled.get(name, 1.0) for name in rows[0]}
 
@@ -228,7 +228,7 @@ def test_clients_get_private_tensors_of_their_own(otp: Worker, pgp: Worker) -> N
 def test_only_the_shared_prompt_is_sent(name: str, private: dict[str, tuple[int, int]], otp: Worker) -> None:
     worker = Worker(Federation.of(small(method=name, **({"method__bottleneck": 3} if name == "fedpgp" else {}))))
     width = worker.model.tower.width
-    shared = worker.initial()[0]
+    shared = worker.initial().shared
     sent = worker.train(ServerState(0, shared), MicroCohort(0, (0, 1), (None, None)))
     assert {key: tuple(tensor.shape) for key, tensor in sent.sums.items()} == {SHARED: (4, width)}
     for row in sent.private:

@@ -13,6 +13,7 @@ from conftest import small
 
 from raysim.config import UserError
 from raysim.experiment import to_dict
+from raysim.reports import check_figures
 from raysim.search import BATCH, FRESH, Options, Plan, Row, Spec
 from raysim.spaces import Space, load_space, names
 
@@ -288,6 +289,11 @@ def test_a_tuned_recipe_gives_every_entry_as_many_trials() -> None:
     assert [(spec.study, spec.kind) for spec in specs[:4]] == [(f"toy {name} | even", "search") for name in "aabb"]
     assert sorted(spec.label for spec in specs[4:]) == ["a (tuned)", "b (tuned)", "zero (untuned)"]
     assert [len(spec.experiments) for spec in specs] == [2] * 7
+    failed = Plan([recipe], Options(None, 2, None, True, 1))
+    while isinstance(spec := failed.next(), Spec):
+        diverged = spec.label == "training.lr=0.1" and spec.study == "toy b | even"
+        failed.tell(spec, {**answer(spec, "FAIL" if diverged else "COMPLETE"), "reason": "diverged: NaN" if diverged else ""})
+    assert [row["label"] for row in failed.finished[4:]] == ["a (tuned)", "b (tuned)", "zero (untuned)"]
     fewer = drive(Plan([replace(recipe, tune_seeds=1)], Options(None, 2, None, True, 2)))
     assert [len(spec.experiments) for spec in fewer] == [1] * 4 + [2] * 3
     assert all(spec.test == (spec.kind == "confirm") for spec in specs)
@@ -306,3 +312,24 @@ def test_a_tuned_recipe_gives_every_entry_as_many_trials() -> None:
 def test_a_declaration_of_the_wrong_shape(line: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         load_space(write(tmp_path, BASE + line + "\n"))
+
+
+def test_recipes_run_alone() -> None:
+    recipe = space(sample=None, contrasts={}, rivals={}, grid={"a": {}})
+    with pytest.raises(UserError, match="'toy' is a recipe"):
+        Plan([recipe, replace(recipe, name="other")], Options(0, 1, None, True, 1))
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ({"kind": "difference", "to": "a"}, r"space 'toy': FIGURES\[0\]: the kind 'difference' is unknown"),
+        ({"kind": "differences", "to": "c"}, r"to = 'c' is no entry of GRID; these are a, b"),
+        ({"kind": "against", "x": ["training.lr"]}, r"x = \['training.lr'\] should be text"),
+        ({"kind": "cost", "reference": "a", "x": "training.lr"}, r"x = 'training.lr' should be a list of paths"),
+        ({"kind": "against", "x": "training.rate"}, r"x = 'training.rate' is no path"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_refused_before_the_sweep(figure: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_figures(space(sample=None, contrasts={}, grid={"a": {}, "b": {"method": "promptfl"}}, figures=(figure,)))

@@ -11,9 +11,12 @@ import pyarrow.dataset as ds
 import pytest
 from conftest import small
 
+from raysim.accuracy import accuracies
+from raysim.federation import Federation, Images
 from raysim.methods import signatures
 from raysim.methods.fedrsclip import FedRSCLIP
 from raysim.simulate import Simulation
+from raysim.types import Score
 
 
 def drifting(alignment: list[float | None], accuracy: list[float | None]) -> list[dict[str, Any]]:
@@ -51,12 +54,27 @@ def test_the_worst_round_of_the_transport_counts() -> None:
     assert signatures.ot_not_converged(rows[:2], 1e-3, 100) == []
 
 
-def test_a_private_part_is_unused_when_it_moves_neither_accuracy() -> None:
-    row = {"round": 5, "acc_personal_own": 0.71, "acc_shared_own": 0.708, "acc_personal_global": 0.6, "acc_shared_global": 0.601}
-    [found] = signatures.private_unused([row])
-    assert found.value == pytest.approx(0.002)
-    assert signatures.private_unused([{**row, "acc_personal_global": 0.59}]) == []
-    assert signatures.private_unused([{**row, "acc_shared_own": None}]) == []
+def test_a_private_part_is_unused_when_it_moves_no_client() -> None:
+    [found] = signatures.private_unused([{"round": 5, "private_effect": 0.002}])
+    assert (found.name, found.round, found.value) == ("private_unused", 5, 0.002)
+    assert signatures.private_unused([{"round": 5, "private_effect": 0.006}]) == []
+    assert signatures.private_unused([{"round": 0, "private_effect": 0.0}, {"round": 1}]) == []
+
+
+def test_gains_and_losses_of_clients_do_not_cancel() -> None:
+    """One client gains ten points by its private part, the other loses as many: it is used."""
+    shared = Score(-1, "shared", (), np.array([[5.0, 5.0]]))
+    federation = toy_federation()
+    summary, _, _ = accuracies(federation, "validation", np.arange(2), shared, {0: np.array([6.0, 5.0]), 1: np.array([4.0, 5.0])})
+    assert summary["acc_personal_own"] == summary["acc_shared_own"]
+    assert summary["private_effect"] == pytest.approx(0.1)
+
+
+def toy_federation() -> Federation:
+    """Two clients of one class each; ten validation images of both classes."""
+    labels = np.repeat([0, 1], 10)
+    images = Images(labels, np.zeros(20, np.int64), np.ones(20, np.int64), ("a", "b"), ("all",))
+    return Federation(small(scenario__clients=2), images, (np.array([0]), np.array([1])), np.array([[1.0, 0.0], [1.0, 0.0]]))
 
 
 def test_a_transport_cut_short_is_told(simulate: Any, tmp_path: Path) -> None:
@@ -110,3 +128,11 @@ def test_a_resumed_run_judges_all_its_rounds(simulate: Any, tmp_path: Path) -> N
     tables = [ds.dataset(tmp_path / name / "tables/signatures").to_table().to_pylist() for name in ("whole", "broken")]
     assert tables[0] == tables[1] and len(tables[0]) == 1
     assert whole.store.rounds()[-1]["round"] == 4
+
+
+def test_transport_behind_the_logits_of_a_pair_is_watched_too(simulate: Any, tmp_path: Path) -> None:
+    simulate(small(method__fusion="pair", method__w_ot=0.0, method__ot_iterations=1, method__lam=0.005), folder=tmp_path / "run")
+    rows = ds.dataset(tmp_path / "run/tables/signatures").to_table().to_pylist()
+    assert "ot_not_converged" in [row["name"] for row in rows]
+    described = json.loads((tmp_path / "run/run.json").read_text())
+    assert described["patches"] == 4

@@ -37,7 +37,7 @@ from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
 from raysim.methods.promptfl import PRIVATE, SHARED
 from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init
-from raysim.methods.transport import Solved, parts, patch_logits, quality
+from raysim.methods.transport import Solved, logits_solved, parts, patch_logits
 from raysim.nn import ot
 from raysim.types import Batch, Inputs, Scope, Signature, Tensors
 
@@ -99,12 +99,9 @@ class FedOTP(PromptMethod):
 
     def loss(self, model: Any, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
         """Cross-entropy, and how well the transport behind it was solved."""
-        logits, (plan, error_KBC, iterations_KBC) = patch_logits(model.logit_scale, batch.x, self._texts(model, params), self._solve)
+        logits, solved = patch_logits(model.logit_scale, batch.x, self._texts(model, params), self._solve)
         ce_K = cross_entropy(logits, batch)
-        weight_KBC = (batch.weight / batch.weight.sum(1, keepdim=True) / error_KBC.shape[2])[..., None].expand_as(error_KBC)
-        solved = quality(error_KBC.flatten(1), iterations_KBC.flatten(1), weight_KBC.flatten(1), self.ot_tolerance)
-        flops_K = ot.flops(plan.shape[-2], plan.shape[-1], iterations_KBC).sum((1, 2))
-        return ce_K, {"loss_ce": ce_K.detach(), **solved, "flops_ot": flops_K}
+        return ce_K, {"loss_ce": ce_K.detach(), **logits_solved(solved, batch, self.ot_tolerance)}
 
     def predict(self, model: Any, params: Tensors, x: torch.Tensor, scope: Scope) -> torch.Tensor:
         """Logits [K, N, C]; `shared` transports to the shared prompt alone."""

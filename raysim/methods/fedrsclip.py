@@ -32,7 +32,7 @@ from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
 from raysim.methods.promptfl import PRIVATE, SHARED
 from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init, cosine_logits, normalise
-from raysim.methods.transport import Solved, patch_logits, quality
+from raysim.methods.transport import Solved, logits_solved, patch_logits, quality, worse
 from raysim.nn import ot
 from raysim.types import Batch, Inputs, Scope, Signature, Tensors
 
@@ -132,8 +132,9 @@ class FedRSCLIP(PromptMethod):
     def loss(self, model: Any, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
         """L_CE + w_dpa L_DPA + w_ot L_CMFA, and the parts of it."""
         texts = self._texts(model, params)
-        ce_K = cross_entropy(self._logits(model, batch.x, texts), batch)
-        loss_K, metrics = ce_K, {"loss_ce": ce_K.detach()}
+        logits, solved = self._logits(model, batch.x, texts)
+        ce_K = cross_entropy(logits, batch)
+        loss_K, metrics = ce_K, {"loss_ce": ce_K.detach(), **({} if solved is None else logits_solved(solved, batch, self.ot_tolerance))}
         if self.w_dpa and self.h_p:
             dpa_K = self._alignment(params, texts)
             loss_K = loss_K + self.w_dpa * dpa_K
@@ -141,7 +142,7 @@ class FedRSCLIP(PromptMethod):
         if self.w_ot:
             ot_K, ot_metrics = self._transport(batch, texts)
             loss_K = loss_K + self.w_ot * ot_K
-            metrics |= ot_metrics
+            metrics |= worse(metrics, ot_metrics)
         return loss_K, metrics
 
     def predict(self, model: Any, params: Tensors, x: torch.Tensor, scope: Scope) -> torch.Tensor:
@@ -152,7 +153,7 @@ class FedRSCLIP(PromptMethod):
             texts = self._texts(model, params, training=False)
         clients = next(iter(texts.values())).shape[0]
         parts = x.split(len(x) if "fused" in texts else 64)  # a pair of prompts solves one OT problem per image and class
-        return torch.cat([self._logits(model, part.expand(clients, *part.shape), texts) for part in parts], dim=1)
+        return torch.cat([self._logits(model, part.expand(clients, *part.shape), texts)[0] for part in parts], dim=1)
 
     def observe(self, model: Any, params: Tensors) -> Metrics:
         """How far each private prompt is from the shared one: L_DPA unweighted, and how far it moves the class features (1 - cos)."""
@@ -188,15 +189,15 @@ class FedRSCLIP(PromptMethod):
             texts["fused"] = normalise((1 - self.theta) * texts["shared"] + self.theta * texts["private"])
         return texts
 
-    def _logits(self, model: PromptModel, x: torch.Tensor, texts: Texts) -> torch.Tensor:
-        """[K, B, C]: cosine logits, or for a pair of prompts the transported similarity of patches (FedOTP)."""
+    def _logits(self, model: PromptModel, x: torch.Tensor, texts: Texts) -> tuple[torch.Tensor, Solved | None]:
+        """[K, B, C]: cosine logits, or for a pair of prompts the transported similarity of patches (FedOTP), with the plans behind it."""
         if "fused" in texts:
-            return cosine_logits(model, _pooled(x), texts["fused"])
+            return cosine_logits(model, _pooled(x), texts["fused"]), None
 
         def solve(cost: torch.Tensor) -> Solved:
             return self._plan(cost, _uniform(cost, -2), _uniform(cost, -1))
 
-        return patch_logits(model.logit_scale, x, [texts["shared"], texts["private"]], solve)[0]
+        return patch_logits(model.logit_scale, x, [texts["shared"], texts["private"]], solve)
 
     def _alignment(self, params: Tensors, texts: Texts) -> torch.Tensor:
         """L_DPA [K]."""

@@ -20,7 +20,7 @@ UNUSED = 0.005  # accuracy: half a point
 WATCHED = {
     "semantic_drift": "private prompts leave the shared one: the alignment loss rises while acc_shared_global falls",
     "ot_not_converged": "Sinkhorn stops at its last iteration with marginals off by more than the tolerance",
-    "private_unused": "clients do no better and no worse with their private part than without it",
+    "private_unused": "each client does about as well, and no better or worse, without its private part",
 }
 
 
@@ -60,16 +60,10 @@ def ot_not_converged(rounds: Rounds, tolerance: float, iterations: int) -> list[
 
 
 def private_unused(rounds: Rounds) -> list[Signature]:
-    """At the last evaluation the private part moves neither of the two personal accuracies by half a point."""
-    names = [(f"acc_personal_{where}", f"acc_shared_{where}") for where in ("own", "global")]
-    rows = [row for row in rounds if row["round"] > 0 and all(row.get(name) is not None for pair in names for name in pair)]
-    if not rows:
+    """At the last evaluation the private part moves a client's accuracies, own and global, by less than half a point on average."""
+    rows = [row for row in rounds if row["round"] > 0 and row.get("private_effect") is not None]
+    if not rows or rows[-1]["private_effect"] >= UNUSED:
         return []
-    last = rows[-1]
-    moved = max(abs(last[personal] - last[shared]) for personal, shared in names)
-    if moved >= UNUSED:
-        return []
-    detail = (
-        f"with the private part the accuracies of round {last['round']} differ by at most {100 * moved:.2f} points from those without it"
-    )
-    return [Signature("private_unused", last["round"], moved, UNUSED, detail)]
+    last, effect = rows[-1], rows[-1]["private_effect"]
+    detail = f"in round {last['round']} the private part moves a client's accuracies by {100 * effect:.2f} points on average"
+    return [Signature("private_unused", last["round"], effect, UNUSED, detail)]

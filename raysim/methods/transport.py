@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from raysim.methods.base import Metrics
+from raysim.nn import ot
+from raysim.types import Batch
 
 ENTRIES = 1 << 20  # of the costs that are solved at once in prediction: bounds the memory, the speed is flat around it
 
@@ -50,3 +52,18 @@ def quality(error_KQ: torch.Tensor, iterations_KQ: torch.Tensor, weight_KQ: torc
     """How well each client's problems were solved: means [K] under weights that sum to 1. NaN is not converged."""
     found = {"ot_marginal_error": error_KQ, "ot_iterations": iterations_KQ, "ot_unconverged": ~(error_KQ <= tolerance)}
     return {name: (value.to(weight_KQ.dtype) * weight_KQ).sum(1) for name, value in found.items()}
+
+
+def logits_solved(solved: Solved, batch: Batch, tolerance: float) -> Metrics:
+    """How well the problems behind patch logits were solved (padding left out), and the FLOPs they took, each [K]."""
+    plan, error_KBC, iterations_KBC = solved
+    weight_KBC = (batch.weight / batch.weight.sum(1, keepdim=True) / error_KBC.shape[2])[..., None].expand_as(error_KBC)
+    found = quality(error_KBC.flatten(1), iterations_KBC.flatten(1), weight_KBC.flatten(1), tolerance)
+    return {**found, "flops_ot": ot.flops(plan.shape[-2], plan.shape[-1], iterations_KBC).sum((1, 2))}
+
+
+def worse(first: Metrics, second: Metrics) -> Metrics:
+    """What two sets of problems say together: FLOPs add up, of the rest the larger counts; what only `second` has is kept."""
+    both = {name: value + first[name] if name == "flops_ot" else torch.maximum(value, first[name]) for name, value in second.items()
+            if name in first}  # fmt: skip
+    return {**second, **both}
