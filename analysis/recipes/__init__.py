@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..entries import shown_trials
 from ..page import Exhibit, Part, Table
@@ -56,14 +57,24 @@ KINDS = {
 
 
 def declared(results: Results) -> list[tuple[Kind, Row, str]]:
+    """The figures of a sweep (see `parse`)."""
+    return parse(results.meta.get("figures") or [], results.meta.get("grid") or [], f"{results.folder / 'run.json'}: figures")
+
+
+def parse(figures: Sequence[Any], grid: Sequence[str], name_of_all: str) -> list[tuple[Kind, Row, str]]:
     """The declared figures with their kinds and keys, in order.
 
+    Args:
+        figures: As declared.
+        grid: Labels of the recipe's entries; what a figure refers to must be one of them, where there are any.
+        name_of_all: Where they are declared, for messages.
+
     Raises:
-        ValueError: One is of an unknown kind, lacks what its kind needs or has what it does not know.
+        ValueError: One is of an unknown kind, lacks what its kind needs, has what it does not know, or refers to what is not there.
     """
     found: list[tuple[Kind, Row, str]] = []
-    for i, figure in enumerate(results.meta.get("figures") or []):
-        where = f"{results.folder / 'run.json'}: figures[{i}]"
+    for i, figure in enumerate(figures):
+        where = f"{name_of_all}[{i}]"
         if not isinstance(figure, dict):
             raise ValueError(f"{where} is {figure!r}; it should be an object with a kind")
         name = figure.get("kind")
@@ -75,9 +86,20 @@ def declared(results: Results) -> list[tuple[Kind, Row, str]]:
         if lacking or unknown:
             what = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown key {', '.join(unknown)}"
             raise ValueError(f"{where}: a figure of kind {name!r} {what}; it takes {', '.join((*kind.needs, *kind.may, 'title'))}")
+        _check_values(figure, grid, where)
         again = sum(key.split("-")[0] == name for _, _, key in found)
         found.append((kind, figure, f"{name}-{again + 1}" if again else name))
     return found
+
+
+def _check_values(figure: Row, grid: Sequence[str], where: str) -> None:
+    for key, value in figure.items():
+        paths = key == "x" and figure["kind"] == "cost"
+        fits = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value) if paths else isinstance(value, str)
+        if not fits:
+            raise ValueError(f"{where}: {key} = {value!r} should be {'a list of paths' if paths else 'text'}")
+        if key in ("to", "reference") and grid and value not in grid:
+            raise ValueError(f"{where}: {key} = {value!r} is no entry of GRID; these are {', '.join(grid)}")
 
 
 def exhibits(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> list[Part]:
