@@ -127,7 +127,7 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
 
     Args:
         name: One that came with raysim, or a path to a .py file.
-        changes: Overrides by dotted path.
+        changes: Overrides by dotted path; a list for a path that the recipe tunes replaces its levels.
         base_only: For one run of the base: what the space declares beside it may not fit another method, and need not.
 
     Raises:
@@ -137,9 +137,10 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
     if not path.exists():
         raise UserError(f"unknown space '{name}'{suggest(name, names())} Known: {', '.join(names())}; or give a path to a .py file")
     module = _execute(path)
-    changes = dict(changes or {})
-    base = override(_call(path, module, "base"), changes)
     said = {name: _declared(path, module, name) for name in DECLARATIONS}
+    tune = {**said["TUNE"], **{path: value for path, value in (changes or {}).items() if path in said["TUNE"] and isinstance(value, list)}}
+    changes = {path: value for path, value in (changes or {}).items() if tune.get(path) is not value}
+    base = override(_call(path, module, "base"), changes)
     scenarios = tuple(said["SCENARIOS"]) or ({},)
     if "scenario" in changes or "scenario.name" in changes:
         scenarios = ({},)
@@ -153,7 +154,7 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
         anchors=tuple(said["ANCHORS"]),
         rivals=dict(said["RIVALS"]),
         grid=dict(said["GRID"]),
-        tune={path: tuple(levels) for path, levels in said["TUNE"].items() if path not in changes},
+        tune={path: tuple(levels) for path, levels in tune.items() if path not in changes},
         figures=tuple(said["FIGURES"]),
         fixed=changes,
         seeds=_seeds(path, module, "SEEDS", 3),

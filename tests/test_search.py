@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import small
 
-from raysim.config import UserError
+from raysim.config import UserError, parse_assignment
 from raysim.experiment import to_dict
 from raysim.reports import check_figures
 from raysim.search import BATCH, FRESH, Options, Plan, Row, Spec
@@ -333,3 +333,13 @@ def test_recipes_run_alone() -> None:
 def test_a_figure_that_cannot_be_drawn_is_refused_before_the_sweep(figure: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check_figures(space(sample=None, contrasts={}, grid={"a": {}, "b": {"method": "promptfl"}}, figures=(figure,)))
+
+
+def test_a_list_replaces_the_levels_that_a_recipe_tunes(tmp_path: Path) -> None:
+    text = BASE + "GRID = {'a': {}}\nTUNE = {'training.lr': [0.1, 0.2]}\n"
+    levels = [dict(parse_assignment(word) for word in words) for words in (["training.lr=[0.001, 0.002, 0.5]"], ["training.lr=0.3"], [])]
+    spaces = [load_space(write(tmp_path, text), changes) for changes in levels]
+    assert [dict(found.tune) for found in spaces] == [{"training.lr": (0.001, 0.002, 0.5)}, {}, {"training.lr": (0.1, 0.2)}]
+    assert [found.base.training.lr for found in spaces] == [0.002, 0.3, 0.002]
+    with pytest.raises(UserError, match=r"TUNE\['training\.lr'\]: training\.lr = -1"):
+        load_space(write(tmp_path, text), {"training.lr": [-1]})
