@@ -14,22 +14,14 @@ _SEEDS = f"""WITH seeds AS (
   FROM {parts("trials")}
   WHERE kind IN ('contrast', 'rival') AND state = 'COMPLETE')"""
 
-CONTRASTS = f"""{_SEEDS}
-SELECT c.scenario, c.factor, c.level, avg(c.accuracy - a.accuracy) AS mean, stddev_samp(c.accuracy - a.accuracy) AS sd, count(*) AS seeds
+_DIFFERENCES = """SELECT c.scenario, c.factor, c.level, avg(c.accuracy - a.accuracy) AS mean,
+  stddev_samp(c.accuracy - a.accuracy) AS sd, count(*) AS seeds
 FROM seeds c JOIN seeds a ON a.study = c.study AND a.seed = c.seed AND a.label = 'anchor'
 WHERE c.kind = 'contrast' AND c.factor IS NOT NULL
-GROUP BY ALL ORDER BY ALL"""
+GROUP BY ALL"""
 
-WINNERS = f"""{_SEEDS}, pairs AS (
-  SELECT c.study, c.scenario, c.factor, c.level, r.label AS rival, avg(r.accuracy) AS strength,
-         avg(c.accuracy - r.accuracy) AS mean, stddev_samp(c.accuracy - r.accuracy) AS sd, count(*) AS seeds
-  FROM seeds c JOIN seeds r ON r.study = c.study AND r.seed = c.seed
-  WHERE c.kind = 'contrast' AND r.kind = 'rival'
-  GROUP BY ALL)
-SELECT scenario, factor, level, rival, mean, sd, seeds
-FROM pairs
-QUALIFY row_number() OVER (PARTITION BY study, factor, level ORDER BY strength DESC) = 1
-ORDER BY ALL"""
+CONTRASTS = f"""{_SEEDS}
+{_DIFFERENCES} ORDER BY ALL"""
 
 SEARCH = f"""SELECT study, trial, label, kind, state, objective,
        max(objective) FILTER (state = 'COMPLETE') OVER (PARTITION BY study ORDER BY trial) AS best
@@ -37,19 +29,22 @@ FROM {parts("trials")}
 WHERE kind IN ('contrast', 'search')
 ORDER BY study, trial"""
 
-OPTIMISM = f"""WITH done AS (FROM {parts("trials")} WHERE state = 'COMPLETE'),
+OPTIMISM = rf"""WITH done AS (FROM {parts("trials")} WHERE state = 'COMPLETE'),
 chosen AS (
-  SELECT c.trial, c.scenario, arg_max(s.label, s.objective) AS chosen,
-         arg_max(list_avg(s.acc_personal_own), s.objective) AS search
+  SELECT c.trial, c.scenario, regexp_replace(c.label, ' \(tuned\)$', '') AS entry, arg_max(s.label, s.objective) AS chosen,
+         arg_max(s.acc_personal_own, s.objective) AS search
   FROM done c JOIN done s ON s.study = c.study AND s.params = c.params
   WHERE c.kind = 'confirm' AND ends_with(c.label, ' (tuned)') AND s.kind IN ('contrast', 'search')
   GROUP BY ALL)
-SELECT c.scenario, chosen, search, list_avg(acc_personal_own) AS validation, list_avg(test_acc_personal_own) AS test
+SELECT c.scenario, entry, chosen, list_avg(search) AS search, list_stddev_samp(search) AS sd_search, len(search) AS search_seeds,
+       list_avg(acc_personal_own) AS validation, list_stddev_samp(acc_personal_own) AS sd_validation,
+       list_avg(test_acc_personal_own) AS test, list_stddev_samp(test_acc_personal_own) AS sd_test, len(seeds) AS seeds
 FROM chosen c JOIN done USING (trial)
 ORDER BY ALL"""
 
 TRIALS = f"""SELECT trial, scenario, kind, label, state, reason, list_avg(acc_personal_own) AS validation,
-       list_avg(test_acc_personal_own) AS test, len(seeds) AS seeds, rounds, seconds, params
+       list_stddev_samp(acc_personal_own) AS sd_validation, list_avg(test_acc_personal_own) AS test,
+       list_stddev_samp(test_acc_personal_own) AS sd_test, len(seeds) AS seeds, rounds, seconds, params
 FROM {parts("trials")}
 ORDER BY trial"""
 
@@ -59,4 +54,8 @@ GROUP BY ALL ORDER BY ALL"""
 
 SCENARIOS = """SELECT s.label, s.values, unnest(s.heterogeneity.achieved)
 FROM (SELECT unnest(scenarios) AS s FROM read_json('run.json'))"""
-FACTORS = "SELECT unnest(factors, recursive := true) FROM read_json('run.json')"
+FACTORS = f"""{_SEEDS}, differences AS ({_DIFFERENCES}), best AS (
+  FROM differences QUALIFY row_number() OVER (PARTITION BY scenario, factor ORDER BY mean DESC) = 1
+), factors AS (SELECT unnest(factors, recursive := true) FROM read_json('run.json'))
+SELECT f.*, b.scenario, if(b.mean > 0, b.level, 'anchor') AS best, b.mean, b.sd, b.seeds
+FROM factors f LEFT JOIN best b ON b.factor = f.path ORDER BY path, scenario"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Row = dict[str, Any]
+LISTINGS = 6  # of a table's parts, while a sweep that runs makes one of many
 
 
 @dataclass
@@ -49,11 +51,22 @@ class Results:
         return sorted(unique.values(), key=lambda r: (r.get("trial") or 0, r.get("number") or 0))
 
     def table(self, name: str, runs: Iterable[str] | None = None, columns: list[str] | None = None) -> pa.Table:
-        """All parts of `tables/NAME` together; restricted to `runs` and `columns` when given."""
-        parts = sorted(p for p in (self.folder / "tables" / name).glob("*.parquet") if p.name[0] not in "._")
+        """All parts of `tables/NAME` together; restricted to `runs` and `columns` when given.
+
+        Raises:
+            FileNotFoundError: Parts kept vanishing, however often they were listed again.
+        """
         wanted = None if runs is None else pa.array(sorted(runs), pa.string())
-        with ThreadPoolExecutor(4) as pool:
-            tables = list(pool.map(lambda part: self._part(part, wanted, columns), parts))
+        for again in range(LISTINGS):
+            parts = sorted(p for p in (self.folder / "tables" / name).glob("*.parquet") if p.name[0] not in "._")
+            try:
+                with ThreadPoolExecutor(4) as pool:
+                    tables = list(pool.map(lambda part: self._part(part, wanted, columns), parts))
+                break
+            except FileNotFoundError:  # a run that ended has made one part of many: what was listed is elsewhere now
+                if again + 1 == LISTINGS:
+                    raise
+                time.sleep(0.05 * 2**again)
         kept = [t for t in tables if t is not None and t.num_rows]
         return pa.concat_tables(kept, promote_options="permissive") if kept else pa.table({})
 
@@ -61,6 +74,8 @@ class Results:
         try:
             known = None if columns is None else [c for c in columns if c in pq.read_schema(path).names]
             table = pq.ParquetFile(path).read(columns=known)
+        except FileNotFoundError:
+            raise
         except (pa.ArrowInvalid, OSError) as error:
             self.unreadable.append(f"{path.relative_to(self.folder)} ({str(error).splitlines()[0][:120]})")
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .results import Row
 from .stats import MARGIN, Interval, Multiplicity
 
 MINUS = "\u2212"
@@ -107,6 +108,12 @@ def duration(seconds: float | None) -> str:
 def seeds(counts: Sequence[int]) -> str:
     """`3 seeds`, or `2 to 3 seeds`."""
     return count(counts[0], "seed") if min(counts) == max(counts) else f"{min(counts)} to {max(counts)} seeds"
+
+
+def on_patches(trials: Sequence[Row]) -> str:
+    """How many patches of an image optimal transport works on, where it does."""
+    sizes = sorted({t["patches"] for t in trials if t.get("patches") is not None})
+    return f"FedOTP and patch-level OT work on M = {listing([str(n) for n in sizes])} patches with this backbone." if sizes else ""
 
 
 def chance(m: Multiplicity, confidence: float, if_so: str = "if no choice mattered at all") -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
+import pytest
 from fake_results import trial_type, write
 
+from analysis import entries, recipes
+from analysis.figures import methods
 from analysis.results import Results, open_results
+from analysis.style import svg
 
 SEEDS = [1000, 1001, 1002, 1003]
 NOISE = {1000: -0.004, 1001: 0.002, 1002: 0.003, 1003: -0.001}  # its mean is zero
@@ -38,9 +44,9 @@ class Recipe:
         (folder / "run.json").write_text(json.dumps(meta))
 
     def trial(self, label: str, scenario: str, value: Callable[[int], float], *, method: str = "fedrsclip", shift: float = -0.05,
-              settings: Row | None = None, parameters: int = 256, rounds: Rounds | None = None,
-              clients: Rounds | None = None) -> None:  # fmt: skip
-        """A confirmed trial: `value(seed)` on the own distributions, `shift` more on the global split."""
+              settings: Row | None = None, parameters: int = 256, rounds: Rounds | None = None, clients: Rounds | None = None,
+              validated: float = 0.0, patches: int | None = None) -> None:  # fmt: skip
+        """A confirmed trial: `value(seed)` on the own distributions of test, `shift` more on the global split; `validated` more before."""
         number, self.count = self.count, self.count + 1
         own = [value(seed) for seed in self.seeds]
         lists = {"acc_personal_own": own, "acc_personal_global": [v + shift for v in own], "acc_shared_own": [v - 0.03 for v in own],
@@ -51,12 +57,13 @@ class Recipe:
         row: Row = {
             "trial": number, "number": number, "study": f"{label} | {scenario}", "method": method, "scenario": scenario, "kind": "confirm",
             "label": label, "factor": None, "level": None, "state": "COMPLETE", "reason": "", "params": "{}", "runs": runs,
-            "experiment": json.dumps(experiment), "seeds": self.seeds, "rounds": 4, "objective": sum(own) / len(own), **lists,
+            "experiment": json.dumps(experiment), "seeds": self.seeds, "rounds": 4, "objective": sum(own) / len(own),
+            **{key: [v + validated for v in values] for key, values in lists.items()}, "patches": patches,
             **{f"test_{key}": values for key, values in lists.items()}, "bytes_up": 16 * parameters * 4, "bytes_down": 16 * parameters * 4,
             "shared_parameters": parameters, "flops": 1e10, "seconds": 2.0,
         }  # fmt: skip
         write(self.folder / "tables" / "trials" / f"{number:03d}.parquet", [row],
-              pa.schema([pa.field(k, trial_type(k)) for k in row]))  # fmt: skip
+              pa.schema([pa.field(k, pa.int32() if k == "patches" else trial_type(k)) for k in row]))  # fmt: skip
         for seed, run in zip(self.seeds, runs, strict=True):
             measured = rounds(seed) if rounds else plain_rounds(value(seed), parameters)
             common = {"run": run, "split": "validation", "clients": 4}
@@ -94,3 +101,26 @@ def partition() -> list[Row]:
 def at(level: float, wobble: float = 1.0) -> Callable[[int], float]:
     """A value by seed, around `level`."""
     return lambda seed: level + wobble * NOISE[seed]
+
+
+def drawn(results: Results) -> tuple[list[Row], list[Any], list[str]]:
+    """Rows of methods, the parts that the recipe declares, and its sentences."""
+    compared = methods.table_methods(results)
+    rounds = results.rounds([run for t in entries.shown_trials(results) for run in t["runs"]])
+    return compared, recipes.exhibits(results, compared, rounds), recipes.sentences(results, compared)
+
+
+def query(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+    """What a part's SQL gives."""
+    monkeypatch.chdir(folder)
+    found = duckdb.sql(source)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def marks(panel: Any, colour: str) -> int:
+    """Filled markers of a colour in a panel's SVG, without the legend's and without bands."""
+    root = ET.fromstring(svg(panel.figure, panel.key))
+    styles = [e.get("style", "") for e in root.iter() if e.tag.endswith("}use")]
+    handles = [handle for legend in panel.figure.legends for handle in legend.legend_handles]
+    filled = [style for style in styles if f"fill: {colour.lower()}" in style and "opacity" not in style]
+    return len(filled) - sum(handle.get_markerfacecolor() == colour for handle in handles)

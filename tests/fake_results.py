@@ -106,10 +106,10 @@ class FakeSweep:
     """Writes a synthetic sweep; `stop` leaves it unfinished after that many trials."""
 
     def __init__(self, folder: Path, *, search: int = 6, seeds: int = 3, rounds: int = 10, stop: int | None = None,
-                 effects: bool = True, seed: int = 0, recipe: bool = False,
+                 effects: bool = True, seed: int = 0, recipe: bool = False, contrasts: bool = True,
                  figures: Sequence[dict[str, Any]] = ()) -> None:  # fmt: skip
         self.folder, self.search, self.rounds, self.stop, self.effects = folder, search, rounds, stop, effects
-        self.recipe, self.figures = recipe, figures
+        self.recipe, self.contrasts, self.figures = recipe, contrasts, figures
         self.rng = np.random.default_rng(seed)
         self.selection, self.fresh = [1 + i for i in range(seeds)], [101 + i for i in range(seeds + 2)]
         self.trials: list[dict[str, Any]] = []
@@ -170,18 +170,8 @@ class FakeSweep:
                 for method in GRID:
                     self.trial(label, method, "confirm", method, {}, 0.0)
             return
-        for label in SCENARIOS:
-            self.trial(label, "fedrsclip", "contrast", "anchor", {}, 0.0)
-        for label in SCENARIOS:
-            for method in GRID[1:]:
-                self.trial(label, method, "rival", method, {}, 0.0)
-        for label in SCENARIOS:
-            for name, levels, anchor, _, _ in FACTORS:
-                for level in levels:
-                    if level != anchor:
-                        effect = EFFECTS.get((name, str(level)), 0.0) * self.effects * (1.5 if label != "even" else 0.6)
-                        self.trial(label, "fedrsclip", "contrast", f"method.{name}={level}", {f"method.{name}": level}, effect,
-                                   factor=f"method.{name}", level=str(level))  # fmt: skip
+        if self.contrasts:
+            self.contrast()
         for label in SCENARIOS:
             for i in range(self.search):
                 state = {2: "PRUNED", 4: "FAIL"}.get(i % 6, "COMPLETE")
@@ -196,12 +186,28 @@ class FakeSweep:
             for method in ("promptfl", "promptfl_ft", "local", "zeroshot"):
                 self.trial(label, method, "confirm", f"{method} (untuned)", {}, 0.0)
 
+    def contrast(self) -> None:
+        """The anchors, the rivals beside them, and every level of every factor."""
+        for label in SCENARIOS:
+            self.trial(label, "fedrsclip", "contrast", "anchor", {}, 0.0)
+        for label in SCENARIOS:
+            for method in GRID[1:]:
+                self.trial(label, method, "rival", method, {}, 0.0)
+        for label in SCENARIOS:
+            for name, levels, anchor, _, _ in FACTORS:
+                for level in levels:
+                    if level != anchor:
+                        effect = EFFECTS.get((name, str(level)), 0.0) * self.effects * (1.5 if label != "even" else 0.6)
+                        self.trial(label, "fedrsclip", "contrast", f"method.{name}={level}", {f"method.{name}": level}, effect,
+                                   factor=f"method.{name}", level=str(level))  # fmt: skip
+
     def save(self, status: str = "done") -> Path:
         """Write everything; returns the folder."""
         self.fill()
         keys = ("symbol", "levels", "anchor", "basis", "doc")
         factors = [{"path": f"method.{f[0]}", **dict(zip(keys, f, strict=True))} for f in (() if self.recipe else FACTORS)]
         planned = {"contrast": 60, "rival": 12, "search": 3 * self.search, "confirm": 18}
+        planned |= {} if self.contrasts else {"contrast": 0, "rival": 0}
         planned = {"contrast": 0, "rival": 0, "search": 0, "confirm": 15} if self.recipe else planned
         scenarios = [{"label": k, "values": v["values"], "heterogeneity": heterogeneity(k)} for k, v in SCENARIOS.items()]
         meta = {

@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
-from math import exp, log, prod
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
-from fake_recipe import NOISE, SEEDS, Recipe, Row, at
+from fake_recipe import NOISE, SEEDS, Recipe, Row, at, drawn, marks, query
 from fake_results import write
 
-from analysis import entries, recipes, write_report
+from analysis import recipes, write_report
 from analysis.figures import curves, methods
 from analysis.page import Table
-from analysis.recipes import against, convergence, cost, differences, domains
-from analysis.results import Results
+from analysis.recipes import adjusted, against, convergence, differences, domains
 from analysis.stats import paired, t_interval
-from analysis.style import VERDICT_COLOUR, svg
-
-
-def drawn(results: Results) -> tuple[list[Row], list[Any], list[str]]:
-    """Rows of methods, the parts that the recipe declares, and its sentences."""
-    compared = methods.table_methods(results)
-    rounds = results.rounds([run for t in entries.shown_trials(results) for run in t["runs"]])
-    return compared, recipes.exhibits(results, compared, rounds), recipes.sentences(results, compared)
-
-
-def query(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
-    """What a part's SQL gives."""
-    monkeypatch.chdir(folder)
-    found = duckdb.sql(source)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-
-
-def marks(panel: Any, colour: str) -> int:
-    """Filled markers of a colour in a panel's SVG, without the legend's and without bands."""
-    root = ET.fromstring(svg(panel.figure, panel.key))
-    styles = [e.get("style", "") for e in root.iter() if e.tag.endswith("}use")]
-    handles = [handle for legend in panel.figure.legends for handle in legend.legend_handles]
-    filled = [style for style in styles if f"fill: {colour.lower()}" in style and "opacity" not in style]
-    return len(filled) - sum(handle.get_markerfacecolor() == colour for handle in handles)
-
+from analysis.style import VERDICT_COLOUR
 
 # --- against -----------------------------------------------------------------------------------------------------------------------
 
@@ -77,7 +49,7 @@ def test_accuracy_against_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [g.verdict for g in gaps if g] == ["helps", "helps", "hurts"]
     assert said == [
         f"From 5 to 20 clients ({name}), fedrsclip (tuned) changes by \u22123.0 points, which is undecided (90% interval \u22123.0 to "
-        "\u22123.0, paired by seed); against promptfl (tuned), the strongest of its rivals on average, it is ahead at 5 (+1.6) and 10 "
+        "\u22123.0, paired by seed); against promptfl (tuned), the strongest of its rivals on validation, it is ahead at 5 (+1.6) and 10 "
         "(+0.6), behind at 20 (\u22121.4) clients." for name in ("even", "disjoint")]  # fmt: skip
 
 
@@ -92,6 +64,34 @@ def test_a_change_that_is_decided_is_gained_or_lost(tmp_path: Path) -> None:
     assert said == [f"From 10 to 20 clients (even), m loses 2.0 points of accuracy on its clients' own distributions (90% interval "
                     f"{-100 * low.high:.1f} to {-100 * low.low:.1f}, paired by seed)."]  # fmt: skip
     assert exhibit.panels[0].figure.axes[0].get_xscale() == "linear"
+    assert "may differ along a line" not in exhibit.caption  # nothing was tuned
+
+
+def test_validation_says_which_rival_is_the_strongest_and_what_does_not_stand_may_be(tmp_path: Path) -> None:
+    places = {f"even, {n} clients": {"scenario": {"name": "even", "clients": n}} for n in range(10, 110, 10)}
+    made = Recipe(tmp_path, places, [{"kind": "against", "x": "scenario.clients"}], ["m", "a", "b"])
+    for scenario, settings in places.items():
+        clients = settings["scenario"]["clients"]
+        ours = at(0.7046, 2.0) if clients == 100 else at(0.7)
+        lead = {10: 0.0046, 20: 0.05}.get(clients, 0.0)
+        made.trial("m (tuned)", scenario, ours)
+        made.trial("a (tuned)", scenario, at(0.9, 0.0), method="promptfl", validated=-0.3)  # strong on test alone
+        made.trial("b (tuned)", scenario, lambda seed, ours=ours, lead=lead: ours(seed) - lead - NOISE[seed], method="local")  # type: ignore[misc]
+    results = made.open()
+    compared, (exhibit,), said = drawn(results)
+    told = against.table_told(results, against.table_against(results, compared, "scenario.clients"))
+    hint = t_interval([0.0046 + NOISE[s] for s in SEEDS])  # excludes zero, but is one of eleven
+    assert hint and hint.low and hint.high and hint.p and 0.1 * 3 / 11 < hint.p < 0.1
+    assert len(told) == 11 and [(r["rival"], r["x"]) for r in told if r["firm"]] == [("b (tuned)", 20)]
+    assert said == [
+        f"From 10 to 100 clients (even), m (tuned) may gain 0.5 points of accuracy on its clients' own distributions (90% interval "
+        f"{100 * hint.low:.1f} to {100 * hint.high:.1f}, paired by seed); against b (tuned), the strongest of its rivals on validation, it "
+        "is ahead at 20 (+5.0), level (within 1 point) at 30, 40, 50, 60, 70, 80, 90 and 100; it may be ahead at 10 (+0.5) clients."
+    ]  # fmt: skip
+    for words in ("Fewer images per client are also fewer steps per round.", "tuned settings may differ along a line",
+                  "The paired differences that sentences speak of: of 11 intervals of 90% shown, 3 exclude zero",
+                  "1 of them stands. Of those that do not stand, sentences say \u201cmay\u201d."):  # fmt: skip
+        assert words in exhibit.caption
 
 
 # --- differences -------------------------------------------------------------------------------------------------------------------
@@ -132,68 +132,23 @@ def test_differences_are_paired_and_said_by_verdict(tmp_path: Path, monkeypatch:
     assert found["without OT (tuned)"]["sd_own"] > 0 and found["without OT (tuned)"]["seeds"] == 4
 
 
+def test_differences_that_do_not_stand_may_cost(tmp_path: Path) -> None:
+    grid = ["whole", "without 0", "other 0", *(f"other {i}" for i in range(1, 5))]
+    made = Recipe(tmp_path, {"even": {}}, [{"kind": "differences", "to": "whole"}], grid)
+    for label in grid:
+        step = {"whole": 0.0, "without 0": -0.0046, "other 0": 0.0046, "other 1": 0.05}.get(label, 0.0)
+        made.trial(label, "even", lambda s, step=step, label=label: 0.7 + step + (label != "whole") * NOISE[s])  # type: ignore[misc]
+    results = made.open()
+    compared, (exhibit,), said = drawn(results)
+    assert "leaving out 0 may cost 0.5 points (" in said[0]
+    assert "\u201cother 1\u201d gains 5.0 points (4.6 to 5.4); \u201cother 0\u201d may gain 0.5 points (" in said[0]
+    assert "Of those that do not stand, sentences say \u201cmay\u201d." in exhibit.caption
+    assert {r["label"] for r in differences.table_pairs(results, compared, "whole") if r["firm"]} == {"other 1"}
+
+
 def test_nothing_is_left_out_of_a_reference_that_is_not_the_whole(tmp_path: Path) -> None:
     _, _, said = drawn(ablation(tmp_path, to="OT alone").open())
     assert "\u201cwithout OT\u201d" in said[0] and "leaving out" not in said[0]
-
-
-# --- cost --------------------------------------------------------------------------------------------------------------------------
-
-X = ["method.lam", "training.batch"]
-
-
-def cost_recipe(folder: Path) -> Recipe:
-    """`plain` takes 0.1 s and 1 GFLOP; OT takes more the smaller lambda and the larger the batch are."""
-    places = {f"even, batches of {b}": {"scenario": {"name": "even"}, "training": {"batch": b}} for b in (32, 8)}
-    grid = ["plain", "batch, lambda 0.01", "batch, lambda 0.02", "batch, lambda 0.1"]
-    made = Recipe(folder, places, [{"kind": "cost", "reference": "plain", "x": X}], grid, SEEDS[:3])
-    for scenario, settings in places.items():
-        for label in grid:
-            lam = None if label == "plain" else float(label.split()[-1])
-            extra = 0.0 if lam is None else {0.01: 0.5, 0.02: 0.25, 0.1: 0.0}[lam] * settings["training"]["batch"] / 32
-
-            def rounds(seed: int, lam: float | None = lam, extra: float = extra) -> list[Row]:
-                slow = 1 + extra * (1 + 10 * NOISE[seed])
-                solved = (1 / lam, lam / 1000, 0.125 if lam == 0.01 else 0.0) if lam else (None, None, None)
-                seen = dict(zip(cost.OBSERVED, solved, strict=True))
-                shown = {0: 0.5, 4: 0.7}  # rounds with an evaluation: they do not count
-                seconds = [9.0, 0.1 * slow, 0.3 * slow, 0.1 * slow, 9.0]
-                return [{"round": n, "acc_personal_own": shown.get(n), "flops": 9e9 if n in shown else 1e9 * (1 + extra / 10),
-                         "seconds": seconds[n], "bytes_up": 0, "bytes_down": 0, **seen} for n in range(5)]  # fmt: skip
-
-            made.trial(label, scenario, at(0.7), settings={"lam": lam or 0.02, "w_ot": float(lam is not None)}, rounds=rounds)
-    return made
-
-
-def test_cost_is_a_ratio_paired_by_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = cost_recipe(tmp_path).open()
-    _, (exhibit, table), said = drawn(results)
-    rounds = results.rounds()
-    rows = {(r["scenario"], r["label"]): r for r in cost.table_cost(results, rounds, "plain", X)}
-    row = rows[("even, batches of 32", "batch, lambda 0.02")]
-    assert row["seconds"] == pytest.approx(0.125 + 0.25 * sum(NOISE[s] for s in SEEDS[:3]) / 3)  # the median round, not the slow one
-    assert row["pairs"] == pytest.approx({s: 1.25 + 2.5 * NOISE[s] for s in SEEDS[:3]}) and row["flops"] == pytest.approx(1.025e9)
-    assert (row["line"], row["x"]) == ("batch", {"method.lam": 0.02, "training.batch": 32.0})
-    geometric = prod(1.125 + 1.25 * NOISE[s] for s in SEEDS[:3]) ** (1 / 3)
-    assert rows[("even, batches of 8", "batch, lambda 0.01")]["time"].mean == pytest.approx(geometric)
-    assert (row["ot_iterations"], row["ot_unconverged"]) == (50, 0) and rows[("even, batches of 8", "plain")]["ot_iterations"] is None
-    usual = cost.typical(results, list(rows.values()), X)  # a tie everywhere: the base has lambda 0.02 and says nothing of the batch
-    assert usual == {"method.lam": 0.02, "training.batch": 32.0}
-    assert [r["label"] for r in cost.against(list(rows.values()), "training.batch", usual)] == ["batch, lambda 0.02"] * 2
-    assert [marks(p, "#0072B2") for p in exhibit.panels] == [3, 2]  # filled: time; FLOPs are hollow
-    found = {(r["scenario"], r["label"]): r for r in query(table.source, tmp_path, monkeypatch)}
-    for place, r in rows.items():
-        sql = found[place]
-        assert [sql["seconds"], sql["time"], sql["work"]] == pytest.approx([r["seconds"], r["time"].mean, r["work"].mean])
-        assert sql["ot_iterations"] == r["ot_iterations"] or sql["ot_iterations"] == pytest.approx(r["ot_iterations"])
-    time = t_interval([log(1.25 + 2.5 * NOISE[s]) for s in SEEDS[:3]])
-    assert time and time.low and time.high
-    assert said[0] == (
-        "Compared with plain (even, batches of 32), \u201cbatch, lambda 0.02\u201d takes 2.5% more FLOPs and 25% more time per training "
-        f"round (time +{100 * (exp(time.low) - 1):.0f}% to +{100 * (exp(time.high) - 1):.0f}%, 90% interval).")  # fmt: skip
-    assert said[1].startswith("Time against lam, as a multiple of that of plain: batch 1.50 at 0.01, 1.00 at 0.1 (\u00d7 0.67, 0.6")
-    assert said[2].startswith("Time against batch, as a multiple of that of plain: batch 1.06 at 8, 1.25 at 32 (\u00d7 1.18, 1.1")
-    assert said[3] == "Up to 12.5% of the optimal-transport problems stop over their tolerance (batch, lambda 0.01, even, batches of 32)."
 
 
 # --- domains -----------------------------------------------------------------------------------------------------------------------
@@ -227,10 +182,19 @@ def test_clients_count_for_the_domain_of_most_of_their_images(tmp_path: Path, mo
     assert own[("summer", "local (tuned)")]["clients"] == 3 and rows[0]["share"] == pytest.approx((1 + 1 + 0.8 + 0.5) / 4)
     assert said == ["Under domain per client, fedrsclip (tuned) is ahead of local (tuned) for clients of summer (+2.0), behind it for "
                     "clients of haze (\u22123.0) (points; decided by 90% intervals, paired by seed)."]  # fmt: skip
+    assert "that sentences speak of: of 2 intervals of 90% shown, 2 exclude zero; by chance alone" in exhibit.caption
     assert [marks(p, c) for p in exhibit.panels for c in ("#0072B2", "#009E73")] == [2, 2, 2, 2]
     found = {(r["domain"], r["label"]): r["personal_own"] for r in query(table.source, tmp_path, monkeypatch)}
     assert found == pytest.approx({place: r["mean"] for place, r in own.items()})
     assert [line[1] for line in table.rows] == ["summer", "haze"]
+
+
+def test_leads_that_do_not_stand_may_be_leads() -> None:
+    gaps = {"summer": 0.02, "haze": 0.0046, "winter": -0.03, "spring": 0.0, "autumn": 0.0}
+    rows = [{"label": "m", "rival": "local", "domain": d, "interval": t_interval([g + NOISE[s] for s in SEEDS])} for d, g in gaps.items()]
+    said = domains._leads(adjusted.with_firm(rows, 0.9))
+    assert said == ("is ahead of local for clients of summer (+2.0), behind it for clients of winter (\u22123.0), level (within 1 point) "
+                    "with it for clients of spring and autumn; it may be ahead of it for clients of haze (+0.5)")  # fmt: skip
 
 
 def test_a_scenario_whose_clients_are_mixed_is_not_drawn(tmp_path: Path) -> None:
@@ -270,6 +234,10 @@ def test_shared_parameters_start_end_and_best_round(tmp_path: Path, monkeypatch:
     assert "; 12.0 below round 2)" in said[0]
     assert said[1].startswith("Under even, what is shared ends above its start for promptfl (tuned) (")
     assert [marks(p, "#E69F00") for p in exhibit.panels] == [3, 3] and len(table.rows) == 4
+    assert "End minus start: of 4 intervals of 90% shown, 4 exclude zero" in exhibit.caption
+    assert [line[4].text.endswith(" *") for line in table.rows] == [r["firm"] for r in rows.values()] == [True] * 4
+    hint = {**ours, "firm": False}
+    assert convergence._ends([hint], "under", "scenario").startswith("may end below its start under disjoint (\u22122.0 points, ")
     found = {(r["scenario"], r["label"], r["round"]): r["mean"] for r in query(exhibit.source, tmp_path, monkeypatch)}
     assert found[("disjoint", "fedrsclip (tuned)", 4)] == pytest.approx(0.58)
 
@@ -296,7 +264,7 @@ def test_what_is_sent_stands_beside_what_is_reached(tmp_path: Path, monkeypatch:
 
 ALL = [
     {"kind": "against", "x": "scenario.clients"}, {"kind": "differences", "to": "plain"}, {"kind": "domains"}, {"kind": "convergence"},
-    {"kind": "cost", "reference": "plain", "x": X},
+    {"kind": "cost", "reference": "plain", "x": ["method.lam", "training.batch"]},
 ]  # fmt: skip
 
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
-import sys
-import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,15 +13,17 @@ from typing import Any
 import duckdb
 import fake_results
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from scipy.special import stdtrit
 
+from analysis import results as results_module
 from analysis import write_report
 from analysis.figures import contrasts, winners
 from analysis.page import Cell, Exhibit, Page, Table
 from analysis.pages.run_page import run_page
 from analysis.pages.sweep_page import sweep_page
 from analysis.results import open_results
-from raysim.reports import Refresher
 
 # --- pages -------------------------------------------------------------------------------------------------------------------------
 
@@ -117,6 +115,26 @@ def test_damaged_parts_are_left_out_and_named(tmp_path: Path) -> None:
     assert "9 of 93 planned trials" in text and "cannot be read: tables/trials/00005.parquet" in text and "--resume" in text
 
 
+def test_a_table_that_is_made_one_part_while_it_is_read_is_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fake_results.fake_run(tmp_path, status="running", tables=("rounds",), rounds=6)
+    parts = sorted((folder / "tables" / "rounds").glob("*.parquet"))
+    read, results = results_module.Results._part, open_results(folder)
+
+    def compacting(self: Any, path: Path, *rest: Any) -> Any:
+        if path == parts[0] and path.exists():  # it was listed, and is gone before it is read
+            fake_results.write(parts[-1], [row for part in parts for row in pq.read_table(part).to_pylist()])
+            for part in parts[:-1]:
+                part.unlink()
+        return read(self, path, *rest)
+
+    monkeypatch.setattr(results_module.Results, "_part", compacting)
+    assert [row["round"] for row in results.rounds()] == list(range(7)) and results.unreadable == []
+    (folder / "tables" / "rounds" / "gone.parquet").symlink_to(tmp_path / "nowhere")
+    monkeypatch.setattr(results_module, "LISTINGS", 2)
+    with pytest.raises(FileNotFoundError):
+        results.rounds()
+
+
 def test_rows_that_a_resume_wrote_twice_count_once(tmp_path: Path) -> None:
     folder = fake_results.fake_sweep(tmp_path, search=1, stop=4, rounds=2)
     (folder / "tables" / "trials" / "00009.parquet").write_bytes((folder / "tables" / "trials" / "00002.parquet").read_bytes())
@@ -154,7 +172,10 @@ def test_a_recipe_compares_its_first_with_the_others_and_speaks_of_no_search(tmp
     folder = fake_results.fake_sweep(tmp_path, recipe=True, rounds=2)
     write_report(folder)
     text = " ".join(text_of(folder).split())
-    assert "On fresh seeds and the test split, fedrsclip beats promptfl_ft under " in text and "strongest of 4 rivals" in text
+    assert (
+        "On fresh seeds and the test split, on the clients' own distributions, fedrsclip beats promptfl_ft under " in text
+        and "strongest of 4 rivals" in text
+    )
     for word in ("contrast is finished", "Optimism gap", "The search ", "(untuned)", "had a search behind it"):
         assert word not in text
 
@@ -162,7 +183,9 @@ def test_a_recipe_compares_its_first_with_the_others_and_speaks_of_no_search(tmp
 # --- the command and the query of each number --------------------------------------------------------------------------------------
 
 FIGURES = [{"kind": "differences", "to": "fedrsclip"}, {"kind": "domains"}]
-DERIVED = {"low", "high", "least", "most"}  # ends of intervals and ranges: the query gives means
+DERIVED = {"low", "high", "least", "most"}  # ends of intervals are worked out from mean, deviation and count; the rest is not asked for
+SIGNED = r"([+\u2212]?\d+\.\d)"
+SHOWN = re.compile(rf"{SIGNED}(?: \u00b1 (\d+\.\d)| \[{SIGNED}, {SIGNED}\])(?: [\w ]+?)?(?: \*)?$")  # `71.3 ± 1.2 ahead` or `71.3 [70.1, 72.5]`
 
 
 def made(kind: str, folder: Path) -> tuple[Path, Page]:
@@ -182,22 +205,56 @@ def test_every_query_runs_and_gives_the_numbers_shown(kind: str, tmp_path: Path,
         if not isinstance(part, Exhibit | Table):
             continue
         assert part.source, f"{part.title or part.caption}: has no query"
-        rows = duckdb.sql(part.source).fetchall()
+        found = duckdb.sql(part.source)
+        rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
         assert rows, part.title
-        known = {v for row in rows for v in row if isinstance(v, str)}
-        table = part.numbers if isinstance(part, Exhibit) else None
+        table = part.numbers if isinstance(part, Exhibit) else part
         for row in table.rows if table else []:
-            names = {v for v in row if isinstance(v, str)} & known
-            floats = {name: v for name, v in zip(table.columns, row, strict=True) if isinstance(v, float) and name not in DERIVED}  # type: ignore[union-attr]
-            for name, value in floats.items() if "mean" not in floats else [("mean", floats["mean"])]:
-                there = [found for found in rows if names <= {v for v in found if isinstance(v, str)}]
-                assert any(_holds(found, value) for found in there), f"{part.title}: {name}, {row}"
-                checked += 1
+            checked += _check(part.title, dict(zip(table.columns, row, strict=True)), rows)  # type: ignore[union-attr]
     assert checked > 100
 
 
-def _holds(row: tuple[Any, ...], value: float) -> bool:
-    return any(isinstance(v, float | int) and np.isclose(v, value, rtol=1e-9, atol=1e-12) for v in row)
+def _check(title: str, row: dict[str, Any], rows: list[dict[str, Any]]) -> int:
+    """That some row of the query has this row's names and numbers, and gives its interval again; returns how many were looked for."""
+    row = {name: getattr(value, "text", value) for name, value in row.items()}
+    known = {v for found in rows for v in found.values() if isinstance(v, str)}
+    names = {v for name, v in row.items() if isinstance(v, str) and v and name != "set"} & known
+    there = [found for found in rows if names <= {v for v in found.values() if isinstance(v, str)}]
+    floats = {name: v for name, v in row.items() if isinstance(v, float) and name not in DERIVED}
+    floats = {"mean": floats["mean"]} if "mean" in floats else floats
+    for name, value in floats.items():
+        assert any(_holds(found, value) for found in there), f"{title}: {name}, {row}"
+    if row.get("low") is not None:
+        centre = row.get("mean", row.get("accuracy"))
+        assert any(_gives(found, (centre, row["low"], row["high"])) for found in there), f"{title}: the interval of {row}"
+    said = [(name, *SHOWN.match(v).groups()) for name, v in row.items() if isinstance(v, str) and SHOWN.match(v)]  # type: ignore[union-attr]
+    for name, mean, half, low, high in said:
+        ends = (_number(mean) - _number(half), _number(mean) + _number(half)) if half else (_number(low), _number(high))
+        assert any(_gives(found, (_number(mean), *ends), 100, 0.101) for found in there), f"{title}: {name}, {row}"
+    return len(floats) + len(said)
+
+
+def _holds(row: dict[str, Any], value: float) -> bool:
+    known = [v for v in row.values() if isinstance(v, float | int)]
+    return any(np.isclose(v, value, rtol=1e-9, atol=1e-12) or round(v, 1) == value for v in known)
+
+
+def _gives(row: dict[str, Any], wanted: tuple[float, ...], scale: float = 1.0, near: float = 1e-9) -> bool:
+    """Whether a mean, a standard deviation and a count of the query's row make this interval by Student's t."""
+    means, sds, counts = [], [0.0], []
+    for name, value in row.items():
+        if isinstance(value, float | int):
+            kind = sds if name.startswith("sd") else counts if name in ("seeds", "pairs", "search_seeds") else means
+            kind.append(value)
+    for mean, sd, n in itertools.product(means, sds, counts):
+        half = stdtrit(n - 1, 0.95) * sd / n**0.5 if n > 1 else 0.0
+        if np.allclose(scale * np.array([mean, mean - half, mean + half]), wanted, rtol=0, atol=near):
+            return True
+    return False
+
+
+def _number(text: str) -> float:
+    return float(text.replace("\u2212", "-"))
 
 
 def test_each_figure_and_table_has_the_command_and_its_query_folded_under_it(sweep: Path) -> None:
@@ -288,79 +345,3 @@ def test_files_appear_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             write_report(folder)
     assert (folder / "report" / "index.html").read_bytes() == first
     assert not [p for p in (folder / "report").rglob(".*")]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
-    """Stands in for Python: a shell script that notes each start with its nice value and arguments, then does what it is told."""
-    log = tmp_path / "starts"
-
-    def replace(then: str) -> Path:
-        script = tmp_path / "python"
-        script.write_text(f'#!/bin/sh\nsleep 0.2\necho "$$ $(nice) $*" >> {log}\n{then}\n')
-        script.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(script))
-        return log
-
-    yield replace
-
-
-def starts(log: Path) -> list[str]:
-    return log.read_text().splitlines() if log.exists() else []
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def test_a_refresher_starts_one_child_of_low_priority_at_a_time(command: Callable[[str], Path], tmp_path: Path) -> None:
-    log = command("sleep 0.3")
-    refresher = Refresher(tmp_path, every=0.0)
-    begun = time.monotonic()
-    for _ in range(50):
-        refresher.touch()
-    assert time.monotonic() - begun < 0.15  # it waits for nothing
-    refresher.close()
-    (line,) = starts(log)
-    assert line.split()[1:] == ["19", "-m", "raysim", "report", str(tmp_path)]
-    refresher.touch()
-    time.sleep(0.3)
-    assert len(starts(log)) == 1  # nothing is started after the end
-
-
-def test_a_refresher_keeps_its_distance(command: Callable[[str], Path], tmp_path: Path) -> None:
-    log = command("exit 1")  # a page that could not be written is tried again next time
-    refresher = Refresher(tmp_path, every=1.0)
-    refresher.touch()
-    wait_for(lambda: len(starts(log)) == 1)
-    refresher.touch()
-    time.sleep(0.4)
-    assert len(starts(log)) == 1
-    wait_for(lambda: refresher.touch() or len(starts(log)) == 2)  # type: ignore[func-returns-value]
-    refresher.close()
-
-
-def test_a_refresher_leaves_no_child_behind_and_never_raises(command: Callable[[str], Path], tmp_path: Path) -> None:
-    log = command("exec sleep 60")
-    refresher = Refresher(tmp_path, every=0.0)
-    refresher.touch()
-    wait_for(lambda: len(starts(log)) == 1)
-    refresher.close(patience=0.1)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(starts(log)[0].split()[0]), 0)
-    (tmp_path / "python").unlink()
-    other = Refresher(tmp_path, every=0.0)
-    other.touch()
-    other.close()
-
-
-def test_a_refresher_writes_the_page_of_a_running_sweep(tmp_path: Path) -> None:
-    folder = fake_results.fake_sweep(tmp_path / "sweep", search=0, stop=3, status="running", rounds=2)
-    refresher = Refresher(folder)
-    refresher.touch()
-    refresher.close(patience=120)
-    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
-    assert "3 of" in page and 'http-equiv="refresh"' in page

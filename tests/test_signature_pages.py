@@ -125,7 +125,7 @@ def test_nothing_fired_is_said_and_nothing_watched_is_silence(tmp_path: Path, mo
     assert found.missing == (
         "None of the 2 signatures watched for (semantic drift, OT did not converge) fired in any of 20 finished runs."
     )  # of 25: zero-shot's five watch for nothing
-    assert ran(quiet, found.source, monkeypatch) == [(25, 0)]
+    assert ran(quiet, found.source, monkeypatch) == [(20, 0)]
     old = sweep(tmp_path / "old", [], watched=None)
     assert signatures.exhibit(old) is None and signatures.sentences(old) == [] and signatures.table(old) is None
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fake_results import trial_type, write
 
 from analysis.entries import entry_of
+from analysis.figures import search
 from analysis.recipes.tuning import edges, exhibit_tuning, table_tuning
 from analysis.results import Results, open_results
 
@@ -58,9 +60,12 @@ def test_the_best_level_of_each_entry_and_edges(tmp_path: Path) -> None:
     assert best["mean"] == pytest.approx(0.7) and best["high"] - best["mean"] == pytest.approx(6.313752 * 0.005, abs=1e-6)
 
 
-def test_a_failed_level_does_not_count(tmp_path: Path) -> None:
-    rows = table_tuning(recipe(tmp_path / "r", failed=("b", "even", 0.12)))
-    assert [(r["level"], r["best"], r["edge"]) for r in rows[:2]] == [(0.02, False, False), (0.05, True, True)]
+def test_a_failed_level_is_not_drawn_but_was_tried(tmp_path: Path) -> None:
+    results = recipe(tmp_path / "r", failed=("b", "even", 0.12))
+    rows = table_tuning(results)
+    assert [(r["entry"], r["level"], r["best"], r["edge"]) for r in rows[:2]] == [("b", 0.02, False, False), ("b", 0.05, True, False)]
+    exhibit = exhibit_tuning(results)
+    assert exhibit is not None and "b (at" not in exhibit.caption and "Of 1 trial nothing is drawn: failed or stopped." in exhibit.caption
 
 
 def test_the_figure_and_its_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +73,7 @@ def test_the_figure_and_its_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     exhibit = exhibit_tuning(results)
     assert exhibit is not None and [panel.title for panel in exhibit.panels] == ["even", "domain"]
     monkeypatch.chdir(results.folder)
-    found = {(study, params): mean for study, _, params, mean, _ in duckdb.sql(exhibit.source).fetchall()}
+    found = {(study, params): mean for study, _, params, mean, *_ in duckdb.sql(exhibit.source).fetchall()}
     for row in table_tuning(results):
         key = (f"r {row['entry']} | {row['scenario']}", json.dumps({"training.lr": row["level"]}))
         assert found[key] == pytest.approx(row["mean"])
@@ -78,6 +83,33 @@ def test_a_study_without_entries_has_no_tuning_figure(tmp_path: Path) -> None:
     results = Results(tmp_path, {"kind": "sweep"})
     results.__dict__["trials"] = [{"kind": "search", "state": "COMPLETE", "params": '{"method.lam": 0.1, "method.h": 4}'}]
     assert table_tuning(results) == [] and exhibit_tuning(results) is None
+
+
+def test_the_optimism_gap_names_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = recipe(tmp_path / "r")
+    for number, ((entry, scenario), means) in enumerate(MEANS.items(), 100):
+        best = means.index(max(means))
+        row: dict[str, Any] = {
+            "trial": number, "study": f"r {entry} | {scenario}", "scenario": scenario, "method": "promptfl", "kind": "confirm",
+            "label": f"{entry} (tuned)", "state": "COMPLETE", "params": json.dumps({"training.lr": LEVELS[best]}), "seeds": [7, 8],
+            "acc_personal_own": [means[best] - 0.01, means[best]], "test_acc_personal_own": [means[best] - 0.02, means[best]],
+            "runs": ["x", "y"], "objective": means[best],
+        }  # fmt: skip
+        schema = pa.schema([pa.field(name, trial_type(name)) for name in row])
+        write(results.folder / "tables" / "trials" / f"{number}.parquet", [row], schema)
+    tried = results.folder / "tables" / "trials"
+    for part in sorted(tried.glob("0*.parquet")):
+        table = pq.read_table(part)
+        pq.write_table(table.append_column("objective", [[sum(table["acc_personal_own"][0].as_py()) / 2]]), part)
+    results = open_results(results.folder)
+    found = search.exhibit_optimism(results)
+    assert found.numbers is not None and "entry" in found.numbers.columns
+    names = [(row[0], row[1], row[2]) for row in found.numbers.rows]
+    assert ("even", "b", "training.lr=0.12") in names and ("domain", "a", "training.lr=0.02") in names and len(names) == 4
+    assert "a under even \u22120.5 (" in found.caption and "b under domain \u22120.5 (" in found.caption
+    monkeypatch.chdir(results.folder)
+    sql = {row[:3]: row[3:] for row in duckdb.sql(found.source).fetchall()}
+    assert set(sql) == set(names) and sql["even", "b", "training.lr=0.12"][0] == pytest.approx(0.6)
 
 
 def test_an_entry_is_what_stands_between_space_and_scenario(tmp_path: Path) -> None:

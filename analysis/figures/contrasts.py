@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import queries
@@ -10,7 +10,7 @@ from ..page import Cell, Exhibit, Panel, Table, numbers, slug
 from ..results import Results, Row, by_seed, finished
 from ..stats import MARGIN, Interval, Multiplicity, firm, multiplicity, paired
 from ..style import INK, NARROW, SOFT, VERDICT_COLOUR, VERDICT_MARK, VERDICT_MARKER, WIDTH, blank, drawing
-from ..words import WITHIN, chance, listing, mean_span, points, seeds, share, shorten, span, untried
+from ..words import WITHIN, chance, count, listing, mean_span, points, seeds, share, shorten, span, untried
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,13 +23,13 @@ def table_contrasts(results: Results, metric: str = OBJECTIVE) -> list[Row]:
     """One row per study and one-factor trial: the paired difference to the anchor, in fractions.
 
     Returns:
-        Rows with study, scenario, method, path, symbol, level, anchor, basis, interval, mean, low, high, seeds, verdict, whole (every
-        tried level of the choice ran to its end) and firm (the verdict stands when adjusted for the number of all contrasts); ordered as
-        the sweep declared scenarios, factors and levels.
+        Rows with study, scenario, method, path, symbol, level, anchor, basis, interval, mean, low, high, seeds, verdict, lacking (in
+        words, how many declared levels of the choice have no finished trial there; empty if none) and firm (the verdict stands when
+        adjusted for the number of all contrasts); ordered as the sweep declared scenarios, factors and levels.
     """
     factors = {f["path"]: f for f in results.meta.get("factors") or []}
     done = finished(results.trials, "contrast")
-    broken = unfinished(results.trials)
+    left = lacking(results)
     anchors = {t["study"]: t for t in done if not t.get("factor")}
     rows = []
     for trial in done:
@@ -43,7 +43,7 @@ def table_contrasts(results: Results, metric: str = OBJECTIVE) -> list[Row]:
             "symbol": factor.get("symbol") or trial["factor"].rpartition(".")[2], "level": str(trial.get("level")),
             "anchor": factor.get("anchor"), "basis": factor.get("basis", ""), "interval": interval, "mean": interval.mean,
             "low": interval.low, "high": interval.high, "seeds": interval.n, "verdict": interval.verdict,
-            "whole": (trial["study"], trial["factor"]) not in broken,
+            "lacking": left.get((trial["study"], trial["factor"]), ""),
         })  # fmt: skip
     for row, stands in zip(rows, firm([r["interval"] for r in rows], 1 - results.confidence), strict=True):
         row["firm"] = stands
@@ -63,9 +63,18 @@ def ordered(results: Results, rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=place)
 
 
-def unfinished(trials: Iterable[Row]) -> set[tuple[str, str]]:
-    """Study and path of the choices of which some level did not run to its end: it diverged, or was stopped."""
-    return {(t["study"], t["factor"]) for t in trials if t["kind"] == "contrast" and t.get("factor") and t["state"] != "COMPLETE"}
+def lacking(results: Results) -> dict[tuple[str, str], str]:
+    """Study and path of each choice of which some level has no finished trial (not tried, stopped, diverged), with how many, in words.
+
+    Levels are those that the sweep declares, without the anchor, and those that were tried.
+    """
+    declared = {f["path"]: {str(v) for v in f.get("levels") or []} - {str(f.get("anchor"))} for f in results.meta.get("factors") or []}
+    tried: dict[tuple[str, str], dict[str, bool]] = {}
+    for trial in (t for t in results.trials if t["kind"] == "contrast" and t.get("factor")):
+        levels = tried.setdefault((trial["study"], trial["factor"]), dict.fromkeys(declared.get(trial["factor"], ()), False))
+        levels[str(trial.get("level"))] = levels.get(str(trial.get("level")), False) or trial["state"] == "COMPLETE"
+    return {key: f"{list(done.values()).count(False)} of {count(len(done), 'level')} without a finished trial"
+            for key, done in tried.items() if not all(done.values())}  # fmt: skip
 
 
 def _place(item: Any, order: Sequence[Any]) -> int:
@@ -90,9 +99,9 @@ def decided(rows: Sequence[Row]) -> list[Row]:
 
 
 def without_effect(rows: Sequence[Row]) -> list[str]:
-    """Paths of the choices that are shown not to matter: every level ran to its end, and its difference lies within the margin."""
+    """Paths of the choices that are shown not to matter: every declared level ran to its end, its difference lies within the margin."""
     paths = dict.fromkeys(r["path"] for r in rows)
-    return [path for path in paths if all(r["verdict"] == "level" and r["whole"] for r in rows if r["path"] == path)]
+    return [path for path in paths if all(r["verdict"] == "level" and not r["lacking"] for r in rows if r["path"] == path)]
 
 
 def count_chance(rows: Sequence[Row], confidence: float) -> Multiplicity:
@@ -254,9 +263,11 @@ def table_verdicts(results: Results, rows: Sequence[Row]) -> Table | None:
             line.append(_verdict_cell([r for r in rows if r["path"] == path and r["study"] == study]))
         body.append(line)
     heads = [c if several else next(r["scenario"] for r in rows if r["study"] == c) for c in columns]
-    caption = (f"{VERDICT_MARK['helps']} some level helps (the best is named), {VERDICT_MARK['hurts']} leaving the anchor hurts (the "
-               f"worst is named), {VERDICT_MARK['level']} no level matters ({WITHIN}), undecided: in brackets what the intervals leave "
-               "open. Points of validation accuracy. A star: the verdict stands when adjusted for the number of contrasts.")  # fmt: skip
+    caption = (
+        f"{VERDICT_MARK['helps']} some level helps (the best is named), {VERDICT_MARK['hurts']} leaving the anchor hurts (the worst is "
+        f"named), {VERDICT_MARK['level']} no level matters ({WITHIN}), undecided: in brackets what the intervals leave open, or how many "
+        "levels have no finished trial. Points of validation accuracy. A star: it stands when adjusted for the number of contrasts."
+    )
     return Table(["choice", *heads], body, caption, queries.CONTRASTS, key="verdicts", title="Effect of each open choice on accuracy")
 
 
@@ -273,7 +284,10 @@ def _verdict_cell(rows: Sequence[Row]) -> Cell:
     able: list[Interval] = [r["interval"] for r in rows if r["low"] is not None]
     if not able:
         return Cell("undecided (one seed)", "undecided")
-    return Cell(f"undecided ({points(min(i.low or 0 for i in able))} to {points(max(i.high or 0 for i in able))})", "undecided")
+    if all(r["verdict"] == "level" for r in rows):
+        return Cell(f"undecided ({rows[0]['lacking']})", "undecided", f"each finished level: {WITHIN}")
+    span_of_all = f"{points(min(i.low or 0 for i in able))} to {points(max(i.high or 0 for i in able))}"
+    return Cell(f"undecided ({span_of_all})", "undecided", rows[0]["lacking"])
 
 
 def table_differences(results: Results, rows: Sequence[Row]) -> Table | None:

@@ -112,7 +112,7 @@ def query_of_curves(results: Results, metric: str) -> str:
   SELECT DISTINCT run, round, {metric} AS value FROM {parts("rounds")}
   WHERE split = 'validation' AND isfinite({metric})
 )
-SELECT scenario, label, round, avg(value) AS mean, min(value) AS least, max(value) AS most, count(*) AS seeds
+SELECT scenario, label, round, avg(value) AS mean, stddev_samp(value) AS sd, min(value) AS least, max(value) AS most, count(*) AS seeds
 FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
 
 
@@ -218,7 +218,8 @@ def exhibit_communication(results: Results, methods: Sequence[Row], rounds: Sequ
   FROM {parts("rounds")} WHERE split = 'validation' AND round > 0 AND clients > 0
 )
 SELECT scenario, label, any_value(shared_parameters) AS parameters, avg(up) AS up, avg(down) AS down, avg(up + down) AS each,
-  any_value(bytes_up + bytes_down) AS total, any_value(list_avg(test_acc_personal_own)) AS mean
+  any_value(bytes_up + bytes_down) AS total, any_value(list_avg(test_acc_personal_own)) AS mean,
+  any_value(list_stddev_samp(test_acc_personal_own)) AS sd, any_value(len(seeds)) AS seeds
 FROM latest LEFT JOIN runs USING (scenario, label) LEFT JOIN sent USING (run) GROUP BY ALL ORDER BY ALL"""
     columns = ("scenario", "label", "parameters", "up", "down", "total", "mean", "low", "high")
     names = ("scenario", "configuration", "shared parameters", "bytes up, per client and round", "bytes down", "bytes of a whole run",

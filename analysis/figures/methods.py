@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..entries import CONFIRMED, bare, entries, groups, looks, quoted
 from ..page import Cell, Exhibit, Panel, Table, numbers
 from ..placing import levels
 from ..results import Results, Row, by_seed, finished, standing
-from ..stats import MARGIN, Interval, paired, t_interval
+from ..stats import MARGIN, Interval, firm, multiplicity, paired, t_interval
 from ..style import FAINT, INK, SOFT, blank, drawing, legend_below, percent_axis
-from ..words import listing, percent, plus_minus, points, size, span
+from ..words import chance, listing, percent, plus_minus, points, size, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 METRICS = {"acc_personal_own": "on each client's own distribution", "acc_personal_global": "on the global split"}
 ALL_METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", "worst_client_accuracy")
 QUERY = f"""{CONFIRMED}
-SELECT scenario, label, avg(acc_personal_own) AS personal_own, avg(acc_personal_global) AS personal_global, count(*) AS seeds
+SELECT scenario, label, avg(acc_personal_own) AS personal_own, stddev_samp(acc_personal_own) AS sd_own,
+  avg(acc_personal_global) AS personal_global, stddev_samp(acc_personal_global) AS sd_global, count(*) AS seeds
 FROM confirmed GROUP BY ALL ORDER BY ALL"""
 NOT_YET = "No configuration has been confirmed on fresh seeds yet: the test split is still closed."
 
@@ -30,8 +32,17 @@ def table_methods(results: Results) -> list[Row]:
     Returns:
         Rows with label, method, look, scenario, metric, values, interval, mean, low, high, seeds and trial; scenarios in the sweep's
         order, configurations by their mean over scenarios, best first.
+
+    Raises:
+        ValueError: Two studies confirmed a configuration of one name under one scenario.
     """
-    latest = {(t["label"], t["scenario"]): t for t in finished(results.trials, "confirm")}
+    latest: dict[tuple[str, str], Row] = {}
+    for trial in finished(results.trials, "confirm"):
+        other = latest.setdefault((trial["label"], trial["scenario"]), trial)
+        if other["study"] != trial["study"]:
+            raise ValueError(f"{trial['label']!r} is confirmed under {trial['scenario']!r} by two studies, {other['study']!r} and "
+                             f"{trial['study']!r}: no table can tell them apart")  # fmt: skip
+        latest[trial["label"], trial["scenario"]] = trial
     look, rows = looks(entries(results)), []
     for (label, scenario), trial in latest.items():
         for metric in METRICS:
@@ -59,41 +70,55 @@ def primary(results: Results, rows: Sequence[Row]) -> str | None:
 
 
 def rivalry(results: Results, rows: Sequence[Row]) -> list[Row]:
-    """The paired difference of the primary configuration to each other one, by scenario; test split, shared fresh seeds."""
-    ours, own = primary(results, rows), [r for r in rows if r["metric"] == "acc_personal_own"]
-    pairs = []
-    for row in own:
-        mine = next((r for r in own if r["label"] == ours and r["scenario"] == row["scenario"]), None)
-        if mine is None or row["label"] == ours:
+    """The paired difference of the primary configuration to each other one, by scenario; test split, shared fresh seeds.
+
+    Returns:
+        Rows with scenario, ours, label, sibling (of the same method), validation (the other's mean validation accuracy on these seeds),
+        interval on the clients' own distributions, world (the interval on the global split), and firm and world_firm (it stands when
+        adjusted for the number of all these intervals).
+    """
+    ours, pairs = primary(results, rows), []
+    found = {(r["scenario"], r["label"], r["metric"]): r for r in rows}
+    own, world = METRICS
+    for (scenario, label, metric), row in found.items():
+        mine = found.get((scenario, ours or "", own))
+        if metric != own or mine is None or label == ours:
             continue
         interval = paired(mine["values"], row["values"], results.confidence)
+        sides = [found.get((scenario, name, world)) for name in (ours or "", label)]
         if interval:
-            pairs.append({"scenario": row["scenario"], "ours": ours, "label": row["label"], "mean": row["mean"],
-                          "sibling": row["method"] == mine["method"], "interval": interval})  # fmt: skip
+            validation = t_interval(list(by_seed(row["trial"], own).values()))
+            pairs.append({"scenario": scenario, "ours": ours, "label": label, "sibling": row["method"] == mine["method"],
+                          "validation": validation.mean if validation else 0.0, "interval": interval,
+                          "world": paired(sides[0]["values"], sides[1]["values"], results.confidence) if sides[0] and sides[1] else None,
+                          })  # fmt: skip
+    shown = [(p, key, p[key]) for p in pairs for key in ("interval", "world") if p[key]]
+    stands = firm([interval for _, _, interval in shown], 1 - results.confidence)
+    for (pair, key, _), sure in zip(shown, stands, strict=True):
+        pair["firm" if key == "interval" else "world_firm"] = sure
     return pairs
 
 
 def headline(pairs: Sequence[Row], confidence: float) -> str:
-    """The primary configuration against its strongest rival, scenario by scenario."""
+    """The primary configuration against its strongest rival, scenario by scenario, and where the global split decides otherwise.
+
+    The strongest rival is chosen by validation accuracy, so that the difference on the test split is not that of a chosen maximum.
+    """
     if not pairs:
         return ""
-    ours = pairs[0]["ours"]
     rivals = [p for p in pairs if not p["sibling"]] or list(pairs)
-    means = {p["label"]: [q["mean"] for q in rivals if q["label"] == p["label"]] for p in rivals}
+    means = {p["label"]: [q["validation"] for q in rivals if q["label"] == p["label"]] for p in rivals}
     strongest = max(means, key=lambda label: (len(means[label]), sum(means[label]) / len(means[label])))
     against = [p for p in rivals if p["label"] == strongest]
-    clauses = []
-    for verdict, verb in VERBS.items():
-        here = [f"{p['scenario']} ({_difference(p['interval'])})" for p in against if p["interval"].verdict == verdict]
-        if here:
-            clauses.append(f"{verb.format(strongest)} under {listing(here)}")
-    text = f"On fresh seeds and the test split, {ours} " + "; it ".join(clauses) + "."
-    only = "" if len(means) == 1 else f" {strongest} is the strongest of {len(means)} rivals on average."
+    text = f"On fresh seeds and the test split, {OWN}, {pairs[0]['ours']} {_clauses(against, 'scenario', strongest)}."
+    only = "" if len(means) == 1 else f" {strongest} is the strongest of {len(means)} rivals by validation accuracy on these seeds."
     return text.replace(" points, ", f" points, {confidence:.0%} interval ", 1) + only
 
 
+OWN = "on the clients' own distributions"
 VERBS = {"helps": "beats {}", "hurts": "loses to {}", "level": f"is level (within {100 * MARGIN:g} point) with {{}}",
          "undecided": "is undecided against {}"}  # fmt: skip
+MAY = {"helps": "may beat {}", "hurts": "may lose to {}"}
 
 
 def opposite(interval: Interval) -> Interval:
@@ -108,15 +133,36 @@ def sentences(pairs: Sequence[Row], confidence: float) -> list[str]:
     said = []
     for scenario in dict.fromkeys(p["scenario"] for p in pairs):
         here = [p for p in pairs if p["scenario"] == scenario]
-        clauses = []
-        for verdict, verb in VERBS.items():
-            rivals = [f"{p['label']} ({_difference(p['interval'])})" for p in here if p["interval"].verdict == verdict]
-            if rivals:
-                clauses.append(verb.format(listing(rivals)))
-        said.append(f"Under {scenario}, {here[0]['ours']} " + "; it ".join(clauses) + ".")
+        said.append(f"Under {scenario}, {OWN}, {here[0]['ours']} {_clauses(here, 'label')}.")
     if said:
         said[0] = said[0].replace(" points, ", f" points, {confidence:.0%} interval ", 1)
     return said
+
+
+def _clauses(pairs: Sequence[Row], name: str, rival: str = "") -> str:
+    """What these differences say, and in a sentence of their own those on the global split that decide otherwise.
+
+    Args:
+        pairs: Rows of `rivalry`.
+        name: What tells them apart: `label`, or `scenario` where all are differences to `rival`.
+        rival: See `name`.
+    """
+    turned = [p for p in pairs if p["world"] and p["world"].excludes_zero and p["world"].verdict != p["interval"].verdict]
+    own = _verdicts([(p[name], p["interval"], p["firm"]) for p in pairs], rival)
+    world = _verdicts([(p[name], p["world"], p["world_firm"]) for p in turned], rival)
+    return own + (f". On the global split it {world}" if turned else "")
+
+
+def _verdicts(found: Sequence[tuple[str, Interval, bool]], rival: str) -> str:
+    """Differences by verdict; one that excludes zero but does not stand adjusted is said with `may`."""
+    clauses = []
+    for (verdict, verb), sure in product(VERBS.items(), (True, False)):
+        told = MAY.get(verdict, "") if not sure else verb
+        names = [f"{name} ({_difference(i)})" for name, i, stands in found
+                 if i.verdict == verdict and sure == (stands or not i.excludes_zero)]  # fmt: skip
+        if names:
+            clauses.append(f"{told.format(rival)} under {listing(names)}" if rival else told.format(listing(names)))
+    return "; it ".join(clauses)
 
 
 def _difference(interval: Interval) -> str:
@@ -182,9 +228,25 @@ def exhibit_methods(results: Results, rows: Sequence[Row]) -> Exhibit:
     caption = (
         f"Test accuracy on fresh seeds: mean (mark), {results.confidence:.0%} t interval over seeds (bar), single seeds (dots below the "
         "bar). Hollow marks are untuned. Intervals of single methods may overlap where the paired difference is still "
-        "clear: read the verdicts in the table of methods."
+        f"clear: read the verdicts in the table of methods. {by_chance(results, rivalry(results, rows))}{patches(rows)}"
     )
     return Exhibit("methods", title, caption, QUERY, panels, numbers(rows, ("scenario", "label", "metric", "mean", "low", "high", "seeds")))
+
+
+def by_chance(results: Results, pairs: Sequence[Row]) -> str:
+    """How many of the paired differences, on the clients' own distributions and on the global split, chance alone would decide."""
+    intervals = [i for p in pairs for i in (p["interval"], p["world"]) if i]
+    said = chance(multiplicity(intervals, results.confidence), results.confidence, "if all were equal")
+    return f"Paired differences to {pairs[0]['ours']}, own and global: {said[0].lower()}{said[1:]}" if said else ""
+
+
+def patches(rows: Sequence[Row]) -> str:
+    """Which configurations work on patches, and on how many: with few of them, there is little to transport."""
+    found: dict[int, dict[str, None]] = {}
+    for row in (r for r in rows if r["trial"].get("patches")):
+        found.setdefault(row["trial"]["patches"], {})[row["label"]] = None
+    return "".join(f" With this backbone, {listing(list(labels))} {'works' if len(labels) == 1 else 'work'} on M = {number} patches."
+                   for number, labels in found.items())  # fmt: skip
 
 
 def table_heterogeneity(results: Results, rows: Sequence[Row]) -> list[Row]:
@@ -246,7 +308,8 @@ def exhibit_heterogeneity(results: Results, methods: Sequence[Row]) -> Exhibit:
     query = f"""{CONFIRMED}, places AS (
   SELECT s.label AS scenario, s.heterogeneity.achieved.js_divergence AS js FROM (SELECT unnest(scenarios) AS s FROM read_json('run.json'))
 )
-SELECT scenario, js, label, avg(acc_personal_own) AS personal_own, avg(acc_personal_global) AS personal_global
+SELECT scenario, js, label, avg(acc_personal_own) AS personal_own, stddev_samp(acc_personal_own) AS sd_own,
+  avg(acc_personal_global) AS personal_global, stddev_samp(acc_personal_global) AS sd_global, count(*) AS seeds
 FROM confirmed JOIN places USING (scenario) GROUP BY ALL ORDER BY ALL"""
     columns = ("scenario", "js", "label", "metric", "mean", "low", "high")
     return Exhibit("heterogeneity", title, caption, query, panels, numbers(rows, columns))
@@ -256,8 +319,9 @@ def table_of_methods(results: Results, rows: Sequence[Row]) -> Table | None:
     """All four accuracies, the worst client, what is sent, and the paired verdict on the primary configuration."""
     if not rows:
         return None
-    pairs = {(p["scenario"], p["label"]): opposite(p["interval"]) for p in rivalry(results, rows)}
-    ours = primary(results, rows)
+    rivals, ours = rivalry(results, rows), primary(results, rows)
+    pairs = {(p["scenario"], p["label"]): opposite(p["interval"]) for p in rivals}
+    sure = {(p["scenario"], p["label"]): p["firm"] for p in rivals}
     body: list[list[Any]] = []
     for row in (r for r in rows if r["metric"] == "acc_personal_own"):
         trial, gap = row["trial"], pairs.get((row["scenario"], row["label"]))
@@ -265,8 +329,9 @@ def table_of_methods(results: Results, rows: Sequence[Row]) -> Table | None:
                  for m in ALL_METRICS]  # fmt: skip
         lead = Cell("reference" if row["label"] == ours else "")
         if gap:
+            may = "" if sure[row["scenario"], row["label"]] or not gap.excludes_zero else "may be "
             word = {"helps": "ahead", "hurts": "behind", "level": "level", "undecided": "undecided"}[gap.verdict]
-            lead = Cell(f"{plus_minus(gap, points)} {word}", f"tight {gap.verdict}")
+            lead = Cell(f"{plus_minus(gap, points)} {may}{word}", f"tight {gap.verdict}")
         first = not any(row["scenario"] == line[0].text for line in body)
         body.append([Cell(row["scenario"], "tight" if first else "again"), Cell(row["label"], "tight"), *means, lead,
                      Cell(size(trial.get("bytes_up")), "tight"), trial.get("shared_parameters")])  # fmt: skip
@@ -275,10 +340,14 @@ def table_of_methods(results: Results, rows: Sequence[Row]) -> Table | None:
     seeds = listing(sorted({str(r["seeds"]) for r in rows}))
     caption = (f"Test accuracy in %, mean \u00b1 half of the {results.confidence:.0%} interval over fresh seeds ({seeds} of them). The "
                "difference is on personal own and "
-               "paired by seed; ahead, behind and level (within one point) follow from its interval.")  # fmt: skip
+               f"paired by seed; ahead, behind and level (within one point) follow from its interval. {by_chance(results, rivals)}"
+               )  # fmt: skip
     query = f"""{CONFIRMED}
-SELECT scenario, label, {", ".join(f"list_avg(test_{m}) AS {m}" for m in ALL_METRICS)}, bytes_up, shared_parameters,
-  (SELECT avg(c.acc_personal_own - o.acc_personal_own) FROM confirmed c JOIN confirmed o USING (scenario, seed)
-   WHERE c.scenario = latest.scenario AND c.label = latest.label AND o.label = {quoted(ours or "")}) AS difference
-FROM latest ORDER BY ALL"""
+SELECT scenario, label, {", ".join(f"list_avg(test_{m}) AS {m}, list_stddev_samp(test_{m}) AS sd_{m}" for m in ALL_METRICS)},
+  len(seeds) AS seeds, bytes_up, shared_parameters, difference, sd_difference, pairs
+FROM latest LEFT JOIN (
+  SELECT c.scenario, c.label, avg(c.acc_personal_own - o.acc_personal_own) AS difference,
+    stddev_samp(c.acc_personal_own - o.acc_personal_own) AS sd_difference, count(*) AS pairs
+  FROM confirmed c JOIN confirmed o USING (scenario, seed) WHERE o.label = {quoted(ours or "")} GROUP BY ALL
+) USING (scenario, label) ORDER BY ALL"""
     return Table(head, body, caption, query, key="table-methods", title="Methods")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import queries
-from ..entries import entry_of, looks
+from ..entries import bare, entry_of, looks
 from ..page import Cell, Exhibit, Panel, Table, numbers, slug
 from ..results import Results, Row, by_seed, finished, params, standing
 from ..stats import Interval, paired, t_interval
@@ -96,8 +96,8 @@ def table_optimism(results: Results) -> list[Row]:
     same, the one with the best objective.
 
     Returns:
-        Rows with study, scenario, chosen (its label) and the intervals search, validation, test; gap (test minus validation on the same
-        fresh seeds, paired).
+        Rows with study, scenario, entry (the confirmed configuration's name), chosen (the label of the trial) and the intervals search,
+        validation, test; gap (test minus validation on the same fresh seeds, paired).
     """
     rows = []
     for trial in (t for t in finished(results.trials, "confirm") if standing(t["label"]) == "tuned"):
@@ -110,8 +110,8 @@ def table_optimism(results: Results) -> list[Row]:
         stages = [by_seed(chosen, "acc_personal_own"), by_seed(trial, "acc_personal_own"), by_seed(trial, "test_acc_personal_own")]
         found = [t_interval(list(v.values()), results.confidence) for v in stages]
         if all(found):
-            rows.append({"study": chosen["study"], "scenario": trial["scenario"], "method": trial["method"], "chosen": chosen["label"],
-                         "search": found[0], "validation": found[1], "test": found[2], "exact": bool(same),
+            rows.append({"study": chosen["study"], "scenario": trial["scenario"], "method": trial["method"], "entry": bare(trial["label"]),
+                         "chosen": chosen["label"], "search": found[0], "validation": found[1], "test": found[2], "exact": bool(same),
                          "gap": paired(stages[2], stages[1], results.confidence)})  # fmt: skip
     return rows
 
@@ -150,15 +150,15 @@ def exhibit_optimism(results: Results) -> Exhibit:
         "best of many noisy values costs; selection and fresh seeds differ, so it also holds chance. Test to validation is paired by "
         "seed"
         + (
-            ": " + "; ".join(f"{r['scenario']} {points(r['gap'].mean)} ({span(r['gap'])})" for r in rows if r["gap"])
+            ": " + "; ".join(f"{r['entry']} under {r['scenario']} {points(r['gap'].mean)} ({span(r['gap'])})" for r in rows if r["gap"])
             if len(rows) <= SHOWN
             else ""
         )
         + "."
     )
-    table = numbers([{"scenario": r["scenario"], "chosen": r["chosen"] + ("" if r["exact"] else INEXACT),
+    table = numbers([{"scenario": r["scenario"], "entry": r["entry"], "chosen": r["chosen"] + ("" if r["exact"] else INEXACT),
                       **{k: r[k].mean for k in STAGES}, **{f"{k}, interval in %": span(r[k], percent) for k in STAGES}}
-                     for r in rows], ("scenario", "chosen", *STAGES, *(f"{k}, interval in %" for k in STAGES)))  # fmt: skip
+                     for r in rows], ("scenario", "entry", "chosen", *STAGES, *(f"{k}, interval in %" for k in STAGES)))  # fmt: skip
     return Exhibit("optimism", title, caption, queries.OPTIMISM, _optimism_panels(results, rows), table)
 
 

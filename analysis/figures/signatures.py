@@ -33,7 +33,13 @@ SELECT scenario, configuration, seed, name, round, value, "limit", detail FROM r
 ORDER BY ALL"""
 FIRED_OF_RUN = f'SELECT name, round, value, "limit", detail FROM {parts("signatures")} ORDER BY ALL'
 FINISHED = """SELECT count(*) AS runs, coalesce(sum(len(signatures)), 0) AS fired
-FROM read_json('{files}', columns = {{status: 'VARCHAR', signatures: 'VARCHAR[]'}}) WHERE status = 'done'"""
+FROM read_json('run.json', columns = {status: 'VARCHAR', signatures: 'VARCHAR[]'}) WHERE status = 'done'"""
+WATCHING = f"""{RUNS}, told AS (
+  SELECT regexp_extract(filename, 'runs/([^/]+)/', 1) AS run, signatures
+  FROM read_json('runs/*/run.json', columns = {{signatures: 'VARCHAR[]', signatures_watched: 'JSON'}}, filename = true)
+  WHERE len(json_keys(signatures_watched)) > 0
+)
+SELECT count(DISTINCT run) AS runs, coalesce(sum(len(signatures)), 0) AS fired FROM told WHERE run IN (SELECT run FROM runs)"""
 
 
 def words(name: str) -> str:
@@ -152,12 +158,11 @@ def exhibit(results: Results) -> Exhibit | None:
     if results.kind == "run":
         told = results.meta.get("signatures_watched") or {}
         none = told and results.meta.get("status") == "done" and not fired(results)
-        return Exhibit("signatures", title, source=FINISHED.format(files="run.json"), missing=_none(told, 1)) if none else None
+        return Exhibit("signatures", title, source=FINISHED, missing=_none(told, 1)) if none else None
     rows, (methods, meanings) = shares(results), watched(results)
     if not any(row["name"] for row in rows):
         looked = {run for t in finished(results.trials, *ORDER) if t["method"] in methods for run in t.get("runs") or []}
-        source = FINISHED.format(files="runs/*/run.json")
-        return Exhibit("signatures", title, source=source, missing=_none(meanings, len(looked))) if meanings else None
+        return Exhibit("signatures", title, source=WATCHING, missing=_none(meanings, len(looked))) if meanings else None
     labels = list(dict.fromkeys(row["configuration"] for row in rows))
     drawn = [row for row in rows if row["configuration"] in labels[:MOST_ROWS]]
     order = [s["label"] for s in results.meta.get("scenarios") or []]

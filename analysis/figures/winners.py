@@ -3,58 +3,115 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from .. import queries
 from ..page import Exhibit, Panel, numbers
+from ..queries import parts
 from ..results import Results, Row, by_seed, finished
-from ..stats import firm, multiplicity, paired
+from ..stats import Interval, Verdict, firm, paired
 from ..style import INK, SOFT, VERDICT_MARK, blank, drawing
-from ..words import WITHIN, chance, listing, points, seeds, shorten
-from .contrasts import OBJECTIVE, ordered, unfinished
+from ..words import WITHIN, count, listing, points, seeds, shorten
+from .contrasts import OBJECTIVE, lacking, ordered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Effect = Literal["changes", "may change", "keeps", "undecided"]
+Effect = Literal["changes", "may change", "keeps", "may keep", "undecided"]
+METHOD = "method."  # the choices that are the method's own; the other settings are the rivals' too, which keep the anchor's
 OPEN = ("level", "undecided")  # what a winner is called where there is none
 TINTS = {"helps": "#b5d6ea", "hurts": "#f6c9a8", "level": "#bfe3d5", "undecided": "#f1f1ee"}
 LEFT = 104  # points that the symbols stand left of the tiles
+QUERY = f"""WITH seeds AS (
+  SELECT study, scenario, kind, factor, level, label, unnest(seeds) AS seed, unnest(acc_personal_own) AS accuracy
+  FROM {parts("trials")}
+  WHERE kind IN ('contrast', 'rival') AND state = 'COMPLETE')
+SELECT c.scenario, c.factor, c.level, r.label AS rival, avg(c.accuracy - r.accuracy) AS mean,
+       stddev_samp(c.accuracy - r.accuracy) AS sd, count(*) AS seeds,
+       row_number() OVER (PARTITION BY c.study, c.factor, c.level ORDER BY avg(r.accuracy) DESC) AS place
+FROM seeds c JOIN seeds r ON r.study = c.study AND r.seed = c.seed
+WHERE c.kind = 'contrast' AND r.kind = 'rival' AND (c.factor IS NULL OR starts_with(c.factor, '{METHOD}'))
+GROUP BY c.study, c.scenario, c.factor, c.level, r.label
+ORDER BY ALL"""
 
 
 def table_winners(results: Results, metric: str = OBJECTIVE) -> list[Row]:
-    """One row per study and contrast trial, the anchor's first: the method minus its strongest rival, paired by seed.
+    """One row per study and contrast trial of the method's choices, the anchor's first: the method against its rivals, paired by seed.
 
     Returns:
         Rows with study, scenario, method, path and symbol (None at the anchor), level, rival (of the highest mean on these seeds),
-        interval, mean, low, high, seeds, verdict, winner (the method, the rival, `level` or `undecided`), whole (every tried level of
-        the choice ran to its end) and firm (the verdict stands when adjusted for the number of all rows).
+        rivals (how many), interval, mean, low, high (the method minus that rival), seeds, verdict (see `outcome`), winner (the method,
+        the rival, `level` or `undecided`), lacking (see `contrasts.lacking`) and firm (the verdict stands when adjusted for all rows).
     """
     rivals: dict[str, dict[str, dict[int, float]]] = {}
     for trial in finished(results.trials, "rival"):
         rivals.setdefault(trial["study"], {})[trial["label"]] = by_seed(trial, metric)
     symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
-    broken, rows = unfinished(results.trials), []
+    left, rows, tested = lacking(results), [], []
     for trial in finished(results.trials, "contrast"):
         ours, path = by_seed(trial, metric), trial.get("factor")
-        shared = {name: [values[s] for s in ours if s in values] for name, values in rivals.get(trial["study"], {}).items()}
-        means = {name: sum(values) / len(values) for name, values in shared.items() if values}
-        strongest = max(means, key=lambda name: means[name], default="")
-        interval = paired(ours, rivals[trial["study"]][strongest], results.confidence) if strongest else None
-        if interval is None:
+        theirs = rivals.get(trial["study"], {}) if not path or path.startswith(METHOD) else {}
+        gaps = {name: gap for name, values in theirs.items() if (gap := paired(ours, values, results.confidence))}
+        if not gaps:
             continue
+        means = {name: sum(shared) / len(shared) for name in gaps if (shared := [v for s, v in theirs[name].items() if s in ours])}
+        strongest = max(means, key=lambda name: means[name])
+        interval = gaps[strongest]
+        verdict, p = outcome(gaps, strongest, results.confidence)
+        tested.append(replace(interval, p=p))
         rows.append({
             "study": trial["study"], "scenario": trial["scenario"], "method": trial["method"], "path": path or None,
             "symbol": symbols.get(path) or path.rpartition(".")[2] if path else None, "level": str(trial["level"]) if path else None,
-            "rival": strongest, "interval": interval, "mean": interval.mean, "low": interval.low, "high": interval.high,
-            "seeds": interval.n, "verdict": interval.verdict, "whole": (trial["study"], path) not in broken,
-            "winner": {"helps": trial["method"], "hurts": strongest}.get(interval.verdict, interval.verdict),
+            "rival": strongest, "rivals": len(gaps), "interval": interval, "mean": interval.mean, "low": interval.low,
+            "high": interval.high, "seeds": interval.n, "verdict": verdict, "lacking": left.get((trial["study"], path or ""), ""),
+            "winner": {"helps": trial["method"], "hurts": strongest}.get(verdict, verdict),
         })  # fmt: skip
-    for row, stands in zip(rows, firm([r["interval"] for r in rows], 1 - results.confidence), strict=True):
+    for row, stands in zip(rows, firm(tested, 1 - results.confidence), strict=True):
         row["firm"] = stands
     return ordered(results, rows)
+
+
+def outcome(gaps: Mapping[str, Interval], strongest: str, confidence: float) -> tuple[Verdict, float | None]:
+    """What the differences to all rivals show of the winner, and how likely that is if all were equal (two-sided p).
+
+    The strongest rival is a maximum, chosen and tested on the same seeds. So the method is the winner only where it is ahead of every
+    rival; as all of these must hold, none needs an adjustment (intersection-union: Berger, Technometrics 24 (1982) 295-300) and p is
+    the largest. The strongest rival is the winner only where its lead stands when adjusted for the number of rivals (Holm, Scandinavian
+    Journal of Statistics 6 (1979) 65-70).
+
+    Args:
+        gaps: Rival -> the interval of the method minus it.
+        strongest: The rival of the highest mean.
+        confidence: Coverage of the intervals.
+    """
+    gap, verdicts = gaps[strongest], {interval.verdict for interval in gaps.values()}
+    if gap.mean > 0:
+        known = [interval.p for interval in gaps.values() if interval.p is not None and interval.mean > 0]
+        p = max(known) if len(known) == len(gaps) else None
+    else:
+        p = min(1.0, 2 * holm({name: _behind(interval) for name, interval in gaps.items()})[strongest])
+    if verdicts == {"helps"}:
+        return "helps", p
+    if gap.verdict == "hurts" and p is not None and p <= 1 - confidence:
+        return "hurts", p
+    return ("level" if gap.verdict == "level" and verdicts <= {"level", "helps"} else "undecided"), p
+
+
+def _behind(interval: Interval) -> float:
+    """The one-sided p of the method not being behind."""
+    if interval.p is None:
+        return 1.0
+    return interval.p / 2 if interval.mean < 0 else 1 - interval.p / 2
+
+
+def holm(ps: Mapping[str, float]) -> dict[str, float]:
+    """The p of each hypothesis, adjusted so that the chance of any false rejection is held."""
+    adjusted, most = {}, 0.0
+    for k, name in enumerate(sorted(ps, key=lambda name: ps[name])):
+        most = max(most, min(1.0, (len(ps) - k) * ps[name]))
+        adjusted[name] = most
+    return adjusted
 
 
 @dataclass(frozen=True)
@@ -64,8 +121,8 @@ class Case:
     Attributes:
         place: The scenario, with the method where several are studied.
         anchor: Its row of `table_winners`.
-        effects: Path -> effect on the winner. `keeps` is said only where every tried level ran to its end, is decided and has the
-            anchor's winner; `may change` where the interval of the change does not stand when adjusted for the number of intervals.
+        effects: Path -> effect on the winner. `keeps` is said only where every declared level ran to its end, is decided and has the
+            anchor's winner; `may change` and `may keep` where that does not stand when adjusted for the number of all rows.
         others: Path -> the rows of the levels that have another winner.
     """
 
@@ -99,7 +156,9 @@ def effect(anchor: Row, levels: Sequence[Row]) -> tuple[Effect, list[Row]]:
     if others:
         sure = [r for r in others if r["firm"] and anchor["firm"]]
         return ("changes", sure) if sure else ("may change", others)
-    return ("keeps" if all(r["winner"] == anchor["winner"] and r["whole"] for r in levels) else "undecided"), []
+    if any(r["winner"] != anchor["winner"] or r["lacking"] for r in levels):
+        return "undecided", []
+    return ("keeps" if all(r["firm"] for r in (anchor, *levels)) else "may keep"), []
 
 
 @drawing
@@ -146,13 +205,27 @@ def exhibit_winners(results: Results, rows: Sequence[Row]) -> Exhibit:
     if not rows:
         return Exhibit("winners", title, missing="No anchor and rival are finished on the same seeds yet, so no winner can be named.")
     method = listing(list(dict.fromkeys(r["method"] for r in rows)))
+    most = max(r["rivals"] for r in rows)
     caption = (
-        f"{method} minus its strongest rival, at the anchor and with one choice changed: points of validation accuracy (personal, own "
-        f"distribution), mean over {seeds(sorted({r['seeds'] for r in rows}))}, paired by seed. {VERDICT_MARK['helps']} blue: {method} is "
-        f"ahead; {VERDICT_MARK['hurts']} orange: the rival is; {VERDICT_MARK['level']} green: level ({WITHIN}); "
-        f"{VERDICT_MARK['undecided']} grey: undecided ({results.confidence:.0%} t interval). Framed: another winner than at the anchor. "
-        "Rivals are untuned and keep the anchor's settings, so a changed training setting moves the method only. "
-        + chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence, "if all were equal")
+        f"{method} minus its strongest rival (of {most}), at the anchor and with one choice of the method changed: points of validation "
+        f"accuracy (personal, own distribution), mean over {seeds(sorted({r['seeds'] for r in rows}))}, paired by seed. "
+        f"{VERDICT_MARK['helps']} blue: {method} is ahead of every rival; {VERDICT_MARK['hurts']} orange: the strongest rival is ahead, "
+        f"adjusted for the number of rivals (Holm); {VERDICT_MARK['level']} green: level ({WITHIN}); {VERDICT_MARK['undecided']} grey: "
+        f"undecided ({results.confidence:.0%} t intervals). Framed: another winner than at the anchor. Rivals are untuned. Training "
+        f"settings are left out: they change the rivals too, which ran with the anchor's only. {by_chance(rows, results.confidence)}"
     )
     columns = ("scenario", "path", "level", "rival", "mean", "low", "high", "seeds", "verdict", "winner", "firm")
-    return Exhibit("winners", title, caption, queries.WINNERS, [Panel("winners", "", draw_winners(rows))], numbers(rows, columns))
+    return Exhibit("winners", title, caption, QUERY, [Panel("winners", "", draw_winners(rows))], numbers(rows, columns))
+
+
+def by_chance(rows: Sequence[Row], confidence: float) -> str:
+    """How many of these rows would name a winner by chance alone."""
+    able = [r for r in rows if r["low"] is not None]
+    named = [r for r in able if r["winner"] not in OPEN]
+    if not able:
+        return ""
+    text = f"Of {count(len(able), 'tile')}, {len(named)} name a winner; by chance alone, if all were equal, at most about "
+    text += f"{len(able) * (1 - confidence):.0f} would."
+    stand = sum(r["firm"] for r in named)
+    stands = "all of them stand" if stand == len(named) else f"{stand or 'none'} of them stand{'s' if stand <= 1 else ''}"
+    return f"{text} Adjusted for their number (false discovery rate {1 - confidence:.0%}), {stands}." if named else text

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .. import recipes
 from ..figures import contrasts, methods, winners
-from ..figures.winners import OPEN, Case, Effect
+from ..figures.methods import METRICS
+from ..figures.winners import METHOD, OPEN, Case, Effect
 from ..results import Results, Row
 from ..words import WITHIN, count, listing, points, share, some, span, untried
 
@@ -14,6 +15,7 @@ NO_CONTRAST = "No contrast is finished yet, so nothing can be said about the ope
 NO_RIVAL = "No rival is finished on the seeds of the contrasts yet, so no winner can be named."
 
 FIRST = 3  # sentences of a recipe that stand in its summary; all of them follow below
+BASIS = "validation accuracy on the clients' own distributions"
 HINT = "by an interval that does not stand when adjusted for the number of intervals"
 
 
@@ -33,14 +35,19 @@ def lead(results: Results, compared: Sequence[Row], changed: Sequence[Row], won:
         return (recipes.sentences(results, compared) or of_test)[:FIRST]
     found = winners.cases(won)
     promised = (results.meta.get("planned") or {}).get("rival")
-    said = [winner(found, symbols, confidence), elsewhere(found, symbols)] if found else [NO_RIVAL if promised and changed else ""]
+    said = [NO_RIVAL if promised and changed and not found else ""]
+    if found:
+        own = {path: symbol for path, symbol in symbols.items() if path.startswith(METHOD)}
+        world = winners.cases(winners.table_winners(results, list(METRICS)[1]))
+        said = [winner(found, own), elsewhere(found, own), on_global(found, world)]
     said += [headline(changed, list(symbols), len(results.meta.get("scenarios") or [])) if changed else NO_CONTRAST, on_test]
     return [sentence for sentence in said if sentence]
 
 
 def contrasted(results: Results) -> bool:
-    """Whether the sweep has open choices to contrast with an anchor."""
-    return bool(results.meta.get("factors")) or any(t["kind"] == "contrast" for t in results.trials)
+    """Whether the sweep contrasts open choices with an anchor, or is going to."""
+    planned = (results.meta.get("planned") or {}).get("contrast") != 0
+    return bool(results.meta.get("factors") and planned) or any(t["kind"] == "contrast" for t in results.trials)
 
 
 def symbols_of(results: Results, changed: Sequence[Row]) -> dict[str, str]:
@@ -51,35 +58,35 @@ def symbols_of(results: Results, changed: Sequence[Row]) -> dict[str, str]:
 # --- who wins ----------------------------------------------------------------------------------------------------------------------
 
 
-def winner(found: Sequence[Case], symbols: dict[str, str], confidence: float) -> str:
-    """Which choices change the winner under which scenario, which do not, how many are undecided.
+def winner(found: Sequence[Case], symbols: dict[str, str]) -> str:
+    """Which of the method's choices change the winner under which scenario, which do not, how many are undecided.
 
     Args:
         found: What `winners.cases` gives.
-        symbols: What `symbols_of` gives.
-        confidence: Coverage of the intervals.
+        symbols: Symbol by path of the method's open choices, tried or not.
     """
     changing = [c for c in found if "changes" in c.effects.values()]
     won = changing or [c for c in found if c.anchor["winner"] not in OPEN]
     if not won:
-        return no_winner(found, confidence)
-    changed, kept = _paths(won, "changes", any), _paths(won, "keeps", all)
-    hints = [path for path in _paths(won, "may change", any) if path not in changed]
+        return no_winner(found)
+    changed, kept = _paths(won, {"changes"}, any), _paths(won, {"keeps"}, all)
+    hints = [path for path in _paths(won, {"may change"}, any) if path not in changed]
+    perhaps = [path for path in _paths(won, {"keeps", "may keep"}, all) if path not in kept]
     tried = {path for case in won for path in case.effects}
     all_kept = set(kept) == set(symbols)
     change = "changes" if all_kept else "is shown to change"
-    none = f"No open choice {change} the winner under {listing([c.place for c in won])} (at the anchor it is {_who(won)})"
-    clauses = [_changes(case, symbols, "under" if i else "Under") for i, case in enumerate(changing)] or [none]
-    if hints:
-        clauses.append(f"{some([symbols[p] for p in hints])} may, {HINT}")
+    none = f"no choice of the method {change} the winner under {listing([c.place for c in won])} (at the anchor it {_who(won)})"
+    clauses = [_changes(case, symbols, " the winner" if i == 0 else " it") for i, case in enumerate(changing)] or [none]
+    clauses += [f"{some([symbols[p] for p in hints])} may, {HINT}"] if hints else []
     if kept and not all_kept:
         verb = "does" if len(kept) == 1 else "do"
         verb = f"{verb} not{' under any of these' if len(changing) > 1 else ''}" if changing else f"{_be(kept)} shown not to"
         clauses.append(f"{some([symbols[p] for p in kept])} {verb}")
-    left = len(tried - {*changed, *hints, *kept})
-    clauses += [f"{share(left, len(symbols))} undecided"] if left else []
+    clauses += [f"{some([symbols[p] for p in perhaps])} may leave it as it is"] if perhaps else []
+    left = len(tried - {*changed, *hints, *kept, *perhaps})
+    clauses += [f"{left} of {count(len(symbols), 'choice')} {'is' if left == 1 else 'are'} undecided"] if left else []
     clauses += [untried(len(symbols) - len(tried))] if len(symbols) > len(tried) else []
-    return "; ".join([*clauses, *([] if changing else _open(found))]) + "."
+    return f"By {BASIS}, {'; '.join([*clauses, *([] if changing else _open(found))])}."
 
 
 def _be(names: Sequence[str]) -> str:
@@ -94,20 +101,32 @@ def elsewhere(found: Sequence[Case], symbols: dict[str, str]) -> str:
     may = {case.place: [symbols[path] for path, what in case.effects.items() if what == "may change"] for case in rest}
     sure = [case for case in rest if not may[case.place]]
     hints = [f"under {place} {listing(names)} may change it" for place, names in may.items() if names]
-    clauses = [f"under {listing([c.place for c in sure])} no choice is shown to change it ({_who(sure)})"] if sure else []
+    clauses = [f"under {listing([c.place for c in sure])} no choice is shown to change it (it {_who(sure)})"] if sure else []
     clauses += [f"{', '.join(hints)}, {HINT}"] if hints else []
     text = "; ".join([*clauses, *_open(found)])
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
-def _paths(found: Sequence[Case], wanted: Effect, ask: Callable[[Iterable[bool]], bool]) -> list[str]:
+def on_global(found: Sequence[Case], world: Sequence[Case]) -> str:
+    """Who wins at the anchors on the global split, where that is another than on the clients' own distributions.
+
+    Args:
+        found: What `winners.cases` gives on the clients' own distributions.
+        world: The same on the global split.
+    """
+    own = {case.place: case.anchor["winner"] for case in found}
+    other = [c for c in world if c.anchor["winner"] not in (*OPEN, own.get(c.place))]
+    return f"On the global split the winner at the anchor {_who(other, len(own) > 1)}." if other else ""
+
+
+def _paths(found: Sequence[Case], wanted: set[Effect], ask: Callable[[Iterable[bool]], bool]) -> list[str]:
     paths = dict.fromkeys(path for case in found for path in case.effects)
-    return [path for path in paths if ask(case.effects.get(path) == wanted for case in found)]
+    return [path for path in paths if ask(case.effects.get(path) in wanted for case in found)]
 
 
-def _changes(case: Case, symbols: dict[str, str], under: str) -> str:
-    """`Under A, lam changes the winner (m at the anchor, r at lam 0.5)`."""
-    paths = [path for path, what in case.effects.items() if what == "changes"]
+def _changes(case: Case, symbols: dict[str, str], what: str) -> str:
+    """`lam changes the winner under A (m at the anchor, r at lam 0.5)`."""
+    paths = [path for path, effect in case.effects.items() if effect == "changes"]
     levels: dict[str, list[str]] = {}
     for path in paths:
         for row in case.others[path]:
@@ -115,17 +134,19 @@ def _changes(case: Case, symbols: dict[str, str], under: str) -> str:
     ends = [f"{name} at {some(where)}" for name, where in levels.items()]
     verb = "changes" if len(paths) == 1 else "change"
     who = ", ".join([f"{case.anchor['winner']} at the anchor", *ends])
-    return f"{under} {case.place}, {listing([symbols[p] for p in paths])} {verb} the winner ({who})"
+    return f"{listing([symbols[p] for p in paths])} {verb}{what} under {case.place} ({who})"
 
 
-def _who(found: Sequence[Case]) -> str:
-    """Who wins at these anchors: `m`, or `m under A and B, local under C`."""
-    places: dict[str, list[str]] = {}
+def _who(found: Sequence[Case], places: bool = False) -> str:
+    """Who wins at these anchors: `is m`, or `is m under A and may be local under B`; one that does not stand adjusted only may."""
+    names: dict[str, dict[str, list[str]]] = {}
     for case in found:
-        places.setdefault(case.anchor["winner"], []).append(case.place)
-    if len(places) == 1:
-        return next(iter(places))
-    return ", ".join(f"{name} under {listing(where)}" for name, where in places.items())
+        verb = "is" if case.anchor["firm"] else "may be"
+        names.setdefault(verb, {}).setdefault(case.anchor["winner"], []).append(case.place)
+    if not places and sum(map(len, names.values())) == 1:
+        return next(f"{verb} {name}" for verb, own in names.items() for name in own)
+    told = {verb: ", ".join(f"{name} under {listing(where)}" for name, where in own.items()) for verb, own in names.items()}
+    return " and ".join(f"{verb} {who}" for verb, who in told.items())
 
 
 def _open(found: Sequence[Case]) -> list[str]:
@@ -135,16 +156,17 @@ def _open(found: Sequence[Case]) -> list[str]:
     return clauses + ([f"under {listing([c.place for c in left])} the winner is undecided at the anchor"] if left else [])
 
 
-def no_winner(found: Sequence[Case], confidence: float) -> str:
+def no_winner(found: Sequence[Case]) -> str:
     """That no anchor has a winner, and why."""
     left = [c for c in found if c.anchor["winner"] == "undecided"]
     if len(left) < len(found):
-        return f"There is no winner that a choice could change: {'; '.join(_open(found))}."
+        return f"By {BASIS}, there is no winner that a choice could change: {'; '.join(_open(found))}."
     if all(c.anchor["low"] is None for c in left):
-        return "Nothing is decided about the winner: one seed gives no interval."
-    method = listing(list(dict.fromkeys(c.anchor["method"] for c in left)))
-    where = listing([c.place for c in left])
-    return f"Nothing is decided about the winner: no {confidence:.0%} interval separates {method} from its strongest rival under {where}."
+        return f"By {BASIS}, nothing is decided about the winner: one seed gives no interval."
+    method, where = listing(list(dict.fromkeys(c.anchor["method"] for c in left))), listing([c.place for c in left])
+    many = max(c.anchor["rivals"] for c in left)
+    neither = f"neither shown to be ahead of {'its rival' if many == 1 else 'all of its rivals'} nor behind {'it' if many == 1 else 'one'}"
+    return f"By {BASIS}, nothing is decided about the winner: under {where} {method} is {neither}."
 
 
 def by_scenario(found: Sequence[Case], symbols: dict[str, str]) -> list[str]:
@@ -152,11 +174,10 @@ def by_scenario(found: Sequence[Case], symbols: dict[str, str]) -> list[str]:
     said = []
     for case in found:
         anchor = case.anchor
-        verb = {"helps": "leads", "hurts": "is behind", "level": f"is level ({WITHIN}) with"}.get(anchor["verdict"], "is undecided against")
-        difference = f"{points(anchor['mean'])} points, {span(anchor['interval'])}"
-        parts = [f"Under {case.place}, {anchor['method']} {verb} {anchor['rival']} at the anchor ({difference})"]
+        parts = [f"Under {case.place}, {anchor['method']} {_stands(anchor)}"]
         verbs: dict[Effect, tuple[str, str]] = {"changes": ("changes", "change"), "may change": ("may change", "may change"),
-                                                "keeps": ("does not change", "do not change")}  # fmt: skip
+                                                "keeps": ("does not change", "do not change"),
+                                                "may keep": ("may not matter to", "may not matter to")}  # fmt: skip
         for what, (one, many) in verbs.items():
             names = [symbols[path] for path, effect in case.effects.items() if effect == what]
             parts += [f"{listing(names)} {one if len(names) == 1 else many} the winner"] if names else []
@@ -164,6 +185,16 @@ def by_scenario(found: Sequence[Case], symbols: dict[str, str]) -> list[str]:
         parts += [f"{count(left, 'choice is', 'choices are')} undecided"] if left and anchor["winner"] not in OPEN else []
         said.append("; ".join(parts) + ".")
     return said
+
+
+def _stands(anchor: Row) -> str:
+    """`leads local at the anchor (+2.0 points, +1.0 to +3.0)`; what the adjustments leave open is said."""
+    verbs = {"helps": "leads" if anchor["firm"] else "may lead", "hurts": "is behind" if anchor["firm"] else "may be behind",
+             "level": f"is level ({WITHIN}) with", "undecided": "is undecided against"}  # fmt: skip
+    text = f"{verbs[anchor['verdict']]} {anchor['rival']} at the anchor ({points(anchor['mean'])} points, {span(anchor['interval'])}"
+    if anchor["verdict"] == "undecided" and anchor["interval"].excludes_zero:
+        text += "; not ahead of every rival" if anchor["mean"] > 0 else f"; it does not stand when adjusted for {anchor['rivals']} rivals"
+    return f"{text})"
 
 
 # --- accuracy ----------------------------------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..entries import CONFIRMED, common, entries, families, groups, number_at, settings, subject
 from ..figures.methods import METRICS, limits
 from ..page import Exhibit, Panel, numbers, slug
-from ..results import Results, Row, params
+from ..results import Results, Row, by_seed, params, standing
 from ..stats import Interval, paired
 from ..style import NARROW, WIDTH, blank, drawing, legend_below, percent_axis
 from ..words import WITHIN, listing, percent, points, span
+from .adjusted import may, of_number, with_firm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,11 +117,15 @@ def exhibit_against(results: Results, compared: Sequence[Row], figure: Row, key:
         own = [r for r in rows if (r["family"], r["metric"]) == (family, metric) and r["line"] in lines]
         panels.append(Panel(f"{key}-{slug(family)}-{i}", f"{family}: {WHERE[metric]}",
                             draw_against(own, frame, name, NARROW if len(places) > 2 else WIDTH)))  # fmt: skip
+    told = of_number(table_told(results, rows), results.confidence, "The paired differences that sentences speak of")
+    tuned = any(standing(r["label"]) == "tuned" for r in rows)
     caption = (
         f"Test accuracy on fresh seeds against {name} ({path}): mean and {results.confidence:.0%} t interval over seeds. Within a panel "
-        "nothing else differs between scenarios. Hollow and dashed: untuned. Intervals of single lines may overlap where the paired "
-        "difference is still clear."
-    )
+        "scenarios are set up alike otherwise. Fewer images per client are also fewer steps per round. "
+        + ("Each entry is tuned in each scenario, so tuned settings may differ along a line. " if tuned else "")
+        + "Hollow and dashed: untuned. Intervals of single lines may overlap where the paired difference is still clear. "
+        + told
+    ).strip()
     query = f"""{CONFIRMED}, places AS (SELECT scenario, label, (experiment ->> '$.{path}')::DOUBLE AS x FROM latest)
 SELECT scenario, x, label, avg(acc_personal_own) AS personal_own, stddev_samp(acc_personal_own) AS sd_own,
   avg(acc_personal_global) AS personal_global, stddev_samp(acc_personal_global) AS sd_global, count(*) AS seeds
@@ -134,50 +139,87 @@ def name_of_x(figure: Row) -> str:
     return str(figure.get("name") or figure["x"].rpartition(".")[2])
 
 
-def sentences_against(results: Results, compared: Sequence[Row], figure: Row) -> list[str]:
-    """Per family: what the first entry gains or loses from the smallest to the largest x, and where it is ahead of its strongest rival."""
-    name, said = name_of_x(figure), []
-    rows = [r for r in table_against(results, compared, figure["x"]) if r["metric"] == "acc_personal_own"]
-    about = next((r["line"] for r in rows if r["label"] == subject(results)), None)
-    for family in dict.fromkeys(r["family"] for r in rows):
-        here = [r for r in rows if r["family"] == family]
+def table_told(results: Results, rows: Sequence[Row]) -> list[Row]:
+    """The paired differences that sentences speak of, on the clients' own distributions of the test split.
+
+    Args:
+        results: The sweep.
+        rows: Rows of `table_against`.
+
+    Returns:
+        Of each family, the first entry at the largest x minus itself at the smallest, and at each x minus its strongest rival: rows with
+        family, line, ends (smallest and largest x), rival (None for the former), rivals (how many there are), x, interval and firm (it
+        stands among all of these rows). Validation says which rival is the strongest, so that test plays no part in the choice.
+    """
+    own = [r for r in rows if r["metric"] == "acc_personal_own"]
+    about = next((r["line"] for r in own if r["label"] == subject(results)), None)
+    told: list[Row] = []
+    for family in dict.fromkeys(r["family"] for r in own):
+        here = [r for r in own if r["family"] == family]
         ours = {r["x"]: r for r in here if r["line"] == about}
         if len(ours) < 2:
             continue
-        low, high = min(ours), max(ours)
-        change = paired(ours[high]["values"], ours[low]["values"], results.confidence)
-        text = f"From {low:g} to {high:g} {name} ({family}), {about} {_change(change, results.confidence)}"
-        said.append(text + _rival([r for r in here if r["line"] != about], ours, name, results.confidence) + ".")
+        others = [r for r in here if r["line"] != about and r["x"] in ours]
+        ends, strongest = (min(ours), max(ours)), _strongest(others)
+        common = {"family": family, "line": about, "ends": ends, "rivals": len({r["line"] for r in others})}
+        pairs = [(None, ours[ends[1]], ours[ends[0]]), *((strongest, ours[r["x"]], r) for r in others if r["line"] == strongest)]
+        told += [{**common, "rival": rival, "x": first["x"], "interval": interval} for rival, first, second in pairs
+                 if (interval := paired(first["values"], second["values"], results.confidence))]  # fmt: skip
+    return with_firm(told, results.confidence)
+
+
+def _strongest(rivals: Sequence[Row]) -> str | None:
+    """The line at most values of x; of these, the most accurate on validation."""
+    known: dict[str, list[float]] = {}
+    for row in rivals:
+        values = by_seed(row["trial"], "acc_personal_own").values()
+        known.setdefault(row["line"], []).append(sum(values) / max(1, len(values)))
+    return max(known, key=lambda line: (len(known[line]), sum(known[line])), default=None)
+
+
+def sentences_against(results: Results, compared: Sequence[Row], figure: Row) -> list[str]:
+    """Per family: what the first entry gains or loses from the smallest to the largest x, and where it is ahead of its strongest rival."""
+    told, said = table_told(results, table_against(results, compared, figure["x"])), []
+    for family in dict.fromkeys(r["family"] for r in told):
+        here = [r for r in told if r["family"] == family]
+        name, (low, high) = name_of_x(figure), here[0]["ends"]
+        change = _change(next((r for r in here if r["rival"] is None), None), results.confidence)
+        rival = _rival([r for r in here if r["rival"] is not None], name)
+        said.append(f"From {low:g} to {high:g} {name} ({family}), {here[0]['line']} {change}{rival}.")
     return said
 
 
-def _change(change: Interval | None, confidence: float) -> str:
-    if change is None:
+def _change(row: Row | None, confidence: float) -> str:
+    if row is None:
         return "was not run on the same seeds, so its change has no interval"
-    if change.low is None:
+    change: Interval = row["interval"]
+    if change.low is None or change.high is None:
         return f"changes by {points(change.mean)} points (one seed gives no interval)"
     if change.excludes_zero:
-        text = f"{'gains' if change.mean > 0 else 'loses'} {percent(abs(change.mean))} points of accuracy on its clients' own distributions"
-        ends = " to ".join(percent(end) for end in sorted((abs(change.low), abs(change.high or 0.0))))
+        verb = "gain" if change.mean > 0 else "lose"
+        verb = f"may {verb}" if may(row) else f"{verb}s"
+        text = f"{verb} {percent(abs(change.mean))} points of accuracy on its clients' own distributions"
+        ends = " to ".join(percent(end) for end in sorted((abs(change.low), abs(change.high))))
     else:
         text = f"stays level {WITHIN}" if change.verdict == "level" else f"changes by {points(change.mean)} points, which is undecided"
         ends = span(change)
     return f"{text} ({confidence:.0%} interval {ends}, paired by seed)"
 
 
-def _rival(rivals: Sequence[Row], ours: dict[float, Row], name: str, confidence: float) -> str:
-    """Against whom, and where, the paired difference is decided."""
-    means: dict[str, list[float]] = {}
-    for row in (r for r in rivals if r["x"] in ours):
-        means.setdefault(row["line"], []).append(row["mean"])
-    if not means:
+def _rival(rows: Sequence[Row], name: str) -> str:
+    """Against whom, and where, the paired difference is decided; at last where it may be."""
+    if not rows:
         return ""
-    strongest = max(means, key=lambda line: (len(means[line]), sum(means[line]) / len(means[line])))
+    sure, unsure = ([r for r in rows if may(r) == hint] for hint in (False, True))
+    clauses = [f"it {verb} {', '.join(_places(some))}" for verb, some in (("is", sure), ("may be", unsure)) if some]
+    only = "" if rows[0]["rivals"] == 1 else ", the strongest of its rivals on validation,"
+    return f"; against {rows[0]['rival']}{only} {'; '.join(clauses)} {name}"
+
+
+def _places(rows: Sequence[Row]) -> list[str]:
+    """`ahead at 5 (+1.6) and 10 (+0.6)`, `level (within 1 point) at 20`."""
     found: dict[str, list[str]] = {}
-    for row in (r for r in rivals if r["line"] == strongest and r["x"] in ours):
-        gap = paired(ours[row["x"]]["values"], row["values"], confidence)
-        if gap:
-            found.setdefault(gap.verdict, []).append(f"{row['x']:g} ({points(gap.mean)})" if gap.excludes_zero else f"{row['x']:g}")
-    clauses = [f"{word} at {listing(found[verdict])}" for verdict, word in VERBS.items() if verdict in found]
-    only = "" if len(means) == 1 else ", the strongest of its rivals on average,"
-    return f"; against {strongest}{only} it is {', '.join(clauses)} {name}" if clauses else ""
+    for row in rows:
+        gap: Interval = row["interval"]
+        found.setdefault(gap.verdict, []).append(f"{row['x']:g}" + (f" ({points(gap.mean)})" if gap.excludes_zero else ""))
+    return [f"{word} at {listing(found[verdict])}" for verdict, word in VERBS.items() if verdict in found]

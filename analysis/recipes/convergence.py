@@ -11,6 +11,7 @@ from ..page import Cell, Exhibit, Table, numbers
 from ..results import Results, Row, finished
 from ..stats import Interval, paired
 from ..words import WITHIN, listing, percent, plus_minus, points, span
+from .adjusted import may, of_number, with_firm
 
 METRIC = "acc_shared_global"
 WORDS = {"helps": "above", "hurts": "below", "level": "level", "undecided": "undecided"}
@@ -27,7 +28,8 @@ def table_convergence(results: Results, rounds: Iterable[Row]) -> list[Row]:
 
     Returns:
         Rows with scenario, label, start and end (mean accuracies), gain (interval of end minus start, paired by seed), best (the round of
-        the highest mean), top (its mean) and lost (interval of best minus end); configurations that share nothing are left out.
+        the highest mean), top (its mean), lost (interval of best minus end) and firm (the gain stands among all of them);
+        configurations that share nothing are left out.
     """
     measured: dict[str, dict[int, float]] = {}
     for row in rounds:
@@ -46,8 +48,8 @@ def table_convergence(results: Results, rounds: Iterable[Row]) -> list[Row]:
         rows.append({"scenario": trial["scenario"], "label": trial["label"], "start": means[first], "end": means[last], "rounds": last,
                      "gain": paired(at[last], at[first], results.confidence), "best": best, "top": means[best],
                      "lost": paired(at[best], at[last], results.confidence), "seeds": len(runs)})  # fmt: skip
-    return sorted(rows, key=lambda r: (scenarios.index(r["scenario"]) if r["scenario"] in scenarios else len(scenarios),
-                                       order.index(r["label"])))  # fmt: skip
+    rows.sort(key=lambda r: (scenarios.index(r["scenario"]) if r["scenario"] in scenarios else len(scenarios), order.index(r["label"])))
+    return with_firm(rows, results.confidence, "gain")
 
 
 def exhibit_convergence(results: Results, rounds: Sequence[Row], figure: Row, key: str) -> list[Exhibit | Table]:
@@ -66,7 +68,8 @@ def exhibit_convergence(results: Results, rounds: Sequence[Row], figure: Row, ke
         return [Exhibit(key, title, missing="It takes two evaluated rounds of a confirmed configuration that shares parameters.")]
     caption = (
         "Validation accuracy of the shared parameters alone on the global split after each evaluated round, of configurations confirmed on "
-        "fresh seeds: mean over seeds, and the range from the lowest to the highest seed (band)."
+        "fresh seeds: mean over seeds, and the range from the lowest to the highest seed (band). "
+        + of_number(ends, results.confidence, "End minus start", "gain")
     )
     columns, query = ("scenario", "label", "round", "mean", "low", "high", "least", "most", "seeds"), query_of_curves(results, METRIC)
     panels = panels_of_curves(results, rows, key)
@@ -79,13 +82,14 @@ def table_of_convergence(results: Results, rows: Sequence[Row], key: str) -> Tab
     for row in rows:
         first = not any(line[0].text == row["scenario"] for line in body)
         gain: Interval = row["gain"]
-        verdict = Cell(f"{plus_minus(gain, points)} {WORDS[gain.verdict]}", f"tight {gain.verdict}")
+        verdict = Cell(f"{plus_minus(gain, points)} {WORDS[gain.verdict]}{' *' if row['firm'] else ''}", f"tight {gain.verdict}")
         best = f"{percent(row['top'])} (round {row['best']})"
         body.append([Cell(row["scenario"], "tight" if first else "again"), Cell(row["label"], "tight"), percent(row["start"]),
                      percent(row["end"]), verdict, best, plus_minus(row["lost"], points)])  # fmt: skip
     head = ["scenario", "configuration", "start, %", "end, %", "end minus start, points", "best, %", "best minus end, points"]
     caption = ("Validation accuracy of the shared parameters alone on the global split; differences are paired by seed, \u00b1 half of "
-               f"the {results.confidence:.0%} interval. The best round is that of the highest mean, which flatters it.")  # fmt: skip
+               f"the {results.confidence:.0%} interval. The best round is that of the highest mean, which flatters it. A "
+               "star: the difference stands when adjusted for their number.")  # fmt: skip
     query = query_of_curves(results, METRIC)
     return Table(head, body, caption, query, key=f"{key}-table", title="Where shared parameters start and end")
 
@@ -95,20 +99,25 @@ def sentences_convergence(results: Results, rounds: Sequence[Row]) -> list[str]:
     rows, about = table_convergence(results, rounds), subject(results)
     own, said = [r for r in rows if r["label"] == about], []
     if own:
-        said.append(f"On the global validation split, what {about} shares ends {_ends(own, 'under', 'scenario')}.")
+        said.append(f"On the global validation split, what {about} shares {_ends(own, 'under', 'scenario')}.")
     for scenario in dict.fromkeys(r["scenario"] for r in rows):
         others = [r for r in rows if r["scenario"] == scenario and r["label"] != about]
         if others:
-            said.append(f"Under {scenario}, what is shared ends {_ends(others, 'for', 'label')}.")
+            said.append(f"Under {scenario}, what is shared {_ends(others, 'for', 'label')}.")
     if said:
         said[0] = said[0].replace(" points, ", f" points, {results.confidence:.0%} interval ", 1)
     return said
 
 
 def _ends(rows: Sequence[Row], word: str, key: str) -> str:
-    """`above its start under A (+4.2 points, ...), below its start under B (...)`."""
-    by = {verdict: [f"{r[key]} ({_gain(r)})" for r in rows if r["gain"].verdict == verdict] for verdict in ENDS}
-    return ", ".join(f"{ENDS[verdict]} {word} {listing(names)}" for verdict, names in by.items() if names)
+    """`ends above its start under A (+4.2 points, ...), below its start under B (...); it may end above its start under C (...)`."""
+    clauses = []
+    for verb, hint in (("ends", False), ("may end", True)):
+        here = [r for r in rows if may(r, "gain") == hint]
+        by = {verdict: [f"{r[key]} ({_gain(r)})" for r in here if r["gain"].verdict == verdict] for verdict in ENDS}
+        parts = [f"{ENDS[verdict]} {word} {listing(names)}" for verdict, names in by.items() if names]
+        clauses += [f"{verb} {', '.join(parts)}"] if parts else []
+    return "; it ".join(clauses)
 
 
 def _gain(row: Row) -> str:

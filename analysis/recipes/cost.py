@@ -15,7 +15,8 @@ from ..queries import parts
 from ..results import Results, Row, finished, flatten
 from ..stats import NO_WIDTH, Interval, t_interval
 from ..style import INK, NARROW, WIDTH, Look, blank, drawing, legend_below
-from ..words import MINUS, count, listing, percent
+from ..words import MINUS, count, listing, on_patches, percent
+from .adjusted import with_firm
 from .against import LOG, number_axis, shifted_along
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ def per_round(rounds: Iterable[Row]) -> dict[str, Row]:
 
 
 def of_ratios(ratios: Sequence[float], confidence: float) -> Interval | None:
-    """The geometric mean of ratios with Student's t interval of their logarithms; a `verdict` of it would mean nothing."""
+    """The geometric mean of ratios with Student's t interval of their logarithms (`p` is of a ratio of one; a `verdict` means nothing)."""
     interval = t_interval([math.log(ratio) for ratio in ratios if ratio > 0], confidence)
     if interval is None:
         return None
     low, high = (None if end is None else math.exp(end) for end in (interval.low, interval.high))
-    return Interval(math.exp(interval.mean), low, high, interval.n)
+    return Interval(math.exp(interval.mean), low, high, interval.n, interval.p)
 
 
 def shifted(interval: Interval) -> bool:
@@ -208,10 +209,20 @@ def exhibit_cost(results: Results, rounds: Sequence[Row], figure: Row, key: str)
         f"A training round without evaluation, as a multiple of {reference} in the same scenario and with the same seed: geometric "
         f"mean and {results.confidence:.0%} t interval of the logarithm over {count(max(r['seeds'] for r in drawn), 'seed')}; wide ones "
         "are cut. Solid and filled: time (the median round of a run); dashed and hollow: FLOPs. The black line is the reference itself."
+        + conditions(results)
     )
     query, columns = query_of_cost(rows, reference), ("scenario", "label", "seconds", "flops", "time", "work", "seeds", *OBSERVED)
     flat = [{**r, "time": r["time"].mean, "work": r["work"].mean if r["work"] else None} for r in rows]
-    return [Exhibit(key, title, caption, query, panels, numbers(flat, columns)), table_of_cost(rows, reference, key)]
+    return [Exhibit(key, title, caption, query, panels, numbers(flat, columns)), table_of_cost(results, rows, reference, key)]
+
+
+def conditions(results: Results) -> str:
+    """What else the numbers hold: patches that transport works on, and trials that ran at the same time."""
+    slots, cores = int(results.meta.get("slots") or 1), (results.meta.get("hardware") or {}).get("cores")
+    patches = on_patches(finished(results.trials, "confirm"))
+    where = f" on {count(cores, 'core')}" if cores else ""
+    noise = f"{slots} trials ran at once{where}: times hold that noise; --workers 1 times one trial alone." if slots > 1 else ""
+    return "".join(f" {text}" for text in (patches, noise) if text)
 
 
 def query_of_cost(rows: Sequence[Row], reference: str) -> str:
@@ -231,7 +242,7 @@ FROM cost c JOIN cost r USING (scenario, seed) WHERE r.label IN ({label}, {label
 GROUP BY ALL ORDER BY ALL"""
 
 
-def table_of_cost(rows: Sequence[Row], reference: str, key: str) -> Table:
+def table_of_cost(results: Results, rows: Sequence[Row], reference: str, key: str) -> Table:
     """Cost of every configuration and scenario, and how its transport problems were solved."""
     body: list[list[Any]] = []
     for row in rows:
@@ -243,6 +254,7 @@ def table_of_cost(rows: Sequence[Row], reference: str, key: str) -> Table:
     head = ["scenario", "configuration", "seconds per round", f"times {reference}", "GFLOPs per round", f"times {reference}",
             "OT iterations", "OT marginal error (L1)", "OT problems over tolerance, %"]  # fmt: skip
     caption = "Training rounds without evaluation, means over seeds, ratios with their intervals; OT columns are means over these rounds."
+    caption += conditions(results)
     return Table(head, body, caption, query_of_cost(rows, reference), key=f"{key}-table", title="Cost of every configuration",
                  folded=f"All {count(len(body), 'row')}")  # fmt: skip
 
@@ -255,20 +267,44 @@ def _ratio(interval: Interval | None) -> str:
     return f"{interval.mean:.4g}" + (f" [{interval.low:.3g}, {interval.high:.3g}]" if wide else "")
 
 
+def table_told(results: Results, rows: Sequence[Row], paths: Sequence[str]) -> list[Row]:
+    """The ratios of time that sentences speak of.
+
+    Args:
+        results: The sweep.
+        rows: Rows of `table_cost`.
+        paths: Settings that the cost is drawn against.
+
+    Returns:
+        Of each configuration at the usual settings (path is None), its time beside the reference; of each line and path, the time at the
+        largest value beside that at the smallest: rows with path, first and last (rows of `table_cost`), change (see `of_ratios`) and
+        firm (it stands among all of these rows).
+    """
+    usual = typical(results, rows, paths)
+    at_usual = [r for r in rows if not r["plain"] and all(r["x"][path] in (None, value) for path, value in usual.items())]
+    told = [{"path": None, "first": r, "last": r, "change": r["time"]} for r in at_usual]
+    for path in paths:
+        shown = against(rows, path, usual)
+        for line in dict.fromkeys(r["line"] for r in shown):
+            own = sorted((r for r in shown if r["line"] == line), key=lambda r: r["x"][path])
+            first, last = own[0], own[-1]
+            ratios = [last["pairs"][seed] / first["pairs"][seed] for seed in last["pairs"] if seed in first["pairs"]]
+            change = of_ratios(ratios, results.confidence)
+            told += [{"path": path, "first": first, "last": last, "change": change}] if several(own, path) else []
+    return with_firm([r for r in told if r["change"]], results.confidence, "change")
+
+
 def sentences_cost(results: Results, rounds: Sequence[Row], figure: Row) -> list[str]:
     """What each line costs at the usual settings, how that changes along each setting, and whether the transport problems are solved."""
-    paths, reference = list(figure["x"]), figure["reference"]
+    paths, reference, said = list(figure["x"]), figure["reference"], []
     rows = table_cost(results, rounds, reference, paths)
-    usual = typical(results, rows, paths)
-    said = []
-    at_usual = [r for r in rows if not r["plain"] and all(r["x"][path] in (None, value) for path, value in usual.items())]
-    if at_usual:
-        costs = [f"\u201c{r['label']}\u201d takes {_more(r['work'])} FLOPs and {_more(r['time'])} time per training round"
-                 f"{_within(r, results)}" for r in at_usual]  # fmt: skip
-        said.append(f"Compared with {reference} ({at_usual[0]['scenario']}), {'; '.join(costs)}.")
+    told = table_told(results, rows, paths)
+    if at_usual := [r for r in told if r["path"] is None]:
+        costs = [f"\u201c{r['first']['label']}\u201d takes {_more(r['first']['work'])} FLOPs and {_more(r['change'])} time per training "
+                 f"round{_within(r, results)}" for r in at_usual]  # fmt: skip
+        said.append(f"Compared with {reference} ({at_usual[0]['first']['scenario']}), {'; '.join(costs)}.")
     for path in paths:
-        own = against(rows, path, usual)
-        clauses = [text for line in dict.fromkeys(r["line"] for r in own) if (text := _trend(results, own, line, path))]
+        clauses = [_trend(r) for r in told if r["path"] == path]
         if clauses:
             said.append(f"Time against {path.rpartition('.')[2]}, as a multiple of that of {reference}: {'; '.join(clauses)}.")
     return said + _solved(rows)
@@ -287,29 +323,28 @@ def _more(interval: Interval | None) -> str:
 
 def _within(row: Row, results: Results) -> str:
     """The interval of the time, in per cent more or less."""
-    time: Interval = row["time"]
+    time: Interval = row["change"]
     if time.low is None or time.high is None:
         return " (one seed gives no interval)"
     low, high = (f"{100 * (end - 1):+.0f}".replace("-", MINUS) for end in (time.low, time.high))
-    word = "" if shifted(time) else "; the time is undecided"
+    word = f"; the time {verdict}" if (verdict := _doubt(row)) else ""
     return f" (time {low}% to {high}%, {results.confidence:.0%} interval{word})"
 
 
-def _trend(results: Results, rows: Sequence[Row], line: str, path: str) -> str:
+def _doubt(row: Row) -> str:
+    """What is to be said of a ratio that does not stand."""
+    if not shifted(row["change"]):
+        return "is undecided"
+    return "" if row["firm"] else "may be chance: it does not stand adjusted for the number of intervals"
+
+
+def _trend(row: Row) -> str:
     """From the smallest to the largest value of one setting, paired by seed."""
-    own = sorted((r for r in rows if r["line"] == line), key=lambda r: r["x"][path])
-    if not several(own, path):
-        return ""
-    first, last = own[0], own[-1]
-    pairs = [last["pairs"][seed] / first["pairs"][seed] for seed in last["pairs"] if seed in first["pairs"]]
-    change = of_ratios(pairs, results.confidence)
-    if change is None or change.low is None:
-        verdict = "no interval"
-    else:
-        spread = f"\u00d7 {_times(change.mean)}, {_times(change.low)} to {_times(change.high)}"
-        verdict = spread if shifted(change) else f"undecided, {spread}"
+    change, first, last, path = row["change"], row["first"], row["last"], row["path"]
+    spread = f"\u00d7 {_times(change.mean)}, {_times(change.low)} to {_times(change.high)}"
+    verdict = "no interval" if change.low is None else f"{spread}, which {doubt}" if (doubt := _doubt(row)) else spread
     ends = f"{_times(first['time'].mean)} at {first['x'][path]:g}, {_times(last['time'].mean)} at {last['x'][path]:g}"
-    return f"{line} {ends} ({verdict})"
+    return f"{first['line']} {ends} ({verdict})"
 
 
 def _times(ratio: float | None) -> str:

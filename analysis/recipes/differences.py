@@ -10,9 +10,10 @@ from ..figures.contrasts import reach
 from ..figures.methods import METRICS
 from ..page import Exhibit, Panel, numbers
 from ..results import Results, Row, standing
-from ..stats import MARGIN, Interval, multiplicity, paired
+from ..stats import MARGIN, Interval, paired
 from ..style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing
-from ..words import WITHIN, chance, listing, percent, points, span
+from ..words import WITHIN, listing, percent, points, span
+from .adjusted import may, of_number, with_firm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,8 +31,9 @@ def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]
         to: The reference's label, with or without `(tuned)`.
 
     Returns:
-        Rows with scenario, reference, label, metric, interval, mean, low, high, seeds, verdict, subject (the recipe's first entry) and
-        removed (the label says what was left out of the first entry, and the reference is that entry); as the recipe lists them.
+        Rows with scenario, reference, label, metric, interval, mean, low, high, seeds, verdict, subject (the recipe's first entry),
+        removed (the label says what was left out of the first entry, and the reference is that entry) and firm (it stands among all of
+        these rows); as the recipe lists them.
     """
     order, whole = list(entries(results)), subject(results)
     reference = {(r["scenario"], r["metric"]): r for r in compared if to in (r["label"], bare(r["label"]))}
@@ -45,7 +47,8 @@ def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]
                          "verdict": interval.verdict, "subject": row["label"] == whole,
                          "removed": theirs["label"] == whole and row["label"].startswith(LEFT_OUT)})  # fmt: skip
     scenarios = list(dict.fromkeys(r["scenario"] for r in compared))
-    return sorted(rows, key=lambda r: (scenarios.index(r["scenario"]), order.index(r["label"]), r["metric"]))
+    rows.sort(key=lambda r: (scenarios.index(r["scenario"]), order.index(r["label"]), r["metric"]))
+    return with_firm(rows, results.confidence)
 
 
 def frame_of(rows: Sequence[Row]) -> tuple[float, float]:
@@ -117,12 +120,11 @@ def exhibit_differences(results: Results, compared: Sequence[Row], figure: Row, 
     frame, word = frame_of(rows), standing(rows[0]["reference"])
     panels = [Panel(f"{key}-{m.replace('_', '-')}", f"Personal accuracy {where}", draw_pairs([r for r in rows if r["metric"] == m], frame))
               for m, where in METRICS.items() if any(r["metric"] == m for r in rows)]  # fmt: skip
-    by_chance = chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence)
     caption = (
         f"Test accuracy of each configuration minus that of {rows[0]['reference']} with the same fresh seeds: mean and "
         f"{results.confidence:.0%} t interval. Blue triangles up are better, orange triangles down worse; green squares are level (the "
         "whole interval lies in the band of one point to either side), grey circles undecided. Intervals wider than the axis end in an "
-        f"arrow. {f'All are {word} that do not say otherwise. ' if word else ''}{by_chance}"
+        f"arrow. {f'All are {word} that do not say otherwise. ' if word else ''}{of_number(rows, results.confidence)}"
     )
     query = f"""{CONFIRMED}, pairs AS (
   SELECT c.scenario, c.label, c.acc_personal_own - r.acc_personal_own AS own, c.acc_personal_global - r.acc_personal_global AS world
@@ -131,7 +133,7 @@ def exhibit_differences(results: Results, compared: Sequence[Row], figure: Row, 
 SELECT scenario, label, avg(own) AS own, stddev_samp(own) AS sd_own, avg(world) AS global_split, stddev_samp(world) AS sd_global,
   count(*) AS seeds
 FROM pairs GROUP BY ALL ORDER BY ALL"""
-    columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "verdict")
+    columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "verdict", "firm")
     return Exhibit(key, title, caption, query, panels, numbers(rows, columns))
 
 
@@ -162,8 +164,9 @@ def _said(rows: Sequence[Row]) -> str:
 def _clauses(rows: Sequence[Row]) -> str:
     """What these differences say, by verdict; all of them or none leave something out."""
     by = {verdict: [r for r in rows if r["verdict"] == verdict] for verdict in ("hurts", "helps", "level", "undecided")}
-    clauses = [f"{_name(r)} {'costs' if r['removed'] else 'loses'} {_size(r)}" for r in sorted(by["hurts"], key=lambda r: r["mean"])]
-    clauses += [f"{_name(r)} gains {_size(r)}" for r in sorted(by["helps"], key=lambda r: -r["mean"])]
+    worse, better = sorted(by["hurts"], key=lambda r: r["mean"]), sorted(by["helps"], key=lambda r: -r["mean"])
+    clauses = [f"{_name(r)} {_does(r, 'cost' if r['removed'] else 'lose')} {_size(r)}" for r in worse]
+    clauses += [f"{_name(r)} {_does(r, 'gain')} {_size(r)}" for r in better]
     if by["level"]:
         names = [_name(r) for r in by["level"]]
         one, many = ("does not matter", "do not matter") if rows[0]["removed"] else ("is level", "are level")
@@ -172,6 +175,10 @@ def _clauses(rows: Sequence[Row]) -> str:
         names = [f"{_name(r)} ({points(r['mean'])} points, {span(r['interval'])})" for r in by["undecided"]]
         clauses.append(f"{listing(names)} {'is' if len(names) == 1 else 'are'} undecided")
     return "; ".join(clauses)
+
+
+def _does(row: Row, verb: str) -> str:
+    return f"may {verb}" if may(row) else f"{verb}s"
 
 
 def _name(row: Row) -> str:

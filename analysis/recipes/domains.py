@@ -17,6 +17,7 @@ from ..results import Results, Row
 from ..stats import paired, t_interval
 from ..style import NARROW, WIDTH, blank, drawing, legend_below, percent_axis
 from ..words import WITHIN, listing, percent, plus_minus, points
+from .adjusted import may, of_number, with_firm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,11 +34,11 @@ QUERY = f"""{CONFIRMED}, images AS (
 ), tested AS (
   SELECT DISTINCT run, client, acc_personal_own AS own, acc_personal_global AS world FROM {parts("clients")} WHERE split = 'test'
 ), seeds AS (
-  SELECT scenario, label, domain_names[domain + 1] AS domain, seed, avg(own) AS own, avg(world) AS world
+  SELECT scenario, label, domain_names[domain + 1] AS domain, seed, avg(own) AS own, avg(world) AS world, count(*) AS clients
   FROM confirmed JOIN main USING (run) JOIN names USING (run) JOIN tested USING (run, client) GROUP BY ALL
 )
 SELECT scenario, domain, label, avg(own) AS personal_own, stddev_samp(own) AS sd_own, avg(world) AS personal_global,
-  stddev_samp(world) AS sd_global, count(*) AS seeds
+  stddev_samp(world) AS sd_global, avg(clients) AS clients, count(*) AS seeds
 FROM seeds GROUP BY ALL ORDER BY ALL"""
 
 
@@ -168,6 +169,7 @@ def exhibit_domains(results: Results, compared: Sequence[Row], figure: Row, key:
         if own:
             plot = draw_domains(own, limits(drawn), NARROW if len(places) > 2 else WIDTH)
             panels.append(Panel(f"{key}-{slug(scenario)}-{i}", name, plot))
+    told = of_number(table_leads(results, rows), results.confidence, " The paired differences that sentences speak of")
     shares = {r["scenario"]: r["share"] for r in rows}
     left = [f"{s} ({percent(v, 0)}%)" for s, v in shares.items() if s not in shown]
     caption = (
@@ -176,6 +178,7 @@ def exhibit_domains(results: Results, compared: Sequence[Row], figure: Row, key:
         + listing([f"{s} {percent(shares[s], 0)}%" for s in shown])
         + "."
         + (f" Not drawn, because that share is below {percent(MOSTLY, 0)}%: {listing(left)}." if left else "")
+        + told
     )
     columns = ("scenario", "domain", "label", "metric", "mean", "low", "high", "seeds", "clients", "share")
     return [Exhibit(key, title, caption, QUERY, panels, numbers(rows, columns)), table_of_domains(results, drawn, key)]
@@ -197,30 +200,51 @@ def table_of_domains(results: Results, rows: Sequence[Row], key: str) -> Table:
     return Table(["scenario", "main domain", "clients", *labels], body, caption, QUERY, key=f"{key}-table", title="Accuracy by main domain")
 
 
+def table_leads(results: Results, rows: Sequence[Row]) -> list[Row]:
+    """The first entry minus local-only and PromptFL (or what there is), for the clients of each domain, on their own distributions.
+
+    Args:
+        results: The sweep.
+        rows: Rows of `table_main_domains`.
+
+    Returns:
+        Rows with scenario, label, rival, domain, interval (paired by seed) and firm (it stands among all of these rows), of the scenarios
+        that `telling` names.
+    """
+    about, leads = subject(results), []
+    for scenario in telling(rows):
+        here = [r for r in rows if r["scenario"] == scenario and r["metric"] == next(iter(METRICS))]
+        ours = {r["domain"]: r for r in here if r["label"] == about}
+        others = [r for r in here if r["label"] != about]
+        rivals = dict.fromkeys(r["label"] for r in others if r["method"] in RIVALS) or [r["label"] for r in others][:1]
+        leads += [{"scenario": scenario, "label": about, "rival": rival, "domain": r["domain"], "interval": interval}
+                  for rival in rivals for r in others if r["label"] == rival and r["domain"] in ours
+                  if (interval := paired(ours[r["domain"]]["values"], r["values"], results.confidence))]  # fmt: skip
+    return with_firm(leads, results.confidence)
+
+
 def sentences_domains(results: Results, compared: Sequence[Row]) -> list[str]:
     """For which domains the first entry is ahead of, behind and level with local-only and PromptFL, on the clients' own distributions."""
-    rows = [r for r in table_main_domains(results, compared) if r["metric"] == next(iter(METRICS))]
-    about = subject(results)
-    said: list[str] = []
-    for scenario in telling(rows):
-        here = [r for r in rows if r["scenario"] == scenario]
-        rivals = [label for label in dict.fromkeys(r["label"] for r in here if r["method"] in RIVALS) if label != about]
-        for rival in rivals or [r["label"] for r in here if r["label"] != about][:1]:
-            clauses = _against(here, str(about), rival, results.confidence)
-            if clauses:
-                how = "" if said else f" (points; decided by {results.confidence:.0%} intervals, paired by seed)"
-                said.append(f"Under {scenario}, {about} is {clauses}{how}.")
+    leads, said = table_leads(results, table_main_domains(results, compared)), list[str]()
+    for scenario, rival in dict.fromkeys((r["scenario"], r["rival"]) for r in leads):
+        here = [r for r in leads if (r["scenario"], r["rival"]) == (scenario, rival)]
+        how = "" if said else f" (points; decided by {results.confidence:.0%} intervals, paired by seed)"
+        said.append(f"Under {scenario}, {here[0]['label']} {_leads(here)}{how}.")
     return said
 
 
-def _against(rows: Sequence[Row], about: str, rival: str, confidence: float) -> str:
-    """`ahead of local for clients of haze (+3.1), behind it for ...`, paired by seed."""
-    ours, theirs = ({r["domain"]: r["values"] for r in rows if r["label"] == label} for label in (about, rival))
-    found: dict[str, list[str]] = {}
-    for domain in (d for d in ours if d in theirs):
-        gap = paired(ours[domain], theirs[domain], confidence)
-        if gap:
-            found.setdefault(gap.verdict, []).append(f"{domain} ({points(gap.mean)})" if gap.excludes_zero else domain)
-    there = [verdict for verdict in VERBS if verdict in found]
-    names = [rival, *("it" for _ in there)]
-    return ", ".join(f"{VERBS[v]} {name} for clients of {listing(found[v])}" for v, name in zip(there, names, strict=False))
+def _leads(rows: Sequence[Row]) -> str:
+    """`is ahead of local for clients of haze (+3.1), behind it for clients of winter (-1.0); it may be ahead of it for ...`."""
+    clauses, name = list[str](), rows[0]["rival"]
+    for verb, hint in (("is", False), ("may be", True)):
+        found: dict[str, list[str]] = {}
+        for row in (r for r in rows if may(r) == hint):
+            gap = row["interval"]
+            found.setdefault(gap.verdict, []).append(f"{row['domain']} ({points(gap.mean)})" if gap.excludes_zero else row["domain"])
+        parts = []
+        for verdict in (v for v in VERBS if v in found):
+            parts.append(f"{VERBS[verdict]} {name} for clients of {listing(found[verdict])}")
+            name = "it"
+        if parts:
+            clauses.append(f"{'it ' if clauses else ''}{verb} {', '.join(parts)}")
+    return "; ".join(clauses)

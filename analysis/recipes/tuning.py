@@ -11,7 +11,7 @@ from ..queries import parts
 from ..results import Results, Row, by_seed, finished, params
 from ..stats import t_interval
 from ..style import NARROW, WIDTH, Look, blank, drawing, legend_below, percent_axis
-from ..words import listing
+from ..words import count, listing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,22 +24,27 @@ def table_tuning(results: Results) -> list[Row]:
 
     Returns:
         Rows with scenario, entry, method, path, level, mean, low, high, seeds (validation accuracy on the clients' own distributions,
-        selection seeds), best (the entry's best level there) and edge (best, with a neighbour on one side only); as the recipe lists them.
+        selection seeds), tried (all of the entry's levels there, those that failed or were stopped too), best (the entry's best level
+        there) and edge (best, with tried levels on one side only); as the recipe lists them.
     """
-    tried = [t for t in finished(results.trials, "search") if len(params(t)) == 1]
+    tried: dict[tuple[str, str, str], set[float]] = {}
+    for trial in (t for t in results.trials if t.get("kind") == "search" and len(params(t)) == 1):
+        [(path, level)] = params(trial).items()
+        if isinstance(level, int | float):
+            tried.setdefault((trial["study"], trial["scenario"], path), set()).add(level)
     rows = []
-    for trial in tried:
+    for trial in (t for t in finished(results.trials, "search") if len(params(t)) == 1):
         [(path, level)] = params(trial).items()
         interval = t_interval(list(by_seed(trial, "acc_personal_own").values()), results.confidence)
+        levels = sorted(tried.get((trial["study"], trial["scenario"], path), ()))
         if interval and isinstance(level, int | float):
             rows.append({"scenario": trial["scenario"], "entry": entry_of(results, trial["study"], trial["scenario"]),
                          "method": trial["method"], "path": path, "level": level, "mean": interval.mean, "low": interval.low,
-                         "high": interval.high, "seeds": interval.n})  # fmt: skip
+                         "high": interval.high, "seeds": interval.n, "tried": levels})  # fmt: skip
     for row in rows:
         own = [r for r in rows if (r["scenario"], r["entry"], r["path"]) == (row["scenario"], row["entry"], row["path"])]
-        levels = sorted(r["level"] for r in own)
         row["best"] = row["mean"] == max(r["mean"] for r in own)
-        row["edge"] = row["best"] and len(levels) > 1 and row["level"] in (levels[0], levels[-1])
+        row["edge"] = row["best"] and len(row["tried"]) > 1 and row["level"] in (row["tried"][0], row["tried"][-1])
     order = list(results.meta.get("grid") or [])
     scenarios = [s["label"] for s in results.meta.get("scenarios") or []]
     return sorted(rows, key=lambda r: (_place(r["scenario"], scenarios), _place(r["entry"], order), r["level"]))
@@ -97,14 +102,22 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
     ]
     caption = (
         f"Mean validation accuracy (personal, own distribution) over the selection seeds at every {rows[0]['path']} that was tried; every "
-        f"entry was tried at the same ones. The ring is the one that was confirmed on fresh seeds. {edges(rows)}"
+        f"entry was tried at the same ones. The ring is the one that was confirmed on fresh seeds. {_lost(rows)}{edges(rows)}"
     ).strip()
-    query = f"""SELECT study, scenario, params, list_avg(acc_personal_own) AS mean, len(seeds) AS seeds
+    query = f"""SELECT study, scenario, params, list_avg(acc_personal_own) AS mean, list_stddev_samp(acc_personal_own) AS sd,
+  len(seeds) AS seeds
 FROM {parts("trials")}
 WHERE kind = 'search' AND state = 'COMPLETE'
 ORDER BY ALL"""
     columns = ("scenario", "entry", "path", "level", "mean", "low", "high", "seeds", "best", "edge")
     return Exhibit("tuning", "Tuning", caption, query, panels, numbers(rows, columns))
+
+
+def _lost(rows: Sequence[Row]) -> str:
+    """That some levels are not drawn, and why."""
+    done = {(r["scenario"], r["entry"], r["level"]) for r in rows}
+    gone = {(r["scenario"], r["entry"], level) for r in rows for level in r["tried"]} - done
+    return f"Of {count(len(gone), 'trial')} nothing is drawn: failed or stopped. " if gone else ""
 
 
 def edges(rows: Sequence[Row]) -> str:
