@@ -120,10 +120,12 @@ def test_differences_are_paired_and_said_by_verdict(tmp_path: Path, monkeypatch:
     wide = t_interval([0.002 + 10 * NOISE[s] for s in SEEDS])
     assert costs and wide and costs.low and costs.high and wide.low and wide.high
     assert said == [
-        f"Under even, compared with fedrsclip (tuned), leaving out private prompt costs 3.0 points (90% interval {-100 * costs.high:.1f} "
-        f"to {-100 * costs.low:.1f}); leaving out OT does not matter (within 1 point); \u201cOT alone\u201d (+0.2 points, "
-        f"\u2212{-100 * wide.low:.1f} to +{100 * wide.high:.1f}) is undecided; on the global split leaving out private prompt gains "
-        f"4.0 points ({100 * (costs.low + 0.07):.1f} to {100 * (costs.high + 0.07):.1f})."]  # fmt: skip
+        "Under even, on the clients' own distributions, compared with fedrsclip (tuned), leaving out private prompt costs 3.0 points (90% "
+        f"interval {-100 * costs.high:.1f} to {-100 * costs.low:.1f}); leaving out OT does not matter (within 1 point).",
+        "Under even, on the global split, leaving out private prompt gains 4.0 points "
+        f"({100 * (costs.low + 0.07):.1f} to {100 * (costs.high + 0.07):.1f}).",
+        f"Under even, on the clients' own distributions, \u201cOT alone\u201d (+0.2 points, \u2212{-100 * wide.low:.1f} to "
+        f"+{100 * wide.high:.1f}) is undecided."]  # fmt: skip
     own_panel, world_panel = exhibit.panels
     assert [marks(own_panel, VERDICT_COLOUR[v]) for v in ("helps", "hurts", "level", "undecided")] == [0, 1, 1, 1]
     assert [marks(world_panel, VERDICT_COLOUR[v]) for v in ("helps", "hurts", "level", "undecided")] == [1, 0, 1, 1]
@@ -141,7 +143,7 @@ def test_differences_that_do_not_stand_may_cost(tmp_path: Path) -> None:
     results = made.open()
     compared, (exhibit,), said = drawn(results)
     assert "leaving out 0 may cost 0.5 points (" in said[0]
-    assert "\u201cother 1\u201d gains 5.0 points (4.6 to 5.4); \u201cother 0\u201d may gain 0.5 points (" in said[0]
+    assert "\u201cother 1\u201d gains 5.0 points (4.6 to 5.4); \u201cother 0\u201d may gain 0.5 points (" in said[1]
     assert "Of those that do not stand, sentences say \u201cmay\u201d." in exhibit.caption
     assert {r["label"] for r in differences.table_pairs(results, compared, "whole") if r["firm"]} == {"other 1"}
 

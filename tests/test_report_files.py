@@ -185,7 +185,10 @@ def test_a_recipe_compares_its_first_with_the_others_and_speaks_of_no_search(tmp
 FIGURES = [{"kind": "differences", "to": "fedrsclip"}, {"kind": "domains"}]
 DERIVED = {"low", "high", "least", "most"}  # ends of intervals are worked out from mean, deviation and count; the rest is not asked for
 SIGNED = r"([+\u2212]?\d+\.\d)"
-SHOWN = re.compile(rf"{SIGNED}(?: \u00b1 (\d+\.\d)| \[{SIGNED}, {SIGNED}\])(?: [\w ]+?)?(?: \*)?$")  # `71.3 ± 1.2 ahead` or `71.3 [70.1, 72.5]`
+# `71.3 ± 1.2 ahead` or `71.3 [70.1, 72.5]`
+SHOWN = re.compile(
+    rf"{SIGNED}(?: \u00b1 (\d+\.\d)| \[{SIGNED}, {SIGNED}\])(?: [\w ]+?)?(?: \*)?$"
+)  # `71.3 ± 1.2 ahead` or `71.3 [70.1, 72.5]`
 
 
 def made(kind: str, folder: Path) -> tuple[Path, Page]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OWN, GLOBAL = METRICS
+WHERE = {OWN: "on the clients' own distributions", GLOBAL: "on the global split"}
 LEFT_OUT = ("without ", "no ")
 
 
@@ -138,16 +139,23 @@ FROM pairs GROUP BY ALL ORDER BY ALL"""
 
 
 def sentences_differences(results: Results, compared: Sequence[Row], figure: Row) -> list[str]:
-    """One sentence per scenario: what each configuration costs or gains on the clients' own distributions, and where global differs."""
-    rows, said = table_pairs(results, compared, figure["to"]), []
-    for scenario in dict.fromkeys(r["scenario"] for r in rows):
-        own, world = ([r for r in rows if r["scenario"] == scenario and r["metric"] == m] for m in (OWN, GLOBAL))
-        if not own:
-            continue
-        text = f"Under {scenario}, compared with {own[0]['reference']}, {_said(own)}"
-        verdicts = {r["label"]: r["verdict"] for r in own}
-        turned = [r for r in world if r["interval"].excludes_zero and r["verdict"] != verdicts.get(r["label"])]
-        said.append(text + (f"; on the global split {_said(turned)}." if turned else "."))
+    """A sentence per scenario: what is left out and what that costs or gains; then where the global split says otherwise; then the rest.
+
+    Where nothing is left out of the recipe's first entry, every configuration is in the first sentences.
+    """
+    rows = table_pairs(results, compared, figure["to"])
+    main = [r for r in rows if r["removed"]] or rows
+    rest = [r for r in rows if r not in main]
+    verdicts = {(r["scenario"], r["label"]): r["verdict"] for r in rows if r["metric"] == OWN}
+    said: list[str] = []
+    for part, metric in ((main, OWN), (main, GLOBAL), (rest, OWN), (rest, GLOBAL)):
+        own = [r for r in part if r["metric"] == metric]
+        if metric == GLOBAL:
+            own = [r for r in own if r["interval"].excludes_zero and r["verdict"] != verdicts.get((r["scenario"], r["label"]))]
+        for scenario in dict.fromkeys(r["scenario"] for r in own):
+            text = _said([r for r in own if r["scenario"] == scenario])
+            against = "" if said else f"compared with {rows[0]['reference']}, "
+            said.append(f"Under {scenario}, {WHERE[metric]}, {against}{text}.")
     if said:
         sign = " points (" if " points (" in said[0] else " points, "
         said[0] = said[0].replace(sign, f"{sign}{results.confidence:.0%} interval ", 1)
