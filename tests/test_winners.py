@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import false_discovery_control, t, ttest_rel
 
-from analysis import write_report
+from analysis import stats, write_report
 from analysis.figures import winners
 from analysis.pages import summary
 from analysis.results import open_results
@@ -325,3 +325,13 @@ def test_what_does_not_matter_is_named_only_where_every_level_is_within_a_point(
     assert "lam does not matter anywhere (within 1 point); 2 of 3 open choices are undecided." in text
     assert "Under A, lam and w do not matter (within 1 point); 1 of 3 open choices is undecided." in text
     assert "lam does not matter anywhere" not in unescape(write_report(write_study(folder, study, [("A", "lam=9")])).read_text())
+
+
+def test_one_seed_names_no_winner(tmp_path: Path) -> None:
+    """Rivals ahead and behind on a single seed: no interval, no p, no verdict, and a page."""
+    results = open_results(fake_results.fake_sweep(tmp_path / "one", seeds=1))
+    rows = winners.table_winners(results)
+    assert rows and {r["winner"] for r in rows} == {"undecided"} and not any(r["firm"] for r in rows)
+    gap = stats.Interval(-0.02, None, None, 1)
+    assert winners.outcome({"a": gap}, "a", 0.9) == ("undecided", None)
+    assert write_report(tmp_path / "one").is_file()

@@ -86,6 +86,8 @@ def outcome(gaps: Mapping[str, Interval], strongest: str, confidence: float) -> 
         confidence: Coverage of the intervals.
     """
     gap, verdicts = gaps[strongest], {interval.verdict for interval in gaps.values()}
+    if gap.low is None:  # one seed
+        return "undecided", None
     if gap.mean > 0:
         known = [interval.p for interval in gaps.values() if interval.p is not None and interval.mean > 0]
         p = max(known) if len(known) == len(gaps) else None
