@@ -83,8 +83,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_a_sweep_of_a_few_trials(whole: tuple[Path, Path]) -> None:
     _, out = whole
     rows = trials(out)
-    assert [row["kind"] for row in rows[:8]] == ["contrast"] * 4 + ["search"] * 4 and {row["kind"] for row in rows[8:]} == {"confirm"}
-    assert {"fedrsclip (tuned)", "zeroshot (untuned)"} <= {row["label"] for row in rows[8:]}
+    first = ["contrast"] * 2 + ["rival"] * 2 + ["contrast"] * 2 + ["search"] * 4
+    assert [row["kind"] for row in rows[:10]] == first and {row["kind"] for row in rows[10:]} == {"confirm"}
+    assert {"fedrsclip (tuned)", "zeroshot (untuned)"} <= {row["label"] for row in rows[10:]}
     assert {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}
     assert all((row["test_acc_personal_own"] is not None) == (row["kind"] == "confirm") for row in rows)
     described = json.loads((out / "run.json").read_text())
