@@ -13,7 +13,7 @@ from raysim.spaces import load_space
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS = 3
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}]
-TUNE: dict[str, list[Any]] = {"training.lr": [0.002, 0.01, 0.05, 0.2, 1.0]}  # a whole network wants smaller steps than a prompt
+TUNE: dict[str, list[Any]] = {"training.lr": [0.0003, 0.002, 0.01, 0.05, 0.3]}  # a whole network wants smaller steps than a prompt
 
 GRID: dict[str, dict[str, Any]] = {
     "fedrsclip": {},
