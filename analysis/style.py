@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -98,6 +98,31 @@ def legend_below(figure: Figure, axes: Axes) -> None:
         longest = max(map(len, labels))
         columns = int(15 * figure.get_figwidth()) // (longest + 6)
         figure.legend(handles, labels, loc="outside lower left", ncols=max(1, min(columns, len(labels))))
+
+
+def forest_height(rows: Sequence[dict[str, Any]]) -> float:
+    """Inches that `forest` needs: a line per row, and a heading per scenario."""
+    return 0.5 + 0.175 * (len(rows) + 1.35 * len({r["scenario"] for r in rows}))
+
+
+def forest(
+    axes: Axes, rows: Sequence[dict[str, Any]], draw: Callable[[Axes, float, dict[str, Any]], None], name: Callable[[dict[str, Any]], str]
+) -> None:
+    """Rows one under the other below the heading of their scenario, named on the left; `draw` puts the marks of a row at a height."""
+    y, ticks = 0.0, []
+    for scenario in dict.fromkeys(r["scenario"] for r in rows):
+        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center",
+                      fontweight="bold", fontsize=7.5)  # fmt: skip
+        y += 1.05
+        for row in (r for r in rows if r["scenario"] == scenario):
+            draw(axes, y, row)
+            ticks.append((y, name(row)))
+            y += 1
+        y += 0.3
+    axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(y - 0.6, -0.7)
 
 
 def svg(figure: Figure, key: str) -> str:

@@ -6,7 +6,6 @@ Exit status: 0 done, 2 a user's mistake (one clear message), 1 a failure, 130 in
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -259,14 +258,7 @@ def _sweep(arguments: argparse.Namespace) -> None:
         print(dry_run(spaces, options))
         return
     folder = _out(arguments, "-".join(space.name for space in spaces))
-    try:
-        plan = sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
-    except UserError:
-        raise
-    except BaseException:
-        with contextlib.suppress(Exception):
-            write_report(folder)  # says what is there, and no longer that the sweep runs
-        raise
+    plan = sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
     page = write_report(folder)
     failed = [row for row in plan.finished if row["state"] == "FAIL"]
     if not arguments.quiet:

@@ -1,12 +1,14 @@
-"""What a sweep says about itself: before it runs, and while it does."""
+"""What a sweep says about itself: before it runs, while it does, and of its design in run.json."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 
 from raysim.console import duration
+from raysim.experiment import to_dict
 from raysim.search import Options, Plan
 from raysim.spaces import Space, level_name
 
@@ -65,3 +67,33 @@ def dry_run(spaces: Sequence[Space], options: Options) -> str:
         f"{options.seeds} seeds each, {options.slots} at once{limit}"
     )
     return "\n".join(lines)
+
+
+def declared(plan: Plan) -> dict[str, Any]:
+    """The study's design as plain data, for run.json."""
+    first = plan.studies[0]
+    values = to_dict(first.base)
+    factors = []
+    for path, levels in first.space.contrasts.items():
+        block, _, name = path.rpartition(".")
+        model: Any = getattr(first.base, block) if block else first.base
+        info = type(model).model_fields[name]
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        anchor = values[block][name] if block else values[name]
+        provenance = {key: extra.get(key, "") for key in ("basis", "source", "search")}
+        factors.append(
+            {
+                "path": path,
+                "symbol": name,
+                "levels": [level_name(path, level) for level in levels],
+                "anchor": anchor,
+                "doc": info.description,
+                **provenance,
+            }
+        )
+    return {
+        "anchor": values,
+        "factors": factors,
+        "grid": list(first.space.grid),
+        "figures": [dict(figure) for figure in first.space.figures],
+    }

@@ -373,33 +373,3 @@ def studies(space: Space, options: Options) -> list[Study]:
         entries = space.grid.items() if space.tune else [(None, {})]
         found += [Study(space, scenario, override(experiment, changes), options, entry) for entry, changes in entries]
     return found
-
-
-def declared(plan: Plan) -> dict[str, Any]:
-    """The study's design as plain data, for run.json."""
-    first = plan.studies[0]
-    values = to_dict(first.base)
-    factors = []
-    for path, levels in first.space.contrasts.items():
-        block, _, name = path.rpartition(".")
-        model: Any = getattr(first.base, block) if block else first.base
-        info = type(model).model_fields[name]
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        anchor = values[block][name] if block else values[name]
-        provenance = {key: extra.get(key, "") for key in ("basis", "source", "search")}
-        factors.append(
-            {
-                "path": path,
-                "symbol": name,
-                "levels": [level_name(path, level) for level in levels],
-                "anchor": anchor,
-                "doc": info.description,
-                **provenance,
-            }
-        )
-    return {
-        "anchor": values,
-        "factors": factors,
-        "grid": list(first.space.grid),
-        "figures": [dict(figure) for figure in first.space.figures],
-    }

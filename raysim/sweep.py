@@ -6,6 +6,7 @@ finished trial and one folder per run, so a sweep killed at any moment goes on w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -28,10 +29,10 @@ from raysim.config import UserError, digest, first_cause
 from raysim.console import Panel, bar
 from raysim.experiment import Experiment, from_dict, override, to_dict
 from raysim.federation import Federation
-from raysim.overview import line, panel
+from raysim.overview import declared, line, panel
 from raysim.provenance import provenance
-from raysim.reports import Refresher
-from raysim.search import FRESH, Options, Plan, Row, Spec, declared, settled
+from raysim.reports import Refresher, write_report
+from raysim.search import FRESH, Options, Plan, Row, Spec, settled
 from raysim.simulate import RESULTS, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
@@ -319,6 +320,9 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
         shutil.rmtree(scratch, ignore_errors=True)
         note(status)
         refresher.close()
+        if status != "done":
+            with contextlib.suppress(Exception):  # the page says what is there, and no longer that the sweep runs
+                write_report(folder)
 
 
 def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> None:

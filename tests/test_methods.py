@@ -16,8 +16,7 @@ from raysim.federation import Federation
 from raysim.methods import METHODS
 from raysim.methods.base import cross_entropy, weighted_sum
 from raysim.methods.fedrsclip import FedRSCLIP
-from raysim.methods.promptfl import PRIVATE, SHARED
-from raysim.methods.prompts import normalise
+from raysim.methods.prompts import PRIVATE, SHARED, normalise
 from raysim.simulate import Serial, Simulation, identity, micro_cohorts
 from raysim.store import Store, state_sha256
 from raysim.types import Batch, MicroCohort, ServerState, Tensors, Update

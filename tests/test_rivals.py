@@ -14,7 +14,8 @@ from raysim.federation import Federation
 from raysim.methods import transport
 from raysim.methods.fedotp import FedOTP
 from raysim.methods.fedpgp import FedPGP, U, V
-from raysim.methods.promptfl import PRIVATE, SHARED, PromptFL
+from raysim.methods.promptfl import PromptFL
+from raysim.methods.prompts import PRIVATE, SHARED
 from raysim.simulate import Serial, Simulation
 from raysim.store import Store
 from raysim.types import Batch, MicroCohort, ServerState, Tensors

@@ -11,7 +11,7 @@ from ..page import Cell, Exhibit, Panel, Table, numbers
 from ..placing import levels
 from ..results import Results, Row, by_seed, finished, standing
 from ..stats import MARGIN, Interval, firm, multiplicity, paired, t_interval
-from ..style import FAINT, INK, SOFT, blank, drawing, legend_below, percent_axis
+from ..style import FAINT, INK, SOFT, blank, drawing, forest, forest_height, legend_below, percent_axis
 from ..words import chance, listing, percent, plus_minus, points, size, span
 
 if TYPE_CHECKING:
@@ -177,23 +177,10 @@ def draw_methods(rows: Sequence[Row], limits: tuple[float, float]) -> Figure:
         rows: Rows of `table_methods` of one metric.
         limits: The x axis, as fractions.
     """
-    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
-    figure, axes = blank(0.5 + 0.175 * (len(rows) + 1.35 * len(scenarios)))
-    y, ticks = 0.0, []
-    for scenario in scenarios:
-        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center",
-                      fontweight="bold", fontsize=7.5)  # fmt: skip
-        y += 1.05
-        for row in (r for r in rows if r["scenario"] == scenario):
-            _method(axes, y, row)
-            ticks.append((y, row["label"]))
-            y += 1
-        y += 0.3
-    axes.set_yticks([t for t, _ in ticks], [name for _, name in ticks])
-    axes.tick_params(axis="y", length=0)
+    figure, axes = blank(forest_height(rows))
+    forest(axes, rows, _method, lambda row: str(row["label"]))
     axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
-    axes.set(xlim=limits, ylim=(y - 0.6, -0.7), xlabel="test accuracy, %")
+    axes.set(xlim=limits, xlabel="test accuracy, %")
     percent_axis(axes.xaxis)
     return figure
 

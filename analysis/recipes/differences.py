@@ -11,7 +11,7 @@ from ..figures.methods import METRICS
 from ..page import Exhibit, Panel, numbers
 from ..results import Results, Row, standing
 from ..stats import MARGIN, Interval, paired
-from ..style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing
+from ..style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing, forest, forest_height
 from ..words import WITHIN, listing, percent, points, span
 from .adjusted import may, of_number, with_firm
 
@@ -69,26 +69,17 @@ def draw_pairs(rows: Sequence[Row], frame: tuple[float, float]) -> Figure:
         rows: Rows of `table_pairs` of one metric.
         frame: The x axis in points.
     """
-    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
-    figure, axes = blank(0.5 + 0.175 * (len(rows) + 1.35 * len(scenarios)))
+    figure, axes = blank(forest_height(rows))
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f1f1ec", linewidth=0, zorder=0)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
-    y, ticks = 0.0, []
-    for scenario in scenarios:
-        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center",
-                      fontweight="bold", fontsize=7.5)  # fmt: skip
-        y += 1.05
-        for row in (r for r in rows if r["scenario"] == scenario):
-            _pair(axes, y, row, frame)
-            same = standing(row["label"]) == standing(row["reference"])
-            ticks.append((y, bare(row["label"]) if same else row["label"]))
-            y += 1
-        y += 0.3
-    axes.set_yticks([t for t, _ in ticks], [name for _, name in ticks])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set(xlim=frame, ylim=(y - 0.6, -0.7), xlabel=f"points against {rows[0]['reference']}")
+    forest(axes, rows, lambda axes, y, row: _pair(axes, y, row, frame), _short)
+    axes.set(xlim=frame, xlabel=f"points against {rows[0]['reference']}")
     return figure
+
+
+def _short(row: Row) -> str:
+    """The label, without the bracket that it shares with the reference."""
+    return bare(row["label"]) if standing(row["label"]) == standing(row["reference"]) else str(row["label"])
 
 
 def _pair(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:

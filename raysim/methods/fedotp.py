@@ -35,29 +35,18 @@ from pydantic import field_validator
 from raysim.config import knob
 from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
-from raysim.methods.promptfl import PRIVATE, SHARED
-from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init
+from raysim.methods.prompts import PRIVATE, RANDOM, SHARED, PromptModel, SharedPromptMethod, check_init
 from raysim.methods.transport import Solved, logits_solved, parts, patch_logits
 from raysim.nn import ot
 from raysim.types import Batch, Inputs, Scope, Signature, Tensors
 
 
-class FedOTP(PromptMethod):
+class FedOTP(SharedPromptMethod):
     """Two prompts that share out an image's patches by partial optimal transport."""
 
     name: ClassVar[str] = "fedotp"
     watched: ClassVar[Mapping[str, str]] = signatures.watched("ot_not_converged", "private_unused")
 
-    h: int = knob(
-        4,
-        "length of each of the two prompts; h x width numbers are sent",
-        basis="relative",
-        source="FedOTP's CIFAR-100 script; its program's default is 16",
-        search="{1,2,4,8,16}",
-        ge=1,
-        le=64,
-    )
-    shared_init: str = knob(RANDOM, "'random' = N(0, 0.02^2), or words to start from", basis="relative", source="FedOTP, CoOp")
     private_init: str = knob(RANDOM, "the same for the private prompt; noise has a seed per client", basis="relative", source="FedOTP")
     lam: float = knob(
         0.1,
@@ -82,16 +71,12 @@ class FedOTP(PromptMethod):
         100, "most Sinkhorn iterations; the error left is logged as ot_marginal_error", basis="relative", source="FedOTP", ge=1, le=100_000
     )
 
-    check_init = field_validator("shared_init", "private_init")(check_init)
+    check_private_init = field_validator("private_init")(check_init)
 
     @property
     def inputs(self) -> Inputs:
         """Patch features."""
         return "patches"
-
-    def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
-        """The shared prompt [h, W]."""
-        return {SHARED: model.start(self.shared_init, self.h, rng)}
 
     def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
         """The client's prompt [h, W]."""

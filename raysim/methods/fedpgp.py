@@ -28,13 +28,11 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator
 
 from raysim.config import knob
 from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
-from raysim.methods.promptfl import SHARED
-from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init, cosine_logits, shared_prompt_loss
+from raysim.methods.prompts import SHARED, PromptModel, SharedPromptMethod, cosine_logits, shared_prompt_loss
 from raysim.methods.zeroshot import ZeroShot
 from raysim.types import Batch, Context, Scope, Signature, Tensors
 
@@ -49,22 +47,12 @@ class GuidedModel(PromptModel):
     zero_shot: torch.Tensor = field(kw_only=True)
 
 
-class FedPGP(PromptMethod):
+class FedPGP(SharedPromptMethod):
     """A shared prompt with a private term of low rank."""
 
     name: ClassVar[str] = "fedpgp"
     watched: ClassVar[Mapping[str, str]] = signatures.watched("private_unused")
 
-    h: int = knob(
-        4,
-        "prompt length in tokens; h x width numbers are sent",
-        basis="relative",
-        source="FedOTP's script; 16 in FedPGP",
-        search="{1,2,4,8,16}",
-        ge=1,
-        le=64,
-    )
-    shared_init: str = knob(RANDOM, "'random' = N(0, 0.02^2), or words to start from", basis="relative", source="FedPGP, CoOp")
     bottleneck: int = knob(
         4,
         "b, rank of the private term; more than h adds nothing to the rank",
@@ -84,17 +72,11 @@ class FedPGP(PromptMethod):
         gt=0,
     )
 
-    check_init = field_validator("shared_init")(check_init)
-
     def build(self, context: Context) -> GuidedModel:
         """The frozen text tower, class names and zero-shot features."""
         plain = super().build(context)
         zero_shot = ZeroShot().text_features(plain, {}, "shared")[0]
         return GuidedModel(plain.tower, plain.class_tokens, plain.logit_scale, plain.context, zero_shot=zero_shot)
-
-    def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
-        """P_s [h, W]."""
-        return {SHARED: model.start(self.shared_init, self.h, rng)}
 
     def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
         """U [h, b] and V [b, W]."""

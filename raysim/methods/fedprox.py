@@ -13,7 +13,8 @@ import torch
 
 from raysim.config import knob
 from raysim.methods.base import Metrics
-from raysim.methods.promptfl import SHARED, PromptFL
+from raysim.methods.promptfl import PromptFL
+from raysim.methods.prompts import SHARED
 from raysim.types import Batch, Tensors
 
 

@@ -30,8 +30,7 @@ from pydantic import field_validator, model_validator
 from raysim.config import knob
 from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
-from raysim.methods.promptfl import PRIVATE, SHARED
-from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init, cosine_logits, normalise
+from raysim.methods.prompts import PRIVATE, RANDOM, SHARED, PromptModel, SharedPromptMethod, check_init, cosine_logits, normalise
 from raysim.methods.transport import Solved, logits_solved, patch_logits, quality, worse
 from raysim.nn import ot
 from raysim.types import Batch, Inputs, Scope, Signature, Tensors
@@ -39,7 +38,7 @@ from raysim.types import Batch, Inputs, Scope, Signature, Tensors
 Texts = dict[str, torch.Tensor]  # "shared", "private", "fused": class features [K, C, d]
 
 
-class FedRSCLIP(PromptMethod):
+class FedRSCLIP(SharedPromptMethod):
     """Shared and private prompts, aligned with each other and, by optimal transport, with the images."""
 
     name: ClassVar[str] = "fedrsclip"
@@ -61,7 +60,6 @@ class FedRSCLIP(PromptMethod):
     theta: float = knob(
         0.2, "share of the private features in fusion 'mix'", basis="relative", source="PromptFolio", search="U [0.05, 0.95]", ge=0, le=1
     )
-    shared_init: str = knob(RANDOM, "'random' = N(0, 0.02^2), or words to start from", basis="relative", source="CoOp")
     private_init: str = knob(RANDOM, "the same for the private prompt; noise has a seed per client", basis="guess")
     dpa_form: Literal["softmax", "cosine", "token"] = knob(
         "softmax", "form of the alignment of the two prompts", basis="guess", search="{softmax,cosine,token}"
@@ -105,7 +103,7 @@ class FedRSCLIP(PromptMethod):
         le=100_000,
     )
 
-    check_init = field_validator("shared_init", "private_init")(check_init)
+    check_private_init = field_validator("private_init")(check_init)
 
     @model_validator(mode="after")
     def check_lengths(self) -> Self:
@@ -120,10 +118,6 @@ class FedRSCLIP(PromptMethod):
     def inputs(self) -> Inputs:
         """Patch features where a choice needs them."""
         return "patches" if self.fusion == "pair" or (self.ot_level == "patch" and self.w_ot > 0) else "features"
-
-    def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
-        """P_s [h, W]."""
-        return {SHARED: model.start(self.shared_init, self.h, rng)}
 
     def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
         """P_p [h_p, W]; none where h_p = 0."""

@@ -9,38 +9,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from pydantic import field_validator
 
 from raysim.config import knob
 from raysim.methods.base import Metrics
-from raysim.methods.prompts import RANDOM, PromptMethod, PromptModel, check_init, shared_prompt_loss
+from raysim.methods.prompts import PRIVATE, SHARED, PromptModel, SharedPromptMethod, shared_prompt_loss
 from raysim.types import Batch, Scope, Tensors
 
-SHARED = "prompt.shared"
-PRIVATE = "prompt.private"
 
-
-class PromptFL(PromptMethod):
+class PromptFL(SharedPromptMethod):
     """CoOp's prompt, trained at the clients and averaged."""
 
     name: ClassVar[str] = "promptfl"
-
-    h: int = knob(
-        4,
-        "prompt length in tokens; h x width numbers are sent",
-        basis="relative",
-        source="FedOTP's script",
-        search="{1,2,4,8,16}",
-        ge=1,
-        le=64,
-    )
-    shared_init: str = knob(RANDOM, "'random' = N(0, 0.02^2), or words to start from", basis="relative", source="CoOp")
-
-    check_init = field_validator("shared_init")(check_init)
-
-    def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
-        """The prompt [h, W]."""
-        return {SHARED: model.start(self.shared_init, self.h, rng)}
 
     def loss(self, model: Any, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
         """Cross-entropy."""

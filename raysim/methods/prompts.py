@@ -14,13 +14,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import field_validator
 
-from raysim.config import UserError
+from raysim.config import UserError, knob
 from raysim.methods.base import Method, Metrics, cross_entropy
 from raysim.nn.text import Suffixes, TextTower
 from raysim.types import Batch, Context, Scope, Tensors
 
 RANDOM = "random"
+SHARED = "prompt.shared"
+PRIVATE = "prompt.private"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,27 @@ class PromptMethod(Method):
         """Cosine logits [K, N, C] of pooled features `x` [N, d]."""
         text_KCD = self.text_features(model, params, scope)
         return None if text_KCD is None else model.logit_scale * torch.einsum("nd,kcd->knc", x, text_KCD)
+
+
+class SharedPromptMethod(PromptMethod):
+    """A prompt method whose server averages one prompt P_s [h, W]."""
+
+    h: int = knob(
+        4,
+        "length of the shared prompt P_s in tokens; h x width numbers are sent",
+        basis="relative",
+        source="FedOTP's CIFAR-100 script; 16 in CoOp's, FedOTP's and FedPGP's programs",
+        search="{1,2,4,8,16}",
+        ge=1,
+        le=64,
+    )
+    shared_init: str = knob(RANDOM, "'random' = N(0, 0.02^2), or words to start from", basis="relative", source="CoOp, FedOTP, FedPGP")
+
+    check_shared_init = field_validator("shared_init")(check_init)
+
+    def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
+        """P_s [h, W]."""
+        return {SHARED: model.start(self.shared_init, self.h, rng)}
 
 
 def cosine_logits(model: PromptModel, x_KBD: torch.Tensor, text_KCD: torch.Tensor) -> torch.Tensor:
