@@ -1,1 +1,1 @@
-"""Pure tensor functions: the text tower, optimal transport."""
+"""Pure tensor functions and modules without state: the text tower, optimal transport, networks, the gate, CKA."""
