@@ -14,15 +14,22 @@ from rich.table import Table
 
 from raysim.config import UserError
 from raysim.console import console, duration, output
-from raysim.data import catalogue
+from raysim.data import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 from raysim.data import check as check_dataset
-from raysim.data.cache import cache_folder
-from raysim.experiment import Experiment
+from raysim.data.cache import cache_folder, resize, resize_mask
+from raysim.data.dataset import Dataset
+from raysim.data.splits import split
+from raysim.experiment import Experiment, Task
 from raysim.federation import Federation, Progress, backbone_of, dataset_of, device_of_this_process, prepare
 from raysim.provenance import hardware, provenance
 from raysim.simulate import identity, micro_cohorts
-from raysim.types import ServerState, nbytes
+from raysim.types import IGNORE, SPLITS, nbytes
 from raysim.worker import try_method, worker_of
+
+# Colours of pixel classes on a contact sheet: ignored pixels black, the others by class in turn.
+COLOURS = np.array(
+    [(0, 0, 0), (200, 200, 200), (31, 119, 180), (214, 39, 40), (44, 160, 44), (255, 127, 14), (148, 103, 189), (227, 194, 61)], np.uint8
+)
 
 
 def check(experiment: Experiment, progress: Progress) -> Federation:
@@ -40,16 +47,20 @@ def check(experiment: Experiment, progress: Progress) -> Federation:
 def say_catalogue() -> None:
     """The datasets as a table, and where to get what is not there."""
     table = Table(box=None)
-    for name in ("name", "dataset", "classes", "images", "here"):
+    for name in ("name", "dataset", "classifies", "classes", "images", "here"):
         table.add_column(name, justify="right" if name in ("classes", "images") else "left", overflow="fold")
     missing = []
     for info, found in catalogue():
-        drawn = info.name == "scenes"
-        place = "drawn on demand" if drawn else ("give task.path" if info.name == "folder" else str(found or "no"))
+        place = "drawn on demand" if info.name in DRAWN else "give task.path" if info.name in ANY_FOLDER else str(found or "no")
         table.add_row(
-            info.name, info.title, str((info.classes and len(info.classes)) or ""), f"{info.images:,}" if info.images else "", place
+            info.name,
+            info.title,
+            "pixels" if info.name in SEGMENTATION else "images",
+            str(len(info.classes) or ""),
+            f"{info.images:,}" if info.images else "",
+            place,
         )
-        if found is None and not drawn and info.name != "folder":
+        if found is None and info.name not in DRAWN | ANY_FOLDER:
             missing.append(f"  {info.name}: {info.archive} ({info.size}), {info.page}; unpack to $RAYSIM_DATA/{info.name}. {info.terms}")
     output().print(table)
     print(f"RAYSIM_DATA is {os.environ.get('RAYSIM_DATA') or 'not set'}")
@@ -60,38 +71,52 @@ def say_catalogue() -> None:
 def say_dataset(name: str, path: str | None, backbone: str, backbone_path: str | None, sheet: Path | None) -> None:
     """Open every image; counts per class and domain, sizes, and class words that the backbone never saw."""
     found = check_dataset(name, path)
-    dataset = dataset_of(name, path)
+    dataset = dataset_of(Task(dataset=name, path=path))
     print(
         f"{name}: {found['images']:,} images, {len(found['classes'])} classes, sizes "
         + ", ".join(f"{size} ({count})" for size, count in found["sizes"].items())
     )
     for kind in ("classes", "domains"):
         print(f"  {kind}: " + ", ".join(f"{word} {count}" for word, count in found[kind].items()))
-    print(f"  prompt: {dataset.templates[0]}")
+    if dataset.segments:
+        print("  pixels: " + ", ".join(f"{word} {share:.1%}" for word, share in found["pixels"].items()))
+        print(f"  split: {_parts(dataset)}")
+    else:
+        print(f"  prompt: {dataset.templates[0]}")
     if found["damaged"]:
         raise UserError(f"{name}: {len(found['damaged'])} images cannot be read, the first: {found['damaged'][0]}; fetch them again")
-    unseen = backbone_of(backbone, backbone_path, str(device_of_this_process())).unseen_words(dataset.classes)
-    print(f"  words that {backbone} never saw: {', '.join(unseen) if unseen else 'none known'}")
+    if not dataset.segments:
+        unseen = backbone_of(backbone, backbone_path, str(device_of_this_process())).unseen_words(dataset.classes)
+        print(f"  words that {backbone} never saw: {', '.join(unseen) if unseen else 'none known'}")
     if sheet is not None:
         _contact_sheet(name, path, sheet)
         print(f"  contact sheet: {sheet}")
 
 
 def _contact_sheet(name: str, path: str | None, file: Path, columns: int = 12, size: int = 64) -> None:
-    """A class a row, spread over its images."""
-    dataset = dataset_of(name, path)
+    """A class a row, spread over its images; of segmentation each row has a row of masks below."""
+    dataset = dataset_of(Task(dataset=name, path=path))
     rows = []
-    for label in range(len(dataset.classes)):
+    for label in np.unique(dataset.labels):
         where = np.flatnonzero(dataset.labels == label)
         chosen = where[np.linspace(0, len(where) - 1, columns).astype(int)]
-        rows.append(np.hstack([np.asarray(Image.fromarray(dataset.image(int(index))).resize((size, size))) for index in chosen]))
+        rows.append(np.hstack([resize(dataset.image(int(index)), size) for index in chosen]))
+        if dataset.segments:
+            masks = [resize_mask(dataset.mask(int(index)), size) for index in chosen]
+            rows.append(np.hstack([COLOURS[np.where(mask == IGNORE, 0, mask % (len(COLOURS) - 1) + 1)] for mask in masks]))
     Image.fromarray(np.vstack(rows)).save(file)
+
+
+def _parts(dataset: Dataset) -> str:
+    """Images of each part of the split of seed 0."""
+    assigned = split(dataset, 0)
+    return ", ".join(f"{part} {int((assigned == number).sum())}" for part, number in SPLITS.items())
 
 
 def say_plan(experiment: Experiment) -> None:
     """One micro-cohort is run and timed; the rest follows from it."""
     worker = worker_of(identity(experiment))
-    shared = worker.initial().shared
+    state = worker.initial().state
     federation = worker.federation
     achieved = federation.heterogeneity()["achieved"]
     print(
@@ -99,12 +124,12 @@ def say_plan(experiment: Experiment) -> None:
         f"{experiment.scenario.label}, experiment {experiment.id}"
     )
     print("  heterogeneity: " + ", ".join(f"{name} {value:.3g}" for name, value in achieved.items() if isinstance(value, int | float)))
-    print(f"  shared: {sum(tensor.numel() for tensor in shared.values()):,} parameters, {nbytes(shared):,} bytes per client and direction")
+    parameters = sum(tensor.numel() for tensor in state.shared.values())
+    print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
     if not experiment.method.trains:
         print("  nothing is trained")
         return
     cohorts = micro_cohorts(federation, range(federation.clients), {})
-    state = ServerState(0, shared)
     worker.train(state, cohorts[0])
     started = time.perf_counter()
     update = worker.train(state, cohorts[0])

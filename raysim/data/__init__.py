@@ -14,6 +14,7 @@ import numpy as np
 
 from raysim.config import UserError, unknown
 from raysim.data.dataset import Dataset, DatasetInfo
+from raysim.types import IGNORE
 
 REGISTRY = {
     "scenes": "raysim.data.scenes:SceneDataset",
@@ -25,17 +26,24 @@ REGISTRY = {
     "eurosat": "raysim.data.eurosat:EuroSat",
     "rsscn7": "raysim.data.rsscn7:Rsscn7",
     "folder": "raysim.data.folder:Folder",
+    "scene_masks": "raysim.data.scenes.masks:SceneMasks",
+    "loveda": "raysim.data.loveda:LoveDA",
+    "image_masks": "raysim.data.segmentation:ImageMasks",
 }
+SEGMENTATION = frozenset({"image_masks", "loveda", "scene_masks"})  # datasets whose pixels are classified, not their images
+DRAWN = frozenset({"scenes", "scene_masks"})  # by a program: they have no path
+ANY_FOLDER = frozenset({"folder", "image_masks"})  # they need a path
 
 
-def load_dataset(name: str, path: str | None = None) -> Dataset:
+def load_dataset(name: str, path: str | None = None, crop: int | None = None) -> Dataset:
     """Open a dataset and check that it is complete.
 
     Args:
         name: A name in the registry, or several joined by `+`: then the classes are the union by equal words and the domain of an
             image is its dataset of origin.
         path: The dataset's folder, or a folder that holds it (all of them, for several); None looks in `$RAYSIM_DATA`, which may
-            name several folders. `scenes` needs none, `folder` needs one.
+            name several folders. `scenes` and `scene_masks` have none, `folder` and `image_masks` need one.
+        crop: Pixels a side of the squares that the images of a segmentation dataset are cut into.
 
     Returns:
         The dataset; its images are read when asked for.
@@ -48,24 +56,30 @@ def load_dataset(name: str, path: str | None = None) -> Dataset:
         if part not in REGISTRY:
             raise unknown("dataset", part, list(REGISTRY))
     if len(names) == 1:
-        return _open(name, path)
-    if "folder" in names:
-        raise UserError(f"dataset '{name}': 'folder' cannot be part of a mixture; mixtures are made of {', '.join(_mixable())}")
-    from raysim.data.mixed import MixedDataset
+        dataset = _open(name, path)
+    else:
+        from raysim.data.mixed import MixedDataset
 
-    return MixedDataset([_open(part, path if part != "scenes" else None) for part in names])
+        unfit = [part for part in names if part in SEGMENTATION | {"folder"}]
+        if unfit:
+            able = ", ".join(known for known in REGISTRY if known not in SEGMENTATION | {"folder"})
+            raise UserError(f"dataset '{name}': '{unfit[0]}' cannot be part of a mixture; mixtures are made of {able}")
+        dataset = MixedDataset([_open(part, None if part in DRAWN else path) for part in names])
+    if crop is None:
+        return dataset
+    from raysim.data.segmentation import Cropped
+
+    return Cropped(dataset, crop)
 
 
 def catalogue() -> list[tuple[DatasetInfo, Path | None]]:
-    """What can be loaded, and for each where its class folders were found (None: not found, or needing no folder)."""
-    from raysim.data.folder import find_root
-
-    infos = [_class(name).info for name in REGISTRY]
-    return [(info, find_root(info) if info.archive else None) for info in infos]
+    """What can be loaded, and for each where its folders were found (None: not found, or needing no folder)."""
+    classes = [_class(name) for name in REGISTRY]
+    return [(cls.info, cls.find() if cls.info.archive else None) for cls in classes]
 
 
 def check(name: str, path: str | None = None, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-    """Load a dataset, with its checks of classes and counts, and open every image.
+    """Load a dataset, with its checks of classes and counts, and open every image and every mask.
 
     Args:
         name: As for `load_dataset`.
@@ -73,8 +87,9 @@ def check(name: str, path: str | None = None, progress: Callable[[int, int], Non
         progress: Called with the images done and their number.
 
     Returns:
-        name, images, classes (images per class), domains (images per domain), sizes (images per "WIDTHxHEIGHT", most frequent
-        first), damaged (a message for each unreadable image), fingerprint.
+        name, images, classes (images per class; of segmentation those it is the dominant class of), domains (images per domain), sizes
+        (images per "WIDTHxHEIGHT", most frequent first), pixels (of segmentation: share of pixels per class, of those that are not
+        ignored, and "ignored" of all), damaged (a message for each unreadable image), fingerprint.
 
     Raises:
         UserError: As for `load_dataset`; unreadable images are listed, not raised.
@@ -82,20 +97,25 @@ def check(name: str, path: str | None = None, progress: Callable[[int, int], Non
     dataset = load_dataset(name, path)
     sizes: Counter[str] = Counter()
     damaged = []
+    pixels = np.zeros(256, dtype=np.int64)
 
-    def look(index: int) -> tuple[str, str]:
+    def look(index: int) -> tuple[str, str, np.ndarray]:
+        counts = np.zeros(256, dtype=np.int64)
         try:
             height, width = dataset.image(index).shape[:2]
+            if dataset.segments:
+                counts = np.bincount(dataset.mask(index).ravel(), minlength=256)
         except UserError as error:
-            return "", str(error)
-        return f"{width}x{height}", ""
+            return "", str(error), counts
+        return f"{width}x{height}", "", counts
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, (size, problem) in enumerate(pool.map(look, range(len(dataset)), chunksize=1), start=1):
+        for done, (size, problem, counts) in enumerate(pool.map(look, range(len(dataset)), chunksize=1), start=1):
             if problem:
                 damaged.append(problem)
             else:
                 sizes[size] += 1
+                pixels += counts
             if progress is not None:
                 progress(done, len(dataset))
     return {
@@ -104,17 +124,20 @@ def check(name: str, path: str | None = None, progress: Callable[[int, int], Non
         "classes": _counts(dataset.classes, dataset.labels),
         "domains": _counts(dataset.domains, dataset.attributes),
         "sizes": dict(sizes.most_common()),
+        "pixels": _shares(dataset.classes, pixels) if dataset.segments else {},
         "damaged": damaged,
         "fingerprint": dataset.fingerprint,
     }
 
 
+def _shares(names: tuple[str, ...], pixels: np.ndarray) -> dict[str, float]:
+    known = pixels[: len(names)]
+    shares = known / max(known.sum(), 1)
+    return {**dict(zip(names, shares.tolist(), strict=True)), "ignored": float(pixels[IGNORE] / max(pixels.sum(), 1))}
+
+
 def _counts(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:
     return dict(zip(names, np.bincount(values, minlength=len(names)).tolist(), strict=True))
-
-
-def _mixable() -> list[str]:
-    return [name for name in REGISTRY if name != "folder"]
 
 
 def _class(name: str) -> Any:
@@ -123,8 +146,8 @@ def _class(name: str) -> Any:
 
 
 def _open(name: str, path: str | None) -> Dataset:
-    if name != "scenes":
+    if name not in DRAWN:
         return _class(name)(path)
     if path is not None:
-        raise UserError(f"dataset 'scenes' is drawn, not read: leave out the path {path}")
+        raise UserError(f"dataset '{name}' is drawn, not read: leave out the path {path}")
     return _class(name)()

@@ -1,5 +1,7 @@
 """The feature cache: what a frozen backbone makes of every image, computed once and memory-mapped by every process.
 
+Pixels without a backbone and the masks of segmentation lie here too.
+
 Shapes: N images, V views, d features, M patches, S pixels a side, B images a batch, H and W pixels of a raw image.
 
 One Arrow IPC file per (images, backbone, kind, size, views, transform, library versions): a single record batch with a
@@ -15,7 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["features", "patches", "pixels"]
 Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 BATCH = 32  # fixed: the sums inside a matrix product may depend on it
 VIEWS_VERSION = 1  # to be raised when `random_view` or `resize` changes
@@ -67,22 +70,64 @@ def features(
     Raises:
         UserError: An impossible size or number of views, an unreadable image, or a folder that cannot be written.
     """
-    _check_arguments(backbone, kind, image_size, views)
+    _check_arguments(dataset, backbone, kind, image_size, views)
     key = _key(dataset, backbone, kind, image_size, views)
+    name = f"{dataset.name}-{kind}-{image_size}px-{views}v"
+    return _kept(name, key, len(dataset), cache_dir, lambda: _compute(dataset, backbone, kind, image_size, views, progress))
+
+
+def masks(dataset: Dataset, *, image_size: int, cache_dir: Path | None = None, progress: Progress | None = None) -> np.ndarray:
+    """The class of every pixel of every image, cut and resized exactly as the images of kind `"pixels"` are.
+
+    Args:
+        dataset: N images with masks (`dataset.segments`).
+        image_size: S, pixels a side.
+        cache_dir: As for `features`.
+        progress: Called with the masks done and their number, while computing.
+
+    Returns:
+        A read-only memory map, [N, S, S] uint8: indices into `dataset.classes`, 255 = ignore.
+
+    Raises:
+        UserError: A dataset without masks, an impossible size, an unreadable mask, or a folder that cannot be written.
+    """
+    if not dataset.segments:
+        raise UserError(
+            f"task.kind = 'segmentation' is not allowed: the dataset '{dataset.name}' has no masks; `raysim data list` shows which have"
+        )
+    _check_arguments(dataset, None, "pixels", image_size, 1)
+    picture = np.add.outer(np.arange(37) ** 2, np.arange(53)).astype(np.uint8)
+    key = {
+        "images": dataset.fingerprint,
+        "kind": "masks",
+        "image_size": image_size,
+        "transform": hashlib.sha256(resize_mask(picture, image_size).tobytes()).hexdigest(),
+        "libraries": {name: version(name) for name in ("numpy", "pillow")},
+    }
+
+    def compute() -> Iterator[np.ndarray]:
+        for block in _blocks(len(dataset), lambda index: resize_mask(dataset.mask(index), image_size), progress):
+            yield np.array(block, dtype=np.uint8)
+
+    return _kept(f"{dataset.name}-masks-{image_size}px", key, len(dataset), cache_dir, compute)
+
+
+def _kept(name: str, key: dict[str, Any], images: int, cache_dir: Path | None, compute: Callable[[], Iterator[np.ndarray]]) -> np.ndarray:
+    """The mapped file of this name and key: found, or written now from the blocks that `compute` yields."""
     folder = cache_folder(cache_dir)
-    path = folder / f"{dataset.name}-{kind}-{image_size}px-{views}v-{digest(key, 20)}.arrow"
-    cached = _load(path, canonical(key), len(dataset)) if path.exists() else None
+    path = folder / f"{name}-{digest(key, 20)}.arrow"
+    cached = _load(path, canonical(key), images) if path.exists() else None
     if cached is not None:
         return cached
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            cached = _load(path, canonical(key), len(dataset)) if path.exists() else None
+            cached = _load(path, canonical(key), images) if path.exists() else None
             if cached is None:
                 if path.exists():
                     LOG.warning("the cache file %s is damaged or of another version; it is computed again", path)
-                _store(path, canonical(key), _compute(dataset, backbone, kind, image_size, views, progress))
-                cached = _load(path, canonical(key), len(dataset))
+                _store(path, canonical(key), compute())
+                cached = _load(path, canonical(key), images)
     except OSError as error:
         raise UserError(
             f"cannot write the feature cache in {folder} ({error.strerror or error}); set RAYSIM_CACHE to a folder with write "
@@ -108,11 +153,28 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     Returns:
         [S, S, 3] uint8.
     """
+    return _centre_square(image, size, Image.Resampling.BICUBIC)
+
+
+def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
+    """The same part of a mask as `resize` takes of its image; every pixel keeps one of the mask's own values (nearest neighbour).
+
+    Args:
+        mask: [H, W] uint8.
+        size: S in pixels.
+
+    Returns:
+        [S, S] uint8.
+    """
+    return _centre_square(mask, size, Image.Resampling.NEAREST)
+
+
+def _centre_square(image: np.ndarray, size: int, resampling: Image.Resampling) -> np.ndarray:
     height, width = image.shape[:2]
     scale = size / min(height, width)
     wide, high = max(size, round(width * scale)), max(size, round(height * scale))
     left, top = (wide - size) // 2, (high - size) // 2
-    resized = Image.fromarray(image).resize((wide, high), Image.Resampling.BICUBIC)
+    resized = Image.fromarray(image).resize((wide, high), resampling)
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 
 
@@ -137,13 +199,15 @@ def random_view(image: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     return np.asarray(crop)[:, ::-1] if mirror < 0.5 else np.asarray(crop)
 
 
-def _check_arguments(backbone: Backbone | None, kind: Kind, image_size: int, views: int) -> None:
+def _check_arguments(dataset: Dataset, backbone: Backbone | None, kind: Kind, image_size: int, views: int) -> None:
     if (backbone is None) != (kind == "pixels"):
         raise ValueError(f"kind {kind!r} {'takes no' if kind == 'pixels' else 'needs a'} backbone")
     if backbone is not None and image_size != backbone.image_size:
         raise UserError(f"image size {image_size} is not allowed: the backbone '{backbone.name}' takes images of {backbone.image_size} px")
     if views < 1 or image_size < 1:
         raise UserError(f"{views} views of {image_size} px are not allowed: both should be at least 1")
+    if dataset.segments and views > 1:
+        raise UserError(f"task.views = {views} is not allowed: the masks of '{dataset.name}' belong to the plain view; leave it at 1")
 
 
 def _key(dataset: Dataset, backbone: Backbone | None, kind: Kind, image_size: int, views: int) -> dict[str, Any]:
@@ -167,7 +231,7 @@ def _key(dataset: Dataset, backbone: Backbone | None, kind: Kind, image_size: in
 def _compute(
     dataset: Dataset, backbone: Backbone | None, kind: Kind, size: int, views: int, progress: Progress | None
 ) -> Iterator[np.ndarray]:
-    """Blocks [B, V, ...] in the order of the images; the next block is decoded by a few threads while this one is encoded."""
+    """Blocks [B, V, ...] in the order of the images."""
 
     def prepare(index: int) -> list[Any]:
         image = dataset.image(index)
@@ -175,23 +239,26 @@ def _compute(
         pictures += [random_view(image, size, numpy_rng(0, "view", dataset.fingerprint, index, view)) for view in range(1, views)]
         return pictures if backbone is None else [backbone.preprocess(np.ascontiguousarray(picture)) for picture in pictures]
 
-    starts = range(0, len(dataset), BATCH)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so that no sum depends on the number of cores
     try:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, torch.inference_mode():
-            ahead = [pool.submit(prepare, index) for index in range(min(BATCH, len(dataset)))]
-            for start in starts:
-                block = [future.result() for future in ahead]
-                ahead = [pool.submit(prepare, i) for i in range(start + BATCH, min(start + 2 * BATCH, len(dataset)))]
-                if backbone is None:
-                    yield np.array(block, dtype=np.uint8)
-                else:
-                    yield _encode(backbone, kind, block, views)
-                if progress is not None:
-                    progress(start + len(block), len(dataset))
+        with torch.inference_mode():
+            for block in _blocks(len(dataset), prepare, progress):
+                yield np.array(block, dtype=np.uint8) if backbone is None else _encode(backbone, kind, block, views)
     finally:
         torch.set_num_threads(threads)
+
+
+def _blocks(images: int, prepare: Callable[[int], T], progress: Progress | None) -> Iterator[list[T]]:
+    """What `prepare` makes of every index, in order and in blocks of B; a few threads prepare the next block meanwhile."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        ahead = [pool.submit(prepare, index) for index in range(min(BATCH, images))]
+        for start in range(0, images, BATCH):
+            block = [future.result() for future in ahead]
+            ahead = [pool.submit(prepare, index) for index in range(start + BATCH, min(start + 2 * BATCH, images))]
+            yield block
+            if progress is not None:
+                progress(start + len(block), images)
 
 
 def _encode(backbone: Backbone, kind: Kind, block: list[list[torch.Tensor]], views: int) -> np.ndarray:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from raysim.config import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
@@ -20,7 +22,7 @@ class DatasetInfo:
     Args:
         name: The name in the registry, e.g. `"ucmerced"`.
         title: The name people use.
-        counts: Images per class, by class words, in the order of the labels; empty where anything is accepted.
+        counts: Images per class, by class words, in the order of the labels; empty where anything is accepted, 0 where nobody counted.
         templates: Prompts with one `{}` for the class words.
         folders: Names of class folders that differ from the class words by more than case, spaces and punctuation.
         aliases: Names that the dataset's own folder may have, besides `name`; case and punctuation do not matter.
@@ -30,6 +32,7 @@ class DatasetInfo:
         size: Its size, in words.
         page: Where to get it.
         terms: Licence or terms of use, in words.
+        total: Images of the complete dataset, where `counts` does not say.
     """
 
     name: str
@@ -44,6 +47,7 @@ class DatasetInfo:
     size: str = ""
     page: str = ""
     terms: str = ""
+    total: int = 0
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -53,7 +57,7 @@ class DatasetInfo:
     @property
     def images(self) -> int:
         """How many images the complete dataset has."""
-        return sum(self.counts.values())
+        return self.total or sum(self.counts.values())
 
     def class_of(self, folder: str) -> str | None:
         """The class words for a folder's name, or None for a folder that is no class."""
@@ -67,7 +71,7 @@ def plain(name: str) -> str:
 
 
 class Dataset(ABC):
-    """Labelled images.
+    """Labelled images; those of a segmentation dataset also have a class for every pixel.
 
     Attributes:
         name: The name in the registry; of a mixed dataset the names joined by `+`.
@@ -76,6 +80,8 @@ class Dataset(ABC):
         domains: D names of domains; `("all",)` when there is one.
         labels: [N] int64, the class of each image.
         attributes: [N] int64, the domain of each image.
+        segments: Whether the images have masks; then `labels` is the class that most of an image's pixels have, unless the dataset
+            says otherwise.
     """
 
     name: str
@@ -84,6 +90,7 @@ class Dataset(ABC):
     domains: tuple[str, ...]
     labels: np.ndarray
     attributes: np.ndarray
+    segments: bool = False
 
     @property
     @abstractmethod
@@ -97,6 +104,25 @@ class Dataset(ABC):
         Returns:
             [H, W, 3] uint8 RGB.
         """
+
+    def mask(self, index: int) -> np.ndarray:
+        """The class of every pixel of the image at `index`; safe to call from several threads.
+
+        Returns:
+            [H, W] uint8, indices into `classes`, 255 = ignore.
+
+        Raises:
+            UserError: The images have no masks.
+        """
+        raise UserError(f"dataset '{self.name}' has no masks; `raysim data list` shows which have")
+
+    def foreground(self, index: int) -> np.ndarray | None:
+        """Where the thing itself is in the image at `index`, [H, W] bool; None where nobody knows."""
+        return None
+
+    def parts(self, split_seed: int) -> np.ndarray | None:
+        """The dataset's own split, [N] int8: 0 train, 1 validation, 2 test, -1 none; None for the usual one (`raysim.data.splits`)."""
+        return None
 
     def __len__(self) -> int:
         """How many images there are."""

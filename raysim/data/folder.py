@@ -60,11 +60,16 @@ class ClassFolders(Dataset):
         """The names of the domains and the domain of each image."""
         return ("all",), np.zeros(len(files), dtype=np.int64)
 
+    @classmethod
+    def find(cls) -> Path | None:
+        """The folder of its class folders under `$RAYSIM_DATA`, or None."""
+        return find_root(cls.info)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over class, file name and bytes of every image, in hex; where the folders lie and how they are named does not enter."""
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            digests = list(pool.map(_file_digest, self.files))
+            digests = list(pool.map(file_digest, self.files))
         total = hashlib.sha256()
         for file, label, digest in zip(self.files, self.labels, digests, strict=True):
             total.update(f"{self.classes[label]}/{file.name}\0".encode() + digest)
@@ -96,7 +101,7 @@ class Folder(ClassFolders):
         if len(folders) < 2:
             raise UserError(
                 f"{root}: found {len(folders)} folders with images, expected at least 2 class folders CLASS/*.jpg|png|tif|webp "
-                f"(folders here: {_some(_subfolders(root)) or 'none'})"
+                f"(folders here: {some(subfolders(root)) or 'none'})"
             )
         self.classes = tuple(sorted(folders.values()))
         order = sorted(listing, key=lambda folder: folders[folder])
@@ -119,9 +124,9 @@ def find_root(info: DatasetInfo, path: str | None = None) -> Path | None:
             raise UserError("dataset 'folder' needs a path: the folder that holds one folder of images per class")
         return Path(path).expanduser() if Path(path).expanduser().is_dir() else None
     best, most = None, 0
-    for folder in _candidates(info, path):
+    for folder in candidates(info, path):
         for layout in (*info.layouts, "."):
-            known = sum(info.class_of(name) is not None for name in _subfolders(folder / layout))
+            known = sum(info.class_of(name) is not None for name in subfolders(folder / layout))
             if known > most:
                 best, most = (folder / layout).resolve(), known
     return best
@@ -135,8 +140,8 @@ def data_roots() -> list[Path]:
 def list_images(root: Path) -> dict[str, list[str]]:
     """Sorted names of image files per folder below `root`; hidden files and folders without images are left out."""
     listing = {}
-    for folder in _subfolders(root):
-        names = [entry.name for entry in os.scandir(root / folder) if _is_image(entry)]
+    for folder in subfolders(root):
+        names = [entry.name for entry in os.scandir(root / folder) if is_image(entry)]
         if names:
             listing[folder] = sorted(names)
     return listing
@@ -172,11 +177,17 @@ def _stretch(values: np.ndarray) -> np.ndarray:
     return np.round(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
 
 
-def _is_image(entry: os.DirEntry[str]) -> bool:
+def is_image(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file that is named like an image and not hidden."""
     return not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file()
 
 
-def _file_digest(file: Path) -> bytes:
+def file_digest(file: Path) -> bytes:
+    """SHA-256 of a file's bytes.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
@@ -184,16 +195,18 @@ def _file_digest(file: Path) -> bytes:
         raise UserError(f"cannot read {file} ({error.strerror})") from error
 
 
-def _subfolders(folder: Path) -> list[str]:
+def subfolders(folder: Path) -> list[str]:
+    """Sorted names of the folders in it, hidden ones left out; none where it is no folder."""
     if not folder.is_dir():
         return []
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
-def _candidates(info: DatasetInfo, path: str | None) -> list[Path]:
+def candidates(info: DatasetInfo, path: str | None) -> list[Path]:
+    """Where a dataset's own folder may be: the path and what is named like the dataset in it, or in every folder of `$RAYSIM_DATA`."""
     roots = data_roots() if path is None else [Path(path).expanduser()]
     wanted = [plain(name) for name in (info.name, *info.aliases)]
-    found = [root / name for root in roots for name in sorted(_subfolders(root), key=lambda n: n != info.name) if plain(name) in wanted]
+    found = [root / name for root in roots for name in sorted(subfolders(root), key=lambda n: n != info.name) if plain(name) in wanted]
     return found if path is None else [*roots, *found]
 
 
@@ -213,7 +226,7 @@ def _check_complete(info: DatasetInfo, root: Path, listing: Mapping[str, list[st
             if counts.get(words, expected) != expected
         ],
     }
-    problems = "; ".join(f"{what}: {_some(items)}" for what, items in parts.items() if items)
+    problems = "; ".join(f"{what}: {some(items)}" for what, items in parts.items() if items)
     if problems:
         raise UserError(
             f"{info.title} in {root} is not the complete dataset: {problems}. Expected {len(info.classes)} classes and {info.images} "
@@ -234,7 +247,7 @@ def _missing(info: DatasetInfo, path: str | None) -> str:
     home, data = (places[0], roots[0]) if places else (Path("/DATA") / info.name, Path("/DATA"))
     return (
         f"{info.title} ('{info.name}') was not found: {looked}{also}. Expected there: {info.example}, or CLASS/*.jpg|png|tif|webp, one "
-        f"folder for each of {len(info.classes)} classes ({_some(list(info.classes))}). To mend it: {get} to {home}"
+        f"folder for each of {len(info.classes)} classes ({some(list(info.classes))}). To mend it: {get} to {home}"
         + (f", with RAYSIM_DATA={data}" if path is None else "")
     )
 
@@ -242,8 +255,9 @@ def _missing(info: DatasetInfo, path: str | None) -> str:
 def _what_is_there(info: DatasetInfo, place: Path) -> str:
     if not place.is_dir():
         return f"no folder {place}"
-    return f"{place} has no class folder (it holds {_some(sorted(os.listdir(place))) or 'nothing'})"
+    return f"{place} has no class folder (it holds {some(sorted(os.listdir(place))) or 'nothing'})"
 
 
-def _some(items: list[str], most: int = 8) -> str:
+def some(items: list[str], most: int = 8) -> str:
+    """The first few of a list, and how many more there are."""
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

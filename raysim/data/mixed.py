@@ -29,7 +29,7 @@ class MixedDataset(Dataset):
         self.name = "+".join(self.domains)
         if len(set(self.domains)) < max(2, len(parts)):
             raise UserError(f"dataset '{self.name}': a mixture needs at least two datasets, each named once")
-        self.parts = parts
+        self.datasets = parts
         self.classes = tuple(dict.fromkeys(words for part in parts for words in part.classes))
         self.templates = tuple(dict.fromkeys(template for part in parts for template in part.templates))
         place = {words: label for label, words in enumerate(self.classes)}
@@ -40,7 +40,7 @@ class MixedDataset(Dataset):
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the parts' fingerprints, in hex."""
-        return hashlib.sha256("\0".join(part.fingerprint for part in self.parts).encode()).hexdigest()
+        return hashlib.sha256("\0".join(part.fingerprint for part in self.datasets).encode()).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
         """The image at `index`.
@@ -48,5 +48,15 @@ class MixedDataset(Dataset):
         Returns:
             [H, W, 3] uint8 RGB.
         """
+        part, place = self._origin(index)
+        return part.image(place)
+
+    def foreground(self, index: int) -> np.ndarray | None:
+        """Where the thing itself is in the image at `index`, [H, W] bool; None where its dataset does not know."""
+        part, place = self._origin(index)
+        return part.foreground(place)
+
+    def _origin(self, index: int) -> tuple[Dataset, int]:
+        """The dataset that an image comes from, and its index there."""
         origin = int(self.attributes[index])
-        return self.parts[origin].image(int(index % len(self) - self._starts[origin]))
+        return self.datasets[origin], int(index % len(self) - self._starts[origin])

@@ -267,7 +267,7 @@ class Domain(_Floored):
         if n_domains < 2:
             raise UserError(
                 "scenario = 'domain' is not allowed: the training images have a single domain. Datasets with domains: scenes, "
-                "rsscn7, or datasets mixed with a plus, for example task.dataset=ucmerced+rsscn7"
+                "rsscn7, scene_masks, loveda, or datasets mixed with a plus, for example task.dataset=ucmerced+rsscn7"
             )
         if self.clients < n_domains:
             raise _refuse("clients", self.clients, f"at least {n_domains}, one for each domain")

@@ -122,7 +122,7 @@ class SceneDataset(Dataset):
         """
         return self.scene(index)[0]
 
-    def mask(self, index: int) -> np.ndarray:
+    def foreground(self, index: int) -> np.ndarray:
         """Where the class itself is in the image at `index`: water of a river, roofs of an industrial area.
 
         Returns:
