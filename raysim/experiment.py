@@ -9,8 +9,13 @@ from typing import Any, Literal, Self
 from pydantic import SerializeAsAny, model_validator
 
 from raysim.config import Config, UserError, digest, knob, parse, suggest, unknown
+from raysim.data import SEGMENTATION
 from raysim.data.partition import SCENARIOS, Scenario
 from raysim.methods import METHODS, Method
+from raysim.methods.server import ServerOptimiser
+from raysim.types import Kind
+
+SES = 10  # METHODS: samples per class where nothing is said
 
 
 class Task(Config):
@@ -23,8 +28,37 @@ class Task(Config):
     image_size: int | None = knob(None, "pixels; by default the backbone's, 64 for a network from scratch", basis="guess", ge=16, le=1024)
     shots: int | None = knob(None, "training images per class over all clients; all by default", basis="guess", ge=1)
     classes: int | None = knob(None, "only so many classes, evenly spaced in the dataset's order; all by default", basis="guess", ge=2)
+    crop: int | None = knob(
+        None, "segmentation: pixels a side of the squares that images are cut into before resizing; whole images by default",
+        basis="guess", search="{128,256,512}", ge=16, le=4096,
+    )  # fmt: skip
+    ses: int | None = knob(
+        None, "training images per class that the server keeps for itself (SES); by default 10 where the method needs them, else 0",
+        basis="guess", search="{1,2,5,10,20,50}", ge=0, le=1000,
+    )  # fmt: skip
+    ses_imbalance: float = knob(
+        1.0, "skew of the server's samples: most to fewest per class, falling along a random order of the classes; 1 = balanced",
+        basis="guess", search="{1,10}", ge=1, le=1000,
+    )  # fmt: skip
     views: int = knob(1, "augmented views cached per image; 1 = the plain image only", basis="guess", search="{1,4,8}", ge=1, le=64)
     split_seed: int = knob(0, "seed of the frozen train / validation / test split", basis="guess", ge=0)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether images or pixels are classified: the dataset says."""
+        return "segmentation" if self.dataset in SEGMENTATION else "classification"
+
+    @model_validator(mode="after")
+    def check_kind(self) -> Self:
+        """What one kind of task does not know."""
+        if self.kind == "segmentation":
+            if self.classes is not None:
+                raise ValueError(f"classes = {self.classes} is not allowed: '{self.dataset}' classifies pixels, all classes are used")
+            if self.views > 1:
+                raise ValueError(f"views = {self.views} is not allowed: '{self.dataset}' classifies pixels, and views would move them")
+        elif self.crop is not None:
+            raise ValueError(f"crop = {self.crop} is not allowed: '{self.dataset}' classifies whole images")
+        return self
 
 
 class Training(Config):
@@ -75,6 +109,7 @@ class Experiment(Config):
     scenario: SerializeAsAny[Scenario] = SCENARIOS["even"]()
     method: SerializeAsAny[Method] = METHODS["fedrsclip"]()
     training: Training = Training()
+    server: ServerOptimiser = ServerOptimiser()
     evaluation: Evaluation = Evaluation()
     resources: Resources = Resources()
 
@@ -84,6 +119,21 @@ class Experiment(Config):
         if self.method.trains and self.rounds == 0:
             raise ValueError(f"rounds = 0 is not allowed: '{self.method.name}' trains, so at least 1 round is needed")
         return self
+
+    @model_validator(mode="after")
+    def check_task(self) -> Self:
+        """The method must be able to do the task."""
+        if self.task.kind == "segmentation" and not self.method.segments:
+            able = ", ".join(name for name, method in METHODS.items() if method.segments)
+            raise ValueError(f"method = '{self.method.name}' cannot classify the pixels of '{self.task.dataset}'; methods that can: {able}")
+        if self.method.needs_samples and self.samples_per_class == 0:
+            raise ValueError(f"task.ses = 0 is not allowed: '{self.method.name}' needs samples on the server, at least 1 image per class")
+        return self
+
+    @property
+    def samples_per_class(self) -> int:
+        """Training images per class that the server keeps."""
+        return (SES if self.method.needs_samples else 0) if self.task.ses is None else self.task.ses
 
     @property
     def id(self) -> str:
@@ -123,7 +173,13 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
             if not isinstance(name, str) or name not in registry:
                 raise unknown(f"{block}.name", str(name), list(registry))
             parsed[block] = parse(registry[name], fields, block)
-    groups: dict[str, type[Config]] = {"task": Task, "training": Training, "evaluation": Evaluation, "resources": Resources}
+    groups: dict[str, type[Config]] = {
+        "task": Task,
+        "training": Training,
+        "server": ServerOptimiser,
+        "evaluation": Evaluation,
+        "resources": Resources,
+    }
     for block, cls in groups.items():
         if isinstance(parsed.get(block), Mapping):
             parsed[block] = parse(cls, parsed[block], block)

@@ -17,7 +17,7 @@ import torch
 from raysim.backbones import Backbone, load_backbone
 from raysim.config import UserError
 from raysim.data import Dataset, load_dataset
-from raysim.data.cache import features
+from raysim.data.cache import features, masks
 from raysim.data.heterogeneity import heterogeneity
 from raysim.data.splits import limit_shots, split
 from raysim.experiment import Experiment, Task
@@ -48,10 +48,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Frozen:
-    """What cannot change in a run: memory-mapped inputs `x` [N, V, ...] and the backbone. Workers need it, a driver does not."""
+    """What cannot change in a run, memory-mapped: inputs `x` [N, V, ...], of segmentation `masks` [N, S, S], and the backbone.
+
+    Workers need it, a driver does not.
+    """
 
     x: np.ndarray
     context: Context
+    masks: np.ndarray | None = None
 
 
 def device_of_this_process() -> torch.device:
@@ -67,7 +71,7 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
     """
     needed = {(experiment.task, experiment.method.inputs): experiment for experiment in experiments}
     for experiment in needed.values():
-        dataset_of(experiment.task.dataset, experiment.task.path)
+        dataset_of(experiment.task)
         if not experiment.resources.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # as in the workers: features of another device are other bits
         elif not torch.cuda.is_available():
@@ -75,10 +79,14 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
         frozen_of(experiment, progress)
 
 
+def dataset_of(task: Task) -> Dataset:
+    """The dataset of a task, opened once per process."""
+    return _dataset(task.dataset, task.path, task.crop)
+
+
 @lru_cache(maxsize=4)
-def dataset_of(name: str, path: str | None) -> Dataset:
-    """The dataset, opened once per process."""
-    return load_dataset(name, path)
+def _dataset(name: str, path: str | None, crop: int | None) -> Dataset:
+    return load_dataset(name, path, crop)
 
 
 @lru_cache(maxsize=2)
@@ -88,15 +96,15 @@ def backbone_of(name: str, path: str | None, device: str) -> Backbone:
 
 
 @lru_cache(maxsize=4)
-def images_of(name: str, path: str | None, split_seed: int, classes: int | None) -> Images:
+def images_of(task: Task) -> Images:
     """Labels, domains and the frozen split of a dataset, or of some of its classes."""
-    dataset = dataset_of(name, path)
-    parts = split(dataset, split_seed)
-    if classes is None:
+    dataset = dataset_of(task)
+    parts = split(dataset, task.split_seed)
+    if task.classes is None:
         return Images(dataset.labels, dataset.attributes, parts, dataset.classes, dataset.domains)
-    chosen = _chosen(dataset, classes)
+    chosen = _chosen(dataset, task.classes)
     place = np.full(len(dataset.classes), -1, dtype=np.int64)
-    place[chosen] = np.arange(classes)
+    place[chosen] = np.arange(task.classes)
     labels = place[dataset.labels]
     names = tuple(dataset.classes[label] for label in chosen)
     return Images(labels, dataset.attributes, np.where(labels < 0, -1, parts), names, dataset.domains)
@@ -133,7 +141,7 @@ def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
 
 @lru_cache(maxsize=4)
 def _held_out(task: Task, inputs: Inputs, tower: bool, name: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    images = images_of(task.dataset, task.path, task.split_seed, task.classes)
+    images = images_of(task)
     where, device = images.where(name), device_of_this_process()
     labels = images.labels[where]
     parts = (_frozen(task, inputs, tower).x[where, 0], labels, labels * len(images.domain_names) + images.domains[where])
@@ -148,14 +156,15 @@ def _frozen(task: Task, inputs: Inputs, tower: bool) -> Frozen:
 
 def _load(task: Task, inputs: Inputs, tower: bool, progress: Progress | None) -> Frozen:
     device = device_of_this_process()
-    dataset = dataset_of(task.dataset, task.path)
+    dataset = dataset_of(task)
     backbone = None if inputs == "pixels" and not tower else backbone_of(task.backbone, task.backbone_path, str(device))
     size = task.image_size or (backbone.image_size if backbone else FROM_SCRATCH)
     if inputs != "pixels" and backbone is not None and size != backbone.image_size:
         raise UserError(f"task.image_size = {size}: {backbone.name} takes {backbone.image_size} pixels; leave it out")
     x = features(dataset, None if inputs == "pixels" else backbone, kind=inputs, image_size=size, views=task.views, progress=progress)
     names = tuple(dataset.classes[label] for label in _chosen(dataset, task.classes))
-    return Frozen(x, Context(names, dataset.templates, backbone, size, device))
+    classes_of_pixels = masks(dataset, image_size=size, progress=progress) if task.kind == "segmentation" else None
+    return Frozen(x, Context(names, dataset.templates, backbone, size, device, task.kind), classes_of_pixels)
 
 
 @dataclass(frozen=True)
@@ -165,12 +174,14 @@ class Federation:
     Attributes:
         images: The task's images.
         shards: K index arrays into the images; a client's training images.
+        samples: Indices of the server's own labelled samples (SES); no client has them.
         frequencies: [K, C * D]: each client's share of images per (class, domain).
     """
 
     experiment: Experiment
     images: Images
     shards: tuple[np.ndarray, ...]
+    samples: np.ndarray
     frequencies: np.ndarray
 
     @classmethod
@@ -180,9 +191,10 @@ class Federation:
         Raises:
             UserError: a scenario that these images cannot meet.
         """
-        task = experiment.task
-        images = images_of(task.dataset, task.path, task.split_seed, task.classes)
+        images = images_of(experiment.task)
         train = images.where("train")
+        samples = _samples(train, images.labels, experiment)
+        train = np.setdiff1d(train, samples)
         if experiment.task.shots:
             train = limit_shots(train, images.labels, experiment.task.shots, numpy_rng(experiment.seed, "shots"))
         rng = numpy_rng(experiment.seed, "partition")
@@ -191,7 +203,7 @@ class Federation:
         cells = len(images.class_names) * len(images.domain_names)
         cell = images.labels * len(images.domain_names) + images.domains
         counts = np.stack([np.bincount(cell[shard], minlength=cells) for shard in shards]).astype(np.float64)
-        return cls(experiment, images, shards, counts / counts.sum(axis=1, keepdims=True))
+        return cls(experiment, images, shards, samples, counts / counts.sum(axis=1, keepdims=True))
 
     @property
     def clients(self) -> int:
@@ -210,3 +222,19 @@ class Federation:
         parts = [position[shard] for shard in self.shards]
         achieved = heterogeneity(parts, self.images.labels[train], self.images.domains[train])
         return {"requested": self.experiment.scenario.requested(), "achieved": achieved}
+
+
+def _samples(train: np.ndarray, labels: np.ndarray, experiment: Experiment) -> np.ndarray:
+    """The server's samples, sorted: `task.ses` per class, or falling along a random order of the classes; each class keeps an image."""
+    most = experiment.samples_per_class
+    if not most:
+        return train[:0]
+    rng = numpy_rng(experiment.seed, "ses")
+    present = np.unique(labels[train])
+    rank_C = rng.permutation(len(present)) / max(len(present) - 1, 1)
+    wanted_C = np.maximum(1, np.round(most * experiment.task.ses_imbalance**-rank_C)).astype(int)
+    found = []
+    for label, wanted in zip(present, wanted_C, strict=True):
+        mine = train[labels[train] == label]
+        found.append(rng.permutation(mine)[: min(wanted, len(mine) - 1)])
+    return np.sort(np.concatenate(found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from raysim.config import UserError
 from raysim.experiment import Experiment, Resources
 from raysim.simulate import Serial, Simulation
 from raysim.store import Store
-from raysim.types import First, MicroCohort, RoundRecord, Score, ServerState, Split, Update
+from raysim.types import First, Gallery, MicroCohort, RoundRecord, Score, ServerState, Split, Update, nbytes
 
 LOCAL_SECONDS = 120
+LARGE = 1_000_000  # bytes of shared tensors above which updates are streamed
+AHEAD = 2
 CLUSTER_SECONDS = 1200  # nodes take minutes to come up
 
 
@@ -37,6 +39,14 @@ class ClientActor(Serial):
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU worker on a machine with GPUs
         elif torch.cuda.is_available():
             torch.cuda.set_per_process_memory_fraction(min(1.0, gpus))  # Ray's share is book-keeping, this is the limit
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
+        """All updates in one message."""
+        return list(super().train(experiment, state, cohorts))
+
+    def stream(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterator[Update]:
+        """Update by update, for a driver that has no room for all."""
+        yield from super().train(experiment, state, cohorts)
 
     def where(self) -> tuple[int, str, list[str]]:
         """Process, node and GPUs, for messages."""
@@ -71,9 +81,35 @@ class RayPool:
         """See `raysim.simulate.Engine`; every actor warms up meanwhile."""
         return ray.get([actor.initial.remote(experiment) for actor in self.actors])[0]
 
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
-        """One message to and from each actor; the shared state is put once."""
+    def serve(self, experiment: str, state: ServerState) -> ServerState:
+        """See `raysim.simulate.Engine`; the first actor does it."""
+        served: ServerState = ray.get(self.actors[0].serve.remote(experiment, state))
+        return served
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterable[Update]:
+        """One message to and from each actor; the shared state is put once. Whole networks come one by one."""
+        if nbytes(state.shared) > LARGE:
+            return self._streamed(experiment, state, cohorts)
         return self._spread("train", experiment, state, cohorts)
+
+    def _streamed(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterator[Update]:
+        """Updates in order; an actor is at most `AHEAD` updates ahead of the driver, so that memory does not grow with clients."""
+        shared = ray.put(state)
+        streams = [
+            actor.stream.options(num_returns="streaming", _generator_backpressure_num_objects=AHEAD).remote(experiment, shared, hand)
+            for actor, hand in zip(self.actors, self._hands(cohorts), strict=True)
+        ]
+        for position in range(len(cohorts)):
+            yield ray.get(next(streams[position % len(streams)]))
+
+    def gallery(self, experiment: str, state: ServerState) -> Gallery | None:
+        """See `raysim.simulate.Engine`."""
+        found: Gallery | None = ray.get(self.actors[0].gallery.remote(experiment, state))
+        return found
+
+    def _hands(self, cohorts: Sequence[MicroCohort]) -> list[list[MicroCohort]]:
+        """Dealt in turn: they come sorted by steps, so that this balances the actors."""
+        return [list(cohorts[start :: len(self.actors)]) for start in range(len(self.actors))]
 
     def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
         """See `raysim.simulate.Engine`."""
@@ -81,9 +117,10 @@ class RayPool:
 
     def _spread(self, call: str, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], *rest: Any) -> list[Any]:
         shared = ray.put(state)
-        hands = [list(cohorts[start :: len(self.actors)]) for start in range(len(self.actors))]  # sorted by steps: dealing balances
         pending = [
-            getattr(actor, call).remote(experiment, shared, hand, *rest) for actor, hand in zip(self.actors, hands, strict=True) if hand
+            getattr(actor, call).remote(experiment, shared, hand, *rest)
+            for actor, hand in zip(self.actors, self._hands(cohorts), strict=True)
+            if hand
         ]
         answers = ray.get(pending)
         count = len(self.actors)

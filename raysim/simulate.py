@@ -6,21 +6,27 @@ Shapes: K clients of a micro-cohort, C classes, D domains.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import torch
+from scipy.stats import spearmanr
 
 from raysim.accuracy import accuracies
 from raysim.config import canonical
 from raysim.data.heterogeneity import partition_table
 from raysim.experiment import Experiment, to_dict
 from raysim.federation import Federation
+from raysim.gallery import gallery
+from raysim.methods.server import server_update
 from raysim.seeds import numpy_rng
 from raysim.store import Privates, Store, state_sha256
-from raysim.types import ACCURACIES, POOLED, First, MicroCohort, RoundRecord, Score, ServerState, Split, Update
+from raysim.types import ACCURACIES, POOLED, First, Gallery, MicroCohort, RoundRecord, Score, ServerState, Split, Update
 from raysim.worker import worker_of
 
+TRAFFIC = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
+TOTALS = (*TRAFFIC, "flops", "seconds")
 RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
 
 
@@ -30,11 +36,17 @@ class Engine(Protocol):
     def initial(self, experiment: str) -> First:
         """What the run starts from."""
 
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
-        """One update per micro-cohort."""
+    def serve(self, experiment: str, state: ServerState) -> ServerState:
+        """The server's work on its own samples."""
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterable[Update]:
+        """One update per micro-cohort, to be taken once: large ones come as they are done."""
 
     def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
         """One score per micro-cohort."""
+
+    def gallery(self, experiment: str, state: ServerState) -> Gallery | None:
+        """What the server's model attends to, where the method has pictures of it."""
 
     def close(self) -> None:
         """Give everything back."""
@@ -47,13 +59,21 @@ class Serial:
         """See `Engine`."""
         return worker_of(experiment).initial()
 
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
+    def serve(self, experiment: str, state: ServerState) -> ServerState:
         """See `Engine`."""
-        return [worker_of(experiment).train(state, cohort) for cohort in cohorts]
+        return worker_of(experiment).serve(state)
+
+    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterable[Update]:
+        """See `Engine`."""
+        return (worker_of(experiment).train(state, cohort) for cohort in cohorts)
 
     def evaluate(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split) -> list[Score | None]:
         """See `Engine`."""
         return [worker_of(experiment).evaluate(state, cohort, split) for cohort in cohorts]
+
+    def gallery(self, experiment: str, state: ServerState) -> Gallery | None:
+        """See `Engine`."""
+        return gallery(worker_of(experiment), state)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -77,12 +97,13 @@ class Simulation:
         self.started = time.perf_counter()
         self.first = engine.initial(self.name)
         self.personal = self.first.personal
-        self.state = ServerState(0, self.first.shared)
+        self.state = self.first.state
         self.privates: Privates = {}
-        self.totals = {"bytes_up": 0, "bytes_down": 0, "flops": 0.0, "seconds": 0.0}
+        self.totals = dict.fromkeys(TOTALS, 0.0) | dict.fromkeys(TRAFFIC, 0)
         self.last: dict[str, Any] = {}
         self.history: dict[int, float] = {}  # validation acc_personal_own by evaluated round
         self.fresh = True
+        self._previous: torch.Tensor | None = None  # class ratios of the round before
         if not resume:
             store.forget()
         elif (restored := store.restore()) is not None:
@@ -108,6 +129,8 @@ class Simulation:
             "class_names": list(images.class_names),
             "domain_names": list(images.domain_names),
             "heterogeneity": self.federation.heterogeneity(),
+            "metric": "mIoU" if self.experiment.task.kind == "segmentation" else "accuracy",
+            "server_samples": len(self.federation.samples),
             "patches": self.first.patches,
             "shared_parameters": sum(tensor.numel() for tensor in self.state.shared.values()),
             "test": None if self.fresh else self.store.described().get("test"),
@@ -119,8 +142,7 @@ class Simulation:
             yield self._finish(self._measure("validation"), time.perf_counter(), {})
         for round_ in range(self.state.round, self.experiment.total_rounds):
             started = time.perf_counter()
-            updates = self.engine.train(self.name, self.state, self._micro_cohorts(self._cohort(round_)))
-            self.state = self.method.aggregate(self.state, updates)
+            updates = self._train(round_)
             changed = {
                 client: private
                 for update in updates
@@ -131,6 +153,9 @@ class Simulation:
             due = self.state.round % self.experiment.evaluation.every == 0 or self.state.round == self.experiment.total_rounds
             record = self._measure("validation") if due else RoundRecord(self.state.round, {}, [], [])
             yield self._finish(_with_training(record, updates), started, changed)
+        pictures = self.engine.gallery(self.name, self.state)
+        if pictures is not None:
+            self.store.write_gallery(pictures, self.state.round)
         self.store.compact()
         failures = self.method.failures(self.store.rounds())
         self.store.write_signatures(failures, self.state.round)
@@ -138,6 +163,22 @@ class Simulation:
             "status": "done", "seconds": self.totals["seconds"], "result": self.result(),
             "signatures": [failure.name for failure in failures], "signatures_watched": dict(self.method.watched),
         })  # fmt: skip
+
+    def _train(self, round_: int) -> list[Update]:
+        """A round at clients and server; the state moves on. The updates come back without their tensors."""
+        seen: list[Update] = []
+
+        def passing() -> Iterator[Update]:
+            for update in self.engine.train(self.name, self.state, self._micro_cohorts(self._cohort(round_))):
+                seen.append(update.light())
+                yield update
+
+        before = self.state
+        self._previous = self.method.class_ratios(before)
+        state = self.method.aggregate(before, passing())
+        state = server_update(self.experiment.server, before, state, self.first.buffers)
+        self.state = self.engine.serve(self.name, state) if self.method.serves else state
+        return seen
 
     def open_test(self) -> dict[str, Any]:
         """Measure the final state on the test split; the opening is logged in run.json and its rows are kept apart."""
@@ -153,7 +194,8 @@ class Simulation:
         """The numbers that a script reads."""
         measured = {name: self.last.get(name) for name in RESULTS}
         digest = state_sha256(self.state, self.privates)
-        return {"id": self.experiment.id, "state_sha256": digest, **measured, **self.totals, "bytes_setup": 0}
+        setup = self.first.setup * len(self.privates)  # whoever took part keeps something, where a method sends anything at the start
+        return {"id": self.experiment.id, "state_sha256": digest, **measured, **self.totals, "bytes_setup": setup}
 
     def _cohort(self, round_: int) -> list[int]:
         """The clients of a round, sorted."""
@@ -195,14 +237,34 @@ class Simulation:
 
     def _finish(self, record: RoundRecord, started: float, changed: Privates) -> RoundRecord:
         """Totals, then everything to disk."""
-        row = {"clients": 0, "bytes_up": 0, "bytes_down": 0, "flops": 0.0, **record.row, "seconds": time.perf_counter() - started}
+        ratios, found = self._ratios()
+        row = {"clients": 0, **dict.fromkeys(TRAFFIC, 0), "flops": 0.0, **record.row, **found}
+        row["seconds"] = time.perf_counter() - started
         self.totals = {name: value + row[name] for name, value in self.totals.items()}
         if row.get("acc_personal_global") is not None:
             self.last = {name: row.get(name) for name in RESULTS}
             self.history[record.round] = float("nan") if row["acc_personal_own"] is None else row["acc_personal_own"]
-        record = RoundRecord(record.round, row, record.clients, record.classes)
+        record = RoundRecord(record.round, row, record.clients, record.classes, ratios)
         self.store.write(record, self.state, changed, {"totals": self.totals, "last": self.last, "history": self.history})
         return record
+
+    def _ratios(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The class ratios that the server sends next, a row each, and how they rank beside the true inverse frequencies.
+
+        For the analyst alone: no method may know how frequent a class is.
+        """
+        cr = self.method.class_ratios(self.state)
+        if cr is None:
+            return [], {}
+        images, names = self.first.totals, self.federation.images.class_names
+        rows = [
+            {"label": label, "class_name": name, "cr": float(cr[label]), "images": int(images[label])} for label, name in enumerate(names)
+        ]
+        held = images > 0
+        ranked = len(set(images[held])) > 1 and len(set(cr[held].tolist())) > 1
+        correlation = float(spearmanr(cr[held].numpy(), 1.0 / images[held]).statistic) if ranked else None
+        jump = None if self._previous is None else float((cr - self._previous).abs().mean())
+        return rows, {"cr_spearman": correlation, "cr_min": float(cr.min()), "cr_max": float(cr.max()), "cr_jump": jump}
 
 
 def micro_cohorts(federation: Federation, clients: Sequence[int], privates: Privates, vault: str = "") -> list[MicroCohort]:
@@ -224,7 +286,7 @@ def _observed(scores: Sequence[Score]) -> dict[int, dict[str, float]]:
 
 
 def _with_training(record: RoundRecord, updates: Sequence[Update]) -> RoundRecord:
-    """Add what training measured: mean metrics, traffic and FLOPs to the row, each client's loss to its row."""
+    """Add what training measured: mean metrics, traffic and FLOPs to the row, each client's own metrics to its row."""
     rows = {row["client"]: row for row in record.clients}
     sums: dict[str, list[float]] = {}
     for update in updates:
@@ -232,17 +294,15 @@ def _with_training(record: RoundRecord, updates: Sequence[Update]) -> RoundRecor
             pair = sums.setdefault(name, [0.0, 0.0])
             pair[0] += float(totals.sum())
             pair[1] += float(counts.sum())
-        for client, images, loss in zip(
-            update.clients, update.examples, update.metrics["loss"][0] / update.metrics["loss"][1], strict=True
-        ):
+        for k, (client, images) in enumerate(zip(update.clients, update.examples, strict=True)):
             if client != POOLED:
-                rows[client] = {**rows.get(client, {"client": client}), "examples": int(images), "loss": float(loss)}
+                own = {name: float(totals[k] / counts[k]) for name, (totals, counts) in update.metrics.items()}
+                rows[client] = {**rows.get(client, {"client": client}), "examples": int(images), **own}
     row = {
         **record.row,
         **{name: total / count for name, (total, count) in sums.items()},
         "clients": sum(len(update.clients) for update in updates),
-        "bytes_up": sum(update.bytes_up for update in updates),
-        "bytes_down": sum(update.bytes_down for update in updates),
+        **{name: sum(getattr(update, name) for update in updates) for name in TRAFFIC},
         "flops": record.row.get("flops", 0.0) + sum(update.flops for update in updates),
     }
     return RoundRecord(record.round, row, [rows[client] for client in sorted(rows)], record.classes)

@@ -1,6 +1,7 @@
 """A run's folder: config, tables, checkpoints. Written so that a kill -9 at any moment costs at most the round in flight.
 
-    DIR/config.json  run.json  partition.parquet  tables/{rounds,clients,classes,signatures}/*.parquet  checkpoints/
+    DIR/config.json  run.json  partition.parquet  tables/{rounds,clients,classes,ratios,masks,signatures}/*.parquet  checkpoints/
+    DIR/gallery.safetensors (of a run with masks over its images)
 
 Every file appears whole (written beside and renamed). The manifest names the last finished round; whatever is newer is dropped
 on resume.
@@ -19,24 +20,31 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 
 from raysim.config import UserError
 from raysim.experiment import Experiment, to_dict
-from raysim.types import Kept, Private, RoundRecord, ServerState, Signature, Tensors
-from raysim.vault import collect, digest_of, read
+from raysim.types import Gallery, Kept, Private, RoundRecord, ServerState, Signature, Tensors
+from raysim.vault import collect, digest_of, file_of, read
 
 Privates = dict[int, Private]
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "rounds": {
         "run": pa.string(), "round": pa.int32(), "split": pa.string(), "clients": pa.int32(),
-        "bytes_up": pa.int64(), "bytes_down": pa.int64(),
+        "bytes_up": pa.int64(), "bytes_down": pa.int64(), "bytes_weights_up": pa.int64(), "bytes_weights_down": pa.int64(),
     },
     "clients": {"run": pa.string(), "round": pa.int32(), "split": pa.string(), "client": pa.int32(), "examples": pa.int32()},
     "classes": {
         "run": pa.string(), "round": pa.int32(), "split": pa.string(), "label": pa.int16(), "class_name": pa.string(),
         "domain": pa.int16(), "domain_name": pa.string(), "scope": pa.string(),
+    },
+    "ratios": {
+        "run": pa.string(), "round": pa.int32(), "split": pa.string(), "label": pa.int16(), "class_name": pa.string(), "images": pa.int64(),
+    },
+    "masks": {
+        "run": pa.string(), "round": pa.int32(), "split": pa.string(), "image": pa.int32(), "label": pa.int16(), "class_name": pa.string(),
     },
     "signatures": {"run": pa.string(), "round": pa.int32(), "split": pa.string(), "name": pa.string(), "detail": pa.string()},
 }  # fmt: skip
@@ -162,16 +170,26 @@ class Store:
     def write_rows(self, record: RoundRecord, split: str) -> None:
         """The rows of one round and split, as part files that are never changed."""
         common = {"run": self.run, "round": record.round, "split": split}
-        for name, rows in {"rounds": [record.row], "clients": record.clients, "classes": record.classes}.items():
-            if rows:
-                path = self.tables / name / f"{self.run}-{record.round:06d}-{split}.parquet"
-                write_table(path, table_of([{**common, **row} for row in rows], COLUMNS[name]))
+        tables = {"rounds": [record.row], "clients": record.clients, "classes": record.classes, "ratios": record.ratios}
+        for name, rows in tables.items():
+            self._write_part(name, [{**common, **row} for row in rows], record.round, split)
+
+    def _write_part(self, name: str, rows: Sequence[Mapping[str, Any]], round_: int, split: str) -> None:
+        if rows:
+            write_table(self.tables / name / f"{self.run}-{round_:06d}-{split}.parquet", table_of(rows, COLUMNS[name]))
+
+    def write_gallery(self, gallery: Gallery, last: int) -> None:
+        """What the final model attends to: some images with their masks as one file, and a row per image where the truth is known."""
+        beside = self.folder / f".gallery.{os.getpid()}"
+        save_file({name: torch.from_numpy(array) for name, array in gallery.arrays.items()}, beside, {"images": json.dumps(gallery.shown)})
+        os.replace(beside, self.folder / "gallery.safetensors")
+        common = {"run": self.run, "round": last, "split": "validation"}
+        self._write_part("masks", [{**common, **row} for row in gallery.rows], last, "validation")
 
     def write_signatures(self, signatures: Sequence[Signature], last: int) -> None:
         """The failures that the run shows after its `last` round, a row each."""
         rows = [{"run": self.run, "split": "validation", **asdict(signature)} for signature in signatures]
-        if rows:
-            write_table(self.tables / "signatures" / f"{self.run}-{last:06d}-validation.parquet", table_of(rows, COLUMNS["signatures"]))
+        self._write_part("signatures", rows, last, "validation")
 
     def rounds(self) -> list[dict[str, Any]]:
         """The rows of the run's rounds on validation, in order."""
@@ -180,9 +198,15 @@ class Store:
         return [rows[round_] for round_ in sorted(rows)]
 
     def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
-        """The last finished round and the progress noted with it; newer parts are dropped. None where nothing has finished."""
+        """The last finished round and the progress noted with it; newer parts are dropped.
+
+        None where nothing has finished, or where large private states were dropped.
+        """
         path = self.folder / "checkpoints" / MANIFEST
         manifest = json.loads(path.read_text()) if path.exists() else None
+        needed = [Path(file).name for file in manifest["private"].values() if file.startswith(VAULT)] if manifest else []
+        if not all(file_of(self.vault, digest).exists() for digest in needed):
+            manifest = None
         finished = manifest["round"] if manifest else -1
         for part in self.tables.glob(f"*/{self.run}-*.parquet"):
             if int(part.stem.split("-")[1]) > finished:
@@ -204,6 +228,10 @@ class Store:
                     packed.setdefault(int(client), {})[name] = tensor
             privates |= packed
         return ServerState(finished, shared, extra), privates, {key: manifest[key] for key in ("totals", "last", "history")}
+
+    def drop_vault(self) -> None:
+        """Remove large private states, of a run whose tables are whole: resumed, it starts afresh."""
+        shutil.rmtree(self.vault, ignore_errors=True)
 
     def forget(self) -> None:
         """Remove the rounds that an earlier run left, for a run that starts afresh in its folder."""

@@ -33,7 +33,7 @@ from raysim.overview import declared, line, panel
 from raysim.provenance import provenance
 from raysim.reports import Refresher, write_report
 from raysim.search import FRESH, Options, Plan, Row, Spec, settled
-from raysim.simulate import RESULTS, Simulation
+from raysim.simulate import RESULTS, TOTALS, TRAFFIC, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
 from raysim.worker import Diverged, try_method
@@ -47,7 +47,7 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
     "trial": pa.int32(), "number": pa.int32(), "rounds": pa.int32(), "patches": pa.int32(),
     "runs": pa.list_(pa.string()), "seeds": pa.list_(pa.int64()),
     "objective": pa.float64(), **dict.fromkeys(LISTS, pa.list_(pa.float64())),
-    "bytes_up": pa.int64(), "bytes_down": pa.int64(), "shared_parameters": pa.int64(),
+    **dict.fromkeys(TRAFFIC, pa.int64()), "bytes_setup": pa.int64(), "shared_parameters": pa.int64(),
     **dict.fromkeys(("flops", "seconds", "wall_seconds"), pa.float64()),
 }  # fmt: skip
 
@@ -89,13 +89,18 @@ class SeedGroup:
         for lock in self._locks:
             lock.release()
 
+    def drop_networks(self) -> None:
+        """Clients' own networks are not kept beyond a trial: those of a hundred runs would fill the disk."""
+        for simulation in self.simulations:
+            simulation.store.drop_vault()
+
     def numbers(self, state: str) -> Row:
         """The trial's row, as far as it is known here."""
         results = [simulation.result() for simulation in self.simulations]
         tests = [simulation.open_test() for simulation in self.simulations] if self.test and state == "COMPLETE" else []
         row: Row = {name: [_number(result[name]) for result in results] for name in RESULTS}
         row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in RESULTS}
-        for name in ("bytes_up", "bytes_down", "flops", "seconds"):
+        for name in (*TOTALS, "bytes_setup"):
             row[name] = float(np.mean([result[name] for result in results]))
         row["patches"] = self.simulations[0].first.patches
         row["shared_parameters"] = sum(tensor.numel() for tensor in self.simulations[0].state.shared.values())
@@ -140,6 +145,7 @@ class SweepTrial(tune.Trainable):
             row |= {"objective": self.group.curve[-1][1], "curve": json.dumps(self.group.curve)}
             if state in ("COMPLETE", "PRUNED"):
                 row |= self.group.numbers(state)
+                self.group.drop_networks()
         if self.group is not None and state != "RUNNING":
             self.group.close()
         row["wall_seconds"] = time.perf_counter() - self.begun

@@ -1,11 +1,11 @@
 """The small records that travel between driver, workers and disk.
 
-Shapes: K clients of a micro-cohort, B images of a batch, C classes, D domains.
+Shapes: K clients of a micro-cohort, B images of a batch, S x S pixels, C classes, D domains.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,9 +15,11 @@ Tensors = dict[str, torch.Tensor]
 Inputs = Literal["features", "patches", "pixels"]
 Split = Literal["train", "validation", "test"]
 Scope = Literal["shared", "personal"]
+Kind = Literal["classification", "segmentation"]
 
 SPLITS: dict[str, int] = {"train": 0, "validation": 1, "test": 2}
 ACCURACIES = ("acc_shared_own", "acc_shared_global", "acc_personal_own", "acc_personal_global")
+IGNORE = 255  # the pixel class that counts nowhere
 POOLED = -1  # the client number of a pseudo-client that holds every client's images (centralized training)
 
 
@@ -30,20 +32,26 @@ class Context:
     backbone: Any  # raysim.backbones.Backbone, or None for a method that trains its own network
     image_size: int
     device: torch.device
+    kind: Kind = "classification"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One stacked batch: `x` [K, B, ...], `y` [K, B] int64, `weight` [K, B] float (1 real, 0 padding)."""
+    """One stacked batch.
+
+    `x` [K, B, ...]; `y` [K, B] int64, or of segmentation [K, B, S, S] with `IGNORE`; `weight` [K, B] float (1 real, 0 padding);
+    `rngs`: a generator for each client, for noise inside the model.
+    """
 
     x: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
+    rngs: tuple[torch.Generator, ...] = ()
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server after `round` rounds: what is shared, and what else it keeps."""
+    """The server after `round` rounds: what it averages, and what else it keeps (class ratios, activations, momentum ..)."""
 
     round: int
     shared: Tensors
@@ -52,11 +60,27 @@ class ServerState:
 
 @dataclass(frozen=True)
 class First:
-    """What a run starts from: the first shared tensors, whether clients have models of their own, patches per image where they are used."""
+    """What a run starts from.
 
-    shared: Tensors
+    The first server state; whether clients have models of their own; patches per image where they are used; bytes that a client
+    gets once; the shared names that are no trained weights; training images (pixels, for segmentation) per class [C].
+    """
+
+    state: ServerState
     personal: bool
     patches: int | None
+    setup: int
+    buffers: frozenset[str]
+    totals: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a client's round leaves: what goes up to be averaged, what goes up beside it, and what stays."""
+
+    up: Tensors
+    aside: Tensors
+    private: Tensors
 
 
 @dataclass(frozen=True)
@@ -86,25 +110,40 @@ class MicroCohort:
 class Update:
     """What a micro-cohort sends back.
 
-    `sums` is the float64 sum over its clients of (number of images x shared tensor); `each` holds the clients' own shared
-    tensors where the method asks for them. `metrics` maps a name to per-client (total, count) arrays.
+    `sums` is the float64 sum over its clients of (number of images x tensor sent up), `images` the number of images behind it;
+    `aside` holds what each client sent beside it, `each` the clients' own tensors where the method asks for them. `metrics` maps a
+    name to per-client (total, count) arrays. `bytes_*_weights` is the part of the traffic that is weights of the network or prompt.
     """
 
     index: int
     clients: tuple[int, ...]
     examples: np.ndarray
     sums: Tensors
+    aside: tuple[Tensors, ...]
     each: tuple[Tensors, ...]
     private: tuple[Private, ...]
     metrics: dict[str, tuple[np.ndarray, np.ndarray]]
     bytes_up: int
     bytes_down: int
+    bytes_weights_up: int
+    bytes_weights_down: int
     flops: float
+
+    @property
+    def images(self) -> float:
+        """Images of its clients."""
+        return float(self.examples.sum())
+
+    def light(self) -> Update:
+        """Without tensors, for what is written down."""
+        return replace(self, sums={}, aside=(), each=())
 
 
 @dataclass(frozen=True)
 class Score:
     """Correct predictions of some clients: `correct` [K, C * D] per class and domain; the shared model has `clients = ()`, K = 1.
+
+    Of segmentation: [K, C * D, C, 2], pixels in intersection and union per images' class and domain, and per pixel class.
 
     `observed` holds what the method measures about the clients' models, each [K].
     """
@@ -130,12 +169,22 @@ class Signature:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """A finished round: one row of `rounds`, and the rows of `clients` and `classes` where it was evaluated."""
+    """A finished round: one row of `rounds`, the rows of `clients`, those of `classes` where it was evaluated, and class ratios."""
 
     round: int
     row: dict[str, Any]
     clients: list[dict[str, Any]]
     classes: list[dict[str, Any]]
+    ratios: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What a model attends to: `arrays` and `shown` (a row each) of some images, `rows` of all whose foreground is known."""
+
+    arrays: dict[str, np.ndarray]
+    shown: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
 
 
 def nbytes(tensors: Tensors) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,15 +16,18 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from raysim.accuracy import intersection_union
 from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
 from raysim.federation import Federation, frozen_of, held_out
 from raysim.methods.base import weighted_sum
 from raysim.seeds import numpy_rng, torch_rng
-from raysim.types import POOLED, Batch, First, MicroCohort, Scope, Score, ServerState, Split, Tensors, Update, nbytes
+from raysim.types import POOLED, Batch, First, MicroCohort, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
 from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]
+Numbers = dict[str, tuple[np.ndarray, np.ndarray]]
+IMAGES_AT_ONCE = 16  # whose pixels are classified together; fixed, so that no number depends on the machine
 TUNE = "finetune"  # the purpose of batches that tune a shared model before use
 
 
@@ -55,12 +59,25 @@ def try_method(experiment: Experiment) -> None:
     if experiment.resources.gpus and not torch.cuda.is_available():
         return  # only the workers can
     frozen, method = frozen_of(experiment), experiment.method
-    model = method.build(frozen.context)
-    rng = torch_rng(experiment.seed, "try")
-    row = {**method.init_shared(model, rng), **method.init_private(model, rng)}
-    x = torch.from_numpy(np.array(frozen.x[:1, 0])).to(frozen.context.device)
     with torch.no_grad(), one_thread():
+        model = method.build(frozen.context)
+        rng = torch_rng(experiment.seed, "try")
+        state = ServerState(0, method.init_shared(model, rng), method.init_server(model, 1, rng))
+        row, _ = method.receive(model, method.broadcast(state, 0), method.init_private(model, rng, 0), 0, None)
+        x = torch.from_numpy(np.array(frozen.x[:1, 0])).to(frozen.context.device)
         method.predict(model, {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}, x, "personal")
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Trained clients: their rows, what came down to them, what they had kept, their steps, metrics and FLOPs."""
+
+    rows: list[Tensors]
+    received: Tensors
+    privates: list[Tensors]
+    steps: list[int]
+    metrics: Numbers
+    flops: float
 
 
 @lru_cache(maxsize=16)
@@ -82,13 +99,28 @@ class Worker:
         with one_thread():
             self.model = self.method.build(self.frozen.context)
         self._flops: tuple[float, float] | None = None
+        self._held: Batch | None = None
 
     def initial(self) -> First:
         """What the run starts from."""
-        shared = self.method.init_shared(self.model, torch_rng(self.experiment.seed, "shared"))
-        personal = bool(self._first_private(0)) or self.method.local_epochs_at_evaluation > 0
-        patches = self.frozen.x.shape[2] - 1 if self.method.inputs == "patches" else None  # the pooled feature comes first
-        return First(_to_cpu(shared), personal, patches)
+        method, seed = self.method, self.experiment.seed
+        shared = method.init_shared(self.model, torch_rng(seed, "shared"))
+        state = ServerState(0, _to_cpu(shared), _to_cpu(method.init_server(self.model, self.federation.clients, torch_rng(seed, "server"))))
+        state = self.serve(state) if method.serves else state
+        personal = bool(self._first_private(0)) or method.local_epochs_at_evaluation > 0 or method.keeps
+        patches = self.frozen.x.shape[2] - 1 if method.inputs == "patches" else None  # the pooled feature comes first
+        setup = method.setup(self.model, self._samples()) if method.needs_samples else 0
+        return First(state, personal, patches, setup, method.buffers(self.model), self._totals())
+
+    def serve(self, state: ServerState) -> ServerState:
+        """The server's work on its samples, here because the images are here.
+
+        Raises:
+            ClientError: it failed.
+        """
+        with one_thread(), self._named((), state.round):
+            served = self.method.server_step(self.model, state, self._samples(), self.experiment.total_rounds)
+        return ServerState(served.round, served.shared, _to_cpu(served.extra))
 
     def train(self, state: ServerState, cohort: MicroCohort) -> Update:
         """A round's work of one micro-cohort.
@@ -97,41 +129,52 @@ class Worker:
             Diverged: a loss became infinite or NaN.
             ClientError: anything else, with the round and the clients.
         """
-        epochs = self.experiment.training.epochs
-        with one_thread(), self._named(cohort, state.round):
-            rows, metrics, flops = self._fit(state.shared, cohort, state.round, epochs, "batches")
-        shared_rows = [{name: row[name] for name in state.shared} for row in rows]
+        training, method = self.experiment.training, self.method
+        with one_thread(), self._named(cohort.clients, state.round):
+            fitted = self._fit(state, cohort, state.round, training.epochs, "batches")
+            rate = training.rate(state.round, self.experiment.rounds)
+            sent = [
+                method.finish(self.model, row, fitted.received, private, steps, rate)
+                for row, private, steps in zip(fitted.rows, fitted.privates, fitted.steps, strict=True)
+            ]
         examples = np.array([len(self.federation.shard(client)) for client in cohort.clients])
-        stacked = {name: torch.stack([row[name] for row in shared_rows]) for name in state.shared}
+        stacked = {name: torch.stack([one.up[name] for one in sent]) for name in sent[0].up}
+        count = 0 if method.pooled else len(sent)  # where one place trains, nothing travels
+        weights = {name: tensor for name, tensor in fitted.received.items() if name in state.shared}
+        up, up_weights = (sum(nbytes(part) for one in sent for part in parts(one)) if count else 0 for parts in (_all_up, _weights_up))
         return Update(
             index=cohort.index,
             clients=cohort.clients,
             examples=examples,
             sums=weighted_sum(stacked, examples),
-            each=tuple(shared_rows) if self.method.needs_updates else (),
-            private=tuple(
-                keep({name: tensor for name, tensor in row.items() if name not in state.shared}, Path(cohort.vault)) for row in rows
-            ),
-            metrics=metrics,
-            bytes_up=0 if self.method.pooled else sum(map(nbytes, shared_rows)),  # one place trains: nothing travels in a round
-            bytes_down=0 if self.method.pooled else nbytes(state.shared) * len(cohort.clients),
-            flops=flops,
+            aside=tuple(_to_cpu(one.aside) for one in sent),
+            each=tuple(one.up for one in sent) if method.needs_updates else (),
+            private=tuple(keep(one.private, Path(cohort.vault)) for one in sent),
+            metrics=fitted.metrics,
+            bytes_up=up,
+            bytes_down=count * nbytes(fitted.received),
+            bytes_weights_up=up_weights,
+            bytes_weights_down=count * nbytes(weights),
+            flops=fitted.flops,
         )
 
     def evaluate(self, state: ServerState, cohort: MicroCohort, split: Split) -> Score | None:
-        """Correct predictions per class and domain: of the shared model (a cohort of no clients), or of each client's own."""
+        """What is right per class and domain: of the server's models (a cohort of no clients), or of each client's own."""
         scope: Scope = "personal" if cohort.clients else "shared"
         flops = 0.0
-        with one_thread(), self._named(cohort, state.round):
-            rows = [state.shared]
-            if cohort.clients:
-                epochs = self.method.local_epochs_at_evaluation
-                rows = [self.method.receive(state.shared, self._private(cohort, k)) for k in range(len(cohort.clients))]
-                if epochs:
-                    rows, _, flops = self._fit(state.shared, cohort, state.round, epochs, TUNE)
-            params = {name: torch.stack([row[name].to(self.device) for row in rows]) for name in rows[0]}
+        with one_thread(), self._named(cohort.clients, state.round):
+            if not cohort.clients:
+                found = [self._correct(_stack([row], self.device), scope, split) for row in self.method.server_models(state)]
+                known = [correct for correct in found if correct is not None]
+                return Score(cohort.index, scope, (), np.mean(known, axis=0)) if known else None
+            if epochs := self.method.local_epochs_at_evaluation:
+                fitted = self._fit(state, cohort, state.round, epochs, TUNE)
+                rows, flops = fitted.rows, fitted.flops
+            else:
+                rows = self._received(state, cohort)[0]
+            params = _stack(rows, self.device)
             correct = self._correct(params, scope, split)
-            observed = self._observed(params) if cohort.clients else {}
+            observed = self._observed(params)
         return None if correct is None else Score(cohort.index, scope, cohort.clients, correct, flops, observed)
 
     @torch.no_grad()
@@ -140,35 +183,68 @@ class Worker:
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
+        """[K, C * D] of images, or [K, C * D, C, 2] of pixels (see `Score`)."""
+        cells = len(self.images.class_names) * len(self.images.domain_names)
+        if self.frozen.masks is not None:
+            return self._areas(params, scope, split, cells)
         x, y, cell = held_out(self.experiment, split)
         logits = self.method.predict(self.model, params, x, scope)
         if logits is None:
             return None
         hits_KN = (logits.argmax(dim=2) == y).double()
-        cells = len(self.images.class_names) * len(self.images.domain_names)
         return torch.zeros(len(hits_KN), cells, dtype=torch.float64, device=x.device).index_add_(1, cell, hits_KN).cpu().numpy()
 
-    def _fit(
-        self, shared: Tensors, cohort: MicroCohort, round_: int, epochs: int, purpose: str
-    ) -> tuple[list[Tensors], dict[str, tuple[np.ndarray, np.ndarray]], float]:
+    def _areas(self, params: Tensors, scope: Scope, split: Split, cells: int) -> np.ndarray | None:
+        assert self.frozen.masks is not None
+        where, classes, total = self.images.where(split), len(self.images.class_names), None
+        cell = self.images.labels[where] * len(self.images.domain_names) + self.images.domains[where]
+        for start in range(0, len(where), IMAGES_AT_ONCE):
+            part = where[start : start + IMAGES_AT_ONCE]
+            logits = self.method.predict(self.model, params, torch.from_numpy(self.frozen.x[part, 0]).to(self.device), scope)
+            if logits is None:
+                return None
+            predicted = logits.argmax(dim=2).cpu().numpy()
+            found = [
+                intersection_union(one, self.frozen.masks[part], cell[start : start + IMAGES_AT_ONCE], cells, classes) for one in predicted
+            ]
+            total = np.stack(found) if total is None else total + np.stack(found)
+        return total
+
+    def _received(self, state: ServerState, cohort: MicroCohort) -> tuple[list[Tensors], Tensors, list[Tensors], Numbers]:
+        """The rows that clients start with, what came down, what they had kept, and what they measured on the way."""
+        received = {name: tensor.to(self.device) for name, tensor in self.method.broadcast(state, cohort.clients[0]).items()}
+        samples = self._samples() if self.method.needs_samples else None
+        privates = [self._private(cohort, k) for k in range(len(cohort.clients))]
+        rows: list[Tensors] = []
+        measured: dict[str, list[float]] = {}
+        for client, private in zip(cohort.clients, privates, strict=True):
+            row, found = self.method.receive(self.model, received, private, client, samples)
+            rows.append(row)
+            for name, value in found.items():
+                measured.setdefault(name, []).append(value)
+        return rows, received, privates, {name: (np.array(values), np.ones(len(values))) for name, values in measured.items()}
+
+    def _fit(self, state: ServerState, cohort: MicroCohort, round_: int, epochs: int, purpose: str) -> _Fitted:
         """Train the stacked clients; they come ordered by falling number of steps, so those still at work are a prefix."""
         plans = [self._plan(client, round_, epochs, purpose) for client in cohort.clients]
         steps = [len(plan) for plan in plans]
-        received = {name: tensor.to(self.device) for name, tensor in shared.items()}
-        rows = [self.method.receive(received, self._private(cohort, k)) for k in range(len(plans))]
-        params = {name: torch.stack([row[name].to(self.device) for row in rows]).requires_grad_() for name in rows[0]}
+        rows, received, privates, measured = self._received(state, cohort)
+        buffers = self.method.buffers(self.model)
+        params = {name: tensor.requires_grad_(name not in buffers) for name, tensor in _stack(rows, self.device).items()}
         training = self.experiment.training
         rate = training.lr if purpose == TUNE else training.rate(round_, self.experiment.rounds)  # the schedule ends at 0
-        optimiser = self._optimiser(params, rate)
+        optimiser = self._optimiser([tensor for tensor in params.values() if tensor.requires_grad], rate)
+        rngs = tuple(torch_rng(self.experiment.seed, f"noise {purpose}", round_, client) for client in cohort.clients)
         totals: Metrics = {}
         done: list[Tensors] = [{} for _ in plans]
         flops = 0.0
         for step in range(max(steps)):
             active = sum(count > step for count in steps)
-            batch = self._batch([plan[step] for plan in plans[:active]])
+            batch = self._batch([plan[step] for plan in plans[:active]], rngs[:active])
             loss_K, metrics = self.method.loss(self.model, _prefix(params, active), received, batch)
             optimiser.zero_grad()
             loss_K.sum().backward()
+            self.method.adjust(params, received)
             optimiser.step()
             flops += self._step_flops(active, batch, metrics.get("flops_ot"))
             for name, value_K in {"loss": loss_K.detach(), **metrics}.items():
@@ -182,13 +258,13 @@ class Worker:
             raise Diverged(
                 f"round {round_ + 1}: the loss of client {bad} became infinite or NaN; lower training.lr = {self.experiment.training.lr}"
             )
-        return [_to_cpu(row) for row in done], numbers, flops
+        return _Fitted([_to_cpu(row) for row in done], _to_cpu(received), privates, steps, {**numbers, **measured}, flops)
 
-    def _optimiser(self, params: Tensors, rate: float) -> torch.optim.Optimizer:
+    def _optimiser(self, params: Sequence[torch.Tensor], rate: float) -> torch.optim.Optimizer:
         training = self.experiment.training
         if training.optimiser == "adam":
-            return torch.optim.Adam(params.values(), lr=rate, weight_decay=training.weight_decay)
-        return torch.optim.SGD(params.values(), lr=rate, momentum=training.momentum, weight_decay=training.weight_decay)
+            return torch.optim.Adam(params, lr=rate, weight_decay=training.weight_decay)
+        return torch.optim.SGD(params, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay)
 
     def _plan(self, client: int, round_: int, epochs: int, purpose: str) -> list[np.ndarray]:
         """A client's batches: [B, 2] arrays of image and view."""
@@ -201,7 +277,21 @@ class Worker:
             plan += [order[start : start + batch] for start in range(0, len(order), batch)]
         return plan
 
-    def _batch(self, parts: Sequence[np.ndarray]) -> Batch:
+    def _samples(self) -> Batch:
+        """The server's own samples, plain view, as one batch [1, n, ...]."""
+        if self._held is None:
+            where = self.federation.samples
+            self._held = self._batch([np.stack([where, np.zeros_like(where)], axis=1)])
+        return self._held
+
+    def _totals(self) -> np.ndarray:
+        """Training images per class over all clients, of segmentation pixels, [C]."""
+        classes, everybody = len(self.images.class_names), self.federation.shard(POOLED)
+        if self.frozen.masks is None:
+            return np.bincount(self.images.labels[everybody], minlength=classes)
+        return np.sum([np.bincount(self.frozen.masks[image].ravel(), minlength=256)[:classes] for image in everybody], axis=0)
+
+    def _batch(self, parts: Sequence[np.ndarray], rngs: tuple[torch.Generator, ...] = ()) -> Batch:
         """Stack the clients' batches, the short ones padded with weight 0."""
         width = max(len(part) for part in parts)
         index_KB2 = np.zeros((len(parts), width, 2), dtype=np.int64)
@@ -209,15 +299,17 @@ class Worker:
         for k, part in enumerate(parts):
             index_KB2[k, : len(part)], index_KB2[k, len(part) :], weight_KB[k, : len(part)] = part, part[0], 1
         x = self.frozen.x[index_KB2[..., 0], index_KB2[..., 1]]
-        y = self.images.labels[index_KB2[..., 0]]
-        return Batch(*(torch.from_numpy(array).to(self.device) for array in (x, y, weight_KB)))
+        masks = self.frozen.masks
+        y = self.images.labels[index_KB2[..., 0]] if masks is None else masks[index_KB2[..., 0]].astype(np.int64)
+        x_KB, y_KB, w_KB = (torch.from_numpy(array).to(self.device) for array in (x, y, weight_KB))
+        return Batch(x_KB, y_KB, w_KB, rngs)
 
     def _private(self, cohort: MicroCohort, k: int) -> Tensors:
         private = cohort.private[k]
         return self._first_private(cohort.clients[k]) if private is None else fetch(private, Path(cohort.vault))
 
     def _first_private(self, client: int) -> Tensors:
-        return self.method.init_private(self.model, torch_rng(self.experiment.seed, "private", client))
+        return self.method.init_private(self.model, torch_rng(self.experiment.seed, "private", client), client)
 
     def _step_flops(self, active: int, batch: Batch, transport: torch.Tensor | None) -> float:
         """FLOPs of a step: matrix products are linear in K, affine in B, so two counts give them all; OT goes by its formula."""
@@ -230,26 +322,38 @@ class Worker:
         client = int(np.argmax([len(shard) for shard in self.federation.shards]))
         plan = np.zeros((images, 2), dtype=np.int64)
         plan[:, 0] = self.federation.shard(client)[0]
-        shared = self.method.init_shared(self.model, torch_rng(self.experiment.seed, "shared"))
-        row = self.method.receive(shared, self._first_private(client))
-        params = {name: tensor[None].to(self.device).clone().requires_grad_() for name, tensor in row.items()}
+        rng = torch_rng(self.experiment.seed, "shared")
+        state = ServerState(0, self.method.init_shared(self.model, rng), self.method.init_server(self.model, self.federation.clients, rng))
+        rows, received, _, _ = self._received(state, MicroCohort(0, (client,), (None,)))
+        buffers = self.method.buffers(self.model)
+        params = {name: tensor.requires_grad_(name not in buffers) for name, tensor in _stack(rows, self.device).items()}
         with FlopCounterMode(display=False) as counter:
-            loss_K, _ = self.method.loss(
-                self.model, params, {name: tensor.to(self.device) for name, tensor in shared.items()}, self._batch([plan])
-            )
+            loss_K, _ = self.method.loss(self.model, params, received, self._batch([plan], (rng,)))
             loss_K.sum().backward()
         return float(counter.get_total_flops())
 
     @contextmanager
-    def _named(self, cohort: MicroCohort, round_: int) -> Iterator[None]:
+    def _named(self, clients: Sequence[int], round_: int) -> Iterator[None]:
         """Whatever fails inside names its round and clients."""
         try:
             yield
         except (ClientError, UserError):
             raise
         except Exception as cause:
-            who = ", ".join("all images" if client == POOLED else str(client) for client in cohort.clients) or "none (server side)"
+            who = ", ".join("all images" if client == POOLED else str(client) for client in clients) or "none (server side)"
             raise ClientError(f"round {round_ + 1}, clients {who}: {type(cause).__name__}: {cause}") from cause
+
+
+def _all_up(sent: Sent) -> tuple[Tensors, ...]:
+    return sent.up, sent.aside
+
+
+def _weights_up(sent: Sent) -> tuple[Tensors, ...]:
+    return (sent.up,)
+
+
+def _stack(rows: Sequence[Tensors], device: torch.device) -> Tensors:
+    return {name: torch.stack([row[name].to(device) for row in rows]) for name in rows[0]}
 
 
 def _prefix(params: Tensors, active: int) -> Tensors:

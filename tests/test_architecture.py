@@ -18,11 +18,11 @@ RANKS = {
     "nn": 1, "data": 1, "backbones": 1,
     "methods": 2,
     "experiment": 3,
-    "federation": 4, "worker": 5, "accuracy": 5, "store": 5, "simulate": 6, "spaces": 6, "console": 6, "provenance": 6,
-    "ray_pool": 7, "search": 7, "inspection": 7, "reports": 7,
-    "overview": 8,
-    "sweep": 9,
-    "cli": 10, "__main__": 11, "__init__": 11,
+    "federation": 4, "accuracy": 5, "store": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
+    "ray_pool": 9, "search": 9, "inspection": 9, "reports": 9,
+    "overview": 10,
+    "sweep": 11,
+    "cli": 12, "__main__": 13, "__init__": 13,
 }  # fmt: skip
 ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
 LONGEST = 420

@@ -18,7 +18,7 @@ from raysim.methods.promptfl import PromptFL
 from raysim.methods.prompts import PRIVATE, SHARED
 from raysim.simulate import Serial, Simulation
 from raysim.store import Store
-from raysim.types import Batch, MicroCohort, ServerState, Tensors
+from raysim.types import Batch, MicroCohort, Tensors
 from raysim.worker import Worker
 
 SCALE = 50.0
@@ -134,7 +134,7 @@ def batch_of(worker: Worker) -> Batch:
 
 def parameters(worker: Worker, **scaled: float) -> Tensors:
     """Both clients' first tensors, those of one name multiplied."""
-    shared = worker.initial().shared
+    shared = worker.initial().state.shared
     rows = [{**shared, **worker._first_private(client)} for client in range(2)]
     return {name: torch.stack([row[name] for row in rows]) * scaled.get(name, 1.0) for name in rows[0]}
 
@@ -229,12 +229,11 @@ def test_clients_get_private_tensors_of_their_own(otp: Worker, pgp: Worker) -> N
 def test_only_the_shared_prompt_is_sent(name: str, private: dict[str, tuple[int, int]], otp: Worker) -> None:
     worker = Worker(Federation.of(small(method=name, **({"method__bottleneck": 3} if name == "fedpgp" else {}))))
     width = worker.model.tower.width
-    shared = worker.initial().shared
-    sent = worker.train(ServerState(0, shared), MicroCohort(0, (0, 1), (None, None)))
+    sent = worker.train(worker.initial().state, MicroCohort(0, (0, 1), (None, None)))
     assert {key: tuple(tensor.shape) for key, tensor in sent.sums.items()} == {SHARED: (4, width)}
     for row in sent.private:
         assert {key: tuple(tensor.shape) for key, tensor in row.items()} == {key: (a, b or width) for key, (a, b) in private.items()}
-    assert sent.bytes_up == 2 * 4 * width * 4 and sent.each == ()
+    assert sent.bytes_up == 2 * 4 * width * 4 and sent.each == () and sent.aside == ({}, {})
 
 
 @pytest.mark.parametrize("name", ["fedotp", "fedpgp"])

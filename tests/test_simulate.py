@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import small
+from conftest import small, smallest
 
 from raysim.accuracy import accuracies, cell_totals
 from raysim.config import UserError
@@ -32,7 +32,7 @@ Run = Callable[..., Simulation]
 
 def toy(labels: list[int], parts: list[int], shards: list[list[int]], frequencies: list[list[float]]) -> Federation:
     images = Images(np.array(labels), np.zeros(len(labels), int), np.array(parts), ("a", "b"), ("all",))
-    return Federation(small(), images, tuple(np.array(shard) for shard in shards), np.array(frequencies))
+    return Federation(small(), images, tuple(np.array(shard) for shard in shards), np.array([], dtype=int), np.array(frequencies))
 
 
 def test_the_four_accuracies_on_paper() -> None:
@@ -158,7 +158,7 @@ def test_ray_gives_the_bits_of_the_serial_engine(ray_session: None, simulate: Ru
     from raysim.ray_pool import RayPool
 
     for name in ("fedrsclip", "fedavg"):
-        experiment = small(method=name, rounds=2)
+        experiment = smallest(name, rounds=2)
         expected = simulate(experiment)
         for workers in (1, 2, 4) if name == "fedrsclip" else (2,):
             pool = RayPool(Resources(workers=workers))

@@ -5,7 +5,7 @@ Shapes: K clients of a micro-cohort, B images of a batch, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from raysim.config import Config
-from raysim.types import Batch, Context, Inputs, Scope, ServerState, Signature, Tensors, Update
+from raysim.types import Batch, Context, Inputs, Scope, Sent, ServerState, Signature, Tensors, Update
 
 Metrics = dict[str, torch.Tensor]
 
@@ -26,6 +26,8 @@ class Method(Config):
         stackable: Whether micro-cohorts may train stacked; else each client trains alone (K = 1).
         pooled: Train one pseudo-client that holds all images (centralized).
         trains: Whether there are rounds at all.
+        segments: Whether it can classify pixels.
+        serves: Whether the server works between rounds (`server_step`).
         needs_updates: Whether `aggregate` reads single clients' tensors rather than sums.
         watched: The failure signatures that `failures` looks for, with what each means.
     """
@@ -34,6 +36,8 @@ class Method(Config):
     stackable: ClassVar[bool] = True
     pooled: ClassVar[bool] = False
     trains: ClassVar[bool] = True
+    segments: ClassVar[bool] = False
+    serves: ClassVar[bool] = False
     needs_updates: ClassVar[bool] = False
     watched: ClassVar[Mapping[str, str]] = {}
 
@@ -47,50 +51,122 @@ class Method(Config):
         """Epochs of local fine-tuning of the shared tensors before a client is evaluated."""
         return 0
 
+    @property
+    def needs_samples(self) -> bool:
+        """Whether the server must hold labelled samples of its own (`task.ses`)."""
+        return False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether clients keep something of a round beyond what `init_private` gives: then they have models of their own."""
+        return False
+
     def build(self, context: Context) -> Any:
         """The frozen part: computed once per process and shared by all clients."""
         raise NotImplementedError
 
     def init_shared(self, model: Any, rng: torch.Generator) -> Tensors:
-        """The first shared tensors."""
+        """The first tensors that the server averages."""
         raise NotImplementedError
 
-    def init_private(self, model: Any, rng: torch.Generator) -> Tensors:
+    def init_server(self, model: Any, clients: int, rng: torch.Generator) -> Tensors:
+        """What else the server keeps from the start; nothing by default."""
+        return {}
+
+    def init_private(self, model: Any, rng: torch.Generator, client: int) -> Tensors:
         """A client's first private tensors; none by default."""
         return {}
 
-    def receive(self, shared: Tensors, private: Tensors) -> Tensors:
-        """What a client starts a round with. Every trainable name is set: nothing leaks from the client served before."""
-        return {**shared, **private}
+    def buffers(self, model: Any) -> frozenset[str]:
+        """Names of a row that are not trained: running statistics, constants."""
+        return frozenset()
+
+    def setup(self, model: Any, samples: Batch) -> int:
+        """Bytes that a client gets once, before its first round."""
+        return 0
+
+    def server_step(self, model: Any, state: ServerState, samples: Batch, rounds: int) -> ServerState:
+        """The server's own work on its samples before a broadcast (where `serves`); `state.round` rounds of `rounds` are done."""
+        return state
+
+    def broadcast(self, state: ServerState, client: int) -> Tensors:
+        """What comes down to a client. The same for all clients of a method that trains them stacked."""
+        return state.shared
+
+    def receive(
+        self, model: Any, received: Tensors, private: Tensors, client: int, samples: Batch | None
+    ) -> tuple[Tensors, dict[str, float]]:
+        """The row that a client starts a round with, and what it measured on the way.
+
+        Every name is set: nothing leaks from the client served before.
+
+        Args:
+            model: What `build` returned.
+            received: What `broadcast` sent.
+            private: What the client kept.
+            client: Its number.
+            samples: The server's samples [1, n, ...], which clients hold as well where `setup` says so; None without.
+        """
+        return {**received, **private}, {}
 
     def loss(self, model: Any, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
         """Each client's loss [K] and its metrics, each [K].
 
         Args:
             model: What `build` returned.
-            params: Trainable tensors, each stacked [K, ...].
-            received: The shared tensors as they came down, not stacked.
+            params: The clients' rows, each tensor stacked [K, ...].
+            received: What came down, not stacked.
             batch: The stacked batch.
         """
         raise NotImplementedError
 
-    def aggregate(self, state: ServerState, updates: Sequence[Update]) -> ServerState:
+    def adjust(self, params: Tensors, received: Tensors) -> None:
+        """Change the gradients of `params` in place before a step; nothing by default."""
+
+    def finish(self, model: Any, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float) -> Sent:
+        """What a trained client sends and keeps: what came down under the same name goes up, the rest stays.
+
+        Args:
+            model: What `build` returned.
+            row: The client's row after training.
+            received: What came down.
+            private: What the client had kept before.
+            steps: Optimiser steps that it took.
+            rate: Their learning rate.
+        """
+        up = {name: tensor for name, tensor in row.items() if name in received}
+        return Sent(up, {}, {name: tensor for name, tensor in row.items() if name not in received})
+
+    def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
         """The next server state: the mean of the shared tensors, weighted by numbers of images (FedAvg).
 
-        Updates come in micro-cohort order and are added in float64, so that the bits do not depend on the workers.
+        Updates come in micro-cohort order, each once, and are added in float64 as they come: the bits do not depend on the workers,
+        and memory not on the number of clients. A tensor that nobody sent stays as it is.
         """
-        weight = float(sum(update.examples.sum() for update in updates))
-        shared = {}
-        for name, tensor in state.shared.items():
-            total = torch.zeros(tensor.shape, dtype=torch.float64)
-            for update in updates:
-                total += update.sums[name]
-            shared[name] = (total / weight).to(tensor.dtype)
-        return ServerState(state.round + 1, shared, state.extra)
+        totals: Tensors = {}
+        images: dict[str, float] = {}
+        for update in updates:
+            for name, total in update.sums.items():
+                totals[name] = totals[name].add_(total) if name in totals else total.clone()
+                images[name] = images.get(name, 0.0) + update.images
+        mean = {name: (total / images[name]).to(state.shared[name].dtype) for name, total in totals.items()}
+        return ServerState(state.round + 1, {**state.shared, **mean}, state.extra)
+
+    def server_models(self, state: ServerState) -> list[Tensors]:
+        """Rows of the server's own models, one for each architecture; what they get right is averaged."""
+        return [state.shared]
+
+    def class_ratios(self, state: ServerState) -> torch.Tensor | None:
+        """The class rectification ratios CR [C] that the server sends next, for the analyst's log."""
+        return None
 
     def predict(self, model: Any, params: Tensors, x: torch.Tensor, scope: Scope) -> torch.Tensor | None:
-        """Logits [K, N, C] of inputs `x` [N, ...]; None where the method has no such model (local-only has nothing shared)."""
+        """Logits [K, N, C] (of segmentation [K, N, C, S, S]) of inputs `x` [N, ...]; None where the method has no such model."""
         raise NotImplementedError
+
+    def gallery(self, model: Any, row: Tensors, x: torch.Tensor) -> Tensors:
+        """Pictures of what a model attends to in images `x` [N, ...]: "soft" and "hard" [N, h, w]; nothing by default."""
+        return {}
 
     def observe(self, model: Any, params: Tensors) -> Metrics:
         """What the analyst should see of each client's model at an evaluation, each [K]; nothing by default. No gradient."""

@@ -78,7 +78,7 @@ class FedOTP(SharedPromptMethod):
         """Patch features."""
         return "patches"
 
-    def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
+    def init_private(self, model: PromptModel, rng: torch.Generator, client: int) -> Tensors:
         """The client's prompt [h, W]."""
         return {PRIVATE: model.start(self.private_init, self.h, rng)}
 

@@ -78,7 +78,7 @@ class FedPGP(SharedPromptMethod):
         zero_shot = ZeroShot().text_features(plain, {}, "shared")[0]
         return GuidedModel(plain.tower, plain.class_tokens, plain.logit_scale, plain.context, zero_shot=zero_shot)
 
-    def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
+    def init_private(self, model: PromptModel, rng: torch.Generator, client: int) -> Tensors:
         """U [h, b] and V [b, W]."""
         u, v = (torch.randn(shape, generator=rng) * 0.02 for shape in ((self.h, self.bottleneck), (self.bottleneck, model.tower.width)))
         return {U: u.to(model.context.device), V: v.to(model.context.device)}

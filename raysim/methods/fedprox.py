@@ -1,34 +1,38 @@
-"""FedProx on prompts: PromptFL with a proximal term that keeps clients near what the server sent.
+"""FedProx: FedAvg with a proximal term that keeps a client's network near what the server sent.
 
-L_k = L_CE + (mu / 2) * ||P - P_server||^2
+    L_k = L_CE + (mu / 2) ||w - w_server||^2        over trained weights; statistics of BatchNorm and a client's own norms are no part
 
-Reference: Li et al., "Federated Optimization in Heterogeneous Networks" (FedProx), MLSys 2020.
+The published variable amount of local work is not simulated: every client takes all its steps.
+
+Reference: Li et al., "Federated Optimization in Heterogeneous Networks", MLSys 2020.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from raysim.config import knob
 from raysim.methods.base import Metrics
-from raysim.methods.promptfl import PromptFL
-from raysim.methods.prompts import SHARED
+from raysim.methods.network import Model, NetworkMethod
 from raysim.types import Batch, Tensors
 
 
-class FedProx(PromptFL):
-    """PromptFL with a proximal term; mu = 0 is PromptFL."""
+class FedProx(NetworkMethod):
+    """FedAvg with a proximal term; mu = 0 is FedAvg."""
 
     name: ClassVar[str] = "fedprox"
 
     mu: float = knob(
-        0.5, "strength of the proximal term; 0 = PromptFL", basis="relative", source="FedOTP's script", search="log-U [1e-3, 10]", ge=0
-    )
+        0.01, "strength of the proximal term; 0 = FedAvg", basis="relative", source="Li et al. tune over {0.001, 0.01, 0.1, 1}",
+        search="log-U [1e-3, 1]", ge=0, le=1000,
+    )  # fmt: skip
 
-    def loss(self, model: Any, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
-        """Cross-entropy and the proximal term."""
+    def loss(self, model: Model, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
+        """Cross-entropy and the proximal term, [1]."""
         loss_K, metrics = super().loss(model, params, received, batch)
-        prox_K = 0.5 * self.mu * (params[SHARED] - received[SHARED]).square().sum(dim=(1, 2))
+        apart = self.buffers(model) | self.own_norms(model, params).keys()
+        squares = [(tensor - received[name]).square().flatten(1).sum(1) for name, tensor in params.items() if name not in apart]
+        prox_K = 0.5 * self.mu * torch.stack(squares).sum(0)
         return loss_K + prox_K, {**metrics, "loss_prox": prox_K.detach()}

@@ -119,7 +119,7 @@ class FedRSCLIP(SharedPromptMethod):
         """Patch features where a choice needs them."""
         return "patches" if self.fusion == "pair" or (self.ot_level == "patch" and self.w_ot > 0) else "features"
 
-    def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
+    def init_private(self, model: PromptModel, rng: torch.Generator, client: int) -> Tensors:
         """P_p [h_p, W]; none where h_p = 0."""
         return {PRIVATE: model.start(self.private_init, self.h_p, rng)} if self.h_p else {}
 

@@ -59,7 +59,7 @@ class LocalOnly(PromptFL):
         """Nothing is shared."""
         return {}
 
-    def init_private(self, model: PromptModel, rng: torch.Generator) -> Tensors:
+    def init_private(self, model: PromptModel, rng: torch.Generator, client: int) -> Tensors:
         """The client's prompt [h, W]."""
         return {PRIVATE: model.start(self.shared_init, self.h, rng)}
 
