@@ -1,0 +1,34 @@
+"""FAU across architectures: ResNet and MobileNet clients in one federation, compared by CKA on the same samples.
+
+Only tensors that agree in name and shape are averaged; a projection makes head and gate common to all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+SPACE = load_space("safe")
+SEEDS = 3
+SHARED = {"method.projection": 64}
+
+GRID: dict[str, dict[str, Any]] = {
+    "safe": {},
+    "safe, common head": SHARED,
+    "safe, common head, features of all": {**SHARED, "method.reference": "all"},
+    "safe, features of all": {"method.reference": "all"},
+    "fedavg": {"method": "fedavg"},
+    "fedavg, common head": {"method": "fedavg", **SHARED},
+    "fedavg, ResNet only": {"method": "fedavg", "method.network": "small_resnet"},
+}
+
+FIGURES: list[dict[str, Any]] = [
+    {"kind": "differences", "to": "fedavg", "metrics": ["acc_shared_global", "acc_personal_own", "acc_personal_global"]}
+]
+
+
+def base() -> Experiment:
+    """Clients are ResNets and MobileNets in turn."""
+    return override(SPACE.base, {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 20})

@@ -1,0 +1,33 @@
+"""SAFE beside every other method that trains a network, one seed: that they run, and where they stand roughly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment
+from raysim.spaces import load_space
+
+SPACE = load_space("safe")
+SEEDS = 1
+
+GRID: dict[str, dict[str, Any]] = {
+    "safe": {},
+    "fedavg": {"method": "fedavg"},
+    "fedavg, server momentum": {"method": "fedavg", "server.optimiser": "momentum", "server.lr": 0.5},
+    "fedavg, server adam": {"method": "fedavg", "server.optimiser": "adam", "server.lr": 0.01},
+    "fedprox": {"method": "fedprox", "method.mu": 0.01},
+    "fedema": {"method": "fedema"},
+    "ratio_loss": {"method": "ratio_loss"},
+    "scaffold": {"method": "scaffold"},
+    "moon": {"method": "moon"},
+    "fedcac": {"method": "fedcac"},
+    "local_network": {"method": "local_network"},
+    "centralized_network": {"method": "centralized_network"},
+}
+
+FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
+
+
+def base() -> Experiment:
+    """The space's anchor."""
+    return SPACE.base

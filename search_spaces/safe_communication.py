@@ -1,0 +1,29 @@
+"""What SAFE sends, in full: weights, activations, class ratios, embeddings, and the samples once; beside methods that send weights only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+SPACE = load_space("safe")
+SEEDS = 3
+
+GRID: dict[str, dict[str, Any]] = {
+    "safe": {},
+    "safe, 2 samples per class": {"task.ses": 2},
+    "without FAU": {"method.fau": False},
+    "without ACE": {"method.ace": False},
+    "CRO alone": {"method.fau": False, "method.ace": False},
+    "fedavg": {"method": "fedavg"},
+    "scaffold": {"method": "scaffold"},
+    "local_network": {"method": "local_network"},
+}
+
+FIGURES: list[dict[str, Any]] = [{"kind": "traffic", "reference": "fedavg"}]
+
+
+def base() -> Experiment:
+    """Ten rounds: traffic is the same in every round."""
+    return override(SPACE.base, {"rounds": 10, "evaluation.every": 10})

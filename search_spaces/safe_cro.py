@@ -1,0 +1,31 @@
+"""Does CRO help rare classes? FedAvg with and without it at imbalance 10:1, 50:1 and 100:1, with head, medium and tail accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+SPACE = load_space("safe")
+SEEDS = 5
+ALONE = {"method.fau": False, "method.ace": False}
+SCENARIOS: list[dict[str, Any]] = [{"scenario.imbalance": imbalance} for imbalance in (10.0, 50.0, 100.0)]
+
+GRID: dict[str, dict[str, Any]] = {
+    "CRO alone": ALONE,
+    "fedavg": {"method": "fedavg"},
+    "CRO alone, p=2": {**ALONE, "method.p": 2.0},
+    "CRO alone, composition": {**ALONE, "method.estimator": "composition"},
+    "ratio_loss": {"method": "ratio_loss"},
+}
+
+FIGURES: list[dict[str, Any]] = [
+    {"kind": "groups", "to": "fedavg"},
+    {"kind": "differences", "to": "fedavg", "metrics": ["acc_shared_global", "acc_shared_tail", "acc_personal_own"]},
+]
+
+
+def base() -> Experiment:
+    """The space's anchor: ten classes of the bundled scenes."""
+    return override(SPACE.base, {"evaluation.every": 20})

@@ -1,0 +1,34 @@
+"""A fixed EMA weight against DMR's schedules: convergence and accuracy, as measured and with FedEMA's autoscaler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+SPACE = load_space("safe")
+SEEDS = 3
+ONLY = {"method.cro": False, "method.ace": False}
+FIXED = {"method.dmr": "constant", "method.beta_max": 0.5}
+SCALED = {"method.autoscale": 0.7}
+
+GRID: dict[str, dict[str, Any]] = {
+    "cosine": ONLY,
+    "fixed EMA": {**ONLY, **FIXED},
+    "linear": {**ONLY, "method.dmr": "linear"},
+    "reversed": {**ONLY, "method.dmr": "reversed"},
+    "cosine, autoscaled": {**ONLY, **SCALED},
+    "fixed EMA, autoscaled": {**ONLY, **SCALED, **FIXED},
+    "no merge": {**ONLY, "method.beta_max": 0.0},
+}
+
+FIGURES: list[dict[str, Any]] = [
+    {"kind": "differences", "to": "fixed EMA", "metrics": ["acc_shared_global", "acc_personal_own", "acc_personal_global"]},
+    {"kind": "convergence"},
+]
+
+
+def base() -> Experiment:
+    """FAU and DMR only, evaluated every fifth round."""
+    return override(SPACE.base, {"evaluation.every": 5})

@@ -1,0 +1,49 @@
+"""SAFE on semantic segmentation: Dubai's tiles as clients, mIoU of SAFE, SAFE without ACE and FedAvg.
+
+Point task.path at a folder of images and masks, or give task.dataset=loveda for LoveDA in its own layout.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from raysim.data.folder import data_roots
+from raysim.experiment import Experiment, override
+from raysim.spaces import load_space
+
+SPACE = load_space("safe")
+SEEDS = 3
+
+GRID: dict[str, dict[str, Any]] = {
+    "safe": {},
+    "without ACE": {"method.ace": False},
+    "without CRO": {"method.cro": False},
+    "fedavg": {"method": "fedavg"},
+}
+
+FIGURES: list[dict[str, Any]] = [
+    {"kind": "differences", "to": "fedavg", "metrics": ["acc_shared_global", "acc_personal_own"]},
+    {"kind": "masks"},
+]
+
+
+def base() -> Experiment:
+    """Squares of 128 px at 64 px, a small ResNet with a feature pyramid, a tile per client."""
+    found = [root / "dubai" for root in data_roots() if (root / "dubai").is_dir()]
+    return override(
+        SPACE.base,
+        {
+            "task.dataset": "image_masks",
+            "task.path": str(found[0]) if found else os.path.join("$RAYSIM_DATA", "dubai"),
+            "task.classes": None,
+            "task.views": 1,
+            "task.crop": 128,
+            "task.ses": 5,
+            "scenario": "domain",
+            "scenario.clients": 8,
+            "training.batch": 8,
+            "rounds": 20,
+            "evaluation.every": 20,
+        },
+    )
