@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count, takewhile
 
 from .queries import parts
@@ -44,6 +44,31 @@ def name_of(trial: Row) -> str:
     return str(trial["label"] if trial["kind"] == "confirm" else f"{trial['method']} {trial['label']}")
 
 
+def runs_of(results: Results) -> str:
+    """The start of a DuckDB query: `run_of`, the runs that are drawn, each with scenario, label and seed (see `shown_trials`)."""
+    confirmed = bool(finished(results.trials, "confirm"))
+    where = "kind = 'confirm'" if confirmed else "kind = 'contrast' AND factor IS NULL"
+    name = "label" if confirmed else "method || ' ' || label"
+    return f"""{LATEST.format(where=where)}, run_of AS (
+  SELECT scenario, {name} AS label, unnest(runs) AS run, unnest(seeds) AS seed FROM latest
+)"""
+
+
+def places_of(results: Results) -> dict[str, list[tuple[str, str, int]]]:
+    """Run -> (scenario, label, seed) of each drawn configuration that it is a run of: those that come to the same share their runs."""
+    where: dict[str, list[tuple[str, str, int]]] = {}
+    for trial in {(t["scenario"], name_of(t)): t for t in shown_trials(results)}.values():
+        for run, seed in zip(trial.get("runs") or [], trial.get("seeds") or [], strict=False):
+            where.setdefault(run, []).append((trial["scenario"], name_of(trial), seed))
+    return where
+
+
+def scenarios_of(results: Results, names: Iterable[str]) -> list[str]:
+    """These scenarios in the sweep's order, each once."""
+    order = [s["label"] for s in results.meta.get("scenarios") or []]
+    return sorted(dict.fromkeys(names), key=lambda s: (order.index(s) if s in order else len(order), s))
+
+
 def entries(results: Results) -> dict[str, str]:
     """Label -> method of all that is drawn, in the order of the recipe's grid, else of the trials."""
     found = {name_of(t): str(t["method"]) for t in shown_trials(results)}
@@ -80,8 +105,8 @@ def looks(entries: Mapping[str, str]) -> dict[str, Look]:
     """
     places: dict[str, int] = {}
     for label, method in entries.items():
-        if method in KNOWN and KNOWN.index(method) not in places.values():
-            places.setdefault(bare(label), KNOWN.index(method))
+        if method in KNOWN and KNOWN[method] not in places.values():
+            places.setdefault(bare(label), KNOWN[method])
     grey = next((bare(label) for label, method in entries.items() if method == "zeroshot"), None)
     for name in map(bare, entries):
         if name not in places and name != grey:

@@ -7,11 +7,12 @@ import os
 import time
 from pathlib import Path
 
+from .metric import worded
 from .page import Exhibit, Page
 from .pages import html, markdown
 from .pages.run_page import run_page
 from .pages.sweep_page import sweep_page
-from .results import open_results
+from .results import Results, open_results
 from .style import svg
 
 PAGES = {"run": run_page, "sweep": sweep_page}
@@ -31,10 +32,15 @@ def write_report(folder: Path) -> Path:
     """
     folder = Path(folder)
     results = open_results(folder)
-    page = PAGES[results.kind](results)
+    page = page_of(results)
     if results.meta.get("status", "running") == "running":
         page = dataclasses.replace(page, written=time.strftime("%Y-%m-%d %H:%M:%S %Z"))
     return write(page, folder / "report")
+
+
+def page_of(results: Results) -> Page:
+    """The page of a run or a sweep, in the word of its metric."""
+    return worded(PAGES[results.kind](results), results.metric)
 
 
 def write(page: Page, folder: Path) -> Path:

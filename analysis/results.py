@@ -19,6 +19,14 @@ Row = dict[str, Any]
 LISTINGS = 6  # of a table's parts, while a sweep that runs makes one of many
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of what a gated model attends to: arrays with n images along their first axis, and a row of facts per image."""
+
+    arrays: dict[str, Any]
+    images: list[Row]
+
+
 @dataclass
 class Results:
     """One run's or one sweep's folder.
@@ -87,10 +95,39 @@ class Results:
         unique = {(r.get("run"), r["round"]): r for r in rows}
         return [unique[key] for key in sorted(unique, key=lambda k: (k[0] or "", k[1]))]
 
+    @cached_property
+    def tested(self) -> dict[str, Row]:
+        """Run -> its row of the rounds table on the test split, where that was opened."""
+        rows = [r for r in self.table("rounds").to_pylist() if r.get("split") == "test"]
+        return {str(r.get("run")): r for r in sorted(rows, key=lambda r: r["round"])}
+
     def partition(self, run: str | None = None) -> pa.Table | None:
         """Which train image is at which client; of one run of a sweep, or of the folder itself."""
         path = (self.folder if run is None else self.folder / "runs" / run) / "partition.parquet"
         return self._part(path, None, ["client", "label", "domain"]) if path.is_file() else None
+
+    def gallery(self, run: str | None = None) -> Gallery | None:
+        """What a run's model attends to (`gallery.safetensors`); of one run of a sweep, or of the folder itself."""
+        from safetensors import SafetensorError, safe_open
+
+        path = (self.folder if run is None else self.folder / "runs" / run) / "gallery.safetensors"
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return Gallery({name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["images"]))  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            self.unreadable.append(f"{path.relative_to(self.folder)} ({str(error).splitlines()[0][:120]})")
+            return None
+
+    @cached_property
+    def metric(self) -> str:
+        """What all columns `acc_*` hold: `accuracy` or `mIoU`, as the runs say; both where they differ."""
+        metas = [self.meta]
+        if self.kind == "sweep":
+            firsts = {(t.get("study"), t.get("method")): t["runs"][0] for t in self.trials if t.get("runs")}
+            metas = [self.run_meta(run) for run in firsts.values()]
+        return " or ".join(sorted({str(meta.get("metric") or "accuracy") for meta in metas})) or "accuracy"
 
     def run_meta(self, run: str) -> Row:
         """`run.json` of one run of a sweep; empty when it is not there yet."""

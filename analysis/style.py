@@ -23,7 +23,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 LINES: tuple[Any, ...] = ("-", (0, (6, 1.5, 1, 1.5)), (0, (1, 1.2)))  # the palette once, twice, three times through
 UNTUNED: Any = (0, (3, 1.5))
 GREY = "#777777"
-KNOWN = ("fedrsclip", "promptfl", "local", "promptfl_ft", "fedotp", "fedpgp", "fedprox")  # the same colour in every report
+KNOWN = {  # method -> place in the palette: the same colour in every report
+    "fedrsclip": 0, "promptfl": 1, "local": 2, "promptfl_ft": 3, "fedotp": 4, "fedpgp": 5, "promptfl_prox": 6,
+    "safe": 0, "fedavg": 1, "local_network": 2, "fedema": 3, "moon": 4, "scaffold": 5, "fedprox": 6,
+}  # fmt: skip
 VERDICT_COLOUR = {"helps": "#0072B2", "hurts": "#D55E00", "level": "#009E73", "undecided": "#8a8a8a"}
 VERDICT_MARK = {"helps": "\u25b2", "hurts": "\u25bc", "level": "=", "undecided": "\u00b7"}
 VERDICT_MARKER = {"helps": "^", "hurts": "v", "level": "s", "undecided": "o"}
@@ -61,6 +64,14 @@ def blank(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def stacked(height: float, ratios: Sequence[float], width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """An empty figure with axes one under the other, on one x axis; `ratios` are their heights."""
+    from matplotlib.figure import Figure as NewFigure
+
+    figure = NewFigure(figsize=(width, height), layout="constrained")
+    return figure, list(figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios))
+
+
 @dataclass(frozen=True)
 class Look:
     """How one configuration is drawn in every figure of a report: colour, and marker and line beside it; untuned ones hollow and dashed."""
@@ -91,9 +102,10 @@ def percent_axis(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:g}"))
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
-    """The legend under the axes, so that it covers no data."""
-    handles, labels = axes.get_legend_handles_labels()
+def legend_below(figure: Figure, *several: Axes) -> None:
+    """The legend of all these axes under them, so that it covers no data."""
+    found = [axes.get_legend_handles_labels() for axes in several]
+    handles, labels = [handle for own, _ in found for handle in own], [label for _, own in found for label in own]
     if labels:
         longest = max(map(len, labels))
         columns = int(15 * figure.get_figwidth()) // (longest + 6)

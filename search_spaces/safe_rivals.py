@@ -1,6 +1,8 @@
 """SAFE, each of its mechanisms left out, and its rivals on UC Merced with a long tail of 10:1.
 
-A small ResNet from scratch at 64 px, 10 clients, Dirichlet 0.5 over clients. All at one learning rate, chosen on validation.
+A small ResNet from scratch at 64 px, 10 clients, Dirichlet 0.5 over clients. Every entry is tuned over the same learning rates on
+validation, then run on fresh seeds, where the test split is opened. "autoscaled FAU" brings a client's first divergence to 0.7, as
+FedEMA does: as measured, divergences are so small that FAU merges almost nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from raysim.experiment import Experiment, override
 from raysim.spaces import load_space
 
 SPACE = load_space("safe")
-SEEDS = 5
+SEEDS, TUNE_SEEDS = 5, 1
+TUNE: dict[str, list[Any]] = {"training.lr": [0.1, 0.3]}
 FIXED_EMA = {"method.dmr": "constant", "method.beta_max": 0.5}  # the mean of the cosine
 
 GRID: dict[str, dict[str, Any]] = {
@@ -20,6 +23,7 @@ GRID: dict[str, dict[str, Any]] = {
     "without FAU": {"method.fau": False},
     "without DMR (fixed EMA)": FIXED_EMA,
     "without ACE": {"method.ace": False},
+    "autoscaled FAU": {"method.autoscale": 0.7},
     "fedavg": {"method": "fedavg"},
     "fedprox": {"method": "fedprox", "method.mu": 0.01},
     "fedema": {"method": "fedema"},
@@ -35,5 +39,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """30 rounds of 2 local epochs."""
-    return override(SPACE.base, {"task.dataset": "ucmerced", "task.classes": None, "rounds": 30, "evaluation.every": 30})
+    """20 rounds of 2 local epochs."""
+    return override(SPACE.base, {"task.dataset": "ucmerced", "task.classes": None, "evaluation.every": 20})

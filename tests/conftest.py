@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from raysim.experiment import Experiment, override
+from raysim.methods import METHODS
 from raysim.simulate import Engine, Serial, Simulation
 from raysim.store import Store
 
@@ -54,6 +55,15 @@ def small(**changes: Any) -> Experiment:
     """A federation of five clients that trains in a second; `method__lam=...` stands for `method.lam`."""
     base = {path: value for path, value in SMALL.items() if path != "scenario.alpha" or "scenario" not in changes}
     return override(Experiment(), {**base, **{path.replace("__", "."): value for path, value in changes.items()}})
+
+
+TINY = {"task.image_size": 32, "task.classes": 4, "training.batch": 4, "method.width": 8}
+
+
+def smallest(method: str, **changes: Any) -> Experiment:
+    """The same federation with a method that may train a network: then a tiny one, on few small images, with several steps a round."""
+    tiny = {path.replace(".", "__"): value for path, value in TINY.items()} if "network" in METHODS[method].model_fields else {}
+    return small(method=method, **{**tiny, **changes})
 
 
 @pytest.fixture

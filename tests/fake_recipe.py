@@ -45,7 +45,7 @@ class Recipe:
 
     def trial(self, label: str, scenario: str, value: Callable[[int], float], *, method: str = "fedrsclip", shift: float = -0.05,
               settings: Row | None = None, parameters: int = 256, rounds: Rounds | None = None, clients: Rounds | None = None,
-              validated: float = 0.0, patches: int | None = None) -> None:  # fmt: skip
+              validated: float = 0.0, patches: int | None = None, setup: int | None = None) -> None:  # fmt: skip
         """A confirmed trial: `value(seed)` on the own distributions of test, `shift` more on the global split; `validated` more before."""
         number, self.count = self.count, self.count + 1
         own = [value(seed) for seed in self.seeds]
@@ -60,7 +60,7 @@ class Recipe:
             "experiment": json.dumps(experiment), "seeds": self.seeds, "rounds": 4, "objective": sum(own) / len(own),
             **{key: [v + validated for v in values] for key, values in lists.items()}, "patches": patches,
             **{f"test_{key}": values for key, values in lists.items()}, "bytes_up": 16 * parameters * 4, "bytes_down": 16 * parameters * 4,
-            "shared_parameters": parameters, "flops": 1e10, "seconds": 2.0,
+            "shared_parameters": parameters, "flops": 1e10, "seconds": 2.0, **({} if setup is None else {"bytes_setup": setup}),
         }  # fmt: skip
         write(self.folder / "tables" / "trials" / f"{number:03d}.parquet", [row],
               pa.schema([pa.field(k, pa.int32() if k == "patches" else trial_type(k)) for k in row]))  # fmt: skip

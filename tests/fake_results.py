@@ -43,7 +43,8 @@ METRICS = ("acc_shared_own", "acc_shared_global", "acc_personal_own", "acc_perso
 def write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
     """One Parquet part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    names = dict.fromkeys(name for row in rows for name in row)  # of all rows: pyarrow looks at the first alone
+    pq.write_table(pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows], schema=schema), path)
 
 
 def heterogeneity(label: str) -> dict[str, Any]:
@@ -234,7 +235,7 @@ def trial_type(column: str) -> pa.DataType:
     """The type of a column of the trials table."""
     if column in {"trial", "number", "rounds"}:
         return pa.int32()
-    if column in {"bytes_up", "bytes_down", "shared_parameters"}:
+    if column in {"bytes_up", "bytes_down", "bytes_setup", "shared_parameters"}:
         return pa.int64()
     if column in {"objective", "flops", "seconds", "wall_seconds"}:
         return pa.float64()

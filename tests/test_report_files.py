@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import fake_results
+import fake_safe
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +24,7 @@ from analysis.figures import contrasts, winners
 from analysis.page import Cell, Exhibit, Page, Table
 from analysis.pages.run_page import run_page
 from analysis.pages.sweep_page import sweep_page
+from analysis.report import page_of
 from analysis.results import open_results
 
 # --- pages -------------------------------------------------------------------------------------------------------------------------
@@ -183,6 +185,10 @@ def test_a_recipe_compares_its_first_with_the_others_and_speaks_of_no_search(tmp
 # --- the command and the query of each number --------------------------------------------------------------------------------------
 
 FIGURES = [{"kind": "differences", "to": "fedrsclip"}, {"kind": "domains"}]
+OF_SAFE = [
+    {"kind": "groups", "to": "fedavg"}, {"kind": "masks"}, {"kind": "traffic"},
+    {"kind": "differences", "to": "safe", "metrics": ["acc_shared_global", "acc_shared_class_mean", "acc_shared_tail"]},
+]  # fmt: skip
 DERIVED = {"low", "high", "least", "most"}  # ends of intervals are worked out from mean, deviation and count; the rest is not asked for
 SIGNED = r"([+\u2212]?\d+\.\d)"
 # `71.3 ± 1.2 ahead` or `71.3 [70.1, 72.5]`
@@ -195,11 +201,20 @@ def made(kind: str, folder: Path) -> tuple[Path, Page]:
     """A result folder of this kind with its page."""
     if kind == "run":
         return folder, run_page(open_results(fake_results.fake_run(folder, rounds=6)))
+    if kind in ("safe run", "segmentation run"):
+        options = {"known": False, "metric": "mIoU"} if kind == "segmentation run" else {}
+        return folder, page_of(open_results(fake_safe.safe_run(folder, **options)))
+    if kind in ("safe recipe", "safe recipe, nothing declared"):
+        declared = OF_SAFE if kind == "safe recipe" else []
+        return folder, sweep_page(fake_safe.safe_recipe(folder, declared, setup_in_trials=bool(declared)).open())
     recipe = {"recipe": True, "figures": FIGURES} if kind == "recipe" else {}
     return folder, sweep_page(open_results(fake_results.fake_sweep(folder, rounds=4, search=6, **recipe)))
 
 
-@pytest.mark.parametrize("kind", ["sweep", "recipe", "run"])
+KINDS = ["sweep", "recipe", "run", "safe run", "segmentation run", "safe recipe", "safe recipe, nothing declared"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_query_runs_and_gives_the_numbers_shown(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, page = made(kind, tmp_path)
     monkeypatch.chdir(folder)
@@ -292,7 +307,7 @@ def test_long_anchors_stand_inside_the_figure_and_in_full_in_the_table(tmp_path:
 # --- Markdown ----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["sweep", "recipe", "run"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_markdown_says_what_the_page_says(kind: str, tmp_path: Path) -> None:
     folder, page = made(kind, tmp_path)
     html = write_report(folder).read_text(encoding="utf-8")

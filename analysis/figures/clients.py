@@ -146,8 +146,9 @@ def first_runs(results: Results) -> dict[str, str]:
 
 
 def table_clients(results: Results) -> list[Row]:
-    """Rows of the clients table at the last evaluated round, on validation."""
-    rows = [r for r in results.table("clients").to_pylist() if r.get("split", "validation") == "validation"]
+    """Rows of the clients table at the last evaluated round, on validation; clients that only trained have rows without accuracies."""
+    rows = [r for r in results.table("clients").to_pylist()
+            if r.get("split", "validation") == "validation" and r.get("acc_personal_own") is not None]  # fmt: skip
     last = max((r["round"] for r in rows), default=0)
     unique = {r["client"]: r for r in rows if r["round"] == last}
     return [unique[c] for c in sorted(unique)]
@@ -201,7 +202,7 @@ def exhibits_clients(rows: Sequence[Row]) -> list[Exhibit]:
     if not rows:
         return [Exhibit(key, title, missing="No evaluation of single clients is on disk yet.") for key, title in titles]
     query = f"""SELECT DISTINCT client, examples, {", ".join(k for k in FOUR if k in rows[0])} FROM {parts("clients")}
-WHERE split = 'validation' AND round = {rows[0]["round"]} ORDER BY client"""
+WHERE split = 'validation' AND round = {rows[0]["round"]} AND acc_personal_own IS NOT NULL ORDER BY client"""
     behind = numbers(rows, ("client", "examples", *FOUR))
     four = Exhibit(
         "four", titles[0][1],
@@ -246,7 +247,7 @@ def draw_classes(rows: Sequence[Row]) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="validation accuracy, %")
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="validation accuracy of each class, %")
     percent_axis(axes.xaxis)
     figure.legend(loc="outside lower left", ncols=2)
     return figure
@@ -266,13 +267,30 @@ def exhibit_classes(results: Results) -> Exhibit:
 
 
 def table_domains(results: Results) -> Table | None:
-    """Accuracy by domain, when there are several."""
-    rows = table_classes(results, "domain_name")
+    """Accuracy by domain, when there are several; in segmentation the mean over classes of their overlap in the domain."""
+    rows = _mean_over_classes(results) if results.metric == "mIoU" else table_classes(results, "domain_name")
     if len(rows) < 2:
         return None
     body = [[r["name"], percent(r.get("shared")), percent(r.get("personal"))] for r in rows]
     head, caption = ["domain", "shared alone, %", "personal, %"], "After the last evaluated round, over all evaluated clients and classes."
-    return Table(head, body, caption, _query(rows, "domain_name"), key="table-domains", title="Accuracy by domain")
+    query = MEANS.format(last=rows[0]["round"]) if results.metric == "mIoU" else _query(rows, "domain_name")
+    return Table(head, body, caption, query, key="table-domains", title="Accuracy by domain")
+
+
+MEANS = f"""SELECT domain_name AS name, 100 * avg(correct / total) FILTER (scope = 'shared') AS shared,
+  100 * avg(correct / total) FILTER (scope = 'personal') AS personal
+FROM {parts("classes")} WHERE split = 'validation' AND round = {{last}} AND total > 0 GROUP BY ALL ORDER BY ALL"""
+
+
+def _mean_over_classes(results: Results) -> list[Row]:
+    """Mean over classes of correct / total by domain and scope at the last evaluated round, best first."""
+    rows = [r for r in results.table("classes").to_pylist() if r.get("split", "validation") == "validation" and r["total"]]
+    last = max((r["round"] for r in rows), default=0)
+    shares: dict[str, dict[str, list[float]]] = {}
+    for row in (r for r in rows if r["round"] == last):
+        shares.setdefault(row["domain_name"], {}).setdefault(row["scope"], []).append(row["correct"] / row["total"])
+    found = [{"name": name, "round": last, **{scope: sum(v) / len(v) for scope, v in scopes.items()}} for name, scopes in shares.items()]
+    return sorted(found, key=lambda r: -(r.get("personal") or r.get("shared") or 0.0))
 
 
 def _query(rows: Sequence[Row], by: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from math import log10
+from math import isfinite, log10
 from typing import TYPE_CHECKING, Any
 
-from ..entries import LATEST, entries, groups, looks, name_of, shown_trials
+from ..entries import LATEST, entries, groups, looks, places_of, runs_of, scenarios_of
 from ..page import Exhibit, Panel, Table, numbers, slug
 from ..placing import Mark, amount, name_marks, spread_ticks
 from ..queries import parts
@@ -27,32 +27,28 @@ LINE_NAMES = {"acc_personal_own": "personal, own", "acc_personal_global": "perso
 
 
 def table_curves(results: Results, rounds: Iterable[Row], metric: str = "acc_personal_own") -> list[Row]:
-    """Validation accuracy by scenario, configuration and round.
+    """Validation accuracy, or whatever else the rounds table holds, by scenario, configuration and round.
 
     Args:
         results: The sweep.
         rounds: Rows of the rounds table of the shown trials' runs.
-        metric: The accuracy.
+        metric: The accuracy, or any column of the rounds table.
 
     Returns:
         Rows with scenario, label, method, look, round, mean, low, high, least, most, seeds; rounds without evaluation are left out.
     """
-    trials = {(t["scenario"], name_of(t)): t for t in shown_trials(results)}
-    where: dict[str, list[tuple[str, str]]] = defaultdict(list)  # configurations that come to the same share their runs
-    for place, trial in trials.items():
-        for run in trial.get("runs") or []:
-            where[run].append(place)
-    look = looks(entries(results))
+    where, drawn = places_of(results), entries(results)
+    look = looks(drawn)
     values: dict[tuple[str, str, int], list[float]] = defaultdict(list)
     for row in rounds:
-        if row.get(metric) is not None:
-            for place in where.get(row.get("run") or "", []):
-                values[(*place, row["round"])].append(row[metric])
+        if row.get(metric) is not None and isfinite(row[metric]):
+            for scenario, label, _ in where.get(row.get("run") or "", []):
+                values[(scenario, label, row["round"])].append(row[metric])
     rows = []
     for (scenario, label, number), found in sorted(values.items(), key=lambda item: item[0]):
         interval = t_interval(found, results.confidence)
         if interval:
-            rows.append({"scenario": scenario, "label": label, "method": trials[(scenario, label)]["method"], "round": number,
+            rows.append({"scenario": scenario, "label": label, "method": drawn[label], "round": number,
                          "look": look[label], "mean": interval.mean, "low": interval.low, "high": interval.high,
                          "least": min(found), "most": max(found), "seeds": interval.n})  # fmt: skip
     return rows
@@ -81,17 +77,21 @@ def draw_curves(rows: Sequence[Row], limits: tuple[float, float], width: float =
     return figure
 
 
+def panels_by_scenario(results: Results, rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
+    """Scenario, labels and what is added to the title of each panel, so that no panel holds too many configurations."""
+    places = []
+    for scenario in scenarios_of(results, [r["scenario"] for r in rows]):
+        there = {r["label"] for r in rows if r["scenario"] == scenario}
+        shown = groups([label for label in entries(results) if label in there])
+        places += [(scenario, labels, f" ({i} of {len(shown)})" if len(shown) > 1 else "") for i, labels in enumerate(shown, 1)]
+    return places
+
+
 def panels_of_curves(results: Results, rows: Sequence[Row], key: str) -> list[Panel]:
     """A panel per scenario, or several where one would hold too many lines."""
     low, high = min(r["least"] for r in rows), max(r["most"] for r in rows)
     limits = (max(0.0, low - 0.02), min(1.0, high + 0.02))
-    order = [s["label"] for s in results.meta.get("scenarios") or []]
-    scenarios = sorted({r["scenario"] for r in rows}, key=lambda s: (order.index(s) if s in order else len(order), s))
-    places = []
-    for scenario in scenarios:
-        there = {r["label"] for r in rows if r["scenario"] == scenario}
-        shown = groups([label for label in entries(results) if label in there])
-        places += [(scenario, labels, f" ({i} of {len(shown)})" if len(shown) > 1 else "") for i, labels in enumerate(shown, 1)]
+    places = panels_by_scenario(results, rows)
     width = NARROW if len(places) > 2 else WIDTH
     return [
         Panel(
@@ -105,14 +105,24 @@ def panels_of_curves(results: Results, rows: Sequence[Row], key: str) -> list[Pa
 
 def query_of_curves(results: Results, metric: str) -> str:
     """The numbers of `table_curves` as SQL."""
-    confirmed = bool(finished(results.trials, "confirm"))
-    where = "kind = 'confirm'" if confirmed else "kind = 'contrast' AND factor IS NULL"
-    name = "label" if confirmed else "method || ' ' || label"
-    return f"""{LATEST.format(where=where)}, run_of AS (SELECT scenario, {name} AS label, unnest(runs) AS run FROM latest), measured AS (
+    return f"""{runs_of(results)}, measured AS (
   SELECT DISTINCT run, round, {metric} AS value FROM {parts("rounds")}
   WHERE split = 'validation' AND isfinite({metric})
 )
 SELECT scenario, label, round, avg(value) AS mean, stddev_samp(value) AS sd, min(value) AS least, max(value) AS most, count(*) AS seeds
+FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
+
+
+def query_of_measures(results: Results, metrics: Sequence[str]) -> str:
+    """The numbers of `table_curves` of several columns as SQL, a row for each of them; `what` says which."""
+    columns = ", ".join(f"{name}::DOUBLE AS {name}" for name in metrics)
+    return f"""{runs_of(results)}, measured AS (
+  SELECT run, round, what, value
+  FROM (SELECT DISTINCT run, round, {columns} FROM {parts("rounds")} WHERE split = 'validation')
+  UNPIVOT (value FOR what IN ({", ".join(metrics)})) WHERE isfinite(value)
+)
+SELECT scenario, label, what, round, avg(value) AS mean, stddev_samp(value) AS sd, min(value) AS least, max(value) AS most,
+  count(*) AS seeds
 FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
 
 
@@ -140,7 +150,7 @@ def table_communication(methods: Sequence[Row], rounds: Iterable[Row]) -> list[R
 
     Returns:
         Rows with scenario, label, look, parameters (shared, sent each way), up, down and each (bytes per client and round, each being
-        their sum), total (bytes up and down of a whole run), mean, low and high (test accuracy).
+        their sum), total (bytes of a whole run: up, down and once at the start), mean, low and high (test accuracy).
     """
     per_client: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rounds:
@@ -154,9 +164,9 @@ def table_communication(methods: Sequence[Row], rounds: Iterable[Row]) -> list[R
         if trial.get("bytes_up") is None:
             continue
         up, down = (sum(pair[i] for pair in sent) / len(sent) if sent else 0.0 for i in (0, 1))
+        total = sum(trial.get(name) or 0 for name in ("bytes_up", "bytes_down", "bytes_setup"))
         rows.append({**{k: row[k] for k in ("scenario", "label", "look")}, "parameters": trial.get("shared_parameters") or 0, "up": up,
-                     "down": down, "each": up + down, "total": trial["bytes_up"] + (trial.get("bytes_down") or 0),
-                     **{k: row[k] for k in ("mean", "low", "high")}})  # fmt: skip
+                     "down": down, "each": up + down, "total": total, **{k: row[k] for k in ("mean", "low", "high")}})  # fmt: skip
     return rows
 
 
@@ -213,12 +223,13 @@ def exhibit_communication(results: Results, methods: Sequence[Row], rounds: Sequ
         f"{' and the numbers in them' if len(keys) > 1 else ''}, on a logarithmic axis. What sends nothing stands left of the dotted line; "
         "marks of the same size are moved apart a little. Hollow marks are untuned. Up and left is better."
     )
+    once = " + coalesce(bytes_setup, 0)" if any(r.get("bytes_setup") is not None for r in results.trials) else ""
     query = f"""{LATEST.format(where="kind = 'confirm'")}, runs AS (SELECT scenario, label, unnest(runs) AS run FROM latest), sent AS (
   SELECT DISTINCT run, round, bytes_up / clients AS up, bytes_down / clients AS down
   FROM {parts("rounds")} WHERE split = 'validation' AND round > 0 AND clients > 0
 )
 SELECT scenario, label, any_value(shared_parameters) AS parameters, avg(up) AS up, avg(down) AS down, avg(up + down) AS each,
-  any_value(bytes_up + bytes_down) AS total, any_value(list_avg(test_acc_personal_own)) AS mean,
+  any_value(bytes_up + bytes_down{once}) AS total, any_value(list_avg(test_acc_personal_own)) AS mean,
   any_value(list_stddev_samp(test_acc_personal_own)) AS sd, any_value(len(seeds)) AS seeds
 FROM latest LEFT JOIN runs USING (scenario, label) LEFT JOIN sent USING (run) GROUP BY ALL ORDER BY ALL"""
     columns = ("scenario", "label", "parameters", "up", "down", "total", "mean", "low", "high")

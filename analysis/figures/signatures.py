@@ -14,7 +14,11 @@ from ..words import count, listing, shorten
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WORDS = {"semantic_drift": "semantic drift", "ot_not_converged": "OT did not converge", "private_unused": "private prompt unused"}
+WORDS = {
+    "semantic_drift": "semantic drift", "ot_not_converged": "OT did not converge", "private_unused": "private prompt unused",
+    "cr_inverse": "CR favours frequent classes", "cr_erratic": "CR erratic", "d_cka_zero": "D_CKA stuck at 0",
+    "d_cka_one": "D_CKA stuck at 1", "mask_empty": "masks all zero", "mask_full": "masks all one",
+}  # fmt: skip
 ORDER = ("confirm", "contrast", "rival", "search")
 MOST_SENTENCES, MOST_ROWS, MOST_LINES = 4, 14, 12  # of the summary, of the figure, of a table that is not folded
 CONFIGURATION = """CASE kind WHEN 'confirm' THEN label WHEN 'rival' THEN label || ' (rival)'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..figures import signatures
+from ..figures import balance, divergence, masks, ratios, signatures
 from ..figures.clients import exhibit_classes, exhibit_partition, exhibits_clients, table_clients, table_domains
 from ..figures.curves import exhibit_losses, exhibit_run_curve
 from ..page import Cell, Page, Part, Section, Table, Text, show
@@ -22,7 +22,9 @@ def run_page(results: Results) -> Page:
     rounds = results.rounds()
     clients = table_clients(results)
     signs = signatures.exhibit(results)
-    figures: list[Part] = [*exhibits_clients(clients), exhibit_run_curve(rounds), exhibit_losses(rounds), *([signs] if signs else []),
+    inside = [draw(results, rounds) for draw in (balance.exhibit_balance, ratios.exhibit_ratios, divergence.exhibit_divergence)]
+    found = [*inside, *masks.exhibits_masks(results, rounds), signs]
+    figures: list[Part] = [*exhibits_clients(clients), exhibit_run_curve(rounds), exhibit_losses(rounds), *(f for f in found if f),
                            exhibit_partition(results), exhibit_classes(results)]  # fmt: skip
     tables = [table_accuracies(results, rounds), table_domains(results), table_communication(results, rounds), signatures.table(results),
               table_settings(results)]  # fmt: skip
@@ -102,20 +104,25 @@ def table_accuracies(results: Results, rounds: list[Row]) -> Table | None:
 
 def table_communication(results: Results, rounds: list[Row]) -> Table | None:
     """What was sent and computed."""
-    so_far = {key: sum(r.get(key) or 0 for r in rounds) for key in ("bytes_up", "bytes_down", "flops", "seconds")}
+    sums = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down", "flops", "seconds")
+    so_far = {key: sum(r.get(key) or 0 for r in rounds) for key in sums}
     result = results.meta.get("result") or so_far
     trained = [r for r in rounds if r["round"] > 0 and r.get("clients")]
     if not trained:
         return None
-    per = {key: sum((r.get(key) or 0) / r["clients"] for r in trained) / len(trained) for key in ("bytes_up", "bytes_down")}
+    per = {key: sum((r.get(key) or 0) / r["clients"] for r in trained) / len(trained) for key in sums[:4]}
+    apart = any(r.get("bytes_weights_up") is not None for r in trained)
     shared = results.meta.get("shared_parameters")
+    weights = [[f"of that weights, {way}", size(per[f"bytes_weights_{way}"])] for way in ("up", "down")]
     body = [["shared parameters", show(shared)],
             ["up, per client and round", size(per["bytes_up"])], ["down, per client and round", size(per["bytes_down"])],
+            *(weights if apart else []),
             ["up, whole run", size(result.get("bytes_up"))], ["down, whole run", size(result.get("bytes_down"))],
             ["once, at the start", size(result.get("bytes_setup"))], ["FLOPs", f"{result.get('flops') or 0:.3g}"],
             ["seconds", f"{result.get('seconds') or 0:.1f}"]]  # fmt: skip
+    of_weights = "".join(f", avg(bytes_weights_{way} / clients) FILTER (round > 0) AS weights_{way}" for way in ("up", "down"))
     query = f"""SELECT avg(bytes_up / clients) FILTER (round > 0) AS up_each, avg(bytes_down / clients) FILTER (round > 0) AS down_each,
-       sum(bytes_up) AS up, sum(bytes_down) AS down, sum(flops) AS flops, sum(seconds) AS seconds
+       sum(bytes_up) AS up, sum(bytes_down) AS down, sum(flops) AS flops, sum(seconds) AS seconds{of_weights if apart else ""}
 FROM {parts("rounds")} WHERE split = 'validation'"""
     query += "\n-- run.json: shared_parameters, result.bytes_setup"
     return Table(["", "communication and cost"], body, "Bytes are those of the real payloads.", query, key="table-cost",

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .. import queries, recipes
-from ..figures import contrasts, curves, methods, search, signatures, winners
+from ..entries import shown_trials
+from ..figures import balance, contrasts, curves, divergence, methods, ratios, search, signatures, winners
 from ..figures.clients import exhibit_partition
 from ..page import Page, Part, Section, Table, Text
 from ..recipes.tuning import edges, exhibit_tuning, table_tuning
@@ -21,7 +22,7 @@ QUESTION = "Which of the choices that are left open change the outcome, under wh
 
 def sweep_page(results: Results) -> Page:
     """Everything about a sweep that its folder tells, in words first, then figures, then tables."""
-    rounds = results.rounds([run for t in curves.shown_trials(results) for run in t.get("runs") or []])
+    rounds = results.rounds([run for t in shown_trials(results) for run in t.get("runs") or []])
     compared, changed, won = methods.table_methods(results), contrasts.table_contrasts(results), winners.table_winners(results)
     spaces = listing([str(s) for s in results.meta.get("spaces") or [results.meta.get("space") or "?"]])
     return Page(
@@ -51,11 +52,21 @@ def figures_of(results: Results, rounds: Sequence[Row], compared: Sequence[Row],
         methods.exhibit_methods(results, compared),
         *([methods.exhibit_heterogeneity(results, compared)] if len(results.meta.get("scenarios") or []) > 1 else []),
         curves.exhibit_curves(results, rounds),
+        *inside(results, compared, rounds),
         *([signs] if signs else []),
         exhibit_partition(results),
         curves.exhibit_communication(results, compared, rounds, limits),
         *([search.exhibit_optimism(results), exhibit_tuning(results) or search.exhibit_search(results)] if searches(results) else []),
     ]
+
+
+def inside(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> list[Part]:
+    """What methods like SAFE show of their inside, as far as runs have it and the recipe does not draw it itself."""
+    declared = recipes.kinds_of(results)
+    own = [None if "groups" in declared else balance.exhibit_groups(results, compared, rounds),
+           ratios.exhibit_ratios_of_sweep(results, rounds), divergence.exhibit_divergence_of_sweep(results, rounds)]  # fmt: skip
+    gated = "masks" not in declared and any(r.get("mask_ratio") is not None for r in rounds)
+    return [*(exhibit for exhibit in own if exhibit), *(recipes.exhibit_masks(results, {}, "masks") if gated else [])]
 
 
 def tables_of(results: Results, compared: Sequence[Row], changed: Sequence[Row]) -> list[Part]:

@@ -1,7 +1,11 @@
 """The figures and sentences that a recipe declares: `FIGURES` of its space, `figures` of its `run.json`.
 
     {"kind": "against", "x": "scenario.clients", "name": "clients"}     accuracy against a number in which the scenarios differ
-    {"kind": "differences", "to": "fedrsclip"}                          each entry minus one of them, paired by seed
+    {"kind": "differences", "to": "fedrsclip"}                          each entry minus one of them, paired by seed; with `metrics`, by
+                                                                        these instead of acc_personal_own and acc_personal_global
+    {"kind": "groups", "to": "fedavg"}                                  head, medium and tail classes of each entry beside one of them
+    {"kind": "masks"}                                                   what a gate lets through, and how well that finds the foreground
+    {"kind": "traffic"}                                                 all bytes: weights, other tensors, and once at the start
     {"kind": "cost", "reference": "no OT", "x": ["method.lam"]}         FLOPs and time as multiples of one entry's
     {"kind": "domains"}                                                 clients grouped by the domain of most of their images
     {"kind": "convergence"}                                             the shared parameters alone, round by round
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..entries import shown_trials
+from ..figures.tested import MEASURED
 from ..page import Exhibit, Part, Table
 from ..results import Results, Row
 from .against import exhibit_against, sentences_against
@@ -23,6 +28,9 @@ from .convergence import exhibit_convergence, sentences_convergence
 from .cost import exhibit_cost, sentences_cost
 from .differences import exhibit_differences, sentences_differences
 from .domains import exhibit_domains, sentences_domains
+from .groups import exhibit_groups, sentences_groups
+from .masks import exhibit_masks, sentences_masks
+from .traffic import exhibit_traffic, sentences_traffic
 
 Rows = Sequence[Row]
 
@@ -46,7 +54,12 @@ KINDS = {
     "against": Kind(("x",), lambda r, compared, _, f, key: [exhibit_against(r, compared, f, key)],
                     lambda r, compared, _, f: sentences_against(r, compared, f), may=("name",)),
     "differences": Kind(("to",), lambda r, compared, _, f, key: [exhibit_differences(r, compared, f, key)],
-                        lambda r, compared, _, f: sentences_differences(r, compared, f)),
+                        lambda r, compared, _, f: sentences_differences(r, compared, f), may=("metrics",)),
+    "groups": Kind(("to",), lambda r, compared, _, f, key: exhibit_groups(r, compared, f, key),
+                   lambda r, compared, _, f: sentences_groups(r, compared, f)),
+    "masks": Kind((), lambda r, _compared, _, f, key: exhibit_masks(r, f, key), lambda r, _compared, _, _f: sentences_masks(r)),
+    "traffic": Kind((), lambda r, _, rounds, f, key: exhibit_traffic(r, rounds, f, key),
+                    lambda r, _, rounds, _f: sentences_traffic(r, rounds), measured=True),
     "cost": Kind(("reference", "x"), lambda r, _, rounds, f, key: exhibit_cost(r, rounds, f, key),
                  lambda r, _, rounds, f: sentences_cost(r, rounds, f), measured=True),
     "domains": Kind((), lambda r, compared, _, f, key: exhibit_domains(r, compared, f, key),
@@ -94,12 +107,21 @@ def parse(figures: Sequence[Any], grid: Sequence[str], name_of_all: str) -> list
 
 def _check_values(figure: Row, grid: Sequence[str], where: str) -> None:
     for key, value in figure.items():
-        paths = key == "x" and figure["kind"] == "cost"
-        fits = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value) if paths else isinstance(value, str)
+        many = key == "metrics" or (key == "x" and figure["kind"] == "cost")
+        fits = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value) if many else isinstance(value, str)
         if not fits:
-            raise ValueError(f"{where}: {key} = {value!r} should be {'a list of paths' if paths else 'text'}")
+            kind = {"x": "a list of paths", "metrics": "a list of metrics"}[key] if many else "text"
+            raise ValueError(f"{where}: {key} = {value!r} should be {kind}")
         if key in ("to", "reference") and grid and value not in grid:
             raise ValueError(f"{where}: {key} = {value!r} is no entry of GRID; these are {', '.join(grid)}")
+        unknown = [name for name in value if name not in MEASURED] if key == "metrics" else []
+        if unknown:
+            raise ValueError(f"{where}: metrics: {', '.join(unknown)} unknown; known metrics are {', '.join(MEASURED)}")
+
+
+def kinds_of(results: Results) -> set[str]:
+    """The kinds of figures that a sweep declares."""
+    return {figure["kind"] for _, figure, _ in declared(results)}
 
 
 def exhibits(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> list[Part]:

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..entries import CONFIRMED, bare, entries, quoted, subject
 from ..figures.contrasts import reach
 from ..figures.methods import METRICS
+from ..figures.tested import MEASURED, query_of_tested, table_tested, title_of
 from ..page import Exhibit, Panel, numbers
 from ..results import Results, Row, standing
 from ..stats import MARGIN, Interval, paired
-from ..style import FAINT, INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER, blank, drawing, forest, forest_height
+from ..style import FAINT, INK, NARROW, SOFT, VERDICT_COLOUR, VERDICT_MARKER, WIDTH, blank, drawing, forest, forest_height
 from ..words import WITHIN, listing, percent, points, span
 from .adjusted import may, of_number, with_firm
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OWN, GLOBAL = METRICS
-WHERE = {OWN: "on the clients' own distributions", GLOBAL: "on the global split"}
 LEFT_OUT = ("without ", "no ")
 
 
-def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]:
+def measured(results: Results, compared: Sequence[Row], metrics: Sequence[str] | None) -> Sequence[Row]:
+    """The rows of `methods.table_methods`, or those of other metrics where a figure declares them."""
+    return table_tested(results, compared, metrics) if metrics else compared
+
+
+def table_pairs(results: Results, compared: Sequence[Row], to: str, metrics: Sequence[str] = tuple(METRICS)) -> list[Row]:
     """One row per scenario, configuration and metric: its test accuracy minus that of the reference, paired by seed.
 
     Args:
         results: The sweep.
-        compared: Rows of `methods.table_methods`.
+        compared: Rows of `methods.table_methods` or of `tested.table_tested`.
         to: The reference's label, with or without `(tuned)`.
+        metrics: The order of the metrics.
 
     Returns:
         Rows with scenario, reference, label, metric, interval, mean, low, high, seeds, verdict, subject (the recipe's first entry),
@@ -48,7 +54,7 @@ def table_pairs(results: Results, compared: Sequence[Row], to: str) -> list[Row]
                          "verdict": interval.verdict, "subject": row["label"] == whole,
                          "removed": theirs["label"] == whole and row["label"].startswith(LEFT_OUT)})  # fmt: skip
     scenarios = list(dict.fromkeys(r["scenario"] for r in compared))
-    rows.sort(key=lambda r: (scenarios.index(r["scenario"]), order.index(r["label"]), r["metric"]))
+    rows.sort(key=lambda r: (scenarios.index(r["scenario"]), order.index(r["label"]), list(metrics).index(r["metric"])))
     return with_firm(rows, results.confidence)
 
 
@@ -62,14 +68,15 @@ def frame_of(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 @drawing
-def draw_pairs(rows: Sequence[Row], frame: tuple[float, float]) -> Figure:
+def draw_pairs(rows: Sequence[Row], frame: tuple[float, float], width: float = WIDTH) -> Figure:
     """A forest plot of one metric, scenario by scenario; the band is what `level` means.
 
     Args:
         rows: Rows of `table_pairs` of one metric.
         frame: The x axis in points.
+        width: Of the panel, inches.
     """
-    figure, axes = blank(forest_height(rows))
+    figure, axes = blank(forest_height(rows), width)
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f1f1ec", linewidth=0, zorder=0)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
     forest(axes, rows, lambda axes, y, row: _pair(axes, y, row, frame), _short)
@@ -103,57 +110,89 @@ def exhibit_differences(results: Results, compared: Sequence[Row], figure: Row, 
     Args:
         results: The sweep.
         compared: Rows of `methods.table_methods`.
-        figure: As declared: to and title.
+        figure: As declared: to, metrics and title.
         key: The exhibit's.
     """
-    title, rows = figure.get("title") or f"Difference to {figure['to']}", table_pairs(results, compared, figure["to"])
+    title, metrics = figure.get("title") or f"Difference to {figure['to']}", figure.get("metrics") or list(METRICS)
+    rows = table_pairs(results, measured(results, compared, figure.get("metrics")), figure["to"], metrics)
     if not rows:
         return Exhibit(key, title, missing=f"It takes {figure['to']} and one other configuration, confirmed under the same scenario.")
-    frame, word = frame_of(rows), standing(rows[0]["reference"])
-    panels = [Panel(f"{key}-{m.replace('_', '-')}", f"Personal accuracy {where}", draw_pairs([r for r in rows if r["metric"] == m], frame))
-              for m, where in METRICS.items() if any(r["metric"] == m for r in rows)]  # fmt: skip
-    caption = (
+    panels = panels_of_pairs(rows, metrics, key)
+    caption, query = caption_of(results, rows), query_of_pairs(rows[0]["reference"], figure.get("metrics"))
+    columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "verdict", "firm")
+    return Exhibit(key, title, caption, query, panels, numbers(rows, columns))
+
+
+def panels_of_pairs(rows: Sequence[Row], metrics: Sequence[str], key: str) -> list[Panel]:
+    """A forest plot for each metric that was measured."""
+    frame = frame_of(rows)
+    titles = {m: f"Personal accuracy {METRICS[m]}" if m in METRICS else title_of(m) for m in metrics}
+    shown = [m for m in metrics if any(r["metric"] == m for r in rows)]
+    width = NARROW if len(shown) > 2 else WIDTH
+    return [
+        Panel(f"{key}-{m.replace('_', '-')}", titles[m], draw_pairs([r for r in rows if r["metric"] == m], frame, width)) for m in shown
+    ]
+
+
+def caption_of(results: Results, rows: Sequence[Row]) -> str:
+    """What the forest plots show and how to read them."""
+    word = standing(rows[0]["reference"])
+    return (
         f"Test accuracy of each configuration minus that of {rows[0]['reference']} with the same fresh seeds: mean and "
         f"{results.confidence:.0%} t interval. Blue triangles up are better, orange triangles down worse; green squares are level (the "
         "whole interval lies in the band of one point to either side), grey circles undecided. Intervals wider than the axis end in an "
         f"arrow. {f'All are {word} that do not say otherwise. ' if word else ''}{of_number(rows, results.confidence)}"
     )
-    query = f"""{CONFIRMED}, pairs AS (
+
+
+def query_of_pairs(reference: str, metrics: Sequence[str] | None) -> str:
+    """The numbers of `table_pairs` as SQL."""
+    if metrics:
+        return query_of_tested(metrics, f"""SELECT c.scenario, c.label, c.metric, avg(c.value - r.value) AS mean,
+  stddev_samp(c.value - r.value) AS sd, count(*) AS seeds
+FROM tested c JOIN tested r USING (scenario, seed, metric) WHERE r.label = {quoted(reference)} AND c.label <> r.label
+GROUP BY ALL ORDER BY ALL""")  # fmt: skip
+    return f"""{CONFIRMED}, pairs AS (
   SELECT c.scenario, c.label, c.acc_personal_own - r.acc_personal_own AS own, c.acc_personal_global - r.acc_personal_global AS world
-  FROM confirmed c JOIN confirmed r USING (scenario, seed) WHERE r.label = {quoted(rows[0]["reference"])} AND c.label <> r.label
+  FROM confirmed c JOIN confirmed r USING (scenario, seed) WHERE r.label = {quoted(reference)} AND c.label <> r.label
 )
 SELECT scenario, label, avg(own) AS own, stddev_samp(own) AS sd_own, avg(world) AS global_split, stddev_samp(world) AS sd_global,
   count(*) AS seeds
 FROM pairs GROUP BY ALL ORDER BY ALL"""
-    columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "verdict", "firm")
-    return Exhibit(key, title, caption, query, panels, numbers(rows, columns))
 
 
 def sentences_differences(results: Results, compared: Sequence[Row], figure: Row) -> list[str]:
-    """A sentence per scenario: what is left out and what that costs or gains; then where the global split says otherwise; then the rest.
+    """A sentence per scenario: what is left out and what that costs or gains; then where other metrics say otherwise; then the rest.
 
     Where nothing is left out of the recipe's first entry, every configuration is in the first sentences.
     """
-    rows = table_pairs(results, compared, figure["to"])
+    metrics = figure.get("metrics") or list(METRICS)
+    rows = table_pairs(results, measured(results, compared, figure.get("metrics")), figure["to"], metrics)
     main = [r for r in rows if r["removed"]] or rows
     rest = [r for r in rows if r not in main]
-    verdicts = {(r["scenario"], r["label"]): r["verdict"] for r in rows if r["metric"] == OWN}
+    first = next((m for m in metrics if any(r["metric"] == m for r in rows)), metrics[0])
+    verdicts = {(r["scenario"], r["label"]): r["verdict"] for r in rows if r["metric"] == first}
     said: list[str] = []
-    for part, metric in ((main, OWN), (main, GLOBAL), (rest, OWN), (rest, GLOBAL)):
+    for part, metric in itertools.product((main, rest), metrics):
         own = [r for r in part if r["metric"] == metric]
-        if metric == GLOBAL:
+        if metric != first:
             own = [r for r in own if r["interval"].excludes_zero and r["verdict"] != verdicts.get((r["scenario"], r["label"]))]
         for scenario in dict.fromkeys(r["scenario"] for r in own):
-            text = _said([r for r in own if r["scenario"] == scenario])
+            text = clauses_of([r for r in own if r["scenario"] == scenario])
             against = "" if said else f"compared with {rows[0]['reference']}, "
-            said.append(f"Under {scenario}, {WHERE[metric]}, {against}{text}.")
+            said.append(f"Under {scenario}, {MEASURED[metric]}, {against}{text}.")
+    return with_confidence(said, results.confidence)
+
+
+def with_confidence(said: list[str], confidence: float) -> list[str]:
+    """The sentences; the first says of what confidence the intervals are."""
     if said:
         sign = " points (" if " points (" in said[0] else " points, "
-        said[0] = said[0].replace(sign, f"{sign}{results.confidence:.0%} interval ", 1)
+        said[0] = said[0].replace(sign, f"{sign}{confidence:.0%} interval ", 1)
     return said
 
 
-def _said(rows: Sequence[Row]) -> str:
+def clauses_of(rows: Sequence[Row]) -> str:
     """The recipe's subject first, then what is left out of it, then the other configurations."""
     own, removed = [r for r in rows if r["subject"]], [r for r in rows if r["removed"]]
     rest = [r for r in rows if not r["subject"] and not r["removed"]]
