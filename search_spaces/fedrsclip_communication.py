@@ -24,7 +24,7 @@ GRID: dict[str, dict[str, Any]] = {
     "fedotp": {"method": "fedotp"},
     "fedpgp": {"method": "fedpgp"},
     "fedavg, image tower": {"method": "fedavg", "method.network": "image_tower"},
-    "fedavg, small CNN": {"method": "fedavg", "method.network": "cnn"},
+    "fedavg, small CNN": {"method": "fedavg", "method.network": "cnn", "method.width": 32, "method.norm": "group"},
     "local": {"method": "local"},
     "zeroshot": {"method": "zeroshot"},
 }
