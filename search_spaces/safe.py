@@ -18,6 +18,7 @@ def base() -> Experiment:
             "method": "safe",
             "rounds": 20,
             "task.classes": 10,
+            "task.shots": 100,  # enough for a tail of one image at 100:1
             "task.image_size": 64,
             "task.ses": 10,  # for every method, so that all train on the same images
             "task.views": 4,

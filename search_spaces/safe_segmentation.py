@@ -37,6 +37,7 @@ def base() -> Experiment:
             "task.dataset": "image_masks",
             "task.path": str(found[0]) if found else os.path.join("$RAYSIM_DATA", "dubai"),
             "task.classes": None,
+            "task.shots": None,
             "task.views": 1,
             "task.crop": 128,
             "task.ses": 5,

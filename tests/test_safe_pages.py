@@ -247,13 +247,21 @@ def test_differences_by_declared_metrics(tmp_path: Path, monkeypatch: pytest.Mon
     assert not any("tail" in sentence for sentence in said)  # it says what the first metric says
 
 
+def test_a_metric_that_no_run_has_is_left_out_of_figure_and_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = {"kind": "differences", "to": "safe", "metrics": ["acc_shared_global", "acc_personal_tail"]}
+    results = fake_safe.safe_recipe(tmp_path, [figure]).open()
+    _, (exhibit,), _ = drawn(results)
+    assert [p.title for p in exhibit.panels] == ["Shared accuracy on the global split"]
+    assert {r["metric"] for r in query(exhibit.source, tmp_path, monkeypatch)} == {"acc_shared_global"}
+
+
 @pytest.mark.parametrize(("figure", "told"), [
     ({"kind": "differences", "to": "a", "metrics": "acc_shared_tail"}, r"metrics = 'acc_shared_tail' should be a list of metrics"),
     ({"kind": "differences", "to": "a", "metrics": ["acc_tail"]}, r"metrics: acc_tail unknown; known metrics are acc_personal_own, "),
     ({"kind": "groups"}, r"a figure of kind 'groups' lacks to; it takes to, title"),
     ({"kind": "groups", "to": "b"}, r"to = 'b' is no entry of GRID; these are a"),
     ({"kind": "masks", "to": "a"}, r"a figure of kind 'masks' has the unknown key to; it takes title"),
-    ({"kind": "traffic", "x": "a"}, r"a figure of kind 'traffic' has the unknown key x; it takes title"),
+    ({"kind": "traffic", "x": "a"}, r"a figure of kind 'traffic' has the unknown key x; it takes reference, title"),
 ])  # fmt: skip
 def test_a_figure_that_cannot_be_drawn_is_refused(figure: Row, told: str) -> None:
     with pytest.raises(ValueError, match=told):
@@ -300,6 +308,7 @@ def test_masks_without_a_known_foreground_or_before_the_end(tmp_path: Path) -> N
     blind = open_results(fake_safe.safe_run(tmp_path / "blind", known=False))
     _, pictures = masks.exhibits_masks(blind, blind.rounds())
     assert [len(p.figure.axes) for p in pictures.panels] == [16, 16] and "the foreground of these images is not known" in pictures.caption
+    assert "From left to right: the input; the soft" in pictures.caption and "intersection over union" not in pictures.caption
     assert pictures.panels[0].figure.texts[0].get_text() == "airport"
     running = open_results(fake_safe.safe_run(tmp_path / "running", ended=False))
     gate, missing = masks.exhibits_masks(running, running.rounds())
@@ -370,6 +379,13 @@ def test_all_that_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_tr
             {k: row[k] for k in (*traffic.PARTS, "total", "up", "down", "times")})  # fmt: skip
     assert said[0] == ("Under imbalance 10, safe sends 4.705 MB in a whole run, 1.18 times its weights alone (3.5% for other tensors and "
                        "11.5% once at the start); as much as without CRO and 1.18 times as much as fedavg.")  # fmt: skip
+
+
+def test_traffic_beside_one_entry(tmp_path: Path) -> None:
+    results = fake_safe.safe_recipe(tmp_path, [{"kind": "traffic", "reference": "fedavg"}]).open()
+    _, (_, table), said = drawn(results)
+    assert table.columns[-1] == "times fedavg" and [row[-1] for row in table.rows[:3]] == ["1.176", "1.176", "1"]
+    assert said[0].endswith("once at the start); 1.18 times as much as fedavg.")
 
 
 def test_runs_that_do_not_tell_weights_apart_are_left_out(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def draw_groups(rows: Sequence[Row], frame: tuple[float, float], width: float = 
             if row["low"] is not None:
                 axes.plot([at, at], [row["low"], row["high"]], color=look.colour, linewidth=1.1)
         axes.plot(x, [r["mean"] for r in own], look.marker, color=look.colour, markersize=4.6, linestyle="", markerfacecolor=look.face,
-                  label=label)  # fmt: skip
+                  label=label, clip_on=False)  # fmt: skip
     for edge in (0.5, 1.5):
         axes.axvline(edge, color="#dddddd", linewidth=0.7, zorder=0)
     axes.set_xticks(range(len(GROUPS)), [f"{group} classes" for group in GROUPS])

@@ -121,6 +121,7 @@ FROM read_parquet([{files}], filename = true) GROUP BY ALL ORDER BY ALL"""
         "Training images of each client (row) and class (column); colour grows with the square root of the count, the same in all panels."
     )
     caption += " The columns on the right are domains, on a scale of their own." if several else ""
+    caption += " An image counts for the class of most of its pixels." if results.metric != "accuracy" else ""
     caption += f" Of more than {SHOWN_CLIENTS} clients, {SHOWN_CLIENTS} evenly spaced ones are shown." if sampled else ""
     caption += " One seed is shown; other seeds draw other partitions." if results.kind == "sweep" else ""
     behind = [{"scenario": name, **row} for name, partition, classes, _ in found for row in counted(partition, classes)]

@@ -58,7 +58,8 @@ def draw_divergence(thin: Sequence[Row], thin_colour: str, bold: Sequence[Row], 
     for row in bold:
         axes, style = (above, row["line"]) if row["what"] == "d_cka" else (below, row["line"] if row["what"] == "mu" else (0, (3, 1.5)))
         weight = 1.0 if row["what"] == "beta" else 1.9
-        axes.plot(row["x"], row["y"], color=row["colour"], linestyle=style, linewidth=weight, label=row["label"] or None)
+        axes.plot(row["x"], row["y"], color=row["colour"], linestyle=style, linewidth=weight, label=row["label"] or None,
+                  marker="o" if len(row["x"]) == 1 else "", markersize=3.5)  # fmt: skip
         axes.fill_between(row["x"], row["least"], row["most"], color=row["colour"], alpha=0.12, linewidth=0)
     highest = max([LEAST_TOP, *(r["d_cka"] for r in thin), *(v for r in bold if r["what"] == "d_cka" for v in r["most"])])
     above.set(ylim=(-0.02 * highest, min(1.02, 1.05 * highest)), ylabel="D_CKA")

@@ -26,11 +26,21 @@ HEADS = {"image": "input", "foreground": "foreground", "soft": "soft attention",
 SHARES = {"mask_ratio": "open positions", "mask_empty": "masks all zero", "mask_full": "masks all one"}
 IN_PANEL, MOST_PANELS, MOST_PIXELS = 4, 2, 128
 DIM = 0.22  # what is closed is left this bright
-MEANING = (
-    "From left to right: the input; its true foreground, where it is known; the soft attention (dark 0, bright 1); the positions that the "
-    "hard mask leaves open, the closed ones dimmed; the same for the gate as it was before training. Overlaps are intersection over union "
-    "with the foreground, of the trained, the untrained and a random mask with as many open positions as the trained one."
+CELLS = {
+    "image": "the input", "foreground": "its true foreground", "soft": "the soft attention (dark 0, bright 1)",
+    "hard": "the positions that the hard mask leaves open, the closed ones dimmed",
+    "hard_untrained": "the same for the gate as it was before training",
+}  # fmt: skip
+OVERLAPPING = (
+    "Overlaps are intersection over union with the foreground, of the trained, the untrained and a random mask with as many open positions "
+    "as the trained one."
 )
+
+
+def meaning(gallery: Gallery) -> str:
+    """What the columns of the pictures are, and how overlaps are measured where they are."""
+    shown = [CELLS[column] for column in COLUMNS if column in gallery.arrays]
+    return f"From left to right: {'; '.join(shown)}.{f' {OVERLAPPING}' if 'foreground' in gallery.arrays else ''}"
 
 
 def overlaps(results: Results, runs: Sequence[str] | None = None) -> list[Row]:
@@ -128,7 +138,9 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
         for x, column in enumerate(columns):
             axes = figure.add_axes((x * cell / WIDTH, (top - line - cell + gap) / height, (cell - gap) / WIDTH, (cell - gap) / height))
             axes.imshow(picture(gallery.arrays, k, column), interpolation="none", aspect="auto")
-            axes.set_axis_off()
+            axes.set(xticks=[], yticks=[])
+            for edge in axes.spines.values():  # what is all white has to end somewhere
+                edge.set(visible=True, linewidth=0.4, color="#999999")
     for x, column in enumerate(columns):
         figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, HEADS[column], ha="center", fontsize=7.5, fontweight="bold")
     return figure
@@ -217,10 +229,10 @@ WHERE split = 'validation' AND mask_ratio IS NOT NULL ORDER BY round"""
     names = [r["what"] for r in found]
     columns = ("image", "class_name", *names)
     query = f"""SELECT DISTINCT {", ".join(columns)} FROM {parts("masks")} WHERE split = 'validation' ORDER BY image"""
-    pictures = Exhibit("masks", TITLE, MEANING, query, panels_of_gallery(gallery, "masks"), numbers(rows, columns))
+    pictures = Exhibit("masks", TITLE, meaning(gallery), query, panels_of_gallery(gallery, "masks"), numbers(rows, columns))
     told = numbers(found, ("what", "mean", "low", "high", "images"))
     if "iou" not in names:
-        return [over, dataclasses.replace(pictures, caption=f"{MEANING} {said(results, rows, found)}")]
+        return [over, dataclasses.replace(pictures, caption=f"{pictures.caption} {said(results, rows, found)}")]
     caption = f"A dot per image, the mean as a diamond with its interval as a bar. {said(results, rows, found)}"
     panel = Panel("overlap", "", draw_overlaps(found, rows))
     return [over, pictures, Exhibit("overlap", "Overlap of masks with the foreground", caption, query_of_run(names), [panel], told)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..entries import entries, places_of, runs_of
 from ..page import Exhibit, Panel, numbers, slug
+from ..placing import amount
 from ..queries import parts
 from ..results import Results, Row
 from ..stats import t_interval
@@ -86,10 +87,12 @@ def draw_ratios(
     for row in sorted(lines, key=lambda r: r["shade"]):
         above.plot(row["x"], row["y"], color=colours(row["shade"]), linewidth=1.1)
     above.axhline(1, color=SOFT, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
-    above.set(ylabel="CR of a class", ylim=(0, None))
+    ends = [0.9, 1.1, *(v for row in lines for v in row["y"])]
+    above.set(ylabel="CR of a class", ylim=(max(0.0, 1.03 * min(ends) - 0.03 * max(ends)), 1.03 * max(ends) - 0.03 * min(ends)))
     _bar(figure, above, colours, *shade)
     for row in correlations:
-        below.plot(row["x"], row["y"], color=row["colour"], linestyle=row["line"], linewidth=1.5, label=row["label"])
+        below.plot(row["x"], row["y"], color=row["colour"], linestyle=row["line"], linewidth=1.5, label=row["label"],
+                   marker="o" if len(row["x"]) == 1 else "", markersize=3.5, clip_on=False)  # fmt: skip
         below.fill_between(row["x"], row["least"], row["most"], color=row["colour"], alpha=0.12, linewidth=0)
     below.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
     below.set(ylim=(-1.05, 1.05), yticks=(-1, 0, 1), ylabel="correlation\nwith 1/n_c", xlabel="round")
@@ -123,7 +126,7 @@ def _bar(figure: Figure, axes: Axes, colours: Any, name: str, ends: Sequence[flo
     places = [shade_of(v, first, last) if logarithmic or first > last else shade_of(-v, -first, -last) for v in values]
     bar.ax.yaxis.set_major_locator(FixedLocator(places))
     bar.ax.yaxis.set_minor_locator(NullLocator())
-    bar.ax.set_yticklabels([f"{v:,.0f}" for v in values])
+    bar.ax.set_yticklabels([amount(v) for v in values])
     bar.set_label(name, fontsize=7)
     bar.ax.invert_yaxis()
     bar.outline.set_linewidth(0.4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ..page import SHOWN_ROWS, Cell, Exhibit, Panel, Table, numbers
@@ -148,7 +149,7 @@ def draw_signatures(rows: Sequence[Row], scenarios: Sequence[str]) -> Figure:
     for place, name in enumerate(names):
         axes.plot([], [], MARKERS[place % len(MARKERS)], color=PALETTE[place % len(PALETTE)], markersize=4.5, label=words(name))
     axes.set_yticks([tops[c] + lines[c] / 2 for c in configurations], [shorten(c, 34) for c in configurations])
-    axes.set_xticks(range(len(scenarios)), [shorten(s, 40).replace(" ", "\n", 1) for s in scenarios])
+    axes.set_xticks(range(len(scenarios)), ["\n".join(wrap(shorten(s, 40), 14)) for s in scenarios])
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     axes.set(xlim=(-0.5, len(scenarios) - 0.5), ylim=(y - 0.2, -0.4))

@@ -5,7 +5,8 @@
                                                                         these instead of acc_personal_own and acc_personal_global
     {"kind": "groups", "to": "fedavg"}                                  head, medium and tail classes of each entry beside one of them
     {"kind": "masks"}                                                   what a gate lets through, and how well that finds the foreground
-    {"kind": "traffic"}                                                 all bytes: weights, other tensors, and once at the start
+    {"kind": "traffic"}                                                 all bytes: weights, other tensors, and once at the start; with
+                                                                        `reference`, as multiples of one entry's
     {"kind": "cost", "reference": "no OT", "x": ["method.lam"]}         FLOPs and time as multiples of one entry's
     {"kind": "domains"}                                                 clients grouped by the domain of most of their images
     {"kind": "convergence"}                                             the shared parameters alone, round by round
@@ -59,7 +60,7 @@ KINDS = {
                    lambda r, compared, _, f: sentences_groups(r, compared, f)),
     "masks": Kind((), lambda r, _compared, _, f, key: exhibit_masks(r, f, key), lambda r, _compared, _, _f: sentences_masks(r)),
     "traffic": Kind((), lambda r, _, rounds, f, key: exhibit_traffic(r, rounds, f, key),
-                    lambda r, _, rounds, _f: sentences_traffic(r, rounds), measured=True),
+                    lambda r, _, rounds, f: sentences_traffic(r, rounds, f), may=("reference",), measured=True),
     "cost": Kind(("reference", "x"), lambda r, _, rounds, f, key: exhibit_cost(r, rounds, f, key),
                  lambda r, _, rounds, f: sentences_cost(r, rounds, f), measured=True),
     "domains": Kind((), lambda r, compared, _, f, key: exhibit_domains(r, compared, f, key),

@@ -118,7 +118,8 @@ def exhibit_differences(results: Results, compared: Sequence[Row], figure: Row, 
     if not rows:
         return Exhibit(key, title, missing=f"It takes {figure['to']} and one other configuration, confirmed under the same scenario.")
     panels = panels_of_pairs(rows, metrics, key)
-    caption, query = caption_of(results, rows), query_of_pairs(rows[0]["reference"], figure.get("metrics"))
+    there = [m for m in metrics if any(r["metric"] == m for r in rows)]  # a metric that no run has is no column either
+    caption, query = caption_of(results, rows), query_of_pairs(rows[0]["reference"], there if figure.get("metrics") else None)
     columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "verdict", "firm")
     return Exhibit(key, title, caption, query, panels, numbers(rows, columns))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..entries import entries, places_of, runs_of, scenarios_of
-from ..figures.masks import MEANING, OVERLAPS, TITLE, overlaps, panels_of_gallery
+from ..figures.masks import OVERLAPS, TITLE, meaning, overlaps, panels_of_gallery
 from ..page import Cell, Exhibit, Table, numbers
 from ..queries import parts
 from ..results import Results, Row
@@ -77,7 +77,7 @@ def exhibit_masks(results: Results, figure: Row, key: str) -> list[Exhibit | Tab
         return [Exhibit(key, title, missing="It takes a finished run of a configuration that has a gate.")]
     row, run, gallery = found
     seed = next(s for scenario, label, s in places_of(results)[run] if (scenario, label) == (row["scenario"], row["label"]))
-    caption = f"{row['label']} under {row['scenario']}, seed {seed}, after the last round. {MEANING}"
+    caption = f"{row['label']} under {row['scenario']}, seed {seed}, after the last round. {meaning(gallery)}"
     images = overlaps(results, [run])
     columns = ("image", "class_name", "open", *(what for what in OVERLAPS if any(r.get(what) is not None for r in images)))
     query = f"""SELECT DISTINCT {", ".join(columns)} FROM {parts("masks")} WHERE run = '{run}' AND split = 'validation' ORDER BY image"""

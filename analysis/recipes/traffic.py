@@ -93,15 +93,15 @@ def draw_traffic(rows: Sequence[Row], most: float, width: float = WIDTH) -> Figu
         left = [a + b for a, b in zip(left, values, strict=True)]
     for y, row in enumerate(rows):
         times = "" if row["times"] is None else f" (\u00d7 {row['times']:.3g})"
-        axes.annotate(size(row["total"]) + times, (row["total"], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7,
-                      color=INK)  # fmt: skip
+        axes.annotate(size(row["total"]) + times, (1, y), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                      va="center", fontsize=7, color=INK, annotation_clip=False)  # fmt: skip
     axes.set_yticks(range(len(rows)), [bare(r["label"]) for r in rows])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(2 if width < WIDTH else 4, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: size(v)))
-    axes.set(xlim=(0, 1.45 * most), ylim=(len(rows) - 0.5, -0.5), xlabel="a whole run, all clients")
+    axes.set(xlim=(0, 1.02 * most), ylim=(len(rows) - 0.5, -0.5), xlabel="a whole run, all clients")
     legend_below(figure, axes)
     return figure
 
@@ -112,7 +112,7 @@ def exhibit_traffic(results: Results, rounds: Sequence[Row], figure: Row, key: s
     Args:
         results: The sweep.
         rounds: Rows of the rounds table of the confirmed trials' runs.
-        figure: As declared: title.
+        figure: As declared: reference and title.
         key: The exhibit's.
     """
     title, rows = figure.get("title") or "What is sent", table_traffic(results, rounds)
@@ -132,21 +132,31 @@ def exhibit_traffic(results: Results, rounds: Sequence[Row], figure: Row, key: s
     )
     query = query_of_traffic(results)
     columns = ("scenario", "label", *PARTS, "total", "least", "most", "up", "down", "times", "seeds")
-    return [Exhibit(key, title, caption, query, panels, numbers(rows, columns)), table_of_traffic(rows, query, key)]
+    return [
+        Exhibit(key, title, caption, query, panels, numbers(rows, columns)),
+        table_of_traffic(rows, query, key, figure.get("reference")),
+    ]
 
 
-def table_of_traffic(rows: Sequence[Row], query: str, key: str) -> Table:
-    """Bytes by what they are, a line per scenario and configuration."""
+def table_of_traffic(rows: Sequence[Row], query: str, key: str, reference: str | None = None) -> Table:
+    """Bytes by what they are, a line per scenario and configuration; with a reference, all of it as a multiple of the reference's."""
+    plain = {r["scenario"]: r["total"] for r in rows if reference in (r["label"], bare(r["label"]))}
     body: list[list[Any]] = []
     for row in rows:
         first = not any(line[0].text == row["scenario"] for line in body)
         sent = [Cell(size(row[name]), "tight") for name in ("up", "down", *PARTS, "total")]
         body.append([Cell(row["scenario"], "tight" if first else "again"), Cell(row["label"], "tight"), *sent,
-                     "" if row["times"] is None else row["times"]])  # fmt: skip
+                     "" if row["times"] is None else row["times"],
+                     *([_beside(row, plain)] if plain else [])])  # fmt: skip
     head = ["scenario", "configuration", "up, per client and round", "down, per client and round", *(name for name, _, _ in PARTS.values()),
-            "whole run", "times the weights alone"]  # fmt: skip
+            "whole run", "times the weights alone", *([f"times {reference}"] if plain else [])]  # fmt: skip
     caption = "The first two are of one client and one round, all others of a whole run over all clients; means over seeds."
     return Table(head, body, caption, query, key=f"{key}-table", title="What is sent, by what it is")
+
+
+def _beside(row: Row, plain: dict[str, float]) -> str:
+    """All that a configuration sends as a multiple of the reference's, where that sends anything."""
+    return f"{row['total'] / plain[row['scenario']]:.4g}" if plain.get(row["scenario"]) else ""
 
 
 def query_of_traffic(results: Results) -> str:
@@ -179,11 +189,13 @@ SELECT scenario, label, avg(weights_up) AS weights_up, avg(weights_down) AS weig
 FROM sent GROUP BY ALL ORDER BY ALL"""
 
 
-def sentences_traffic(results: Results, rounds: Sequence[Row]) -> list[str]:
-    """Of the recipe's first entry, per scenario: all that it sends, beside its weights alone and beside each other configuration."""
+def sentences_traffic(results: Results, rounds: Sequence[Row], figure: Row) -> list[str]:
+    """Of the recipe's first entry, per scenario: all that it sends, beside its weights alone and beside the reference, or all others."""
+    reference = figure.get("reference")
     rows, about, said = table_traffic(results, rounds), subject(results), list[str]()
     for row in (r for r in rows if r["label"] == about):
-        others = [r for r in rows if r["scenario"] == row["scenario"] and r["label"] != about and r["total"]]
+        others = [r for r in rows if r["scenario"] == row["scenario"] and r["label"] != about and r["total"]
+                  and reference in (None, r["label"], bare(r["label"]))]  # fmt: skip
         text = f"Under {row['scenario']}, {about} sends {size(row['total'])} in a whole run"
         if row["times"] is not None:
             more = [(row["other_up"] + row["other_down"], "for other tensors"), (row["setup"], "once at the start")]
