@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -129,11 +130,12 @@ def say_plan(experiment: Experiment) -> None:
     if not experiment.method.trains:
         print("  nothing is trained")
         return
-    cohorts = micro_cohorts(federation, range(federation.clients), {})
-    worker.train(state, cohorts[0])
-    started = time.perf_counter()
-    update = worker.train(state, cohorts[0])
-    seconds = (time.perf_counter() - started) / len(cohorts[0].clients)
+    with tempfile.TemporaryDirectory() as vault:
+        cohorts = micro_cohorts(federation, range(federation.clients), {}, vault)
+        worker.train(state, cohorts[0])
+        started = time.perf_counter()
+        update = worker.train(state, cohorts[0])
+        seconds = (time.perf_counter() - started) / len(cohorts[0].clients)
     cohort = max(1, round(experiment.participation * federation.clients))
     total = seconds * cohort * experiment.total_rounds
     print(f"  one client's round: {1000 * seconds:.1f} ms, {update.flops / len(update.clients):.3g} FLOPs (measured on {worker.device})")

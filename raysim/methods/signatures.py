@@ -19,6 +19,7 @@ UNUSED = 0.005  # accuracy: half a point
 JUMP = 0.3  # mean change of a class ratio from round to round; ratios have a mean of 1
 STUCK = 0.01  # of a divergence from 0 or 1
 COLLAPSED = 0.5  # share of images
+LEAST = 4  # rounds, before anything is said of their second half
 
 WATCHED = {
     "semantic_drift": "private prompts leave the shared one: the alignment loss rises while acc_shared_global falls",
@@ -114,7 +115,9 @@ def masks(rounds: Rounds) -> list[Signature]:
 
 
 def _late(rounds: Rounds, name: str) -> tuple[int, float, int] | None:
-    """Last round, mean and first round of the second half of the rounds in which something was measured."""
+    """Last round, mean and first round of the second half of the rounds in which something was measured; None of fewer than 4."""
     rows = [row for row in rounds if row["round"] > 0 and row.get(name) is not None]
+    if len(rows) < LEAST:
+        return None
     rows = rows[len(rows) // 2 :]
-    return (rows[-1]["round"], sum(float(row[name]) for row in rows) / len(rows), rows[0]["round"]) if rows else None
+    return rows[-1]["round"], sum(float(row[name]) for row in rows) / len(rows), rows[0]["round"]
