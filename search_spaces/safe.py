@@ -28,7 +28,7 @@ def base() -> Experiment:
             "scenario.clients": 10,
             "method.d": 32,  # 128 would add a fifth to the small network's FLOPs
             "method.d_e": 32,
-            "training.lr": 0.2,
+            "training.lr": 0.1,  # 0.2 diverges for some seeds
             "training.batch": 16,
             "training.epochs": 2,
             "evaluation.every": 10,
