@@ -28,7 +28,7 @@ def base() -> Experiment:
             "scenario.clients": 10,
             "method.d": 32,  # 128 would add a fifth to the small network's FLOPs
             "method.d_e": 32,
-            "training.lr": 0.1,  # 0.2 diverges for some seeds
+            "training.lr": 0.03,  # from 0.1 on BatchNorm and momentum make single seeds fail
             "training.batch": 16,
             "training.epochs": 2,
             "evaluation.every": 10,
@@ -60,14 +60,14 @@ CONTRASTS: dict[str, list[Any]] = {
     "method.gate_rate": [1.0],
     "method.w_mask": [0.1],
     "method.norm": ["group"],
-    "training.lr": [0.05],
+    "training.lr": [0.01, 0.1],
 }
 
 
 def space(trial: Any) -> dict[str, Any]:
     """Define-by-run: parameters that a choice switches off are not sampled."""
     chosen: dict[str, Any] = {
-        "training.lr": trial.suggest_float("training.lr", 0.02, 0.3, log=True),
+        "training.lr": trial.suggest_float("training.lr", 0.005, 0.2, log=True),
         "method.cro": trial.suggest_categorical("method.cro", [True, False]),
         "method.fau": trial.suggest_categorical("method.fau", [True, False]),
         "method.ace": trial.suggest_categorical("method.ace", [True, False]),

@@ -44,7 +44,6 @@ def base() -> Experiment:
             "scenario": "domain",
             "scenario.clients": 8,
             "training.batch": 8,
-            "training.lr": 0.03,  # at the space's own pixels may diverge
             "rounds": 20,
             "evaluation.every": 20,
         },
