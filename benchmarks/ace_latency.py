@@ -2,10 +2,10 @@
 
     python -m benchmarks.ace_latency [--network resnet18 --image-size 224 --device cpu --threads 1 --json latency.json]
 
-Runs alone on an edge board: from a checkout, with torch, torchvision, pydantic, pyarrow, safetensors, pillow and filelock installed
-(neither Ray nor Optuna is imported), without data and without trained weights (time does not depend on their values). Both networks
-share the backbone's weights and take turns on the same images, in an order that changes from repeat to repeat, so that a clock that
-sinks with the temperature of the board meets both alike. What was not measured is called so: power needs a meter on the supply.
+Runs alone on an edge board: from a checkout, with torch, torchvision and pydantic installed, without data and without trained weights
+(time does not depend on their values). Both networks share the backbone's weights and take turns on the same images, in an order that
+changes from repeat to repeat, so that a clock that sinks with the temperature of the board meets both alike. What was not measured is
+called so: power needs a meter on the supply.
 
 FLOPs are matrix products and convolutions, two per multiply-add; sums, norms and the noise-free decision are not counted. The
 projections of the contexts to keys and values are part of every call here; a deployed network could keep them.

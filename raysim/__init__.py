@@ -3,12 +3,31 @@
 from raysim import Experiment, Serial, Simulation, Store, override
 experiment = override(Experiment(), {"scenario": "dirichlet", "scenario.alpha": 0.1})
 for record in Simulation(experiment, Serial(), Store(Path("results/mine"), experiment)).rounds():
-print(record.round, record.row.get("acc_personal_own"))
+    print(record.round, record.row.get("acc_personal_own"))
 """
 
-from raysim.config import UserError
-from raysim.experiment import Experiment, Resources, from_dict, override, to_dict
-from raysim.simulate import Engine, Serial, Simulation
-from raysim.store import Store
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from raysim.config import UserError
+    from raysim.experiment import Experiment, Resources, from_dict, override, to_dict
+    from raysim.simulate import Engine, Serial, Simulation
+    from raysim.store import Store
 
 __all__ = ["Engine", "Experiment", "Resources", "Serial", "Simulation", "Store", "UserError", "from_dict", "override", "to_dict"]
+
+HOMES = {
+    "config": ("UserError",),
+    "experiment": ("Experiment", "Resources", "from_dict", "override", "to_dict"),
+    "simulate": ("Engine", "Serial", "Simulation"),
+    "store": ("Store",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from its module when it is first asked for: a board that runs a network needs no tables and no schedulers."""
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"raysim.{home}"), name)
+    raise AttributeError(f"module 'raysim' has no attribute '{name}'")

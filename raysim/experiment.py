@@ -126,6 +126,11 @@ class Experiment(Config):
         if self.task.kind == "segmentation" and not self.method.segments:
             able = ", ".join(name for name, method in METHODS.items() if method.segments)
             raise ValueError(f"method = '{self.method.name}' cannot classify the pixels of '{self.task.dataset}'; methods that can: {able}")
+        network = str(getattr(self.method, "network", ""))
+        architectures = network.count("+") + 1
+        if architectures > 1 and (self.method.pooled or self.scenario.clients < architectures):
+            holders = "one network in one place" if self.method.pooled else f"{self.scenario.clients} clients"
+            raise ValueError(f"method.network = '{network}' is not allowed: {holders} cannot be of {architectures} architectures")
         if self.method.needs_samples and self.samples_per_class == 0:
             raise ValueError(f"task.ses = 0 is not allowed: '{self.method.name}' needs samples on the server, at least 1 image per class")
         return self

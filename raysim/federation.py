@@ -193,6 +193,11 @@ class Federation:
         """
         images = images_of(experiment.task)
         train = images.where("train")
+        if not len(train) or not len(images.where("validation")):
+            raise UserError(
+                f"task.dataset = '{experiment.task.dataset}': {len(images.labels)} images leave {len(train)} to train and "
+                f"{len(images.where('validation'))} to validate; a class (of pixels: a domain) needs 4 or more"
+            )
         samples = _samples(train, images.labels, experiment)
         train = np.setdiff1d(train, samples)
         if experiment.task.shots:
@@ -237,4 +242,6 @@ def _samples(train: np.ndarray, labels: np.ndarray, experiment: Experiment) -> n
     for label, wanted in zip(present, wanted_C, strict=True):
         mine = train[labels[train] == label]
         found.append(rng.permutation(mine)[: min(wanted, len(mine) - 1)])
+    if not sum(map(len, found)):
+        raise UserError(f"task.ses = {most} is not allowed: no class has two training images, one for the server and one for a client")
     return np.sort(np.concatenate(found))

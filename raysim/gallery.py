@@ -12,7 +12,7 @@ import torch
 
 from raysim.federation import dataset_of
 from raysim.seeds import numpy_rng
-from raysim.types import Gallery, ServerState, Tensors
+from raysim.types import IGNORE, Gallery, ServerState, Tensors
 from raysim.worker import Worker, one_thread
 
 SHOWN = 12  # images of the picture, evenly spaced over the split
@@ -43,7 +43,8 @@ def gallery(worker: Worker, state: ServerState) -> Gallery | None:
             return None
         untrained = _masks(worker, worker.method.server_models(worker.initial().state)[0], where)
     truth = _foreground(worker, where)
-    rows = [_row(worker, k, image, trained, untrained, truth) for k, image in enumerate(where)]
+    known = np.ones(1, bool) if worker.frozen.masks is None else worker.frozen.masks[where] != IGNORE
+    rows = [_row(worker, k, image, trained, untrained, truth, known[min(k, len(known) - 1)]) for k, image in enumerate(where)]
     some = np.unique(np.linspace(0, len(where) - 1, min(SHOWN, len(where))).round().astype(int))
     arrays = {
         "image": np.ascontiguousarray(worker.frozen.x[where[some], 0]),
@@ -83,7 +84,7 @@ def _foreground(worker: Worker, where: np.ndarray) -> np.ndarray | None:
     size, masks = worker.frozen.x.shape[2], worker.frozen.masks
     if masks is not None:
         named = worker.images.class_names[0] == "background"
-        return (masks[where] > 0) & (masks[where] < len(worker.images.class_names)) if named else None
+        return (masks[where] > 0) & (masks[where] != IGNORE) if named else None
     dataset = dataset_of(worker.experiment.task)
     found = [dataset.foreground(int(image)) for image in where]
     if any(mask is None for mask in found):
@@ -92,7 +93,13 @@ def _foreground(worker: Worker, where: np.ndarray) -> np.ndarray | None:
 
 
 def _row(
-    worker: Worker, k: int, image: int, trained: dict[str, np.ndarray], untrained: dict[str, np.ndarray], truth: np.ndarray | None
+    worker: Worker,
+    k: int,
+    image: int,
+    trained: dict[str, np.ndarray],
+    untrained: dict[str, np.ndarray],
+    truth: np.ndarray | None,
+    known: np.ndarray,
 ) -> dict[str, Any]:
     label = int(worker.images.labels[image])
     mask = trained["hard"][k] > 0
@@ -101,4 +108,4 @@ def _row(
         return row
     shuffled = numpy_rng(worker.experiment.seed, "random mask", int(image)).permutation(mask.ravel()).reshape(mask.shape)
     masks = {"iou": mask, "iou_untrained": untrained["hard"][k] > 0, "iou_random": shuffled}
-    return row | {name: overlap(enlarged(one, truth.shape[1]), truth[k]) for name, one in masks.items()}
+    return row | {name: overlap(enlarged(one, truth.shape[1]) & known, truth[k]) for name, one in masks.items()}

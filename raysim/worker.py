@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -98,7 +98,8 @@ class Worker:
         self.device = self.frozen.context.device
         with one_thread():
             self.model = self.method.build(self.frozen.context)
-        self._flops: tuple[float, float] | None = None
+        self._flops: dict[str, tuple[float, float]] = {}
+        self._receiving: dict[str, float] = {}
         self._held: Batch | None = None
 
     def initial(self) -> First:
@@ -218,7 +219,12 @@ class Worker:
         rows: list[Tensors] = []
         measured: dict[str, list[float]] = {}
         for client, private in zip(cohort.clients, privates, strict=True):
-            row, found = self.method.receive(self.model, received, private, client, samples)
+            place = self.method.architecture(client)
+            counts = samples is not None and bool(private) and place not in self._receiving
+            with FlopCounterMode(display=False) if counts else nullcontext() as counter:
+                row, found = self.method.receive(self.model, received, private, client, samples)
+            if counter is not None:
+                self._receiving[place] = float(counter.get_total_flops())
             rows.append(row)
             for name, value in found.items():
                 measured.setdefault(name, []).append(value)
@@ -237,7 +243,7 @@ class Worker:
         rngs = tuple(torch_rng(self.experiment.seed, f"noise {purpose}", round_, client) for client in cohort.clients)
         totals: Metrics = {}
         done: list[Tensors] = [{} for _ in plans]
-        flops = 0.0
+        flops = self._receiving.get(self.method.architecture(cohort.clients[0]), 0.0) * sum(map(bool, privates))
         for step in range(max(steps)):
             active = sum(count > step for count in steps)
             batch = self._batch([plan[step] for plan in plans[:active]], rngs[:active])
@@ -246,7 +252,7 @@ class Worker:
             loss_K.sum().backward()
             self.method.adjust(params, received)
             optimiser.step()
-            flops += self._step_flops(active, batch, metrics.get("flops_ot"))
+            flops += self._step_flops(cohort.clients[0], active, batch, metrics.get("flops_ot"))
             for name, value_K in {"loss": loss_K.detach(), **metrics}.items():
                 totals.setdefault(name, torch.zeros(len(plans), dtype=torch.float64, device=self.device))[:active] += value_K
             for k in [k for k in range(active) if steps[k] == step + 1]:  # later steps of others move its row: take it now
@@ -311,15 +317,16 @@ class Worker:
     def _first_private(self, client: int) -> Tensors:
         return self.method.init_private(self.model, torch_rng(self.experiment.seed, "private", client), client)
 
-    def _step_flops(self, active: int, batch: Batch, transport: torch.Tensor | None) -> float:
+    def _step_flops(self, client: int, active: int, batch: Batch, transport: torch.Tensor | None) -> float:
         """FLOPs of a step: matrix products are linear in K, affine in B, so two counts give them all; OT goes by its formula."""
-        if self._flops is None:
-            one, two = self._count(1), self._count(2)
-            self._flops = (2 * one - two, two - one)
-        return active * (self._flops[0] + self._flops[1] * batch.y.shape[1]) + (float(transport.sum()) if transport is not None else 0.0)
+        place = self.method.architecture(client)
+        if place not in self._flops:
+            one, two = self._count(client, 1), self._count(client, 2)
+            self._flops[place] = (2 * one - two, two - one)
+        fixed, each = self._flops[place]
+        return active * (fixed + each * batch.y.shape[1]) + (float(transport.sum()) if transport is not None else 0.0)
 
-    def _count(self, images: int) -> float:
-        client = int(np.argmax([len(shard) for shard in self.federation.shards]))
+    def _count(self, client: int, images: int) -> float:
         plan = np.zeros((images, 2), dtype=np.int64)
         plan[:, 0] = self.federation.shard(client)[0]
         rng = torch_rng(self.experiment.seed, "shared")

@@ -1,6 +1,6 @@
 """SAFE on semantic segmentation: Dubai's tiles as clients, mIoU of SAFE, SAFE without ACE and FedAvg.
 
-Point task.path at a folder of images and masks, or give task.dataset=loveda for LoveDA in its own layout.
+Point task.path at another folder of images and masks, or give task.dataset=loveda task.path=null for LoveDA in its own layout.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How sensitive is CRO to the size and the skew of the server's samples?
 
-Every entry takes its samples out of the training side, so that the clients of an entry with more samples train on fewer images.
+Every entry takes its samples out of the training side first; clients of all entries then get equally many images, not all the same ones.
 """
 
 from __future__ import annotations

@@ -20,7 +20,10 @@ def linear(pooled: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> tu
 def test_gradients_of_the_last_layer_are_their_formula() -> None:
     rng = np.random.default_rng(0)
     z, w, b, y = rng.normal(size=(9, 4)), rng.normal(size=(3, 4)), rng.normal(size=3), np.array([0, 0, 1, 1, 1, 2, 2, 2, 2])
-    found = r.head_gradients(*linear(*(torch.tensor(a, dtype=torch.float64) for a in (z, w, b))), torch.tensor(y))
+    output, weights = linear(*(torch.tensor(a, dtype=torch.float64) for a in (z, w, b)))
+    found = r.head_gradients([(output, torch.tensor(y))], weights)
+    halves = [linear(*(torch.tensor(a, dtype=torch.float64) for a in (z[part], w, b)))[0] for part in (slice(4), slice(4, 9))]
+    torch.testing.assert_close(found, r.head_gradients([(halves[0], torch.tensor(y[:4])), (halves[1], torch.tensor(y[4:]))], weights))
     logits = z @ w.T + b
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     for label in range(3):
@@ -41,12 +44,25 @@ def test_gradients_of_pixels_leave_ignored_ones_out() -> None:
     )
     y = torch.randint(0, 2, (2, 4, 4))
     y[0, :2] = IGNORE
-    found = r.head_gradients(Output(F.conv2d(pooled, weight, bias), pooled, pooled), {"head.weight": weight, "head.bias": bias}, y)
+    found = r.head_gradients([(Output(F.conv2d(pooled, weight, bias), pooled, pooled), y)], {"head.weight": weight, "head.bias": bias})
     flat, labels = pooled.permute(0, 2, 3, 1).reshape(-1, 4), y.flatten()
     known = labels != IGNORE
-    plain = r.head_gradients(*linear(flat[known], weight[:, :, 0, 0], bias), labels[known])
+    output, weights = linear(flat[known], weight[:, :, 0, 0], bias)
+    plain = r.head_gradients([(output, labels[known])], weights)
     torch.testing.assert_close(found, plain)
     assert not found[2].any()  # no pixel of that class
+
+
+def test_gradients_of_all_weights_are_those_of_the_mean_loss() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
+    x, y = torch.randn(9, 4).double(), torch.tensor([0, 0, 1, 1, 1, 1, 1, 0, 0])
+    parameters = list(network.parameters())
+    found = r.whole_norms(network, x, y, parameters, 3, 2)
+    for label in (0, 1):
+        gradients = torch.autograd.grad(F.cross_entropy(network(x[y == label]), y[y == label]), parameters)
+        assert found[label] == pytest.approx(torch.cat([g.flatten() for g in gradients]).norm().item())
+    assert found[2] == 0
 
 
 def test_proportions_on_paper() -> None:
@@ -91,7 +107,8 @@ def test_rare_classes_get_the_larger_weights(estimator: str) -> None:
             optimiser.step()
         labels = torch.arange(6).repeat_interleave(64)  # about the 63 of the ratio loss
         pooled = centres[labels] + 1.5 * torch.randn(len(labels), 16)
-        gradients = r.head_gradients(*linear(pooled, weight.detach(), bias.detach()), labels)
+        output, weights = linear(pooled, weight.detach(), bias.detach())
+        gradients = r.head_gradients([(output, labels)], weights)
         if estimator == "ratio":
             cr = r.ratio(gradients)
         elif estimator == "composition":

@@ -318,6 +318,43 @@ def test_private_networks_never_enter_what_is_sent(tmp_path: Path) -> None:
     assert all(name.startswith("own/") for name in fetch(sent.private[0], tmp_path))
 
 
+def test_the_image_tower_stays_as_it_is() -> None:
+    """CLIP's tower is shared by all clients and runs of a process: training must not write into its statistics."""
+    worker = Worker(Federation.of(small(method="fedavg", method__network="image_tower", task__shots=2, task__classes=4)))
+    visual = worker.frozen.context.backbone.clip.visual
+    before = {name: tensor.clone() for name, tensor in visual.state_dict().items()}
+    worker.train(worker.initial().state, MicroCohort(0, (0,), (None,)))
+    assert any("running_mean" in name for name in before) and not visual.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in visual.state_dict().items())
+
+
+def test_what_the_image_tower_cannot_do_is_refused() -> None:
+    for changes in ({"method__ace": False}, {}):
+        with pytest.raises(UserError, match="'image_tower' is not allowed here"):
+            Worker(Federation.of(tiny(method__network="image_tower", task__image_size=None, **changes)))
+
+
+def test_clients_of_two_architectures_are_measured_by_their_own(simulate: Any) -> None:
+    experiment = tiny("fedavg", method__network="cnn+small_resnet", rounds=2, evaluation__every=2)
+    simulation = simulate(experiment)
+    assert simulation.personal
+    worker = Worker(Federation.of(experiment))
+    cohorts = [MicroCohort(0, (client,), (None,)) for client in (0, 1)]
+    flops = [worker.train(worker.initial().state, cohort) for cohort in cohorts]
+    each = [update.flops / (experiment.training.epochs * update.images) for update in flops]
+    assert each[1] > 2 * each[0]  # a ResNet's step is not a CNN's
+    with pytest.raises(UserError, match="one network in one place cannot be of 2 architectures"):
+        tiny("centralized_network", method__network="cnn+small_resnet")
+    with pytest.raises(UserError, match="1 clients cannot be of 2 architectures"):
+        tiny("fedavg", method__network="cnn+small_resnet", scenario__clients=1)
+
+
+def test_fau_and_its_features_cost_flops(simulate: Any) -> None:
+    rows = {fau: simulate(tiny(method__fau=fau, method__ace=False)).store.rounds() for fau in (True, False)}
+    assert rows[True][1]["flops"] == rows[False][1]["flops"]  # nobody has a network of its own yet
+    assert rows[True][2]["flops"] > rows[False][2]["flops"]
+
+
 def test_every_method_that_serves_needs_samples() -> None:
     for method in METHODS.values():
         assert not method.serves or method().needs_samples

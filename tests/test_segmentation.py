@@ -71,6 +71,14 @@ def test_a_tile_per_client_and_images_stay_whole(folder: Path) -> None:
     assert len(cut.images.labels) == 4 * len(whole.images.labels)
 
 
+def test_too_few_images_are_refused(folder: Path) -> None:
+    for file in [*(folder / "images").iterdir(), *(folder / "masks").iterdir()]:
+        if not file.stem.endswith(("_0", "_1", "_2")) or not file.stem.startswith("tile0"):
+            file.unlink()
+    with pytest.raises(UserError, match=r"task.dataset = 'image_masks': 3 images leave 2 to train and 0 to validate"):
+        Federation.of(experiment(folder, scenario="even", scenario__clients=1))
+
+
 def test_pixels_are_counted_for_the_log(folder: Path) -> None:
     worker = Worker(Federation.of(experiment(folder)))
     totals = worker.initial().totals

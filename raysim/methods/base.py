@@ -61,6 +61,10 @@ class Method(Config):
         """Whether clients keep something of a round beyond what `init_private` gives: then they have models of their own."""
         return False
 
+    def architecture(self, client: int) -> str:
+        """Which model a client trains; clients of one architecture do work of one size."""
+        return ""
+
     def build(self, context: Context) -> Any:
         """The frozen part: computed once per process and shared by all clients."""
         raise NotImplementedError

@@ -132,7 +132,12 @@ class NetworkMethod(Method):
 
     @property
     def keeps(self) -> bool:
-        """BatchNorm's own part, where clients keep it."""
+        """BatchNorm's own part, where clients keep it; and clients of several architectures have models of their own anyway."""
+        return self.own_batchnorm or "+" in self.network
+
+    @property
+    def own_batchnorm(self) -> bool:
+        """Whether clients keep BatchNorm's part to themselves."""
         return self.norm == "batch" and self.batchnorm == "local"
 
     @property
@@ -160,8 +165,11 @@ class NetworkMethod(Method):
 
     def _tower(self, context: Context) -> Model:
         backbone = context.backbone
-        if context.kind == "segmentation" or self.gate is not None:
-            raise UserError(f"method.network = '{TOWER}' is not allowed here: it classifies whole images and has no feature map to gate")
+        if context.kind == "segmentation" or self.gate is not None or self.projection is not None or self.needs_samples:
+            raise UserError(
+                f"method.network = '{TOWER}' is not allowed here: it classifies whole images, has no feature map to gate or project, "
+                "and no trained last layer whose gradients tell classes apart"
+            )
         if context.image_size != backbone.image_size:
             raise UserError(f"task.image_size = {context.image_size}: the image tower of {backbone.name} takes {backbone.image_size}")
         zeroshot = ZeroShot()
@@ -201,11 +209,11 @@ class NetworkMethod(Method):
     def finish(self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float) -> Sent:
         """The network goes up; BatchNorm's part also stays, where clients keep it."""
         up = {name: tensor for name, tensor in row.items() if name in received}
-        return Sent(up, {}, self.own_norms(model, row) if self.keeps else {})
+        return Sent(up, {}, self.own_norms(model, row))
 
     def own_norms(self, model: Model, row: Tensors) -> Tensors:
         """BatchNorm's tensors of a row where they are the client's own; none where they are everybody's."""
-        if not (self.norm == "batch" and self.batchnorm == "local"):
+        if not self.own_batchnorm:
             return {}
         own = {
             model.place(architecture, f"{prefix}.{name}")
@@ -234,8 +242,18 @@ class NetworkMethod(Method):
         """
         architecture, weights = model.weights(row)
         module = model.modules[architecture]
-        module.train(rng is not None and len(x) > 1)
+        module.train(
+            rng is not None and len(x) > 1 and isinstance(module, Network)
+        )  # CLIP's tower is everybody's: nothing may write into it
         return functional_call(module, weights, (normalised(x, model.mean, model.std), *self.context_of(module, row, x, rng, tau_g)))
+
+    def outputs(self, model: Model, row: Tensors, samples: Batch) -> Iterator[tuple[Output, torch.Tensor]]:
+        """What a network says about the server's samples and their classes, in parts that fit into memory; no gradient."""
+        x, y, some = samples.x[0], samples.y[0], at_once(samples.x[0])
+        for part, classes in zip(x.split(some), y.split(some), strict=True):
+            with torch.no_grad():
+                output = self.forward(model, row, part)
+            yield output, classes  # outside: a generator would lend its no_grad to whoever reads it
 
     def context_of(self, module: nn.Module, row: Tensors, x: torch.Tensor, rng: torch.Generator | None, tau_g: float) -> tuple[Any, ...]:
         """What the network is given beside the image; nothing here."""

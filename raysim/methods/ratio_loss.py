@@ -47,9 +47,7 @@ class RatioLoss(NetworkMethod):
         found = []
         for row in self.server_models(state):
             row = {name: tensor.to(model.context.device) for name, tensor in row.items()}
-            with torch.no_grad():
-                output = self.forward(model, row, samples.x[0])
-            found.append(ratio(head_gradients(output, model.weights(row)[1], samples.y[0])))
+            found.append(ratio(head_gradients(self.outputs(model, row, samples), model.weights(row)[1])))
         weight_C = (self.a + self.b * torch.stack(found).mean(0)).float()
         return ServerState(state.round, state.shared, {**state.extra, CR: weight_C})
 

@@ -17,6 +17,7 @@ Reference: Wang et al., "Addressing Class Imbalance in Federated Learning", AAAI
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -31,43 +32,59 @@ DOMINATED = 0.8  # Wang et al.: an input counts where the next largest class mov
 MOST = 5000.0  # Wang et al.: cap of the ratio
 
 
-def head_gradients(output: Output, weights: Tensors, y: torch.Tensor) -> torch.Tensor:
+def head_gradients(parts: Iterable[tuple[Output, torch.Tensor]], weights: Tensors) -> torch.Tensor:
     """Each class's mean gradient on the last layer, [C, C, d + 1] (bias last): [c] is that of class c's samples.
 
     Args:
-        output: What the network said about the samples; of segmentation `pooled` is a map.
+        parts: What the network said about some samples (of segmentation `pooled` is a map), and their classes: [n], or of
+            segmentation [n, S, S] with `IGNORE`. Read one after the other.
         weights: The network's tensors by their own names.
-        y: [n], or of segmentation [n, S, S] with `IGNORE`.
 
     Returns:
         Zero for a class without samples.
     """
     weight, bias = (weights[name].detach().requires_grad_() for name in HEAD)
-    if y.dim() > 1:
-        logits = F.interpolate(F.conv2d(output.pooled.detach(), weight, bias), y.shape[-2:], mode="bilinear", align_corners=False)
-    else:
-        logits = F.linear(output.pooled.detach(), weight, bias)
-    loss = F.cross_entropy(logits, y, ignore_index=IGNORE, reduction="none")
-    found = []
-    for label in range(len(bias)):
-        mine = y == label
-        if not mine.any():
-            found.append(torch.zeros(len(bias), weight[0].numel() + 1, device=weight.device))
-            continue
-        d_weight, d_bias = torch.autograd.grad(loss[mine].mean(), [weight, bias], retain_graph=True)
-        found.append(torch.cat([d_weight.flatten(1), d_bias[:, None]], dim=1))
-    return torch.stack(found)
+    total = torch.zeros(len(bias), len(bias), weight[0].numel() + 1, dtype=weight.dtype, device=weight.device)
+    seen = torch.zeros(len(bias), device=weight.device)
+    for output, y in parts:
+        if y.dim() > 1:
+            logits = F.interpolate(F.conv2d(output.pooled.detach(), weight, bias), y.shape[-2:], mode="bilinear", align_corners=False)
+        else:
+            logits = F.linear(output.pooled.detach(), weight, bias)
+        loss = F.cross_entropy(logits, y, ignore_index=IGNORE, reduction="none")
+        for label in y[y != IGNORE].unique().tolist():
+            d_weight, d_bias = torch.autograd.grad(loss[y == label].sum(), [weight, bias], retain_graph=True)
+            total[label] += torch.cat([d_weight.flatten(1), d_bias[:, None]], dim=1)
+            seen[label] += (y == label).sum()
+    return total / seen.clamp_min(1)[:, None, None]
 
 
-def whole_gradients(logits: torch.Tensor, y: torch.Tensor, parameters: list[torch.Tensor]) -> torch.Tensor:
-    """Norm of each class's mean gradient over all parameters, [C]; 0 for a class without samples."""
-    loss = F.cross_entropy(logits, y, ignore_index=IGNORE, reduction="none")
-    norms = torch.zeros(logits.shape[1], device=logits.device)
-    for label in range(logits.shape[1]):
-        mine = y == label
-        if mine.any():
-            parts = torch.autograd.grad(loss[mine].mean(), parameters, retain_graph=True, allow_unused=True)
-            norms[label] = torch.stack([part.square().sum() for part in parts if part is not None]).sum().sqrt()
+def whole_norms(
+    logits_of: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, y: torch.Tensor, parameters: Sequence[torch.Tensor], classes: int,
+    at_once: int,
+) -> torch.Tensor:  # fmt: skip
+    """Norm of each class's mean gradient over all parameters, [C]; 0 for a class without samples.
+
+    Args:
+        logits_of: The network, with gradients.
+        x: Samples [n, ...].
+        y: Their classes, [n] or [n, S, S].
+        parameters: What gradients are taken of.
+        classes: C.
+        at_once: Samples whose graph is held at a time.
+    """
+    norms = torch.zeros(classes, device=y.device)
+    for label in y[y != IGNORE].unique().tolist():
+        where = (y == label).flatten(1).any(1) if y.dim() > 1 else y == label
+        total, seen = [torch.zeros_like(parameter) for parameter in parameters], 0
+        for some_x, some_y in zip(x[where].split(at_once), y[where].split(at_once), strict=True):
+            mine = some_y == label
+            loss = F.cross_entropy(logits_of(some_x), some_y, ignore_index=IGNORE, reduction="none")[mine].sum()
+            for sum_, part in zip(total, torch.autograd.grad(loss, parameters, allow_unused=True), strict=True):
+                if part is not None:
+                    sum_ += part
+            seen += int(mine.sum())
+        norms[label] = torch.stack([sum_.square().sum() for sum_ in total]).sum().sqrt() / seen
     return norms
 
 

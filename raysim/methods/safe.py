@@ -174,20 +174,20 @@ class SAFE(NetworkMethod):
 
     def _features(self, model: Model, row: Tensors, samples: Batch) -> torch.Tensor:
         """[n, d]."""
-        with torch.no_grad():
-            return torch.cat([self.forward(model, row, part).features for part in samples.x[0].split(at_once(samples.x[0]))])
+        return torch.cat([output.features for output, _ in self.outputs(model, row, samples)])
 
     def _ratios(self, model: Model, row: Tensors, samples: Batch) -> torch.Tensor:
         """CR [C] before clipping."""
-        weights = model.weights(row)[1]
         if self.scope == "all" and self.estimator != "ratio":
-            trained = {name: row[name].detach().requires_grad_() for name in row if name not in self.buffers(model) and "/" in name}
-            output = self.forward(model, {**row, **trained}, samples.x[0])
-            norm_C = rectification.whole_gradients(output.logits, samples.y[0], list(trained.values()))
+            fixed = self.buffers(model)
+            trained = {name: tensor.detach().requires_grad_() for name, tensor in row.items() if name not in fixed}
+            x, y = samples.x[0], samples.y[0]
+            norm_C = rectification.whole_norms(
+                lambda part: self.forward(model, {**row, **trained}, part).logits,
+                x, y, list(trained.values()), len(model.context.classes), at_once(x),
+            )  # fmt: skip
         else:
-            with torch.no_grad():
-                output = self.forward(model, row, samples.x[0])
-            gradients = rectification.head_gradients(output, weights, samples.y[0])
+            gradients = rectification.head_gradients(self.outputs(model, row, samples), model.weights(row)[1])
             if self.estimator == "ratio":
                 return rectification.ratio(gradients)
             norm_C = rectification.head_norms(gradients, self.scope)

@@ -126,7 +126,11 @@ def _torchvision(name: str, norm: Norm, pretrained: bool) -> Backbone:
 
     options = {"norm_layer": _group_norm} if norm == "group" else {}
     whole = models.get_model(name, weights=None, **options)
-    if pretrained:
+    if not pretrained:
+        for module in whole.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.1  # MobileNetV3's 0.01 is for millions of steps: a federation's few would leave statistics at (0, 1)
+    else:
         _load(whole, name)
     if name.startswith("resnet"):
         layers = [whole.layer1, whole.layer2, whole.layer3, whole.layer4]
