@@ -25,6 +25,7 @@ GRID: dict[str, dict[str, Any]] = {
     "fedprox": {"method": "fedprox", "method.mu": 0.01},
     "fedema": {"method": "fedema"},
     "ratio_loss": {"method": "ratio_loss"},
+    "ratio_loss, R at most 50": {"method": "ratio_loss", "method.cap": 50.0},
 }
 
 METRICS = ["acc_shared_global", "acc_shared_class_mean", "acc_shared_tail", "acc_personal_own"]

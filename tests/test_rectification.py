@@ -87,6 +87,7 @@ def test_the_ratio_on_paper() -> None:
     own[1, 1], own[0, 1] = torch.tensor([-1.0, -1.0, -1.0, 0.0]), torch.tensor([2.0, 2.0, 2.0, 0.0])
     # row 0: inputs 0 and 2 are dominated (1 < 0.8 * 4, 1 < 0.8 * 2), input 1 is not (0.9 > 0.8); row 1: none
     assert r.ratio(own).tolist() == [pytest.approx(6.0 / 2.0), 1.0]
+    assert r.ratio(own, 2.5).tolist() == [2.5, 1.0]
 
 
 @pytest.mark.parametrize("estimator", ["head", "row", "composition", "ratio"])

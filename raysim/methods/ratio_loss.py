@@ -13,8 +13,8 @@ from typing import ClassVar
 import torch
 
 from raysim.config import knob
+from raysim.methods import rectification
 from raysim.methods.network import Model, NetworkMethod
-from raysim.methods.rectification import head_gradients, ratio
 from raysim.types import Batch, ServerState, Tensors
 
 CR = "server/cr"
@@ -30,6 +30,10 @@ class RatioLoss(NetworkMethod):
     b: float = knob(
         0.1, "weight of the ratio; 0 with a = 1 is FedAvg", basis="relative", source="Wang et al.", search="[0, 1]", ge=0, le=10
     )
+    cap: float = knob(
+        rectification.MOST, "largest ratio; as published a class's weight can reach 501", basis="relative", source="Wang et al.'s program",
+        search="{10,50,5000}", ge=1, le=1e6,
+    )  # fmt: skip
 
     @property
     def needs_samples(self) -> bool:
@@ -47,7 +51,9 @@ class RatioLoss(NetworkMethod):
         found = []
         for row in self.server_models(state):
             row = {name: tensor.to(model.context.device) for name, tensor in row.items()}
-            found.append(ratio(head_gradients(self.outputs(model, row, samples), model.weights(row)[1])))
+            found.append(
+                rectification.ratio(rectification.head_gradients(self.outputs(model, row, samples), model.weights(row)[1]), self.cap)
+            )
         weight_C = (self.a + self.b * torch.stack(found).mean(0)).float()
         return ServerState(state.round, state.shared, {**state.extra, CR: weight_C})
 

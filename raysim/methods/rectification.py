@@ -109,8 +109,8 @@ def composition(norm_C: torch.Tensor, b: float) -> torch.Tensor:
     return len(norm_C) * inverse_C / inverse_C.sum()
 
 
-def ratio(gradients_CCd: torch.Tensor) -> torch.Tensor:
-    """R [C] of the ratio loss, in (0, 5000]; 1 where no input is clearly dominated by the class's own samples."""
+def ratio(gradients_CCd: torch.Tensor, most: float = MOST) -> torch.Tensor:
+    """R [C] of the ratio loss, in (0, most]; 1 where no input is clearly dominated by the class's own samples."""
     classes = len(gradients_CCd)
     found = torch.ones(classes, dtype=torch.float64)
     for label in range(classes):
@@ -119,7 +119,7 @@ def ratio(gradients_CCd: torch.Tensor) -> torch.Tensor:
         clear_d = (own_d.abs() > 0) & (others_Jd.abs().amax(0) < DOMINATED * own_d.abs())
         if clear_d.any():
             below = others_Jd.mean(0)[clear_d].sum().abs().clamp_min(1e-30)
-            found[label] = (own_d[clear_d].sum().abs() / below).clamp(max=MOST).cpu()
+            found[label] = (own_d[clear_d].sum().abs() / below).clamp(max=most).cpu()
     return found
 
 
