@@ -58,6 +58,7 @@ CONTRASTS: dict[str, list[Any]] = {
     "method.gating": ["residual"],
     "method.d": [128],
     "method.gate_rate": [1.0],
+    "method.open_bias": [0.0],
     "method.w_mask": [0.1],
     "method.norm": ["group"],
     "training.lr": [0.01, 0.1],

@@ -13,6 +13,7 @@ SCENARIOS: list[dict[str, Any]] = [{"scenario.imbalance": 1.0}]
 
 GRID: dict[str, dict[str, Any]] = {
     "safe": {},
+    "half open at the start": {"method.open_bias": 0.0},
     "half open wanted": {"method.w_mask": 1.0, "method.rho": 0.5},
     "residual gate": {"method.gating": "residual"},
     "hot (tau_g 5)": {"method.tau_g": 5.0, "method.tau_g_schedule": "constant"},

@@ -214,6 +214,15 @@ def test_no_method_can_read_class_frequencies() -> None:
         assert ".totals" not in text and "import First" not in text and "bincount" not in text, path
 
 
+def test_a_gate_that_is_stuck_is_seen_through_its_noise(simulate: Any) -> None:
+    rows = simulate(tiny(method__open_bias=3.0, method__gate_rate=0.001, rounds=4)).store.rounds()
+    assert rows[-1]["mask_full"] > 0.9 and rows[-1]["mask_ratio"] < 1  # noise closes some positions
+    failures = SAFE().failures(rows)
+    assert "mask_full" in [failure.name for failure in failures]
+    shut = simulate(tiny(method__open_bias=-3.0, method__gate_rate=0.001, rounds=4)).store.rounds()
+    assert shut[-1]["mask_empty"] > 0.9 and shut[-1]["mask_ratio"] > 0
+
+
 def test_the_gallery_measures_overlap(simulate: Any, tmp_path: Path) -> None:
     from safetensors import safe_open
 

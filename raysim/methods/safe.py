@@ -266,14 +266,14 @@ class SAFE(NetworkMethod):
         output = self.forward(model, row, batch.x[0], batch.rngs[0], tau_g)
         loss_K = self.cross_entropy(output.logits, batch.y[0], self.class_weights(received))
         metrics = {"loss_ce": loss_K.detach()}
-        if output.mask is None:
+        if output.mask is None or output.soft is None:
             return loss_K, metrics
         open_B = output.mask.flatten(1).mean(1)
         term_K = (open_B.mean() - self.rho).square()[None]
-        still_B = open_B.detach()
+        decided_BN = output.soft.detach().flatten(1) >= 0.5  # without noise, as in evaluation: noise hides a gate that is stuck
         metrics |= {
-            "mask_ratio": still_B.mean()[None], "mask_empty": (still_B == 0).float().mean()[None],
-            "mask_full": (still_B == 1).float().mean()[None], "tau_g": torch.full_like(loss_K, tau_g).detach(),
+            "mask_ratio": open_B.detach().mean()[None], "mask_empty": (~decided_BN).all(1).float().mean()[None],
+            "mask_full": decided_BN.all(1).float().mean()[None], "tau_g": torch.full_like(loss_K, tau_g).detach(),
         }  # fmt: skip
         return (loss_K, metrics) if not self.w_mask else (loss_K + self.w_mask * term_K, {**metrics, "loss_mask": term_K.detach()})
 
