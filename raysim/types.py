@@ -135,8 +135,9 @@ class Update:
         return float(self.examples.sum())
 
     def light(self) -> Update:
-        """Without tensors, for what is written down."""
-        return replace(self, sums={}, aside=(), each=())
+        """Without tensors, for what is written down; numbers are copied, because as views they would hold the whole message in memory."""
+        metrics = {name: (totals.copy(), counts.copy()) for name, (totals, counts) in self.metrics.items()}
+        return replace(self, sums={}, aside=(), each=(), examples=self.examples.copy(), metrics=metrics)
 
 
 @dataclass(frozen=True)
