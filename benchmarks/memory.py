@@ -30,7 +30,9 @@ from raysim.types import nbytes
 def held(pid: int) -> dict[str, float]:
     """Megabytes of a process: its own, and shared."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    return {name: int(lines[key].split()[0]) / 1000 for name, key in (("own", "RssAnon"), ("shared", "RssShmem"))}
+    return {
+        name: int(lines.get(key, "0").split()[0]) / 1000 for name, key in (("own", "RssAnon"), ("shared", "RssShmem"))
+    }  # 0: it has ended
 
 
 class Watch:
@@ -43,6 +45,8 @@ class Watch:
     def _watch(self) -> None:
         while True:
             for name, pid in self.pids.items():
+                if not Path(f"/proc/{pid}").exists():
+                    return
                 now = held(pid)
                 with self.lock:
                     self.seen[name] = {key: max(value, self.seen.get(name, {}).get(key, 0.0)) for key, value in now.items()}

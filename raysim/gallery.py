@@ -47,7 +47,7 @@ def gallery(worker: Worker, state: ServerState) -> Gallery | None:
     rows = [_row(worker, k, image, trained, untrained, truth, known[min(k, len(known) - 1)]) for k, image in enumerate(where)]
     some = np.unique(np.linspace(0, len(where) - 1, min(SHOWN, len(where))).round().astype(int))
     arrays = {
-        "image": np.ascontiguousarray(worker.frozen.x[where[some], 0]),
+        "image": np.array(worker.frozen.x[where[some], 0]),
         "soft": trained["soft"][some],
         "hard": trained["hard"][some].astype(np.uint8),
         "soft_untrained": untrained["soft"][some],

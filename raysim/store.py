@@ -181,7 +181,7 @@ class Store:
     def write_gallery(self, gallery: Gallery, last: int) -> None:
         """What the final model attends to: some images with their masks as one file, and a row per image where the truth is known."""
         beside = self.folder / f".gallery.{os.getpid()}"
-        save_file({name: torch.from_numpy(array) for name, array in gallery.arrays.items()}, beside, {"images": json.dumps(gallery.shown)})
+        save_file({name: torch.tensor(array) for name, array in gallery.arrays.items()}, beside, {"images": json.dumps(gallery.shown)})
         os.replace(beside, self.folder / "gallery.safetensors")
         common = {"run": self.run, "round": last, "split": "validation"}
         self._write_part("masks", [{**common, **row} for row in gallery.rows], last, "validation")
