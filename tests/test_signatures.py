@@ -74,7 +74,9 @@ def toy_federation() -> Federation:
     """Two clients of one class each; ten validation images of both classes."""
     labels = np.repeat([0, 1], 10)
     images = Images(labels, np.zeros(20, np.int64), np.ones(20, np.int64), ("a", "b"), ("all",))
-    return Federation(small(scenario__clients=2), images, (np.array([0]), np.array([1])), np.array([[1.0, 0.0], [1.0, 0.0]]))
+    return Federation(
+        small(scenario__clients=2), images, (np.array([0]), np.array([1])), np.array([], int), np.array([[1.0, 0.0], [1.0, 0.0]])
+    )
 
 
 def test_a_transport_cut_short_is_told(simulate: Any, tmp_path: Path) -> None:
