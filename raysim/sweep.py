@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,20 @@ from raysim.federation import Federation
 from raysim.overview import declared, line, panel
 from raysim.provenance import provenance
 from raysim.reports import Refresher, write_report
-from raysim.search import FRESH, Options, Plan, Row, Spec, settled
+from raysim.search import Plan
 from raysim.simulate import RESULTS, TOTALS, TRAFFIC, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
+from raysim.study import FRESH, Options, Row, Spec, settled
 from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
 TWIN_SECONDS = 24 * 3600
 LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
-    **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "factor", "level", "state", "reason"), pa.string()),
-    **dict.fromkeys(("params", "experiment", "curve"), pa.string()),
+    **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "state", "reason", "space"), pa.string()),
+    **dict.fromkeys(("factor", "level", "factor2", "level2", "params", "experiment", "curve"), pa.string()),
+    "point": pa.int32(), "unit": pa.list_(pa.float64()), "finished": pa.float64(),
     "trial": pa.int32(), "number": pa.int32(), "rounds": pa.int32(), "patches": pa.int32(),
     "runs": pa.list_(pa.string()), "seeds": pa.list_(pa.int64()),
     "objective": pa.float64(), **dict.fromkeys(LISTS, pa.list_(pa.float64())),
@@ -52,13 +55,23 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
 }  # fmt: skip
 
 
+class OutOfTime(Exception):
+    """A trial took longer than it was given."""
+
+
 class SeedGroup:
     """The runs of one trial, one per seed, advanced in lockstep from rung to rung."""
 
     def __init__(
-        self, experiments: Sequence[Experiment], folder: Path, pool: ray_pool.RayPool, thresholds: Mapping[int, float], test: bool
+        self,
+        experiments: Sequence[Experiment],
+        folder: Path,
+        pool: ray_pool.RayPool,
+        thresholds: Mapping[int, float],
+        test: bool,
+        limit_s: float | None = None,
     ) -> None:
-        self.thresholds, self.test = thresholds, test
+        self.thresholds, self.test, self.limit_s, self.begun = thresholds, test, limit_s, time.monotonic()
         self.total, self.every = experiments[0].total_rounds, experiments[0].evaluation.every
         self.round = 0
         self.curve: list[tuple[int, float]] = []
@@ -74,6 +87,8 @@ class SeedGroup:
         for simulation, rounds in zip(self.simulations, self._rounds, strict=True):
             while simulation.state.round < self.round:
                 next(rounds)
+                if self.limit_s is not None and time.monotonic() - self.begun > self.limit_s:
+                    raise OutOfTime(f"not done within {self.limit_s:g} s, at round {simulation.state.round} of {self.total}")
             if self.round == self.total:
                 list(rounds)
         value = float(np.mean([simulation.history[self.round] for simulation in self.simulations]))
@@ -134,11 +149,14 @@ class SweepTrial(tune.Trainable):
             if self.group is None:
                 experiments = [from_dict(values) for values in self.spec["experiments"]]
                 thresholds = {int(rung): value for rung, value in self.spec["thresholds"].items()}
-                self.group = SeedGroup(experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"])
+                self.group = SeedGroup(
+                    experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"], self.spec["limit_s"]
+                )
             state, round_ = self.group.advance()
         except Exception as error:
             cause = first_cause(error)
-            kind = "diverged" if isinstance(cause, Diverged) else "not possible" if isinstance(cause, UserError) else type(cause).__name__
+            known = {Diverged: "diverged", UserError: "not possible", OutOfTime: "out of time"}
+            kind = next((words for what, words in known.items() if isinstance(cause, what)), type(cause).__name__)
             reason = f"{kind}: {cause}"[:2000]
         row: Row = {"state": state, "reason": reason, "rounds": round_, "objective": float("nan")}
         if self.group is not None and self.group.curve:
@@ -161,7 +179,7 @@ class SweepTrial(tune.Trainable):
 class PlanSearcher(Searcher):
     """Tune's view of the plan: rows that are already on disk are told, not run again; every ended trial is written at once."""
 
-    def __init__(self, plan: Plan, folder: Path, changed: Callable[[], None], ended: Callable[[], None]) -> None:
+    def __init__(self, plan: Any, folder: Path, changed: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__(metric=None, mode=None)
         self.plan, self.folder, self.changed, self.ended = plan, folder, changed, ended
         self.trials: dict[str, Spec] = {}
@@ -180,7 +198,13 @@ class PlanSearcher(Searcher):
             self.trials[trial_id] = spec
             experiments = [to_dict(experiment) for experiment in spec.experiments]
             thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
-            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "folder": str(self.folder)}
+            return {
+                "experiments": experiments,
+                "thresholds": thresholds,
+                "test": spec.test,
+                "limit_s": spec.limit_s,
+                "folder": str(self.folder),
+            }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A rung was reached."""
@@ -197,9 +221,11 @@ class PlanSearcher(Searcher):
         row = {
             "key": spec.key, "trial": spec.number, "number": spec.number, "study": spec.study,
             "scenario": spec.scenario, "method": spec.method,
-            "kind": spec.kind, "label": spec.label, "factor": spec.factor, "level": spec.level, "params": json.dumps(dict(spec.params)),
+            "kind": spec.kind, "label": spec.label, "factor": spec.factor, "level": spec.level, "factor2": spec.factor2,
+            "level2": spec.level2, "point": spec.point, "unit": spec.unit, "space": spec.space, "params": json.dumps(dict(spec.params)),
             "experiment": json.dumps(to_dict(spec.experiments[0])), "runs": [experiment.id for experiment in spec.experiments],
-            "seeds": [experiment.seed for experiment in spec.experiments], "curve": "[]", "wall_seconds": 0.0, "rounds": 0, **ended,
+            "seeds": [experiment.seed for experiment in spec.experiments], "curve": "[]", "wall_seconds": 0.0, "rounds": 0,
+            "finished": time.time(), **ended,
         }  # fmt: skip
         write_trial(self.folder, row)
         self.plan.tell(spec, row)
@@ -255,15 +281,18 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
     lock = hold(folder)
     try:
         described = _open(folder, spaces, options, resume)
+        options = _extended(folder, described, options)
         described |= {"scenarios": prepare(spaces, quiet)}
         plan = Plan(list(spaces), options, {row["key"]: row for row in read_trials(folder) if settled(row)})
         plan.continue_from(float(described.get("seconds", 0.0)))
         described |= declared(plan) | provenance(command) | {"status": "running", "command": command, "slots": options.slots}
+        described |= {"trials": options.trials, "extended": {name: list(ends) for name, ends in options.extended.items()}}
         described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
         described |= {"confidence": CONFIDENCE, "selection_seeds": selection, "fresh_seeds": [seed + FRESH for seed in seeds]}
-        _run(plan, folder, described, quiet)
+        timed = any(figure["kind"] == "cost" for figure in described["figures"])  # a page being written would be timed too
+        execute(plan, folder, described, Panel(lambda: panel(plan), lambda: line(plan), quiet), refresh=not timed)
         return plan
     finally:
         lock.release()
@@ -274,6 +303,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     design = {
         "spaces": [[space.name, to_dict(experiment)] for space in spaces for experiment in space.experiments().values()],
         "seeds": options.seeds,
+        "search": [options.sampler, options.objectives, options.design, options.budget],
     }
     name = digest(design)
     path = folder / "run.json"
@@ -282,7 +312,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
         if described["id"] != name:
             raise UserError(
                 f"--out {folder}: holds sweep {described['id']}, this is sweep {name} "
-                "(another space, scenario, override or number of seeds); choose another folder"
+                "(another space, scenario, override, number of seeds, sampler, objective or design); choose another folder"
             )
         if not resume:
             raise UserError(
@@ -292,28 +322,53 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
 
 
-def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> None:
-    resources = plan.studies[0].base.resources
+def _extended(folder: Path, described: Mapping[str, Any], options: Options) -> Options:
+    """The options with what earlier extensions of the sweep, and this one, add to its search.
+
+    Raises:
+        UserError: there is nothing finished to extend.
+    """
+    ends = {name: tuple(counts) for name, counts in described.get("extended", {}).items()}
+    if options.extend:
+        if options.design or not described.get("asked"):
+            raise UserError(f"--extend {options.extend}: {folder} holds no finished search; only a search can be extended")
+        if described["status"] != "done":
+            raise UserError(f"--extend {options.extend}: the sweep in {folder} is {described['status']}; finish it with --resume first")
+        ends = {name: (*ends.get(name, ()), asked, asked + options.extend) for name, asked in described["asked"].items()}
+    return replace(options, trials=described.get("trials"), minutes=None, extended=ends) if ends else options
+
+
+def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel, refresh: bool = True) -> None:
+    """Run what a plan hands out, on Ray; every ended trial and `run.json` are on disk at once.
+
+    Args:
+        plan: `raysim.search.Plan`, or another with its `next`, `tell`, `planned`, `resources`, `options`, `stored` and `elapsed`.
+        folder: Where results go.
+        described: What `run.json` says beside its progress.
+        shown: What people see meanwhile.
+        refresh: Whether the report is written along the way.
+
+    Raises:
+        KeyboardInterrupt: everything finished is on disk.
+    """
+    resources = plan.resources
 
     def note(status: str) -> None:
-        write_json(
-            folder / "run.json",
-            {**described, "status": status, "seconds": plan.elapsed, "planned": plan.planned(), "dropped_contrasts": plan.dropped},
-        )
+        progress = {"status": status, "seconds": plan.elapsed, "planned": plan.planned(), "dropped_contrasts": plan.dropped}
+        write_json(folder / "run.json", {**described, **progress, "asked": plan.asked})
 
     refresher = Refresher(folder)
-    timed = any(figure["kind"] == "cost" for figure in described["figures"])  # a page being written would be timed too
 
     def ended() -> None:
         note("running")
-        if not timed:
+        if refresh:
             refresher.touch()
 
     note("running")
     status = "failed"
     scratch = tempfile.mkdtemp(prefix="raysim-tune-")
     try:
-        with Panel(lambda: panel(plan), lambda: line(plan), quiet) as shown:
+        with shown:
             searcher = PlanSearcher(plan, folder.absolute(), shown.touch, ended)
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch)
