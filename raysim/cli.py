@@ -25,7 +25,7 @@ from raysim.console import bar, duration, output
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
 from raysim.reports import check_figures, compare, write_report
-from raysim.simulate import RESULTS, Serial, Simulation
+from raysim.simulate import EXTRAS, RESULTS, Serial, Simulation
 from raysim.spaces import Space, load_space
 from raysim.store import Store, hold, make_folder
 from raysim.types import RoundRecord
@@ -215,7 +215,7 @@ def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> N
         f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
         f"{experiment.total_rounds} rounds, seed {experiment.seed}"
     )
-    for name in RESULTS:
+    for name in (*RESULTS, *(name for name in EXTRAS if result[name] is not None)):
         value, test = result[name], (result["test"] or {}).get(name)
         shown = "none" if value is None else f"{100 * value:.1f} %"
         print(f"  {name:24}{shown:>8}" + (f"   test {100 * test:.1f} %" if test is not None else ""))

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from raysim.accuracy import accuracies
+from raysim.accuracy import accuracies, base_to_novel, of_newcomers
 from raysim.config import canonical
 from raysim.data.heterogeneity import partition_table
 from raysim.experiment import Experiment, to_dict
-from raysim.federation import Federation
+from raysim.federation import Federation, images_of
 from raysim.gallery import gallery
 from raysim.methods.server import server_update
 from raysim.seeds import numpy_rng
@@ -28,6 +28,8 @@ from raysim.worker import worker_of
 TRAFFIC = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
 TOTALS = (*TRAFFIC, "flops", "seconds")
 RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
+EXTRAS = ("acc_shared_newcomers", "acc_personal_newcomers", "acc_base", "acc_novel", "acc_harmonic")  # None where not asked for
+MEASURED = (*RESULTS, *EXTRAS)
 
 
 class Engine(Protocol):
@@ -115,7 +117,7 @@ class Simulation:
 
     def _partition(self) -> Any:
         images, shards = self.federation.images, self.federation.shards
-        return partition_table(list(shards), images.labels, images.domains, np.arange(len(images.labels)))
+        return partition_table(list(shards), images.labels, images.domains, np.arange(len(images.labels)), self.federation.noisy)
 
     def _description(self) -> dict[str, Any]:
         images = self.federation.images
@@ -127,6 +129,7 @@ class Simulation:
             "scenario_label": self.experiment.scenario.label,
             "experiment": to_dict(self.experiment),
             "class_names": list(images.class_names),
+            **self._set_apart(),
             "domain_names": list(images.domain_names),
             "heterogeneity": self.federation.heterogeneity(),
             "metric": "mIoU" if self.experiment.task.kind == "segmentation" else "accuracy",
@@ -135,6 +138,12 @@ class Simulation:
             "shared_parameters": sum(tensor.numel() for tensor in self.state.shared.values()),
             "test": None if self.fresh else self.store.described().get("test"),
         }
+
+    def _set_apart(self) -> dict[str, Any]:
+        """Who and what nobody trains with, where there is such a thing."""
+        task, newcomers = self.experiment.task, self.federation.newcomers.tolist()
+        novel = list(images_of(task, novel=True).class_names) if task.novel else []
+        return ({"novel_class_names": novel} if novel else {}) | ({"newcomers": newcomers} if newcomers else {})
 
     def rounds(self) -> Iterator[RoundRecord]:
         """Run what is left, a record per finished round; record 0 is the state before training."""
@@ -186,13 +195,13 @@ class Simulation:
         self.store.describe({"test_opened": opened})
         record = self._measure("test")
         self.store.write_rows(record, "test")
-        test = {name: record.row.get(name) for name in RESULTS}
+        test = {name: record.row.get(name) for name in MEASURED}
         self.store.describe({"test": test})
         return test
 
     def result(self) -> dict[str, Any]:
         """The numbers that a script reads."""
-        measured = {name: self.last.get(name) for name in RESULTS}
+        measured = {name: self.last.get(name) for name in MEASURED}
         digest = state_sha256(self.state, self.privates)
         setup = self.first.setup * len(self.privates)  # whoever took part keeps something, where a method sends anything at the start
         return {"id": self.experiment.id, "state_sha256": digest, **measured, **self.totals, "bytes_setup": setup}
@@ -201,32 +210,36 @@ class Simulation:
         """The clients of a round, sorted."""
         if self.method.pooled:
             return [POOLED]
-        clients = self.federation.clients
-        size = max(1, round(self.experiment.participation * clients))
+        clients = self.federation.trainers
+        size = max(1, round(self.experiment.participation * len(clients)))
         return sorted(numpy_rng(self.experiment.seed, "cohort", round_).choice(clients, size, replace=False).tolist())
 
     def _micro_cohorts(self, clients: Sequence[int]) -> list[MicroCohort]:
         return micro_cohorts(self.federation, clients, self.privates, str(self.store.vault))
 
-    def _sample(self) -> np.ndarray:
-        """The clients that are evaluated: all, or a fixed seeded sample."""
-        clients, most = self.federation.clients, self.experiment.evaluation.clients
-        if clients <= most:
-            return np.arange(clients)
+    def _sample(self, clients: np.ndarray) -> np.ndarray:
+        """Which of these clients are evaluated: all, or a fixed seeded sample."""
+        most = self.experiment.evaluation.clients
+        if len(clients) <= most:
+            return clients
         return np.sort(numpy_rng(self.experiment.seed, "evaluation").choice(clients, most, replace=False))
 
     def _measure(self, split: Split) -> RoundRecord:
-        sample = self._sample()
+        sample, new = self._sample(self.federation.trainers), self._sample(self.federation.newcomers)
         cohorts = [MicroCohort(-1, (), ())]
         if self.personal:
-            cohorts += self._micro_cohorts(sample.tolist())
+            cohorts += [*self._micro_cohorts(sample.tolist()), *self._micro_cohorts(new.tolist())]  # newcomers never share a stack
         scores = self.engine.evaluate(self.name, self.state, cohorts, split)
         personal, observed = None, {}
         if self.personal:
             known = [score for score in scores[1:] if score is not None]
             personal = {client: row for score in known for client, row in zip(score.clients, score.correct, strict=True)}
-            observed = _observed(known)
+            observed = _observed([score for score in known if not set(score.clients) & set(new.tolist())])
         summary, clients, classes = accuracies(self.federation, split, sample, scores[0], personal)
+        if len(new):
+            summary |= of_newcomers(self.federation, split, new, scores[0], personal)
+        if self.experiment.task.novel:
+            summary |= base_to_novel(summary["acc_shared_global"], None if scores[0] is None else scores[0].novel)
         flops = sum(score.flops for score in scores if score is not None)
         last = self.state.round == self.experiment.total_rounds  # tuning before use costs once, at the end
         for row in clients:
@@ -242,7 +255,7 @@ class Simulation:
         row["seconds"] = time.perf_counter() - started
         self.totals = {name: value + row[name] for name, value in self.totals.items()}
         if row.get("acc_personal_global") is not None:
-            self.last = {name: row.get(name) for name in RESULTS}
+            self.last = {name: row.get(name) for name in MEASURED}
             self.history[record.round] = float("nan") if row["acc_personal_own"] is None else row["acc_personal_own"]
         record = RoundRecord(record.round, row, record.clients, record.classes, ratios)
         self.store.write(record, self.state, changed, {"totals": self.totals, "last": self.last, "history": self.history})

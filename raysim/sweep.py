@@ -33,14 +33,14 @@ from raysim.overview import declared, line, panel
 from raysim.provenance import provenance
 from raysim.reports import Refresher, write_report
 from raysim.search import FRESH, Options, Plan, Row, Spec, settled
-from raysim.simulate import RESULTS, TOTALS, TRAFFIC, Simulation
+from raysim.simulate import MEASURED, TOTALS, TRAFFIC, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
 from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
 TWIN_SECONDS = 24 * 3600
-LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
+LISTS = (*MEASURED, *(f"test_{name}" for name in MEASURED))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
     **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "factor", "level", "state", "reason"), pa.string()),
     **dict.fromkeys(("params", "experiment", "curve"), pa.string()),
@@ -98,8 +98,8 @@ class SeedGroup:
         """The trial's row, as far as it is known here."""
         results = [simulation.result() for simulation in self.simulations]
         tests = [simulation.open_test() for simulation in self.simulations] if self.test and state == "COMPLETE" else []
-        row: Row = {name: [_number(result[name]) for result in results] for name in RESULTS}
-        row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in RESULTS}
+        row: Row = {name: [_number(result[name]) for result in results] for name in MEASURED}
+        row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in MEASURED}
         for name in (*TOTALS, "bytes_setup"):
             row[name] = float(np.mean([result[name] for result in results]))
         row["patches"] = self.simulations[0].first.patches

@@ -146,7 +146,8 @@ class Score:
 
     Of segmentation: [K, C * D, C, 2], pixels in intersection and union per images' class and domain, and per pixel class.
 
-    `observed` holds what the method measures about the clients' models, each [K].
+    `observed` holds what the method measures about the clients' models, each [K]; `novel` the share of the novel classes' images that
+    the shared model tells apart by their names, where there are such classes.
     """
 
     index: int
@@ -155,6 +156,7 @@ class Score:
     correct: np.ndarray
     flops: float = 0.0
     observed: dict[str, np.ndarray] = field(default_factory=dict)
+    novel: float | None = None
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ class Method(Config):
         return 0
 
     @property
+    def names_classes(self) -> bool:
+        """Whether the classifier is made of the classes' names, so that it can name classes that nobody trained on (`task.novel`)."""
+        return False
+
+    @property
     def needs_samples(self) -> bool:
         """Whether the server must hold labelled samples of its own (`task.ses`)."""
         return False
