@@ -11,6 +11,7 @@ from pydantic import SerializeAsAny, model_validator
 from raysim.config import Config, UserError, digest, knob, parse, suggest, unknown
 from raysim.data import SEGMENTATION
 from raysim.data.partition import SCENARIOS, Scenario
+from raysim.faults import Faults
 from raysim.methods import METHODS, Method
 from raysim.methods.server import ServerOptimiser
 from raysim.types import Kind
@@ -129,6 +130,7 @@ class Experiment(Config):
     method: SerializeAsAny[Method] = METHODS["fedrsclip"]()
     training: Training = Training()
     server: ServerOptimiser = ServerOptimiser()
+    faults: Faults = Faults()
     evaluation: Evaluation = Evaluation()
     resources: Resources = Resources()
 
@@ -171,6 +173,29 @@ class Experiment(Config):
                 f"name others; methods that can: {able}, and any with method.network=image_tower"
             )
         return self
+
+    @model_validator(mode="after")
+    def check_updates(self) -> Self:
+        """What is to be done with single updates must be possible with this method's."""
+        method, rule = self.method, self.server.aggregation
+        if self.server.robust and (method.pooled or not method.shares or method.needs_updates):
+            why = (
+                "combines clients' networks by a rule of its own" if method.needs_updates
+                else "trains in one place" if method.pooled
+                else "averages nothing"
+            )  # fmt: skip
+            raise ValueError(f"server.aggregation = '{rule}' is not allowed: '{method.name}' {why}; it should be 'mean'")
+        if self.faults.stale == "keep" and method.sends_aside:
+            raise ValueError(
+                f"faults.stale = 'keep' is not allowed: '{method.name}' reads more than tensors to average from an update, "
+                "and that cannot be weighted by its age; it should be 'drop'"
+            )
+        return self
+
+    @property
+    def clocked(self) -> bool:
+        """Whether rounds happen on a virtual clock, with faults: never where one place trains, or none."""
+        return (self.faults.active or self.server.robust) and self.method.trains and not self.method.pooled
 
     @property
     def samples_per_class(self) -> int:
@@ -219,6 +244,7 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
         "task": Task,
         "training": Training,
         "server": ServerOptimiser,
+        "faults": Faults,
         "evaluation": Evaluation,
         "resources": Resources,
     }

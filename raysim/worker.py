@@ -20,10 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from raysim.accuracy import intersection_union
 from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
+from raysim.faults import corrupt_clients, corrupted
 from raysim.federation import Federation, frozen_of, held_out, images_of
 from raysim.methods.base import weighted_sum
 from raysim.seeds import numpy_rng, torch_rng
-from raysim.types import POOLED, Batch, Context, First, MicroCohort, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
+from raysim.types import POOLED, Batch, Context, First, MicroCohort, Payload, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
 from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]
@@ -105,6 +106,7 @@ class Worker:
         self._flops: dict[str, tuple[float, float]] = {}
         self._receiving: dict[str, float] = {}
         self._held: Batch | None = None
+        self._corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.clients)
 
     def initial(self) -> First:
         """What the run starts from."""
@@ -115,7 +117,20 @@ class Worker:
         personal = bool(self._first_private(0)) or method.local_epochs_at_evaluation > 0 or method.keeps
         patches = self.frozen.x.shape[2] - 1 if method.inputs == "patches" else None  # the pooled feature comes first
         setup = method.setup(self.model, self._samples()) if method.needs_samples else 0
-        return First(state, personal, patches, setup, method.buffers(self.model), self._totals())
+        payloads = self._payloads(state) if self.experiment.clocked else {}
+        return First(state, personal, patches, setup, method.buffers(self.model), self._totals(), payloads)
+
+    def _payloads(self, state: ServerState) -> dict[str, Payload]:
+        """What a client of each architecture gets and sends in any round: what an untrained one would send."""
+        first = {self.method.architecture(client): client for client in reversed(range(self.federation.clients))}
+        found = {}
+        with one_thread(), self._named((), state.round):
+            for place, client in first.items():
+                [row], received, [private], _ = self._received(state, MicroCohort(0, (client,), (None,)))
+                sent = self.method.finish(self.model, _to_cpu(row), _to_cpu(received), private, 1, self.experiment.training.lr)
+                weights = {name: tensor for name, tensor in received.items() if name in state.shared}
+                found[place] = Payload(nbytes(received), sum(map(nbytes, _all_up(sent))), nbytes(weights))
+        return found
 
     def serve(self, state: ServerState) -> ServerState:
         """The server's work on its samples, here because the images are here.
@@ -142,6 +157,10 @@ class Worker:
                 method.finish(self.model, row, fitted.received, private, steps, rate)
                 for row, private, steps in zip(fitted.rows, fitted.privates, fitted.steps, strict=True)
             ]
+            sent = [
+                replace(one, up=corrupted(self.experiment.faults, fitted.received, one.up)) if client in self._corrupt else one
+                for client, one in zip(cohort.clients, sent, strict=True)
+            ]
         examples = np.array([len(self.federation.shard(client)) for client in cohort.clients])
         stacked = {name: torch.stack([one.up[name] for one in sent]) for name in sent[0].up}
         count = 0 if method.pooled else len(sent)  # where one place trains, nothing travels
@@ -153,7 +172,7 @@ class Worker:
             examples=examples,
             sums=weighted_sum(stacked, examples),
             aside=tuple(_to_cpu(one.aside) for one in sent),
-            each=tuple(one.up for one in sent) if method.needs_updates else (),
+            each=tuple(one.up for one in sent) if method.needs_updates or cohort.each else (),
             private=tuple(keep(one.private, Path(cohort.vault)) for one in sent),
             metrics=fitted.metrics,
             bytes_up=up,
@@ -280,9 +299,10 @@ class Worker:
         numbers = {name: (total.cpu().numpy(), counts) for name, total in totals.items()}
         if not np.isfinite(numbers["loss"][0]).all():
             bad = cohort.clients[int(np.argmin(np.isfinite(numbers["loss"][0])))]
-            raise Diverged(
-                f"round {round_ + 1}: the loss of client {bad} became infinite or NaN; lower training.lr = {self.experiment.training.lr}"
-            )
+            cause = f"lower training.lr = {training.lr}"
+            if self._corrupt:
+                cause = f"faults.corruption = '{self.experiment.faults.corruption}' at {len(self._corrupt)} clients may be why, or {cause}"
+            raise Diverged(f"round {round_ + 1}: the loss of client {bad} became infinite or NaN; {cause}")
         return _Fitted([_to_cpu(row) for row in done], _to_cpu(received), privates, steps, {**numbers, **measured}, flops)
 
     def _optimiser(self, params: Sequence[torch.Tensor], rate: float) -> torch.optim.Optimizer:

@@ -14,11 +14,12 @@ import raysim
 PACKAGE = Path(raysim.__file__).parent
 ROOT = PACKAGE.parent
 RANKS = {
-    "config": 0, "seeds": 0, "types": 0, "vault": 1,
+    "config": 0, "seeds": 0, "types": 0, "vault": 1, "faults": 1,
     "nn": 1, "data": 1, "backbones": 1,
     "methods": 2,
     "experiment": 3,
-    "federation": 4, "accuracy": 5, "store": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
+    "federation": 4, "accuracy": 5, "store": 5, "worker": 6, "gallery": 7, "clock": 7, "simulate": 8,
+    "spaces": 6, "console": 6, "provenance": 6,
     "ray_pool": 9, "search": 9, "inspection": 9, "reports": 9,
     "overview": 10,
     "sweep": 11,
