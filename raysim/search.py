@@ -25,12 +25,12 @@ from raysim.seeds import derive
 from raysim.spaces import Space, changes_of, level_name, located
 
 Row = dict[str, Any]
-Kind = Literal["contrast", "rival", "search", "confirm"]
+Kind = Literal["contrast", "rival", "search", "confirm", "stress"]
 PHASES: tuple[Kind, ...] = ("contrast", "search", "confirm")  # rivals meet the contrasts on their seeds and validation, in their phase
 BATCH = 4  # trials of a study that are suggested together; part of the study, never of the machine
 KEEP = 0.5  # share of earlier trials that a trial must beat at a rung
 FRESH = 1000  # fresh seeds are this far from the selection seeds
-LASTING = ("diverged", "not possible")  # failures that a second try would repeat
+LASTING = ("diverged", "not possible", "out of time")  # failures that a second try would repeat
 MARGIN = 1.2  # a phase is started only if its predicted time fits with this margin
 
 
@@ -49,6 +49,7 @@ class Spec:
     factor: str | None = None
     level: str | None = None
     thresholds: Mapping[int, float] = field(default_factory=dict)
+    limit_s: float | None = None
 
     @property
     def key(self) -> str:
@@ -187,6 +188,7 @@ class Plan:
     """Hands out specs and takes rows; knows what is finished, running and still to come."""
 
     WAIT = "wait"
+    asked: Mapping[str, int] = {}
 
     def __init__(
         self,
@@ -209,6 +211,7 @@ class Plan:
         self.options, self.clock = options, clock
         self.stored = dict(stored or {})
         self.studies = [study for space in spaces for study in studies(space, options)]
+        self.resources = self.studies[0].base.resources
         names = [study.name for study in self.studies]
         if len(set(names)) < len(names):
             raise UserError(f"the study '{max(names, key=names.count)}' was asked for twice; name each space once")

@@ -52,13 +52,23 @@ TRIAL_COLUMNS: dict[str, pa.DataType] = {
 }  # fmt: skip
 
 
+class OutOfTime(Exception):
+    """A trial took longer than it was given."""
+
+
 class SeedGroup:
     """The runs of one trial, one per seed, advanced in lockstep from rung to rung."""
 
     def __init__(
-        self, experiments: Sequence[Experiment], folder: Path, pool: ray_pool.RayPool, thresholds: Mapping[int, float], test: bool
+        self,
+        experiments: Sequence[Experiment],
+        folder: Path,
+        pool: ray_pool.RayPool,
+        thresholds: Mapping[int, float],
+        test: bool,
+        limit_s: float | None = None,
     ) -> None:
-        self.thresholds, self.test = thresholds, test
+        self.thresholds, self.test, self.limit_s, self.begun = thresholds, test, limit_s, time.monotonic()
         self.total, self.every = experiments[0].total_rounds, experiments[0].evaluation.every
         self.round = 0
         self.curve: list[tuple[int, float]] = []
@@ -74,6 +84,8 @@ class SeedGroup:
         for simulation, rounds in zip(self.simulations, self._rounds, strict=True):
             while simulation.state.round < self.round:
                 next(rounds)
+                if self.limit_s is not None and time.monotonic() - self.begun > self.limit_s:
+                    raise OutOfTime(f"not done within {self.limit_s:g} s, at round {simulation.state.round} of {self.total}")
             if self.round == self.total:
                 list(rounds)
         value = float(np.mean([simulation.history[self.round] for simulation in self.simulations]))
@@ -134,11 +146,12 @@ class SweepTrial(tune.Trainable):
             if self.group is None:
                 experiments = [from_dict(values) for values in self.spec["experiments"]]
                 thresholds = {int(rung): value for rung, value in self.spec["thresholds"].items()}
-                self.group = SeedGroup(experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"])
+                self.group = SeedGroup(experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"], self.spec["limit_s"])
             state, round_ = self.group.advance()
         except Exception as error:
             cause = first_cause(error)
-            kind = "diverged" if isinstance(cause, Diverged) else "not possible" if isinstance(cause, UserError) else type(cause).__name__
+            known = {Diverged: "diverged", UserError: "not possible", OutOfTime: "out of time"}
+            kind = next((words for what, words in known.items() if isinstance(cause, what)), type(cause).__name__)
             reason = f"{kind}: {cause}"[:2000]
         row: Row = {"state": state, "reason": reason, "rounds": round_, "objective": float("nan")}
         if self.group is not None and self.group.curve:
@@ -161,7 +174,7 @@ class SweepTrial(tune.Trainable):
 class PlanSearcher(Searcher):
     """Tune's view of the plan: rows that are already on disk are told, not run again; every ended trial is written at once."""
 
-    def __init__(self, plan: Plan, folder: Path, changed: Callable[[], None], ended: Callable[[], None]) -> None:
+    def __init__(self, plan: Any, folder: Path, changed: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__(metric=None, mode=None)
         self.plan, self.folder, self.changed, self.ended = plan, folder, changed, ended
         self.trials: dict[str, Spec] = {}
@@ -180,7 +193,7 @@ class PlanSearcher(Searcher):
             self.trials[trial_id] = spec
             experiments = [to_dict(experiment) for experiment in spec.experiments]
             thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
-            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "folder": str(self.folder)}
+            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "limit_s": spec.limit_s, "folder": str(self.folder)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A rung was reached."""
@@ -263,7 +276,8 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
         described |= {"confidence": CONFIDENCE, "selection_seeds": selection, "fresh_seeds": [seed + FRESH for seed in seeds]}
-        _run(plan, folder, described, quiet)
+        timed = any(figure["kind"] == "cost" for figure in described["figures"])  # a page being written would be timed too
+        execute(plan, folder, described, Panel(lambda: panel(plan), lambda: line(plan), quiet), refresh=not timed)
         return plan
     finally:
         lock.release()
@@ -292,28 +306,37 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
 
 
-def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> None:
-    resources = plan.studies[0].base.resources
+def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel, refresh: bool = True) -> None:
+    """Run what a plan hands out, on Ray; every ended trial and `run.json` are on disk at once.
+
+    Args:
+        plan: `raysim.search.Plan`, or another with its `next`, `tell`, `planned`, `resources`, `options`, `stored` and `elapsed`.
+        folder: Where results go.
+        described: What `run.json` says beside its progress.
+        shown: What people see meanwhile.
+        refresh: Whether the report is written along the way.
+
+    Raises:
+        KeyboardInterrupt: everything finished is on disk.
+    """
+    resources = plan.resources
 
     def note(status: str) -> None:
-        write_json(
-            folder / "run.json",
-            {**described, "status": status, "seconds": plan.elapsed, "planned": plan.planned(), "dropped_contrasts": plan.dropped},
-        )
+        progress = {"status": status, "seconds": plan.elapsed, "planned": plan.planned(), "dropped_contrasts": plan.dropped}
+        write_json(folder / "run.json", {**described, **progress, "asked": plan.asked})
 
     refresher = Refresher(folder)
-    timed = any(figure["kind"] == "cost" for figure in described["figures"])  # a page being written would be timed too
 
     def ended() -> None:
         note("running")
-        if not timed:
+        if refresh:
             refresher.touch()
 
     note("running")
     status = "failed"
     scratch = tempfile.mkdtemp(prefix="raysim-tune-")
     try:
-        with Panel(lambda: panel(plan), lambda: line(plan), quiet) as shown:
+        with shown:
             searcher = PlanSearcher(plan, folder.absolute(), shown.touch, ended)
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch)

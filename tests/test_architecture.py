@@ -22,8 +22,8 @@ RANKS = {
     "spaces": 6, "console": 6, "provenance": 6,
     "ray_pool": 9, "search": 9, "inspection": 9, "reports": 9,
     "overview": 10,
-    "sweep": 11,
-    "cli": 12, "__main__": 13, "__init__": 13,
+    "sweep": 11, "stress": 12,
+    "cli": 13, "__main__": 14, "__init__": 14,
 }  # fmt: skip
 ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
 LONGEST = 420
