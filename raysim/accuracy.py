@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from raysim.federation import Federation
-from raysim.types import ACCURACIES, IGNORE, Score, Split
+from raysim.types import ACCURACIES, IGNORE, POOLED, Score, Split
 
 Row = dict[str, Any]
 
@@ -65,6 +65,26 @@ def accuracies(
     return summary, clients, classes
 
 
+def of_newcomers(
+    federation: Federation, split: Split, sample: np.ndarray, shared: Score | None, personal: dict[int, np.ndarray] | None
+) -> Row:
+    """The mean own-distribution accuracies of clients that never took part; arguments as for `accuracies`."""
+    summary, _, _ = accuracies(federation, split, sample, shared, personal)
+    return {f"acc_{scope}_newcomers": summary[f"acc_{scope}_own"] for scope in ("shared", "personal")}
+
+
+def base_to_novel(base: float | None, novel: float | None) -> Row:
+    """Base images among base names, novel images among novel names, and their harmonic mean, each 0..1 or None where there is no model.
+
+    Reference:
+        Zhou et al., "Conditional Prompt Learning for Vision-Language Models" (CoCoOp), CVPR 2022.
+    """
+    row: Row = {"acc_base": base, "acc_novel": novel, "acc_harmonic": None}
+    if base is not None and novel is not None:
+        row["acc_harmonic"] = 2 * base * novel / (base + novel) if base + novel else 0.0
+    return row
+
+
 def cell_totals(federation: Federation, split: Split) -> np.ndarray:
     """Images of a split per class and domain, [G]."""
     images = federation.images
@@ -74,9 +94,8 @@ def cell_totals(federation: Federation, split: Split) -> np.ndarray:
 
 
 def training_images(federation: Federation) -> np.ndarray:
-    """Training images of each class over all clients, [C] int64."""
-    held = np.concatenate(federation.shards)
-    return np.bincount(federation.images.labels[held], minlength=len(federation.images.class_names))
+    """Training images of each class over all clients that may train, [C] int64."""
+    return np.bincount(federation.images.labels[federation.shard(POOLED)], minlength=len(federation.images.class_names))
 
 
 def intersection_union(predicted: np.ndarray, truth: np.ndarray, cell: np.ndarray, cells: int, classes: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from raysim.console import bar, duration, output
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
 from raysim.reports import check_figures, compare, write_report
-from raysim.simulate import RESULTS, Serial, Simulation
+from raysim.simulate import EXTRAS, RESULTS, Serial, Simulation
 from raysim.spaces import Space, load_space
 from raysim.store import Store, hold, make_folder
 from raysim.types import RoundRecord
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from raysim.study import Options
 
 DEFAULT_SPACE = "fedrsclip"
+STRESSED = ("fedrsclip", "safe")
 RESULTS_FOLDER = Path("results")
 PAPER = 160  # columns that a table may take where it is not printed to a terminal
 
@@ -78,6 +79,7 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
     parsers: dict[str, tuple[Command, Callable[[argparse.ArgumentParser], None], str]] = {
         "run": (_run, _run_arguments, "simulate one federation"),
         "sweep": (_sweep, _sweep_arguments, "search a space over its scenarios, or run a recipe"),
+        "stress": (_stress, _stress_arguments, "raise the stress case by case until methods break"),
         "report": (_report, _report_arguments, "write DIR/report/index.html from the files in DIR"),
         "compare": (_compare, _compare_arguments, "the paired verdict between two runs or sweeps, from their files"),
         "data": (_data, _data_arguments, "list the datasets, or check one"),
@@ -221,7 +223,7 @@ def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> N
         f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
         f"{experiment.total_rounds} rounds, seed {experiment.seed}"
     )
-    for name in RESULTS:
+    for name in (*RESULTS, *(name for name in EXTRAS if result[name] is not None)):
         value, test = result[name], (result["test"] or {}).get(name)
         shown = "none" if value is None else f"{100 * value:.1f} %"
         print(f"  {name:24}{shown:>8}" + (f"   test {100 * test:.1f} %" if test is not None else ""))
@@ -294,6 +296,48 @@ def _sweep(arguments: argparse.Namespace) -> None:
         print(f"report: {page}")
     if plan.finished and len(failed) == len(plan.finished):
         raise RuntimeError(f"every trial failed; the first: {failed[0]['label']}: {failed[0]['reason']}")
+
+
+def _stress_arguments(parser: argparse.ArgumentParser) -> None:
+    _experiment_arguments(parser)
+    parser.add_argument(
+        "--quick", action="store_true", help="two or three levels of each case, small federations: under 10 minutes on 2 cores"
+    )
+    parser.add_argument("--cases", metavar="NAMES", help="comma-separated, such as dirichlet,corrupt_nan; by default the whole suite")
+    parser.add_argument("--seeds", type=int, help="seeds per trial; by default 5, with --quick 2")
+    parser.add_argument("--minutes", type=float, help="time for everything; by default the cases' own budgets, with --quick also 9 minutes")
+    parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
+    parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")
+
+
+def _stress(arguments: argparse.Namespace) -> None:
+    from raysim.stress import QUICK_MINUTES, QUICK_SEEDS, SEEDS, StressOptions, StressPlan, dry_run, stress
+
+    names, changes = _split_words(arguments)
+    spaces = [load_space(name, changes) for name in (names if any("=" not in word for word in arguments.words) else STRESSED)]
+    seeds = arguments.seeds if arguments.seeds is not None else QUICK_SEEDS if arguments.quick else SEEDS
+    minutes = arguments.minutes if arguments.minutes is not None else QUICK_MINUTES if arguments.quick else None
+    if seeds < 1:
+        raise UserError(f"--seeds {seeds}: at least 1")
+    if minutes is not None and not minutes > 0:
+        raise UserError(f"--minutes {minutes:g}: more than 0")
+    each = spaces[0].base.resources.workers
+    workers = arguments.workers if arguments.workers is not None else max(each, os.cpu_count() or 1)
+    if workers < each:
+        raise UserError(f"--workers {workers}: a trial needs resources.workers = {each}")
+    cases = tuple(arguments.cases.split(",")) if arguments.cases else ()
+    options = StressOptions(seeds, minutes, workers // each, arguments.quick, cases)
+    if arguments.dry_run:
+        print(dry_run(StressPlan(spaces, options)))
+        return
+    folder = _out(arguments, "stress")
+    plan = stress(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
+    page = write_report(folder)
+    if not arguments.quiet:
+        left = sum(len(case["not_run"]) for case in plan.cases)
+        print(f"{len(plan.finished)} trials in {duration(plan.elapsed)}" + (f", {left} not run (see the report)" if left else ""))
+        print(f"report: {page}")
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:

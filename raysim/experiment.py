@@ -11,6 +11,7 @@ from pydantic import SerializeAsAny, model_validator
 from raysim.config import Config, UserError, digest, knob, parse, suggest, unknown
 from raysim.data import SEGMENTATION
 from raysim.data.partition import SCENARIOS, Scenario
+from raysim.faults import Faults
 from raysim.methods import METHODS, Method
 from raysim.methods.server import ServerOptimiser
 from raysim.types import Kind
@@ -28,6 +29,10 @@ class Task(Config):
     image_size: int | None = knob(None, "pixels; by default the backbone's, 64 for a network from scratch", basis="guess", ge=16, le=1024)
     shots: int | None = knob(None, "training images per class over all clients; all by default", basis="guess", ge=1)
     classes: int | None = knob(None, "only so many classes, evenly spaced in the dataset's order; all by default", basis="guess", ge=2)
+    novel: int = knob(
+        0, "so many of the classes are left out of training altogether and evaluated beside the others (base to novel); 0, or 2 and more",
+        basis="guess", source="CoCoOp: half of the classes", ge=0,
+    )  # fmt: skip
     crop: int | None = knob(
         None, "segmentation: pixels a side of the squares that images are cut into before resizing; whole images by default",
         basis="guess", search="{128,256,512}", ge=16, le=4096,
@@ -47,6 +52,17 @@ class Task(Config):
     def kind(self) -> Kind:
         """Whether images or pixels are classified: the dataset says."""
         return "segmentation" if self.dataset in SEGMENTATION else "classification"
+
+    @model_validator(mode="after")
+    def check_novel(self) -> Self:
+        """Novel classes are told from each other, and base classes too."""
+        if self.novel and self.kind == "segmentation":
+            raise ValueError(f"novel = {self.novel} is not allowed: '{self.dataset}' classifies pixels; it should be 0")
+        if self.novel == 1:
+            raise ValueError("novel = 1 is not allowed: a single name is always right; it should be 0, or 2 and more")
+        if self.classes is not None and self.novel and self.novel > self.classes - 2:
+            raise ValueError(f"novel = {self.novel} is not allowed: at least 2 of the {self.classes} classes must be left to train on")
+        return self
 
     @model_validator(mode="after")
     def check_kind(self) -> Self:
@@ -87,6 +103,10 @@ class Evaluation(Config):
 
     every: int = knob(5, "rounds between evaluations; the last round is always evaluated", basis="guess", ge=1)
     clients: int = knob(200, "most clients evaluated: a fixed seeded sample beyond", basis="guess", ge=2)
+    newcomers: float = knob(
+        0.0, "share of the clients that never take part in training and are measured apart; above 0 at least one, and one is left to train",
+        basis="guess", search="0 to 0.5", ge=0, le=0.9,
+    )  # fmt: skip
 
 
 class Resources(Config):
@@ -110,6 +130,7 @@ class Experiment(Config):
     method: SerializeAsAny[Method] = METHODS["fedrsclip"]()
     training: Training = Training()
     server: ServerOptimiser = ServerOptimiser()
+    faults: Faults = Faults()
     evaluation: Evaluation = Evaluation()
     resources: Resources = Resources()
 
@@ -134,6 +155,47 @@ class Experiment(Config):
         if self.method.needs_samples and self.samples_per_class == 0:
             raise ValueError(f"task.ses = 0 is not allowed: '{self.method.name}' needs samples on the server, at least 1 image per class")
         return self
+
+    @model_validator(mode="after")
+    def check_shift(self) -> Self:
+        """Label noise, newcomers and novel classes need a task, clients and a method that can have them."""
+        if self.scenario.label_noise and self.task.kind == "segmentation":
+            raise ValueError(
+                f"scenario.label_noise = {self.scenario.label_noise:g} is not allowed: '{self.task.dataset}' has masks for labels; "
+                "it should be 0"
+            )
+        if self.evaluation.newcomers and self.scenario.clients < 2:
+            raise ValueError(f"evaluation.newcomers = {self.evaluation.newcomers:g} is not allowed with a single client; it should be 0")
+        if self.task.novel and not self.method.names_classes:
+            able = ", ".join(name for name, method in METHODS.items() if method().names_classes)
+            raise ValueError(
+                f"task.novel = {self.task.novel} is not allowed: '{self.method.name}' trains a head for the classes it is shown and cannot "
+                f"name others; methods that can: {able}, and any with method.network=image_tower"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def check_updates(self) -> Self:
+        """What is to be done with single updates must be possible with this method's."""
+        method, rule = self.method, self.server.aggregation
+        if self.server.robust and (method.pooled or not method.shares or method.needs_updates):
+            why = (
+                "combines clients' networks by a rule of its own" if method.needs_updates
+                else "trains in one place" if method.pooled
+                else "averages nothing"
+            )  # fmt: skip
+            raise ValueError(f"server.aggregation = '{rule}' is not allowed: '{method.name}' {why}; it should be 'mean'")
+        if self.faults.stale == "keep" and method.sends_aside:
+            raise ValueError(
+                f"faults.stale = 'keep' is not allowed: '{method.name}' reads more than tensors to average from an update, "
+                "and that cannot be weighted by its age; it should be 'drop'"
+            )
+        return self
+
+    @property
+    def clocked(self) -> bool:
+        """Whether rounds happen on a virtual clock, with faults: never where one place trains, or none."""
+        return (self.faults.active or self.server.robust) and self.method.trains and not self.method.pooled
 
     @property
     def samples_per_class(self) -> int:
@@ -182,6 +244,7 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
         "task": Task,
         "training": Training,
         "server": ServerOptimiser,
+        "faults": Faults,
         "evaluation": Evaluation,
         "resources": Resources,
     }

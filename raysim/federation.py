@@ -6,8 +6,8 @@ Shapes: N images, V views, S x S pixels, M patches, d embedding, C classes, D do
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -19,9 +19,10 @@ from raysim.config import UserError
 from raysim.data import Dataset, load_dataset
 from raysim.data.cache import features, masks
 from raysim.data.heterogeneity import heterogeneity
+from raysim.data.noise import class_means, most_confusable, told
 from raysim.data.splits import limit_shots, split
 from raysim.experiment import Experiment, Task
-from raysim.seeds import numpy_rng
+from raysim.seeds import derive, numpy_rng
 from raysim.types import POOLED, SPLITS, Context, Inputs, Split
 
 Progress = Callable[[int, int], None]
@@ -32,7 +33,7 @@ FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
 class Images:
     """What is known of a task's images without looking: `labels`, `domains`, `parts`, each [N].
 
-    `parts` is 0 train, 1 validation, 2 test; -1, with label -1, for an image whose class the task leaves out.
+    `parts` is 0 train, 1 validation, 2 test; -1, with label -1, for an image whose class the task leaves out or nobody trains on.
     """
 
     labels: np.ndarray
@@ -96,26 +97,51 @@ def backbone_of(name: str, path: str | None, device: str) -> Backbone:
 
 
 @lru_cache(maxsize=4)
-def images_of(task: Task) -> Images:
-    """Labels, domains and the frozen split of a dataset, or of some of its classes."""
+def images_of(task: Task, novel: bool = False) -> Images:
+    """Labels, domains and the frozen split of a dataset, or of some of its classes.
+
+    Args:
+        task: Its base classes are all but the novel ones.
+        novel: Of the novel classes instead, none of whose images is for training.
+    """
     dataset = dataset_of(task)
     parts = split(dataset, task.split_seed)
-    if task.classes is None:
+    if task.classes is None and not task.novel:
         return Images(dataset.labels, dataset.attributes, parts, dataset.classes, dataset.domains)
-    chosen = _chosen(dataset, task.classes)
+    chosen = _chosen(dataset, task, novel)
     place = np.full(len(dataset.classes), -1, dtype=np.int64)
-    place[chosen] = np.arange(task.classes)
+    place[chosen] = np.arange(len(chosen))
     labels = place[dataset.labels]
     names = tuple(dataset.classes[label] for label in chosen)
-    return Images(labels, dataset.attributes, np.where(labels < 0, -1, parts), names, dataset.domains)
+    unused = (labels < 0) | (novel & (parts == SPLITS["train"]))
+    return Images(labels, dataset.attributes, np.where(unused, -1, parts), names, dataset.domains)
 
 
-def _chosen(dataset: Dataset, classes: int | None) -> np.ndarray:
-    """The classes of a task: all, or so many evenly spaced ones."""
-    total = len(dataset.classes)
+def _chosen(dataset: Dataset, task: Task, novel: bool = False) -> np.ndarray:
+    """The base or the novel classes of a task, ascending: of all classes, or of so many evenly spaced ones.
+
+    Novel are those whose names come last in an order drawn by `task.split_seed`, so that more novel classes include the fewer.
+    """
+    total, classes = len(dataset.classes), task.classes
     if classes is not None and classes > total:
         raise UserError(f"task.classes = {classes} is not allowed: {dataset.name} has {total} classes")
-    return np.linspace(0, total - 1, classes or total).round().astype(int)
+    chosen = np.linspace(0, total - 1, classes or total).round().astype(int)
+    if task.novel > len(chosen) - 2:
+        raise UserError(
+            f"task.novel = {task.novel} is not allowed: at least 2 of the {len(chosen)} classes must be left to train on; "
+            f"it should be at most {max(0, len(chosen) - 2)}"
+        )
+    drawn = sorted(chosen, key=lambda label: derive(task.split_seed, "novel", dataset.name, dataset.classes[label]))
+    base = len(chosen) - task.novel
+    return np.sort(np.array(drawn[base:] if novel else drawn[:base], dtype=int))
+
+
+@lru_cache(maxsize=4)
+def confusable_of(task: Task) -> np.ndarray:
+    """For each base class of a task the one that looks most alike, [C]; all training images are read where that is not known yet."""
+    dataset = dataset_of(task)
+    means = class_means(dataset, np.flatnonzero(split(dataset, task.split_seed) == SPLITS["train"]))
+    return most_confusable(means[_chosen(dataset, task)])
 
 
 def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Frozen:
@@ -129,9 +155,9 @@ def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Froze
     return _frozen(*_address(experiment))
 
 
-def held_out(experiment: Experiment, name: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def held_out(experiment: Experiment, name: Split, novel: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The plain view of a split: inputs [n, ...], labels [n], class-and-domain cells [n]; kept on the device, once per process."""
-    return _held_out(*_address(experiment), name)
+    return _held_out(*_address(experiment), name, novel)
 
 
 def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
@@ -140,8 +166,8 @@ def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
 
 
 @lru_cache(maxsize=4)
-def _held_out(task: Task, inputs: Inputs, tower: bool, name: Split) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    images = images_of(task)
+def _held_out(task: Task, inputs: Inputs, tower: bool, name: Split, novel: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    images = images_of(task, novel)
     where, device = images.where(name), device_of_this_process()
     labels = images.labels[where]
     parts = (_frozen(task, inputs, tower).x[where, 0], labels, labels * len(images.domain_names) + images.domains[where])
@@ -162,7 +188,7 @@ def _load(task: Task, inputs: Inputs, tower: bool, progress: Progress | None) ->
     if inputs != "pixels" and backbone is not None and size != backbone.image_size:
         raise UserError(f"task.image_size = {size}: {backbone.name} takes {backbone.image_size} pixels; leave it out")
     x = features(dataset, None if inputs == "pixels" else backbone, kind=inputs, image_size=size, views=task.views, progress=progress)
-    names = tuple(dataset.classes[label] for label in _chosen(dataset, task.classes))
+    names = images_of(task).class_names
     classes_of_pixels = masks(dataset, image_size=size, progress=progress) if task.kind == "segmentation" else None
     return Frozen(x, Context(names, dataset.templates, backbone, size, device, task.kind), classes_of_pixels)
 
@@ -175,7 +201,9 @@ class Federation:
         images: The task's images.
         shards: K index arrays into the images; a client's training images.
         samples: Indices of the server's own labelled samples (SES); no client has them.
-        frequencies: [K, C * D]: each client's share of images per (class, domain).
+        frequencies: [K, C * D]: each client's share of images per (class, domain), by true labels.
+        noisy: [N] labels that clients train with; None: the true ones.
+        newcomers: Clients that never take part in training, ascending.
     """
 
     experiment: Experiment
@@ -183,6 +211,8 @@ class Federation:
     shards: tuple[np.ndarray, ...]
     samples: np.ndarray
     frequencies: np.ndarray
+    noisy: np.ndarray | None = None
+    newcomers: np.ndarray = field(default_factory=lambda: np.array([], dtype=np.int64))
 
     @classmethod
     def of(cls, experiment: Experiment) -> Federation:
@@ -198,6 +228,10 @@ class Federation:
                 f"task.dataset = '{experiment.task.dataset}': {len(images.labels)} images leave {len(train)} to train and "
                 f"{len(images.where('validation'))} to validate; a class (of pixels: a domain) needs 4 or more"
             )
+        if experiment.task.novel and not len((novel := images_of(experiment.task, novel=True)).where("validation")):
+            raise UserError(
+                f"task.novel = {experiment.task.novel}: {', '.join(novel.class_names)} have no validation image; 4 or more are needed"
+            )
         samples = _samples(train, images.labels, experiment)
         train = np.setdiff1d(train, samples)
         if experiment.task.shots:
@@ -208,16 +242,27 @@ class Federation:
         cells = len(images.class_names) * len(images.domain_names)
         cell = images.labels * len(images.domain_names) + images.domains
         counts = np.stack([np.bincount(cell[shard], minlength=cells) for shard in shards]).astype(np.float64)
-        return cls(experiment, images, shards, samples, counts / counts.sum(axis=1, keepdims=True))
+        frequencies = counts / counts.sum(axis=1, keepdims=True)
+        return cls(experiment, images, shards, samples, frequencies, _noisy(experiment, images, shards), _newcomers(experiment))
 
     @property
     def clients(self) -> int:
         """Number of clients."""
         return len(self.shards)
 
+    @property
+    def told(self) -> np.ndarray:
+        """The labels that clients train with, [N]; true ones for images that no client has."""
+        return self.images.labels if self.noisy is None else self.noisy
+
+    @property
+    def trainers(self) -> np.ndarray:
+        """The clients that may train, ascending: all but newcomers."""
+        return np.setdiff1d(np.arange(self.clients), self.newcomers)
+
     def shard(self, client: int) -> np.ndarray:
-        """The training images of a client; of everybody for the pooled pseudo-client."""
-        return np.sort(np.concatenate(self.shards)) if client == POOLED else self.shards[client]
+        """The training images of a client; of everybody that may train for the pooled pseudo-client."""
+        return np.sort(np.concatenate([self.shards[k] for k in self.trainers])) if client == POOLED else self.shards[client]
 
     def heterogeneity(self) -> dict[str, Any]:
         """Requested and achieved."""
@@ -226,7 +271,26 @@ class Federation:
         position[train] = np.arange(len(train))
         parts = [position[shard] for shard in self.shards]
         achieved = heterogeneity(parts, self.images.labels[train], self.images.domains[train])
+        if self.noisy is not None:
+            held = np.concatenate(self.shards)
+            achieved["label_noise"] = float((self.told[held] != self.images.labels[held]).mean())
         return {"requested": self.experiment.scenario.requested(), "achieved": achieved}
+
+
+def _noisy(experiment: Experiment, images: Images, shards: Sequence[np.ndarray]) -> np.ndarray | None:
+    """The labels that clients train with, [N]; None where all are true."""
+    share, pairs = experiment.scenario.label_noise, experiment.scenario.noise_kind == "pairs"
+    if not share:
+        return None
+    confused = confusable_of(experiment.task) if pairs else None
+    return told(images.labels, shards, share, len(images.class_names), confused, experiment.seed)
+
+
+def _newcomers(experiment: Experiment) -> np.ndarray:
+    """Who never takes part, ascending: the first of a seeded order, so that a larger share includes a smaller one."""
+    share, clients = experiment.evaluation.newcomers, experiment.scenario.clients
+    count = min(clients - 1, max(1, round(share * clients))) if share else 0
+    return np.sort(numpy_rng(experiment.seed, "newcomers").permutation(clients)[:count])
 
 
 def _samples(train: np.ndarray, labels: np.ndarray, experiment: Experiment) -> np.ndarray:

@@ -136,7 +136,7 @@ def say_plan(experiment: Experiment) -> None:
         started = time.perf_counter()
         update = worker.train(state, cohorts[0])
         seconds = (time.perf_counter() - started) / len(cohorts[0].clients)
-    cohort = max(1, round(experiment.participation * federation.clients))
+    cohort = max(1, round(experiment.participation * len(federation.trainers)))
     total = seconds * cohort * experiment.total_rounds
     print(f"  one client's round: {1000 * seconds:.1f} ms, {update.flops / len(update.clients):.3g} FLOPs (measured on {worker.device})")
     print(

@@ -6,28 +6,33 @@ Shapes: K clients of a micro-cohort, C classes, D domains.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from raysim.accuracy import accuracies
+from raysim.accuracy import accuracies, base_to_novel, of_newcomers
+from raysim.clock import Clock
 from raysim.config import canonical
 from raysim.data.heterogeneity import partition_table
 from raysim.experiment import Experiment, to_dict
-from raysim.federation import Federation
+from raysim.faults import HELD, Turn, arriving, hold
+from raysim.federation import Federation, images_of
 from raysim.gallery import gallery
-from raysim.methods.server import server_update
+from raysim.methods.server import combined, server_update
 from raysim.seeds import numpy_rng
 from raysim.store import Privates, Store, state_sha256
-from raysim.types import ACCURACIES, POOLED, First, Gallery, MicroCohort, RoundRecord, Score, ServerState, Split, Update
+from raysim.types import ACCURACIES, POOLED, First, Gallery, MicroCohort, RoundRecord, Score, ServerState, Split, Tensors, Update
 from raysim.worker import worker_of
 
 TRAFFIC = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
 TOTALS = (*TRAFFIC, "flops", "seconds")
 RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
+EXTRAS = ("acc_shared_newcomers", "acc_personal_newcomers", "acc_base", "acc_novel", "acc_harmonic")  # None where not asked for
+MEASURED = (*RESULTS, *EXTRAS)
 
 
 class Engine(Protocol):
@@ -99,7 +104,9 @@ class Simulation:
         self.personal = self.first.personal
         self.state = self.first.state
         self.privates: Privates = {}
-        self.totals = dict.fromkeys(TOTALS, 0.0) | dict.fromkeys(TRAFFIC, 0)
+        self.held: Tensors = {}  # late updates on their way (`raysim.faults.hold`)
+        self.clock = Clock(self.federation, self.first.payloads)
+        self.totals = dict.fromkeys(TOTALS, 0.0) | dict.fromkeys(TRAFFIC, 0) | ({"virtual_seconds": 0.0} if experiment.clocked else {})
         self.last: dict[str, Any] = {}
         self.history: dict[int, float] = {}  # validation acc_personal_own by evaluated round
         self.fresh = True
@@ -107,7 +114,9 @@ class Simulation:
         if not resume:
             store.forget()
         elif (restored := store.restore()) is not None:
-            self.state, self.privates, progress = restored
+            state, self.privates, progress = restored
+            self.held = {name: tensor for name, tensor in state.extra.items() if name.startswith(HELD)}
+            self.state = replace(state, extra={name: tensor for name, tensor in state.extra.items() if name not in self.held})
             self.totals, self.last, self.fresh = progress["totals"], progress["last"], False
             self.history = {int(round_): value for round_, value in progress["history"].items()}
         store.write_partition(self._partition())
@@ -115,7 +124,7 @@ class Simulation:
 
     def _partition(self) -> Any:
         images, shards = self.federation.images, self.federation.shards
-        return partition_table(list(shards), images.labels, images.domains, np.arange(len(images.labels)))
+        return partition_table(list(shards), images.labels, images.domains, np.arange(len(images.labels)), self.federation.noisy)
 
     def _description(self) -> dict[str, Any]:
         images = self.federation.images
@@ -127,6 +136,7 @@ class Simulation:
             "scenario_label": self.experiment.scenario.label,
             "experiment": to_dict(self.experiment),
             "class_names": list(images.class_names),
+            **self._set_apart(),
             "domain_names": list(images.domain_names),
             "heterogeneity": self.federation.heterogeneity(),
             "metric": "mIoU" if self.experiment.task.kind == "segmentation" else "accuracy",
@@ -134,7 +144,14 @@ class Simulation:
             "patches": self.first.patches,
             "shared_parameters": sum(tensor.numel() for tensor in self.state.shared.values()),
             "test": None if self.fresh else self.store.described().get("test"),
+            **({"corrupt_clients": sorted(self.clock.corrupt)} if self.clock.corrupt else {}),
         }
+
+    def _set_apart(self) -> dict[str, Any]:
+        """Who and what nobody trains with, where there is such a thing."""
+        task, newcomers = self.experiment.task, self.federation.newcomers.tolist()
+        novel = list(images_of(task, novel=True).class_names) if task.novel else []
+        return ({"novel_class_names": novel} if novel else {}) | ({"newcomers": newcomers} if newcomers else {})
 
     def rounds(self) -> Iterator[RoundRecord]:
         """Run what is left, a record per finished round; record 0 is the state before training."""
@@ -142,7 +159,7 @@ class Simulation:
             yield self._finish(self._measure("validation"), time.perf_counter(), {})
         for round_ in range(self.state.round, self.experiment.total_rounds):
             started = time.perf_counter()
-            updates = self._train(round_)
+            updates, found = self._train(round_)
             changed = {
                 client: private
                 for update in updates
@@ -152,7 +169,7 @@ class Simulation:
             self.privates |= changed
             due = self.state.round % self.experiment.evaluation.every == 0 or self.state.round == self.experiment.total_rounds
             record = self._measure("validation") if due else RoundRecord(self.state.round, {}, [], [])
-            yield self._finish(_with_training(record, updates), started, changed)
+            yield self._finish(_with_training(record, updates, found), started, changed)
         pictures = self.engine.gallery(self.name, self.state)
         if pictures is not None:
             self.store.write_gallery(pictures, self.state.round)
@@ -164,21 +181,45 @@ class Simulation:
             "signatures": [failure.name for failure in failures], "signatures_watched": dict(self.method.watched),
         })  # fmt: skip
 
-    def _train(self, round_: int) -> list[Update]:
-        """A round at clients and server; the state moves on. The updates come back without their tensors."""
+    def _train(self, round_: int) -> tuple[list[Update], dict[str, float]]:
+        """A round at clients and server; the state moves on.
+
+        Returns:
+            The updates of all clients that trained, without their tensors; and what the clock and the server's combining add to the row.
+        """
         seen: list[Update] = []
+        waiting: Tensors = {}
+        now = self.clock.turn(round_, self._cohort(round_))
+        stale, on_their_way = arriving(self.held, round_, now.seconds)
 
         def passing() -> Iterator[Update]:
-            for update in self.engine.train(self.name, self.state, self._micro_cohorts(self._cohort(round_))):
+            for update in self.engine.train(self.name, before, self._groups(now)):
                 seen.append(update.light())
-                yield update
+                if update.clients[0] not in now.late:
+                    yield update
+                elif self.experiment.faults.stale == "keep":
+                    waiting.update(hold(update, now.late, round_))
+            yield from stale
 
-        before = self.state
+        before, server, rejected = self.state, self.experiment.server, 0
         self._previous = self.method.class_ratios(before)
-        state = self.method.aggregate(before, passing())
-        state = server_update(self.experiment.server, before, state, self.first.buffers)
+        updates: Iterable[Update] = passing()
+        if server.robust:
+            updates, rejected = combined(server, before.shared, updates)
+        state = self.method.aggregate(before, updates)
+        if len(now.arrived) + len(stale) > rejected:  # of nothing, momentum would still make something
+            state = server_update(server, before, state, self.first.buffers)
+        self.held = {**on_their_way, **waiting}
+        found = self.clock.columns(now, stale, rejected)
+        self.clock.check(state, found)
         self.state = self.engine.serve(self.name, state) if self.method.serves else state
-        return seen
+        return seen, found
+
+    def _groups(self, now: Turn) -> list[MicroCohort]:
+        """The round's micro-cohorts: those in time, then the late ones, which train too; nobody that dropped out."""
+        in_time = [replace(group, each=self.experiment.server.robust) for group in self._micro_cohorts(now.arrived)]
+        late = [replace(group, each=self.experiment.faults.stale == "keep") for group in self._micro_cohorts(sorted(now.late))]
+        return [replace(group, index=index) for index, group in enumerate([*in_time, *late])]
 
     def open_test(self) -> dict[str, Any]:
         """Measure the final state on the test split; the opening is logged in run.json and its rows are kept apart."""
@@ -186,13 +227,13 @@ class Simulation:
         self.store.describe({"test_opened": opened})
         record = self._measure("test")
         self.store.write_rows(record, "test")
-        test = {name: record.row.get(name) for name in RESULTS}
+        test = {name: record.row.get(name) for name in MEASURED}
         self.store.describe({"test": test})
         return test
 
     def result(self) -> dict[str, Any]:
         """The numbers that a script reads."""
-        measured = {name: self.last.get(name) for name in RESULTS}
+        measured = {name: self.last.get(name) for name in MEASURED}
         digest = state_sha256(self.state, self.privates)
         setup = self.first.setup * len(self.privates)  # whoever took part keeps something, where a method sends anything at the start
         return {"id": self.experiment.id, "state_sha256": digest, **measured, **self.totals, "bytes_setup": setup}
@@ -201,32 +242,35 @@ class Simulation:
         """The clients of a round, sorted."""
         if self.method.pooled:
             return [POOLED]
-        clients = self.federation.clients
-        size = max(1, round(self.experiment.participation * clients))
-        return sorted(numpy_rng(self.experiment.seed, "cohort", round_).choice(clients, size, replace=False).tolist())
+        clients = self.federation.trainers
+        return sorted(numpy_rng(self.experiment.seed, "cohort", round_).choice(clients, self.clock.drawn(), replace=False).tolist())
 
     def _micro_cohorts(self, clients: Sequence[int]) -> list[MicroCohort]:
         return micro_cohorts(self.federation, clients, self.privates, str(self.store.vault))
 
-    def _sample(self) -> np.ndarray:
-        """The clients that are evaluated: all, or a fixed seeded sample."""
-        clients, most = self.federation.clients, self.experiment.evaluation.clients
-        if clients <= most:
-            return np.arange(clients)
+    def _sample(self, clients: np.ndarray) -> np.ndarray:
+        """Which of these clients are evaluated: all, or a fixed seeded sample."""
+        most = self.experiment.evaluation.clients
+        if len(clients) <= most:
+            return clients
         return np.sort(numpy_rng(self.experiment.seed, "evaluation").choice(clients, most, replace=False))
 
     def _measure(self, split: Split) -> RoundRecord:
-        sample = self._sample()
+        sample, new = self._sample(self.federation.trainers), self._sample(self.federation.newcomers)
         cohorts = [MicroCohort(-1, (), ())]
         if self.personal:
-            cohorts += self._micro_cohorts(sample.tolist())
+            cohorts += [*self._micro_cohorts(sample.tolist()), *self._micro_cohorts(new.tolist())]  # newcomers never share a stack
         scores = self.engine.evaluate(self.name, self.state, cohorts, split)
         personal, observed = None, {}
         if self.personal:
             known = [score for score in scores[1:] if score is not None]
             personal = {client: row for score in known for client, row in zip(score.clients, score.correct, strict=True)}
-            observed = _observed(known)
+            observed = _observed([score for score in known if not set(score.clients) & set(new.tolist())])
         summary, clients, classes = accuracies(self.federation, split, sample, scores[0], personal)
+        if len(new):
+            summary |= of_newcomers(self.federation, split, new, scores[0], personal)
+        if self.experiment.task.novel:
+            summary |= base_to_novel(summary["acc_shared_global"], None if scores[0] is None else scores[0].novel)
         flops = sum(score.flops for score in scores if score is not None)
         last = self.state.round == self.experiment.total_rounds  # tuning before use costs once, at the end
         for row in clients:
@@ -240,12 +284,13 @@ class Simulation:
         ratios, found = self._ratios()
         row = {"clients": 0, **dict.fromkeys(TRAFFIC, 0), "flops": 0.0, **record.row, **found}
         row["seconds"] = time.perf_counter() - started
-        self.totals = {name: value + row[name] for name, value in self.totals.items()}
+        self.totals = {name: value + row.get(name, 0) for name, value in self.totals.items()}
         if row.get("acc_personal_global") is not None:
-            self.last = {name: row.get(name) for name in RESULTS}
+            self.last = {name: row.get(name) for name in MEASURED}
             self.history[record.round] = float("nan") if row["acc_personal_own"] is None else row["acc_personal_own"]
         record = RoundRecord(record.round, row, record.clients, record.classes, ratios)
-        self.store.write(record, self.state, changed, {"totals": self.totals, "last": self.last, "history": self.history})
+        state = replace(self.state, extra={**self.state.extra, **self.held})
+        self.store.write(record, state, changed, {"totals": self.totals, "last": self.last, "history": self.history})
         return record
 
     def _ratios(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -285,8 +330,8 @@ def _observed(scores: Sequence[Score]) -> dict[int, dict[str, float]]:
     return found
 
 
-def _with_training(record: RoundRecord, updates: Sequence[Update]) -> RoundRecord:
-    """Add what training measured: mean metrics, traffic and FLOPs to the row, each client's own metrics to its row."""
+def _with_training(record: RoundRecord, updates: Sequence[Update], found: Mapping[str, float]) -> RoundRecord:
+    """Add what training measured: mean metrics, traffic and FLOPs to the row, each client's own metrics to its row; and what was found."""
     rows = {row["client"]: row for row in record.clients}
     sums: dict[str, list[float]] = {}
     for update in updates:
@@ -305,4 +350,5 @@ def _with_training(record: RoundRecord, updates: Sequence[Update]) -> RoundRecor
         **{name: sum(getattr(update, name) for update in updates) for name in TRAFFIC},
         "flops": record.row.get("flops", 0.0) + sum(update.flops for update in updates),
     }
+    row |= {name: row.get(name, 0) + value for name, value in found.items()}
     return RoundRecord(record.round, row, [rows[client] for client in sorted(rows)], record.classes)

@@ -34,7 +34,7 @@ from raysim.overview import declared, line, panel
 from raysim.provenance import provenance
 from raysim.reports import Refresher, write_report
 from raysim.search import Plan
-from raysim.simulate import RESULTS, TOTALS, TRAFFIC, Simulation
+from raysim.simulate import MEASURED, TOTALS, TRAFFIC, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
 from raysim.study import FRESH, Options, Row, Spec, settled
@@ -42,7 +42,7 @@ from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
 TWIN_SECONDS = 24 * 3600
-LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
+LISTS = (*MEASURED, *(f"test_{name}" for name in MEASURED))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
     **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "state", "reason", "space"), pa.string()),
     **dict.fromkeys(("factor", "level", "factor2", "level2", "params", "experiment", "curve"), pa.string()),
@@ -113,8 +113,8 @@ class SeedGroup:
         """The trial's row, as far as it is known here."""
         results = [simulation.result() for simulation in self.simulations]
         tests = [simulation.open_test() for simulation in self.simulations] if self.test and state == "COMPLETE" else []
-        row: Row = {name: [_number(result[name]) for result in results] for name in RESULTS}
-        row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in RESULTS}
+        row: Row = {name: [_number(result[name]) for result in results] for name in MEASURED}
+        row |= {f"test_{name}": [_number(test[name]) for test in tests] if tests else None for name in MEASURED}
         for name in (*TOTALS, "bytes_setup"):
             row[name] = float(np.mean([result[name] for result in results]))
         row["patches"] = self.simulations[0].first.patches

@@ -59,11 +59,21 @@ class ServerState:
 
 
 @dataclass(frozen=True)
+class Payload:
+    """Bytes that one client gets and sends in a round; `weights` is the part of `down` that is weights."""
+
+    down: int
+    up: int
+    weights: int
+
+
+@dataclass(frozen=True)
 class First:
     """What a run starts from.
 
     The first server state; whether clients have models of their own; patches per image where they are used; bytes that a client
-    gets once; the shared names that are no trained weights; training images (pixels, for segmentation) per class [C].
+    gets once; the shared names that are no trained weights; training images (pixels, for segmentation) per class [C]; by
+    architecture what a client's round sends, where rounds have a clock.
     """
 
     state: ServerState
@@ -72,6 +82,7 @@ class First:
     setup: int
     buffers: frozenset[str]
     totals: np.ndarray
+    payloads: dict[str, Payload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,13 +108,14 @@ Private = Tensors | Kept
 class MicroCohort:
     """A fixed group of clients that train stacked; `private[k]` is None for a client that takes part for the first time.
 
-    `vault` is the folder of the run's large private states.
+    `vault` is the folder of the run's large private states; `each`: the clients' own tensors are wanted, beside their sum.
     """
 
     index: int
     clients: tuple[int, ...]
     private: tuple[Private | None, ...]
     vault: str = ""
+    each: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class Update:
     """What a micro-cohort sends back.
 
     `sums` is the float64 sum over its clients of (number of images x tensor sent up), `images` the number of images behind it;
-    `aside` holds what each client sent beside it, `each` the clients' own tensors where the method asks for them. `metrics` maps a
+    `aside` holds what each client sent beside it, `each` the clients' own tensors where they are wanted. `metrics` maps a
     name to per-client (total, count) arrays. `bytes_*_weights` is the part of the traffic that is weights of the network or prompt.
     """
 
@@ -146,7 +158,8 @@ class Score:
 
     Of segmentation: [K, C * D, C, 2], pixels in intersection and union per images' class and domain, and per pixel class.
 
-    `observed` holds what the method measures about the clients' models, each [K].
+    `observed` holds what the method measures about the clients' models, each [K]; `novel` the share of the novel classes' images that
+    the shared model tells apart by their names, where there are such classes.
     """
 
     index: int
@@ -155,6 +168,7 @@ class Score:
     correct: np.ndarray
     flops: float = 0.0
     observed: dict[str, np.ndarray] = field(default_factory=dict)
+    novel: float | None = None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +20,26 @@ from torch.utils.flop_counter import FlopCounterMode
 from raysim.accuracy import intersection_union
 from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
-from raysim.federation import Federation, frozen_of, held_out
+from raysim.faults import corrupt_clients, corrupted
+from raysim.federation import Federation, frozen_of, held_out, images_of
 from raysim.methods.base import weighted_sum
 from raysim.seeds import numpy_rng, torch_rng
-from raysim.types import POOLED, Batch, First, MicroCohort, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
+from raysim.types import (
+    POOLED,
+    Batch,
+    Context,
+    First,
+    MicroCohort,
+    Payload,
+    Scope,
+    Score,
+    Sent,
+    ServerState,
+    Split,
+    Tensors,
+    Update,
+    nbytes,
+)
 from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]
@@ -65,7 +82,10 @@ def try_method(experiment: Experiment) -> None:
         state = ServerState(0, method.init_shared(model, rng), method.init_server(model, 1, rng))
         row, _ = method.receive(model, method.broadcast(state, 0), method.init_private(model, rng, 0), 0, None)
         x = torch.from_numpy(np.array(frozen.x[:1, 0])).to(frozen.context.device)
-        method.predict(model, {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}, x, "personal")
+        stacked = {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}
+        method.predict(model, stacked, x, "personal")
+        if experiment.task.novel:
+            method.predict(method.build(_with_novel_names(experiment)), stacked, x, "shared")
 
 
 @dataclass(frozen=True)
@@ -101,6 +121,7 @@ class Worker:
         self._flops: dict[str, tuple[float, float]] = {}
         self._receiving: dict[str, float] = {}
         self._held: Batch | None = None
+        self._corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.clients)
 
     def initial(self) -> First:
         """What the run starts from."""
@@ -111,7 +132,20 @@ class Worker:
         personal = bool(self._first_private(0)) or method.local_epochs_at_evaluation > 0 or method.keeps
         patches = self.frozen.x.shape[2] - 1 if method.inputs == "patches" else None  # the pooled feature comes first
         setup = method.setup(self.model, self._samples()) if method.needs_samples else 0
-        return First(state, personal, patches, setup, method.buffers(self.model), self._totals())
+        payloads = self._payloads(state) if self.experiment.clocked else {}
+        return First(state, personal, patches, setup, method.buffers(self.model), self._totals(), payloads)
+
+    def _payloads(self, state: ServerState) -> dict[str, Payload]:
+        """What a client of each architecture gets and sends in any round: what an untrained one would send."""
+        first = {self.method.architecture(client): client for client in reversed(range(self.federation.clients))}
+        found = {}
+        with one_thread(), self._named((), state.round):
+            for place, client in first.items():
+                [row], received, [private], _ = self._received(state, MicroCohort(0, (client,), (None,)))
+                sent = self.method.finish(self.model, _to_cpu(row), _to_cpu(received), private, 1, self.experiment.training.lr)
+                weights = {name: tensor for name, tensor in received.items() if name in state.shared}
+                found[place] = Payload(nbytes(received), sum(map(nbytes, _all_up(sent))), nbytes(weights))
+        return found
 
     def serve(self, state: ServerState) -> ServerState:
         """The server's work on its samples, here because the images are here.
@@ -138,6 +172,10 @@ class Worker:
                 method.finish(self.model, row, fitted.received, private, steps, rate)
                 for row, private, steps in zip(fitted.rows, fitted.privates, fitted.steps, strict=True)
             ]
+            sent = [
+                replace(one, up=corrupted(self.experiment.faults, fitted.received, one.up)) if client in self._corrupt else one
+                for client, one in zip(cohort.clients, sent, strict=True)
+            ]
         examples = np.array([len(self.federation.shard(client)) for client in cohort.clients])
         stacked = {name: torch.stack([one.up[name] for one in sent]) for name in sent[0].up}
         count = 0 if method.pooled else len(sent)  # where one place trains, nothing travels
@@ -149,7 +187,7 @@ class Worker:
             examples=examples,
             sums=weighted_sum(stacked, examples),
             aside=tuple(_to_cpu(one.aside) for one in sent),
-            each=tuple(one.up for one in sent) if method.needs_updates else (),
+            each=tuple(one.up for one in sent) if method.needs_updates or cohort.each else (),
             private=tuple(keep(one.private, Path(cohort.vault)) for one in sent),
             metrics=fitted.metrics,
             bytes_up=up,
@@ -165,9 +203,10 @@ class Worker:
         flops = 0.0
         with one_thread(), self._named(cohort.clients, state.round):
             if not cohort.clients:
-                found = [self._correct(_stack([row], self.device), scope, split) for row in self.method.server_models(state)]
-                known = [correct for correct in found if correct is not None]
-                return Score(cohort.index, scope, (), np.mean(known, axis=0)) if known else None
+                models = [_stack([row], self.device) for row in self.method.server_models(state)]
+                known = [correct for row in models if (correct := self._correct(row, scope, split)) is not None]
+                novel = self._novel(models, split) if known and self.experiment.task.novel else None
+                return Score(cohort.index, scope, (), np.mean(known, axis=0), novel=novel) if known else None
             if epochs := self.method.local_epochs_at_evaluation:
                 fitted = self._fit(state, cohort, state.round, epochs, TUNE)
                 rows, flops = fitted.rows, fitted.flops
@@ -181,6 +220,20 @@ class Worker:
     @torch.no_grad()
     def _observed(self, params: Tensors) -> dict[str, np.ndarray]:
         return {name: value_K.double().cpu().numpy() for name, value_K in self.method.observe(self.model, params).items()}
+
+    @torch.no_grad()
+    def _novel(self, models: Sequence[Tensors], split: Split) -> float | None:
+        """The share of the novel classes' images that the server's models get right among the novel names; None without an image."""
+        x, y, _ = held_out(self.experiment, split, novel=True)
+        if not len(y):
+            return None
+        logits = [self.method.predict(self._naming_novel, params, x, "shared") for params in models]
+        return float(np.mean([(one.argmax(dim=2)[0] == y).double().mean().item() for one in logits if one is not None]))
+
+    @cached_property
+    def _naming_novel(self) -> Any:
+        """The method's frozen part for the novel names: never trained with, and it does not know the base names."""
+        return self.method.build(_with_novel_names(self.experiment))
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
@@ -261,9 +314,10 @@ class Worker:
         numbers = {name: (total.cpu().numpy(), counts) for name, total in totals.items()}
         if not np.isfinite(numbers["loss"][0]).all():
             bad = cohort.clients[int(np.argmin(np.isfinite(numbers["loss"][0])))]
-            raise Diverged(
-                f"round {round_ + 1}: the loss of client {bad} became infinite or NaN; lower training.lr = {self.experiment.training.lr}"
-            )
+            cause = f"lower training.lr = {training.lr}"
+            if self._corrupt:
+                cause = f"faults.corruption = '{self.experiment.faults.corruption}' at {len(self._corrupt)} clients may be why, or {cause}"
+            raise Diverged(f"round {round_ + 1}: the loss of client {bad} became infinite or NaN; {cause}")
         return _Fitted([_to_cpu(row) for row in done], _to_cpu(received), privates, steps, {**numbers, **measured}, flops)
 
     def _optimiser(self, params: Sequence[torch.Tensor], rate: float) -> torch.optim.Optimizer:
@@ -306,7 +360,7 @@ class Worker:
             index_KB2[k, : len(part)], index_KB2[k, len(part) :], weight_KB[k, : len(part)] = part, part[0], 1
         x = self.frozen.x[index_KB2[..., 0], index_KB2[..., 1]]
         masks = self.frozen.masks
-        y = self.images.labels[index_KB2[..., 0]] if masks is None else masks[index_KB2[..., 0]].astype(np.int64)
+        y = self.federation.told[index_KB2[..., 0]] if masks is None else masks[index_KB2[..., 0]].astype(np.int64)
         x_KB, y_KB, w_KB = (torch.from_numpy(array).to(self.device) for array in (x, y, weight_KB))
         return Batch(x_KB, y_KB, w_KB, rngs)
 
@@ -349,6 +403,11 @@ class Worker:
         except Exception as cause:
             who = ", ".join("all images" if client == POOLED else str(client) for client in clients) or "none (server side)"
             raise ClientError(f"round {round_ + 1}, clients {who}: {type(cause).__name__}: {cause}") from cause
+
+
+def _with_novel_names(experiment: Experiment) -> Context:
+    """What a method may know where it is asked for classes that nobody trained on."""
+    return replace(frozen_of(experiment).context, classes=images_of(experiment.task, novel=True).class_names)
 
 
 def _all_up(sent: Sent) -> tuple[Tensors, ...]:

@@ -60,7 +60,7 @@ def heterogeneity(parts: Sequence[Ints], labels: Ints, attributes: Ints) -> dict
     }
 
 
-def partition_table(parts: Sequence[Ints], labels: Ints, attributes: Ints, images: Ints) -> pa.Table:
+def partition_table(parts: Sequence[Ints], labels: Ints, attributes: Ints, images: Ints, told: Ints | None = None) -> pa.Table:
     """Who holds what, a row for each image, sorted by client.
 
     Args:
@@ -68,9 +68,10 @@ def partition_table(parts: Sequence[Ints], labels: Ints, attributes: Ints, image
         labels: Class of each training image. [N]
         attributes: Domain of each training image. [N]
         images: Index of each training image in its dataset. [N]
+        told: The class that its client trains it as, where labels are noisy. [N]
 
     Returns:
-        Columns client (int32), image (int64), label (int16), domain (int16).
+        Columns client (int32), image (int64), label (int16), domain (int16), and with `told` told (int16).
     """
     rows = np.concatenate(parts)
     client = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -80,6 +81,7 @@ def partition_table(parts: Sequence[Ints], labels: Ints, attributes: Ints, image
             "image": pa.array(images[rows], pa.int64()),
             "label": pa.array(labels[rows], pa.int16()),
             "domain": pa.array(attributes[rows], pa.int16()),
+            **({} if told is None else {"told": pa.array(told[rows], pa.int16())}),
         }
     )
 

@@ -23,10 +23,24 @@ class Scenario(Config, ABC):
     name: ClassVar[str]
 
     clients: int = knob(20, "number of clients", basis="guess", search="5 to 40 as in the paper; more to stress", ge=1, le=100_000)
+    label_noise: float = knob(
+        0.0, "share of each client's training images whose label is wrong; the server's samples, validation and test stay right",
+        basis="guess", search="0 to 0.6", ge=0, lt=1,
+    )  # fmt: skip
+    noise_kind: Literal["symmetric", "pairs"] = knob(
+        "symmetric", "a wrong label is any other class, all alike, or the class that looks most alike (mean thumbnails, 8 x 8 pixels)",
+        basis="guess", search="{symmetric,pairs}",
+    )  # fmt: skip
 
     @property
     def label(self) -> str:
         """Short text for tables."""
+        wrong = f", {100 * self.label_noise:g} % noisy {'pairs' if self.noise_kind == 'pairs' else 'labels'}"
+        return f"{self.skew}{wrong if self.label_noise else ''}"
+
+    @property
+    def skew(self) -> str:
+        """The label without noise: how images are dealt."""
         return self.name.replace("_", " ")
 
     def requested(self) -> dict[str, Any]:
@@ -112,8 +126,8 @@ class Dirichlet(_Floored):
     )
 
     @property
-    def label(self) -> str:
-        """Short text for tables."""
+    def skew(self) -> str:
+        """How images are dealt."""
         return f"dirichlet alpha={self.alpha:g}"
 
     def table(self, totals_C: Ints, rng: np.random.Generator) -> Ints:
@@ -135,8 +149,8 @@ class ClassesPerClient(Scenario):
     )
 
     @property
-    def label(self) -> str:
-        """Short text for tables."""
+    def skew(self) -> str:
+        """How images are dealt."""
         return f"{self.classes} class{'es' if self.classes > 1 else ''} per client"
 
     def check(self, n_images: int, n_classes: int, n_domains: int) -> None:
@@ -170,8 +184,8 @@ class Disjoint(Scenario):
     name: ClassVar[str] = "disjoint"
 
     @property
-    def label(self) -> str:
-        """Short text for tables."""
+    def skew(self) -> str:
+        """How images are dealt."""
         return "disjoint classes"
 
     def table(self, totals_C: Ints, rng: np.random.Generator) -> Ints:
@@ -195,8 +209,8 @@ class Quantity(_Floored):
     beta: float = knob(1.0, "exponent of the power law of sizes; 0 is even", basis="guess", search="0.5 to 2", ge=0, le=5)
 
     @property
-    def label(self) -> str:
-        """Short text for tables."""
+    def skew(self) -> str:
+        """How images are dealt."""
         return f"quantity beta={self.beta:g}"
 
     def table(self, totals_C: Ints, rng: np.random.Generator) -> Ints:
@@ -219,8 +233,8 @@ class LongTail(_Floored):
     )
 
     @property
-    def label(self) -> str:
-        """Short text for tables."""
+    def skew(self) -> str:
+        """How images are dealt."""
         step = " step" if self.profile == "step" else ""
         return f"long tail IR={self.imbalance:g}{step} " + ("even" if self.alpha is None else f"alpha={self.alpha:g}")
 
@@ -257,8 +271,8 @@ class Domain(_Floored):
     )
 
     @property
-    def label(self) -> str:
-        """Short text for tables."""
+    def skew(self) -> str:
+        """How images are dealt."""
         return "domain per client" if self.alpha is None else f"domain per client alpha={self.alpha:g}"
 
     def check(self, n_images: int, n_classes: int, n_domains: int) -> None:

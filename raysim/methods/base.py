@@ -26,6 +26,7 @@ class Method(Config):
         stackable: Whether micro-cohorts may train stacked; else each client trains alone (K = 1).
         pooled: Train one pseudo-client that holds all images (centralized).
         trains: Whether there are rounds at all.
+        shares: Whether clients send anything to be averaged.
         segments: Whether it can classify pixels.
         serves: Whether the server works between rounds (`server_step`).
         needs_updates: Whether `aggregate` reads single clients' tensors rather than sums.
@@ -36,6 +37,7 @@ class Method(Config):
     stackable: ClassVar[bool] = True
     pooled: ClassVar[bool] = False
     trains: ClassVar[bool] = True
+    shares: ClassVar[bool] = True
     segments: ClassVar[bool] = False
     serves: ClassVar[bool] = False
     needs_updates: ClassVar[bool] = False
@@ -52,6 +54,11 @@ class Method(Config):
         return 0
 
     @property
+    def names_classes(self) -> bool:
+        """Whether the classifier is made of the classes' names, so that it can name classes that nobody trained on (`task.novel`)."""
+        return False
+
+    @property
     def needs_samples(self) -> bool:
         """Whether the server must hold labelled samples of its own (`task.ses`)."""
         return False
@@ -59,6 +66,11 @@ class Method(Config):
     @property
     def keeps(self) -> bool:
         """Whether clients keep something of a round beyond what `init_private` gives: then they have models of their own."""
+        return False
+
+    @property
+    def sends_aside(self) -> bool:
+        """Whether clients send something beside the tensors that are averaged, for `aggregate` to read."""
         return False
 
     def architecture(self, client: int) -> str:

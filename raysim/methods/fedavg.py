@@ -30,6 +30,7 @@ class LocalNetwork(NetworkMethod):
     """A network at each client alone: nothing is sent."""
 
     name: ClassVar[str] = "local_network"
+    shares: ClassVar[bool] = False
 
     @property
     def keeps(self) -> bool:

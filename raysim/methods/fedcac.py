@@ -57,6 +57,11 @@ class FedCAC(NetworkMethod):
         """Every client has a network of its own; the server remembers it."""
         return True
 
+    @property
+    def sends_aside(self) -> bool:
+        """The critical weights, a bit each."""
+        return True
+
     def init_server(self, model: Model, clients: int, rng: torch.Generator) -> Tensors:
         """Nothing is known of any two clients."""
         return {OVERLAP: torch.full((clients, clients), -1.0, dtype=torch.float64)}

@@ -131,6 +131,11 @@ class NetworkMethod(Method):
         return "pixels"
 
     @property
+    def names_classes(self) -> bool:
+        """CLIP's image tower is classified by names, all others by a trained head."""
+        return self.network == TOWER
+
+    @property
     def keeps(self) -> bool:
         """BatchNorm's own part, where clients keep it; and clients of several architectures have models of their own anyway."""
         return self.own_batchnorm or "+" in self.network

@@ -54,6 +54,7 @@ class LocalOnly(PromptFL):
     """CoOp at each client alone: nothing is sent."""
 
     name: ClassVar[str] = "local"
+    shares: ClassVar[bool] = False
 
     def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
         """Nothing is shared."""

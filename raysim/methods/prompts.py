@@ -78,6 +78,11 @@ def check_init(value: str) -> str:
 class PromptMethod(Method):
     """A method that learns text prompts on cached image features."""
 
+    @property
+    def names_classes(self) -> bool:
+        """Class features are text features of names."""
+        return True
+
     def build(self, context: Context) -> PromptModel:
         """The frozen text tower and class names."""
         if context.backbone is None:

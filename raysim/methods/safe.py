@@ -122,6 +122,11 @@ class SAFE(NetworkMethod):
         return self.fau or super().keeps
 
     @property
+    def sends_aside(self) -> bool:
+        """The client's embedding, for ACE."""
+        return self.ace
+
+    @property
     def gate(self) -> GateConfig | None:
         """ACE's sizes."""
         return GateConfig(self.d_e, self.d, self.heads, self.mlp_ratio, self.gating == "residual", self.open_bias) if self.ace else None

@@ -34,6 +34,11 @@ class Scaffold(NetworkMethod):
 
     name: ClassVar[str] = "scaffold"
 
+    @property
+    def sends_aside(self) -> bool:
+        """The change of the client's variates."""
+        return True
+
     def init_server(self, model: Model, clients: int, rng: torch.Generator) -> Tensors:
         """Variates of zero for every trained weight, and the number of clients."""
         weights, statistics = self.init_shared(model, rng), self.buffers(model)

@@ -18,6 +18,7 @@ class ZeroShot(PromptMethod):
 
     name: ClassVar[str] = "zeroshot"
     trains: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
     def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
         """Nothing is shared."""
