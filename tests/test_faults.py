@@ -245,6 +245,19 @@ def test_a_round_in_which_nothing_arrives_leaves_the_shared_state(server: dict[s
     assert (row["arrived"], row["late"], row["virtual_seconds"], row["bytes_up"]) == (0, 5, 0.01, clean.totals["bytes_up"])
 
 
+def test_momentum_makes_nothing_of_nothing(tmp_path: Path) -> None:
+    experiment = small(method="promptfl", rounds=8, faults__dropout=0.8, server__optimiser="momentum", evaluation__every=8)
+    run = Simulation(experiment, Serial(), Store(tmp_path / "run", experiment))
+    before, moved = digest_of(run.state.shared), []
+    for record in run.rounds():
+        after = digest_of(run.state.shared)
+        if record.round:
+            moved.append(record.row["arrived"] > 0)
+            assert (after != before) == moved[-1]
+        before = after
+    assert False in moved[moved.index(True) :]  # a round without arrivals, after the momentum of one with
+
+
 def test_who_drops_out_keeps_the_private_state_of_before(simulate: Run, tmp_path: Path) -> None:
     experiment = small(rounds=4, faults__dropout=0.5)
     run = Simulation(experiment, Serial(), Store(tmp_path / "run", experiment))
@@ -324,6 +337,7 @@ def test_ray_and_serial_fail_alike(ray_session: None, simulate: Run) -> None:
         pool.close()
     assert found.result()["state_sha256"] == expected.result()["state_sha256"]
     assert found.totals["virtual_seconds"] == expected.totals["virtual_seconds"] > 0
+    assert sum(row["stale"] or 0 for row in expected.store.rounds()) > 0
 
 
 # The contract: every method keeps it.
