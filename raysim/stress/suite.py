@@ -19,7 +19,7 @@ FEATURES_QUICK: Overrides = {  # a method that works on frozen features
 }  # fmt: skip
 NETWORK_QUICK: Overrides = {  # a method that trains a network
     "rounds": 8, "evaluation.every": 4, "scenario.clients": 8, "task.classes": 5, "task.shots": 40, "task.image_size": 32, "task.ses": 5,
-    "task.views": 1, "training.epochs": 1, "training.batch": 8, "method.network": "cnn",
+    "task.views": 1, "training.epochs": 1, "training.batch": 16, "training.lr": 0.05, "method.network": "cnn",
 }  # fmt: skip
 SENT = ("faults.", "server.", "participation", "evaluation.newcomers")  # paths that do not concern a client that trains alone
 TRAINED = (*SENT, "training.", "scenario.label_noise", "scenario.noise_kind")  # nor, with these, a model that nobody trains
@@ -79,7 +79,7 @@ class Case:
     quick_variants: tuple[str, ...] = ()
     paced: bool = False
     seconds: float = 3600.0
-    quick_seconds: float = 45.0
+    quick_seconds: float = 100.0
     note: str = ""
     skipped: str = ""
 
@@ -148,8 +148,8 @@ DOMAINS = Case(
 TRAFFIC = (
     Case(
         "clients", "More clients, the same images", "clients",
-        tuple(Level(f"{n:,}", n, {"scenario.clients": n, "participation": share}) for n, share in CLIENTS.items()), (0, 4), log=True,
-        ground={"task.shots": None, "evaluation.clients": 50}, quick_seconds=150.0,
+        tuple(Level(f"{n:,}", n, {"scenario.clients": n, "participation": share}) for n, share in CLIENTS.items()), (0, 3), log=True,
+        ground={"task.shots": None, "evaluation.clients": 50},
         note="Never more than 21 clients take part in a round; local-only clients all train. Fifty clients are measured where there are more.",
     ),
     Case(
