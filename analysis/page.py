@@ -99,6 +99,8 @@ class Page:
         sections: Everything else, in order.
         commands: What repeats every number: the run, then the report.
         written: When; of a page that will be written again.
+        name: Of its files, without ending.
+        links: Names and titles of the pages beside it.
     """
 
     title: str
@@ -109,6 +111,8 @@ class Page:
     commands: Sequence[str] = ()
     flags: Sequence[str] = ()
     written: str = ""
+    name: str = "index"
+    links: Sequence[tuple[str, str]] = ()
 
     def parts(self) -> Iterator[Part]:
         """All parts, in order."""

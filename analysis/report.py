@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from .metric import worded
 from .page import Exhibit, Page
 from .pages import html, markdown
 from .pages.run_page import run_page
+from .pages.sensitivity_page import sensitivity_page
 from .pages.stress_page import stress_page
 from .pages.sweep_page import sweep_page
 from .results import Results, open_results
 from .style import svg
 
 PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
+BESIDE = {"sweep": sensitivity_page}  # a second page, linked with the first, where there is anything to say on it
 
 
 def write_report(folder: Path) -> Path:
@@ -26,17 +29,19 @@ def write_report(folder: Path) -> Path:
         folder: A result folder (what `--out` named).
 
     Returns:
-        The path of `report/index.html`; `report/index.md` says the same, and the figures of both stand in `report/figures/`.
+        The path of `report/index.html`; `report/index.md` says the same, and the figures of both stand in `report/figures/`. Beside it
+        may stand other pages (`sensitivity.html`, `sensitivity.md`), linked both ways.
 
     Raises:
         ValueError: The folder is not a result folder.
     """
     folder = Path(folder)
     results = open_results(folder)
-    page = page_of(results)
+    pages = pages_of(results)
     if results.meta.get("status", "running") == "running":
-        page = dataclasses.replace(page, written=time.strftime("%Y-%m-%d %H:%M:%S %Z"))
-    return write(page, folder / "report")
+        written = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+        pages = [dataclasses.replace(page, written=written) for page in pages]
+    return write(pages, folder / "report")
 
 
 def page_of(results: Results) -> Page:
@@ -44,19 +49,29 @@ def page_of(results: Results) -> Page:
     return worded(PAGES[results.kind](results), results.metric)
 
 
-def write(page: Page, folder: Path) -> Path:
-    """Write a page into `folder`, each file whole or not at all; returns the path of `index.html`."""
-    panels = [panel for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels]
+def pages_of(results: Results) -> list[Page]:
+    """All pages, the main one first, each with links to the others."""
+    second = BESIDE[results.kind](results) if results.kind in BESIDE else None
+    pages = [page_of(results), *([worded(second, results.metric)] if second else [])]
+    titles = [(page.name, page.title) for page in pages]
+    return [dataclasses.replace(page, links=[link for link in titles if link[0] != page.name]) for page in pages]
+
+
+def write(pages: Sequence[Page], folder: Path) -> Path:
+    """Write pages into `folder`, each file whole or not at all; returns the path of the first. Pages share drawings of one key."""
+    panels = [panel for page in pages for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels]
     drawings = {panel.key: svg(panel.figure, panel.key) for panel in panels}
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for key, drawing in drawings.items():
         _replace(figures / f"{key}.svg", drawing)
-    _replace(folder / "index.md", markdown.render(page))
-    path = _replace(folder / "index.html", html.render(page, drawings))
+    written = []
+    for page in reversed(pages):  # the first last: what it links to is there
+        _replace(folder / f"{page.name}.md", markdown.render(page))
+        written.append(_replace(folder / f"{page.name}.html", html.render(page, drawings)))
     for stale in {file.name for file in figures.glob("*.svg")} - {f"{key}.svg" for key in drawings}:
         (figures / stale).unlink(missing_ok=True)
-    return path
+    return written[-1]
 
 
 def _replace(path: Path, text: str) -> Path:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 Row = dict[str, Any]
+TESTED = ("confirm", "transfer")  # kinds of trials that meet the test split
 LISTINGS = 6  # of a table's parts, while a sweep that runs makes one of many
 
 
@@ -35,11 +36,13 @@ class Results:
         folder: Where it is.
         meta: `run.json`.
         unreadable: Parts that could not be read, with the reason (filled while reading).
+        space: Of a view (see `views`), the space whose trials it holds; empty: all trials.
     """
 
     folder: Path
     meta: Row
     unreadable: list[str] = field(default_factory=list)
+    space: str = ""
 
     @property
     def kind(self) -> str:
@@ -56,7 +59,23 @@ class Results:
         """Rows of `tables/trials`, in order; a row written twice (a resume) counts once."""
         rows = self.table("trials").to_pylist()
         unique = {(r.get("study"), r.get("kind"), r.get("label"), r.get("trial"), r.get("number")): r for r in rows}
-        return sorted(unique.values(), key=lambda r: (r.get("trial") or 0, r.get("number") or 0))
+        names = self.meta.get("spaces") or []
+        kept = [r for r in unique.values() if not self.space or space_of(str(r.get("study")), names) == self.space]
+        return sorted(kept, key=lambda r: (r.get("trial") or 0, r.get("number") or 0))
+
+    def views(self) -> list[Results]:
+        """The sweep space by space, each with its own trials, scenarios and factors; a sweep of one space is its own view."""
+        names = self.meta.get("spaces") or []
+        if len(names) < 2:
+            return [self]
+        declared, scenarios, found = self.meta.get("spaces_declared") or {}, self.meta.get("scenarios") or [], []
+        for name in names:
+            own = {str(t["scenario"]) for t in self.trials if space_of(str(t.get("study")), names) == name}
+            factors = (declared.get(name) or {}).get("factors") or (self.meta.get("factors") if name == names[0] else [])
+            meta = {**self.meta, "space": name, "factors": factors,
+                    "scenarios": [s for s in scenarios if s["label"] in own] or scenarios}  # fmt: skip
+            found.append(Results(self.folder, meta, self.unreadable, name))
+        return found
 
     def table(self, name: str, runs: Iterable[str] | None = None, columns: list[str] | None = None) -> pa.Table:
         """All parts of `tables/NAME` together; restricted to `runs` and `columns` when given.
@@ -173,9 +192,17 @@ def by_seed(trial: Row, metric: str) -> dict[int, float]:
     return {int(s): float(v) for s, v in zip(trial.get("seeds") or [], values, strict=False) if v is not None}
 
 
+def space_of(study: str, spaces: Iterable[str]) -> str:
+    """The space of a study, `SPACE | SCENARIO` or `SPACE ENTRY | SCENARIO`; empty when it is of none of these."""
+    head = study.rpartition(" | ")[0]
+    return max((name for name in spaces if head == name or head.startswith(f"{name} ")), key=len, default="")
+
+
 def finished(trials: Iterable[Row], *kinds: str) -> list[Row]:
-    """The COMPLETE trials of the given kinds."""
-    return [t for t in trials if t.get("state") == "COMPLETE" and t.get("kind") in kinds]
+    """The COMPLETE trials of the given kinds; of a configuration that was opened on test again with more seeds, the later trial."""
+    done = [t for t in trials if t.get("state") == "COMPLETE" and t.get("kind") in kinds]
+    latest = {(t.get("study"), t["kind"], t.get("label"), t.get("level")): t for t in done if t["kind"] in TESTED}
+    return [t for t in done if t["kind"] not in TESTED or latest[t.get("study"), t["kind"], t.get("label"), t.get("level")] is t]
 
 
 def standing(label: str) -> str:

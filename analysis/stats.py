@@ -82,6 +82,11 @@ def paired(ours: Mapping[int, float], theirs: Mapping[int, float], confidence: f
     return t_interval([ours[seed] - theirs[seed] for seed in shared], confidence)
 
 
+def adjusted(confidence: float, number: int) -> float:
+    """The coverage that each of `number` intervals needs so that all of them hold together with `confidence` (Bonferroni)."""
+    return 1 - (1 - confidence) / max(1, number)
+
+
 @dataclass(frozen=True)
 class Multiplicity:
     """How many intervals are shown together, how many exclude zero, how many would by chance, and how many stand adjusted for that."""

@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from raysim import inspection
-from raysim.config import UserError, first_cause, parse_assignment, suggest
+from raysim.config import UserError, first_cause, parse_assignment, suggest, unknown
 from raysim.console import bar, duration, output
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
@@ -31,11 +31,10 @@ from raysim.store import Store, hold, make_folder
 from raysim.types import RoundRecord
 
 if TYPE_CHECKING:
-    from raysim.search import Options
+    from raysim.study import Options
 
 DEFAULT_SPACE = "fedrsclip"
 STRESSED = ("fedrsclip", "safe")
-FIRST_RUN_MINUTES = 8.0
 RESULTS_FOLDER = Path("results")
 PAPER = 160  # columns that a table may take where it is not printed to a terminal
 
@@ -123,13 +122,20 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
     _experiment_arguments(parser)
     parser.add_argument("--trials", type=int, help="search trials per method and scenario; by default as many as --minutes allow")
-    parser.add_argument(
-        "--minutes", type=float, help=f"time for everything; {FIRST_RUN_MINUTES:g} where neither this nor --trials is given"
-    )
+    parser.add_argument("--minutes", type=float, help="time for everything; the spaces' own where neither this nor --trials is given")
     parser.add_argument("--seeds", type=int, help="seeds per trial, common to all trials; by default the space's own number")
     parser.add_argument("--no-contrasts", action="store_true", help="search only: no one-factor contrasts around the anchor")
+    parser.add_argument(
+        "--search", default="tpe", metavar="NAME", help="how the space is searched: tpe, qmc (Sobol sequence), random, grid"
+    )
+    objectives = "comma-separated, the first decides; several make a Pareto front: worst_client_accuracy, bytes_up, flops and others"
+    parser.add_argument("--objectives", default="acc_personal_own", metavar="NAMES", help=objectives)
+    parser.add_argument("--race", type=int, default=4, metavar="SEEDS", help="most extra seeds for configurations in question; 0 = no race")
+    parser.add_argument("--design", choices=["sobol", "morris"], help="a designed sensitivity study of --budget trials, no search")
+    parser.add_argument("--budget", type=int, default=0, help="trials of --design in each study; too few are refused with the least number")
     parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
     parser.add_argument("--resume", action="store_true", help="go on where the sweep in --out stopped")
+    parser.add_argument("--extend", type=int, default=0, metavar="N", help="N more search trials per study for the finished sweep in --out")
     parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")
 
 
@@ -154,7 +160,7 @@ def _one_experiment(arguments: argparse.Namespace) -> tuple[Space, Experiment]:
 
 def _out(arguments: argparse.Namespace, name: str) -> Path:
     """The result folder: the one given, the newest of this name to resume, or a new one."""
-    if arguments.out is None and arguments.resume:
+    if arguments.out is None and (arguments.resume or getattr(arguments, "extend", 0)):
         found = sorted(RESULTS_FOLDER.glob(f"{name}-{'[0-9]' * 8}-{'[0-9]' * 6}"))
         if not found:
             raise UserError(f"--resume: there is no {RESULTS_FOLDER}/{name}-* here; name the folder with --out")
@@ -228,7 +234,9 @@ def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> N
 
 def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
     """How large the sweep is, from the command line and the spaces."""
-    from raysim.search import Options
+    from raysim.racing import Race
+    from raysim.samplers import SAMPLERS
+    from raysim.study import OBJECTIVES, Options
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: at least 1")
@@ -236,14 +244,31 @@ def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
         raise UserError(f"--minutes {arguments.minutes:g}: more than 0")
     if arguments.trials is not None and arguments.trials < 0:
         raise UserError(f"--trials {arguments.trials}: at least 0")
+    if arguments.search not in SAMPLERS:
+        raise unknown("--search", arguments.search, list(SAMPLERS))
+    objectives = tuple(arguments.objectives.split(","))
+    for name in objectives:
+        if name not in OBJECTIVES:
+            raise unknown("--objectives", name, list(OBJECTIVES))
+    if len(set(objectives)) < len(objectives):
+        raise UserError(f"--objectives {arguments.objectives}: each once")
+    for flag in ("race", "budget", "extend"):
+        if getattr(arguments, flag) < 0:
+            raise UserError(f"--{flag} {getattr(arguments, flag)}: at least 0")
+    if arguments.design is None and arguments.budget:
+        raise UserError("--budget: is the number of trials of a design; add --design morris or --design sobol")
     each = spaces[0].base.resources
     workers = arguments.workers if arguments.workers is not None else max(each.workers, os.cpu_count() or 1)
     if workers < each.workers:
         raise UserError(f"--workers {workers}: a trial needs resources.workers = {each.workers}")
-    limited = arguments.minutes is not None or arguments.trials is not None or all(space.sample is None for space in spaces)
-    minutes = arguments.minutes if limited else FIRST_RUN_MINUTES
-    seeds = arguments.seeds or max(space.seeds for space in spaces)
-    return Options(arguments.trials, seeds, minutes, not arguments.no_contrasts, workers // each.workers)
+    limited = arguments.minutes is not None or arguments.trials is not None or arguments.design is not None
+    limited |= all(space.sample is None for space in spaces)
+    minutes = arguments.minutes if limited else sum(space.minutes for space in spaces)
+    seeds = arguments.seeds or (1 if arguments.design else max(space.seeds for space in spaces))
+    return Options(
+        arguments.trials, seeds, minutes, not arguments.no_contrasts, workers // each.workers, arguments.search, objectives,
+        Race(seeds=arguments.race), arguments.design, arguments.budget, arguments.extend,
+    )  # fmt: skip
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
@@ -260,7 +285,7 @@ def _sweep(arguments: argparse.Namespace) -> None:
         print(dry_run(spaces, options))
         return
     folder = _out(arguments, "-".join(space.name for space in spaces))
-    plan = sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
+    plan = sweep(spaces, options, folder, arguments.resume or bool(arguments.extend), arguments.quiet, arguments.command_line)
     page = write_report(folder)
     failed = [row for row in plan.finished if row["state"] == "FAIL"]
     if not arguments.quiet:
@@ -275,7 +300,9 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 def _stress_arguments(parser: argparse.ArgumentParser) -> None:
     _experiment_arguments(parser)
-    parser.add_argument("--quick", action="store_true", help="two or three levels of each case, small federations: under 10 minutes on 2 cores")
+    parser.add_argument(
+        "--quick", action="store_true", help="two or three levels of each case, small federations: under 10 minutes on 2 cores"
+    )
     parser.add_argument("--cases", metavar="NAMES", help="comma-separated, such as dirichlet,corrupt_nan; by default the whole suite")
     parser.add_argument("--seeds", type=int, help="seeds per trial; by default 5, with --quick 3")
     parser.add_argument("--minutes", type=float, help="time for everything; by default the cases' own budgets, with --quick also 8 minutes")

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from raysim.console import duration
 from raysim.experiment import to_dict
-from raysim.search import Options, Plan
+from raysim.search import Plan
 from raysim.spaces import Space, level_name
+from raysim.study import OBJECTIVES, Options, Study
 
 
 def line(plan: Plan) -> str:
@@ -22,7 +23,10 @@ def line(plan: Plan) -> str:
         if state in states
     )
     done = f"{len(states)} trials done ({counts or 'none yet'})"
-    words = {"contrast": "selecting on validation", "search": "searching on validation", "confirm": "confirming on fresh seeds"}
+    words = {
+        "design": "measuring on validation", "search": "searching on validation", "race": "racing on validation",
+        "confirm": "confirming on fresh seeds",
+    }  # fmt: skip
     return f"sweep: {words[plan.phase]}, {done}, {len(plan.running)} running, about {duration(plan.seconds_left())} left"
 
 
@@ -59,41 +63,59 @@ def dry_run(spaces: Sequence[Space], options: Options) -> str:
             for factor, levels in space.contrasts.items()
             if options.contrasts
         ]
-    search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
     limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
-    lines.append(
-        f"{planned['contrast']} contrast trials, {planned['rival']} of rivals beside them, {search}, "
-        f"{planned['confirm']} or more on fresh seeds and the test split; "
-        f"{options.seeds} seeds each, {options.slots} at once{limit}"
-    )
+    if "design" in planned:
+        said = f"{planned['design']} trials of a {options.design} design"
+    else:
+        search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
+        more = f", {planned['interaction']} of two factors together" if "interaction" in planned else ""
+        race = f", up to {options.race.seeds} more seeds for {options.race.candidates} configurations of each study" * bool(
+            options.race.seeds
+        )
+        said = (
+            f"{planned['contrast']} contrast trials, {planned['rival']} of rivals beside them{more}, {search} ({options.sampler}){race}, "
+            f"{planned['confirm']} or more on fresh seeds and the test split"
+        )
+    lines.append(f"{said}; {options.seeds} seeds each, {options.slots} at once{limit}")
     return "\n".join(lines)
 
 
 def declared(plan: Plan) -> dict[str, Any]:
     """The study's design as plain data, for run.json."""
-    first = plan.studies[0]
-    values = to_dict(first.base)
-    factors = []
-    for path, levels in first.space.contrasts.items():
+    first, options = plan.studies[0], plan.options
+    spaces = {study.space.name: study for study in reversed(plan.studies) if not study.rival}
+    objectives = [{"name": name, "direction": "maximize" if OBJECTIVES[name] > 0 else "minimize"} for name in options.objectives]
+    race = {"candidates": options.race.candidates, "seeds": options.race.seeds, "error": options.race.error, "rule": options.race.text}
+    return {
+        "anchor": to_dict(first.base),
+        "factors": _factors(first),
+        "spaces_declared": {name: _space(plan, study) for name, study in reversed(spaces.items())},
+        "interactions": [list(pair) for study in spaces.values() for pair in study.space.interactions],
+        "grid": list(first.space.grid),
+        "figures": [dict(figure) for figure in first.space.figures],
+        "search": {"sampler": options.sampler, "objectives": objectives},
+        "race": race if options.race.seeds and not options.design else None,
+        "design": plan.designed,
+    }
+
+
+def _space(plan: Plan, study: Study) -> dict[str, Any]:
+    own = {other.entry for other in plan.studies if other.rival and other.space is study.space}
+    rivals = {label: "tuned" if label in own else "untuned" for label in study.space.rivals}
+    return {"method": study.base.method.name, "anchor": to_dict(study.base), "factors": _factors(study), "rivals": rivals}
+
+
+def _factors(study: Study) -> list[dict[str, Any]]:
+    """Each choice that is varied: its anchor and levels, what it is, and where its default comes from."""
+    values = to_dict(study.base)
+    found = []
+    for path, levels in study.space.contrasts.items():
         block, _, name = path.rpartition(".")
-        model: Any = getattr(first.base, block) if block else first.base
+        model: Any = getattr(study.base, block) if block else study.base
         info = type(model).model_fields[name]
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         anchor = values[block][name] if block else values[name]
         provenance = {key: extra.get(key, "") for key in ("basis", "source", "search")}
-        factors.append(
-            {
-                "path": path,
-                "symbol": name,
-                "levels": [level_name(path, level) for level in levels],
-                "anchor": anchor,
-                "doc": info.description,
-                **provenance,
-            }
-        )
-    return {
-        "anchor": values,
-        "factors": factors,
-        "grid": list(first.space.grid),
-        "figures": [dict(figure) for figure in first.space.figures],
-    }
+        names = [level_name(path, level) for level in levels]
+        found.append({"path": path, "symbol": name, "levels": names, "anchor": anchor, "doc": info.description, **provenance})
+    return found

@@ -7,7 +7,10 @@ A space has
                                              go together where a value alone would change another choice's meaning
     space(trial) -> overrides                define-by-run, Optuna's trial
     ANCHORS: list of overrides               where the search starts (the papers' own values)
-    RIVALS: {label: overrides}               what every contrast and the winner are compared with, untuned
+    RIVALS: {label: overrides}               what every contrast and the winner are compared with
+    RIVAL_SPACES: {label: function(trial)}   define-by-run as space(trial): these rivals are tuned, with as many trials as the method
+    INTERACTIONS: [(path, path)]             contrasts that are also moved together, each to its first level
+    MINUTES: number                          time of a first run that says nothing else
 A recipe has `base`, `SCENARIOS` and
     GRID: {label: overrides}                 a declared set of runs
     TUNE: {path: [levels]}                   if any: each entry is first tuned over these, all with as many trials
@@ -20,7 +23,6 @@ Both may have
 from __future__ import annotations
 
 import importlib.util
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,7 @@ from typing import Any
 import raysim
 from raysim.config import UserError, suggest
 from raysim.experiment import Experiment, at, override, paths, to_dict
+from raysim.mistakes import located, place
 
 Overrides = Mapping[str, Any]
 DECLARATIONS: dict[str, tuple[type[dict[str, Any]] | type[list[Any]], str]] = {
@@ -37,10 +40,15 @@ DECLARATIONS: dict[str, tuple[type[dict[str, Any]] | type[list[Any]], str]] = {
     "CONTRASTS": (dict, "lists of levels by path, {path: [level, ..]}"),
     "ANCHORS": (list, "a list of overrides, [{path: value}, ..]"),
     "RIVALS": (dict, "overrides by label, {label: {path: value}}"),
+    "RIVAL_SPACES": (dict, "functions by label of RIVALS, {label: function(trial)}"),
+    "INTERACTIONS": (list, "pairs of paths of CONTRASTS, [(path, path), ..]"),
     "GRID": (dict, "overrides by label, {label: {path: value}}"),
     "TUNE": (dict, "lists of levels by path, {path: [level, ..]}"),
     "FIGURES": (list, "a list of figures, [{'kind': kind, ..}, ..]"),
 }
+SHAPES: dict[str, Any] = {"CONTRASTS": list | tuple, "TUNE": list | tuple, "INTERACTIONS": list | tuple, "RIVAL_SPACES": Callable}
+MINUTES = 8.0  # of a first run
+DRAWS = 16  # of a space that are tried before anything runs
 IN_WORDS = {
     "scenario.clients": "{} clients", "task.classes": "{} classes", "training.batch": "batches of {}", "task.dataset": "{}"
 }  # fmt: skip
@@ -58,12 +66,15 @@ class Space:
     sample: Callable[[Any], Overrides] | None = None
     anchors: tuple[Overrides, ...] = ()
     rivals: Mapping[str, Overrides] = field(default_factory=dict)
+    rival_spaces: Mapping[str, Callable[[Any], Overrides]] = field(default_factory=dict)
+    interactions: tuple[tuple[str, str], ...] = ()
     grid: Mapping[str, Overrides] = field(default_factory=dict)
     tune: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     figures: tuple[Mapping[str, Any], ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
     tune_seeds: int | None = None
+    minutes: float = MINUTES
 
     def experiments(self) -> dict[str, Experiment]:
         """The base experiment in every scenario, by name: its label, and what sets it apart where that is not enough.
@@ -153,12 +164,15 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
         sample=getattr(module, "space", None),
         anchors=tuple(said["ANCHORS"]),
         rivals=dict(said["RIVALS"]),
+        rival_spaces=dict(said["RIVAL_SPACES"]),
+        interactions=tuple((str(a), str(b)) for a, b in _pairs(path, said["INTERACTIONS"]) if not {a, b} & changes.keys()),
         grid=dict(said["GRID"]),
         tune={path: tuple(levels) for path, levels in tune.items() if path not in changes},
         figures=tuple(said["FIGURES"]),
         fixed=changes,
         seeds=_seeds(path, module, "SEEDS", 3),
         tune_seeds=_seeds(path, module, "TUNE_SEEDS", None),
+        minutes=_minutes(path, module),
     )
     if not base_only:
         _check(path, space)
@@ -174,17 +188,33 @@ def _declared(path: Path, module: ModuleType, name: str) -> Any:
     shape, words = DECLARATIONS[name]
     found = getattr(module, name, shape())
     inside = list(found.values()) if isinstance(found, Mapping) else list(found) if isinstance(found, list | tuple) else []
-    kind = list | tuple if name in ("CONTRASTS", "TUNE") else Mapping
+    kind = SHAPES.get(name, Mapping)
     if not isinstance(found, Mapping if shape is dict else list | tuple) or not all(isinstance(item, kind) for item in inside):
-        raise UserError(f"{path}: {name} should be {words}, it is {found!r}"[:400])
+        raise UserError(f"{place(path, name)}: {name} should be {words}, it is {found!r}"[:400])
     return found
 
 
 def _seeds(path: Path, module: ModuleType, name: str, default: Any) -> Any:
     seeds = getattr(module, name, default)
     if seeds is not default and (not isinstance(seeds, int) or seeds < 1):
-        raise UserError(f"{path}: {name} = {seeds!r} is not allowed: a whole number, at least 1")
+        raise UserError(f"{place(path, name)}: {name} = {seeds!r} is not allowed: a whole number, at least 1")
     return seeds
+
+
+def _minutes(path: Path, module: ModuleType) -> float:
+    minutes = getattr(module, "MINUTES", MINUTES)
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not minutes > 0:
+        raise UserError(f"{place(path, 'MINUTES')}: MINUTES = {minutes!r} is not allowed: a number above 0")
+    return float(minutes)
+
+
+def _pairs(path: Path, declared: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    for index, pair in enumerate(declared):
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise UserError(
+                f"{place(path, 'INTERACTIONS')}: INTERACTIONS[{index}] = {pair!r} is not allowed: two different paths of CONTRASTS"
+            )
+    return declared
 
 
 def _check(path: Path, space: Space) -> None:
@@ -195,8 +225,18 @@ def _check(path: Path, space: Space) -> None:
         for level in levels:
             changes = changes_of(factor, level)
             if factor not in changes:
-                raise UserError(f"{path}: CONTRASTS['{factor}']: the level {dict(level)} does not set {factor}")
+                raise UserError(f"{place(path, 'CONTRASTS', factor)}: CONTRASTS['{factor}']: the level {dict(level)} does not set {factor}")
             declared.append((f"CONTRASTS['{factor}']", changes))
+    for index, pair in enumerate(space.interactions):
+        if stray := [factor for factor in pair if not space.contrasts.get(factor)]:
+            known = ", ".join(space.contrasts)
+            where = place(path, "INTERACTIONS", stray[0])
+            raise UserError(f"{where}: INTERACTIONS[{index}]: '{stray[0]}' is no path of CONTRASTS; these are {known}")
+        both = {name: value for factor in pair for name, value in changes_of(factor, space.contrasts[factor][0]).items()}
+        declared.append((f"INTERACTIONS[{index}]", both))
+    if stray := [label for label in space.rival_spaces if label not in space.rivals]:
+        where = place(path, "RIVAL_SPACES", stray[0])
+        raise UserError(f"{where}: RIVAL_SPACES['{stray[0]}'] is no label of RIVALS; these are {', '.join(space.rivals)}")
     declared += [(f"ANCHORS[{index}]", values) for index, values in enumerate(space.anchors)]
     declared += [(f"RIVALS['{label}']", values) for label, values in space.rivals.items()]
     declared += [(f"GRID['{label}']", values) for label, values in space.grid.items()]
@@ -204,7 +244,31 @@ def _check(path: Path, space: Space) -> None:
         try:
             override(space.base, values)
         except UserError as error:
-            raise UserError(f"{path}: {where}: {error}") from None
+            raise UserError(f"{place(path, where, error)}: {where}: {error}") from None
+    for name, sample, base in [("space", space.sample, space.base)] + [
+        (f"RIVAL_SPACES['{label}']", sample, override(space.base, space.rivals[label])) for label, sample in space.rival_spaces.items()
+    ]:
+        if sample is not None:
+            _try(path, name, sample, base)
+
+
+def _try(path: Path, name: str, sample: Callable[[Any], Overrides], base: Experiment) -> None:
+    """A few draws of a define-by-run space must apply."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(DRAWS):
+        try:
+            params = dict(sample(study.ask()))
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(located(path, error)) from None
+        try:
+            override(base, params)
+        except UserError as error:
+            raise UserError(f"{place(path, sample.__name__, error)}: {name}(trial): {error}") from None
 
 
 def _execute(path: Path) -> ModuleType:
@@ -227,16 +291,9 @@ def _call(path: Path, module: ModuleType, name: str) -> Experiment:
     try:
         made = function()
     except UserError as error:
-        raise UserError(f"{path}: {name}(): {error}") from None
+        raise UserError(f"{place(path, name, error)}: {name}(): {error}") from None
     except Exception as error:
         raise UserError(located(path, error)) from None
     if not isinstance(made, Experiment):
         raise UserError(f"{path}: {name}() returned {type(made).__name__}, an Experiment is needed")
     return made
-
-
-def located(path: Path, error: Exception) -> str:
-    """A mistake in a space file as one line: file, line, what."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
-    return f"{path}{f':{line}' if line else ''}: {type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,20 @@ from raysim.federation import Federation
 from raysim.overview import declared, line, panel
 from raysim.provenance import provenance
 from raysim.reports import Refresher, write_report
-from raysim.search import FRESH, Options, Plan, Row, Spec, settled
+from raysim.search import Plan
 from raysim.simulate import MEASURED, TOTALS, TRAFFIC, Simulation
 from raysim.spaces import Space, changes_of
 from raysim.store import Store, hold, write_json, write_table
+from raysim.study import FRESH, Options, Row, Spec, settled
 from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
 TWIN_SECONDS = 24 * 3600
 LISTS = (*MEASURED, *(f"test_{name}" for name in MEASURED))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
-    **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "factor", "level", "state", "reason"), pa.string()),
-    **dict.fromkeys(("params", "experiment", "curve"), pa.string()),
+    **dict.fromkeys(("key", "study", "method", "scenario", "kind", "label", "state", "reason", "space"), pa.string()),
+    **dict.fromkeys(("factor", "level", "factor2", "level2", "params", "experiment", "curve"), pa.string()),
+    "point": pa.int32(), "unit": pa.list_(pa.float64()), "finished": pa.float64(),
     "trial": pa.int32(), "number": pa.int32(), "rounds": pa.int32(), "patches": pa.int32(),
     "runs": pa.list_(pa.string()), "seeds": pa.list_(pa.int64()),
     "objective": pa.float64(), **dict.fromkeys(LISTS, pa.list_(pa.float64())),
@@ -146,7 +149,9 @@ class SweepTrial(tune.Trainable):
             if self.group is None:
                 experiments = [from_dict(values) for values in self.spec["experiments"]]
                 thresholds = {int(rung): value for rung, value in self.spec["thresholds"].items()}
-                self.group = SeedGroup(experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"], self.spec["limit_s"])
+                self.group = SeedGroup(
+                    experiments, Path(self.spec["folder"]), self.pool, thresholds, self.spec["test"], self.spec["limit_s"]
+                )
             state, round_ = self.group.advance()
         except Exception as error:
             cause = first_cause(error)
@@ -193,7 +198,13 @@ class PlanSearcher(Searcher):
             self.trials[trial_id] = spec
             experiments = [to_dict(experiment) for experiment in spec.experiments]
             thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
-            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "limit_s": spec.limit_s, "folder": str(self.folder)}
+            return {
+                "experiments": experiments,
+                "thresholds": thresholds,
+                "test": spec.test,
+                "limit_s": spec.limit_s,
+                "folder": str(self.folder),
+            }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A rung was reached."""
@@ -210,9 +221,11 @@ class PlanSearcher(Searcher):
         row = {
             "key": spec.key, "trial": spec.number, "number": spec.number, "study": spec.study,
             "scenario": spec.scenario, "method": spec.method,
-            "kind": spec.kind, "label": spec.label, "factor": spec.factor, "level": spec.level, "params": json.dumps(dict(spec.params)),
+            "kind": spec.kind, "label": spec.label, "factor": spec.factor, "level": spec.level, "factor2": spec.factor2,
+            "level2": spec.level2, "point": spec.point, "unit": spec.unit, "space": spec.space, "params": json.dumps(dict(spec.params)),
             "experiment": json.dumps(to_dict(spec.experiments[0])), "runs": [experiment.id for experiment in spec.experiments],
-            "seeds": [experiment.seed for experiment in spec.experiments], "curve": "[]", "wall_seconds": 0.0, "rounds": 0, **ended,
+            "seeds": [experiment.seed for experiment in spec.experiments], "curve": "[]", "wall_seconds": 0.0, "rounds": 0,
+            "finished": time.time(), **ended,
         }  # fmt: skip
         write_trial(self.folder, row)
         self.plan.tell(spec, row)
@@ -268,10 +281,12 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
     lock = hold(folder)
     try:
         described = _open(folder, spaces, options, resume)
+        options = _extended(folder, described, options)
         described |= {"scenarios": prepare(spaces, quiet)}
         plan = Plan(list(spaces), options, {row["key"]: row for row in read_trials(folder) if settled(row)})
         plan.continue_from(float(described.get("seconds", 0.0)))
         described |= declared(plan) | provenance(command) | {"status": "running", "command": command, "slots": options.slots}
+        described |= {"trials": options.trials, "extended": {name: list(ends) for name, ends in options.extended.items()}}
         described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
@@ -288,6 +303,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     design = {
         "spaces": [[space.name, to_dict(experiment)] for space in spaces for experiment in space.experiments().values()],
         "seeds": options.seeds,
+        "search": [options.sampler, options.objectives, options.design, options.budget],
     }
     name = digest(design)
     path = folder / "run.json"
@@ -296,7 +312,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
         if described["id"] != name:
             raise UserError(
                 f"--out {folder}: holds sweep {described['id']}, this is sweep {name} "
-                "(another space, scenario, override or number of seeds); choose another folder"
+                "(another space, scenario, override, number of seeds, sampler, objective or design); choose another folder"
             )
         if not resume:
             raise UserError(
@@ -304,6 +320,22 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
             )
         return described
     return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
+
+
+def _extended(folder: Path, described: Mapping[str, Any], options: Options) -> Options:
+    """The options with what earlier extensions of the sweep, and this one, add to its search.
+
+    Raises:
+        UserError: there is nothing finished to extend.
+    """
+    ends = {name: tuple(counts) for name, counts in described.get("extended", {}).items()}
+    if options.extend:
+        if options.design or not described.get("asked"):
+            raise UserError(f"--extend {options.extend}: {folder} holds no finished search; only a search can be extended")
+        if described["status"] != "done":
+            raise UserError(f"--extend {options.extend}: the sweep in {folder} is {described['status']}; finish it with --resume first")
+        ends = {name: (*ends.get(name, ()), asked, asked + options.extend) for name, asked in described["asked"].items()}
+    return replace(options, trials=described.get("trials"), minutes=None, extended=ends) if ends else options
 
 
 def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel, refresh: bool = True) -> None:

@@ -24,7 +24,22 @@ from raysim.faults import corrupt_clients, corrupted
 from raysim.federation import Federation, frozen_of, held_out, images_of
 from raysim.methods.base import weighted_sum
 from raysim.seeds import numpy_rng, torch_rng
-from raysim.types import POOLED, Batch, Context, First, MicroCohort, Payload, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
+from raysim.types import (
+    POOLED,
+    Batch,
+    Context,
+    First,
+    MicroCohort,
+    Payload,
+    Scope,
+    Score,
+    Sent,
+    ServerState,
+    Split,
+    Tensors,
+    Update,
+    nbytes,
+)
 from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]

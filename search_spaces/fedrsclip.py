@@ -81,3 +81,16 @@ RIVALS: dict[str, dict[str, Any]] = {
     "local": {"method": "local"},
     "zeroshot": {"method": "zeroshot"},
 }
+
+
+def promptfl(trial: Any) -> dict[str, Any]:
+    """The closest plain method: a shared prompt, averaged."""
+    return {
+        "method.h": trial.suggest_categorical("method.h", [1, 2, 4, 8, 16]),
+        "training.lr": trial.suggest_float("training.lr", 5e-3, 3e-1, log=True),
+    }
+
+
+RIVAL_SPACES: dict[str, Any] = {"promptfl": promptfl}
+
+INTERACTIONS: list[tuple[str, str]] = [("method.lam", "method.w_ot"), ("method.w_dpa", "method.h_p"), ("method.w_ot", "method.w_dpa")]

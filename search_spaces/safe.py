@@ -108,3 +108,18 @@ RIVALS: dict[str, dict[str, Any]] = {
     "fedema": {"method": "fedema"},
     "ratio_loss": {"method": "ratio_loss"},
 }
+
+
+def fedavg(trial: Any) -> dict[str, Any]:
+    """The same network without any mechanism."""
+    return {
+        "method.norm": trial.suggest_categorical("method.norm", ["batch", "group"]),
+        "training.lr": trial.suggest_float("training.lr", 0.005, 0.2, log=True),
+    }
+
+
+RIVAL_SPACES: dict[str, Any] = {"fedavg": fedavg}
+
+INTERACTIONS: list[tuple[str, str]] = [("method.cro", "method.fau"), ("method.fau", "method.ace"), ("method.cro", "method.ace")]
+
+MINUTES = 40.0  # it trains networks

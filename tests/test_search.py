@@ -14,8 +14,9 @@ from conftest import small
 from raysim.config import UserError, parse_assignment
 from raysim.experiment import to_dict
 from raysim.reports import check_figures
-from raysim.search import BATCH, FRESH, Options, Plan, Row, Spec
+from raysim.search import Plan
 from raysim.spaces import Space, load_space, names
+from raysim.study import BATCH, FRESH, Options, Row, Spec
 
 
 def sample(trial: Any) -> dict[str, Any]:
@@ -53,6 +54,10 @@ def answer(spec: Spec, state: str = "COMPLETE") -> Row:
         "label": spec.label,
         "params": json.dumps(dict(spec.params)),
         "wall_seconds": 10.0,
+        "trial": spec.number,
+        "space": spec.space,
+        "seeds": [experiment.seed for experiment in spec.experiments],
+        "bytes_up": to_dict(spec.experiments[0])["method"].get("h", 4) * 100,
     }
 
 
@@ -77,9 +82,9 @@ def drive(plan: Plan, width: int = 2) -> list[Spec]:
 def test_contrasts_then_search_then_fresh_seeds() -> None:
     specs = drive(Plan([space()], Options(5, 2, None, True, 2)))
     kinds = [spec.kind for spec in specs]
-    assert kinds == ["contrast"] * 2 + ["rival"] * 2 + ["contrast"] * 4 + ["search"] * 10 + ["confirm"] * 6
+    assert kinds == ["contrast"] * 2 + ["rival"] * 2 + ["contrast"] * 4 + ["search"] * 10 + ["confirm"] * 6 + ["transfer"] * 2
     assert [spec.label for spec in specs[:5]] == ["anchor", "anchor", "zeroshot", "zeroshot", "method.lam=0.1"]
-    assert all(spec.test == (spec.kind == "confirm") for spec in specs)
+    assert all(spec.test == (spec.kind in ("confirm", "transfer")) for spec in specs)
     selection = {experiment.seed for spec in specs if not spec.test for experiment in spec.experiments}
     fresh = {experiment.seed for spec in specs if spec.test for experiment in spec.experiments}
     assert selection == {0, 1} and fresh == {FRESH, FRESH + 1}
@@ -89,7 +94,7 @@ def test_the_winner_is_the_best_by_validation() -> None:
     plan = Plan([space()], Options(5, 1, None, True, 1))
     specs = drive(plan)
     tuned = [spec for spec in specs if spec.label == "fedrsclip (tuned)"]
-    best = max((spec for spec in specs if spec.kind != "confirm" and spec.study == tuned[0].study), key=value)
+    best = max((spec for spec in specs if not spec.test and spec.study == tuned[0].study), key=value)
     assert dict(tuned[0].params) == dict(best.params)
 
 
@@ -209,7 +214,7 @@ def test_a_time_limit_too_short_for_all_contrasts_drops_whole_levels_and_counts_
         assert isinstance(spec, Spec)
         now[0] += 10.0
         plan.tell(spec, answer(spec))
-    assert plan.dropped > 0 and plan.finished[-1]["kind"] == "confirm"
+    assert plan.dropped > 0 and plan.finished[-1]["kind"] == "transfer"
 
 
 def test_a_recipe_is_its_grid() -> None:
@@ -243,9 +248,21 @@ BASE = "from raysim.experiment import Experiment\ndef base():\n    return Experi
         ("def base(:\n", ["mine.py:1", "SyntaxError"]),
         ("import nothing_like_this\n", ["mine.py:1", "nothing_like_this"]),
         ("def base():\n    return 3\n", ["base() returned int"]),
-        (BASE + "CONTRASTS = {'method.lamb': [1]}\n", ["CONTRASTS['method.lamb']", "did you mean 'method.lam'?"]),
-        (BASE + "SCENARIOS = [{'scenario': 'evn'}]\n", ["SCENARIOS[0]", "did you mean 'even'?"]),
-        (BASE + "RIVALS = {'x': {'method.h': 0}}\n", ["RIVALS['x']", "method.h = 0"]),
+        (BASE + "CONTRASTS = {'method.lamb': [1]}\n", ["mine.py:4: CONTRASTS['method.lamb']", "did you mean 'method.lam'?"]),
+        (BASE + "CONTRASTS = {\n 'method.s': [1],\n 'method.lam': [-1],\n}\n", ["mine.py:6: CONTRASTS['method.lam']", "method.lam = -1"]),
+        (BASE + "SCENARIOS = [\n {},\n {'scenario': 'evn'}]\n", ["mine.py:6: SCENARIOS[1]", "did you mean 'even'?"]),
+        (BASE + "RIVALS = {\n 'x': {'method.h': 0}}\n", ["mine.py:5: RIVALS['x']", "method.h = 0"]),
+        (
+            BASE + "CONTRASTS = {'method.s': [1]}\nINTERACTIONS = [('method.s', 'method.h')]\n",
+            ["mine.py:5", "'method.h' is no path of CONTRASTS"],
+        ),
+        (BASE + "RIVAL_SPACES = {'x': print}\n", ["mine.py:4", "RIVAL_SPACES['x'] is no label of RIVALS"]),
+        (BASE + "MINUTES = 0\n", ["mine.py:4: MINUTES = 0", "above 0"]),
+        (
+            BASE + "def space(trial):\n    return {\n     'method.h': 4,\n     'method.lam': trial.suggest_float('method.lam', -2, -1)}\n",
+            ["mine.py:7: space(trial)", "method.lam = -"],
+        ),
+        (BASE + "def space(trial):\n    lam = trial.suggest_float('method.lam', 2, 1)\n", ["mine.py:5", "'method.lam', 2, 1"]),
     ],
 )
 def test_a_mistake_in_a_space_is_one_message(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -256,9 +273,9 @@ def test_a_mistake_in_a_space_is_one_message(tmp_path: Path, text: str, words: l
 
 
 def test_a_mistake_in_the_sampler_names_file_and_line(tmp_path: Path) -> None:
-    loaded = load_space(write(tmp_path, BASE + "def space(trial):\n    return {'method.lam': trial.suggest_flot('a', 0, 1)}\n"))
-    with pytest.raises(UserError, match=r"mine.py:5: AttributeError"):
-        drive(Plan([loaded], Options(1, 1, None, False, 1)))
+    text = BASE + "def space(trial):\n    return {'method.lam': trial.suggest_flot('a', 0, 1)}\n"
+    with pytest.raises(UserError, match=r"mine.py:5: AttributeError: .* in: return .*suggest_flot"):
+        load_space(write(tmp_path, text))
 
 
 def test_the_command_line_has_the_last_word() -> None:
@@ -302,7 +319,7 @@ def test_a_tuned_recipe_gives_every_entry_as_many_trials() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("GRID = [{}]", r"mine\.py: GRID should be overrides by label, \{label: \{path: value\}\}, it is \[\{\}\]"),
+        ("GRID = [{}]", r"mine\.py:4: GRID should be overrides by label, \{label: \{path: value\}\}, it is \[\{\}\]"),
         ("TUNE = {'training.lr': 0.1}", r"TUNE should be lists of levels by path"),
         ("SCENARIOS = ['even']", r"SCENARIOS should be a list of overrides"),
         ("FIGURES = ['cost']", r"FIGURES should be a list of figures"),

@@ -9,12 +9,14 @@ from .. import stressed
 from ..page import Cell, Exhibit, Panel, Table, numbers, slug
 from ..queries import parts
 from ..results import Results, Row
+from ..stats import Interval
 from ..stressed import LOCAL, NAMES, REFERENCES, Outcome
-from ..style import GREY, INK, KNOWN, MARKERS, PALETTE, SOFT, UNTUNED, WIDTH, Look, blank, drawing, legend_below, percent_axis
+from ..style import GREY, INK, KNOWN, MARKERS, PALETTE, UNTUNED, WIDTH, Look, blank, drawing, legend_below, percent_axis
 from ..words import count, listing, mean_span, points, span
 from . import signatures
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MARK = {"pass": "\u2713 pass", "degrade": "\u25bd degrade", "break": "\u2717 break", "undecided": "? undecided", "not run": "\u2013 not run"}
@@ -65,23 +67,22 @@ def draw_breaking(own: Sequence[Outcome], case: Row) -> Figure:
     return figure
 
 
-def _line(axes: object, own: Sequence[Outcome], look: Look, name: str, shift: float) -> None:
+def _line(axes: Axes, own: Sequence[Outcome], look: Look, name: str, shift: float) -> None:
+    """One entry, moved aside by `shift` points; where it diverged a cross at the bottom."""
     from matplotlib.transforms import ScaledTranslation
 
-    axes_: object = axes
-    moved = axes_.transData + ScaledTranslation(shift / 72, 0, axes_.figure.dpi_scale_trans)  # type: ignore[attr-defined]
-    known = [o for o in own if o.accuracy]
-    draw = axes_.plot  # type: ignore[attr-defined]
+    moved = axes.transData + ScaledTranslation(shift / 72, 0, axes.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
+    known, draw = [o for o in own if o.accuracy], axes.plot
     for outcome in known:
-        if outcome.accuracy and outcome.accuracy.low is not None:
+        if outcome.accuracy and outcome.accuracy.low is not None and outcome.accuracy.high is not None:
             draw([outcome.x] * 2, [outcome.accuracy.low, outcome.accuracy.high], color=look.colour, linewidth=1, transform=moved)
     draw([o.x for o in known], [o.accuracy.mean for o in known if o.accuracy], look.marker, linestyle=look.line, color=look.colour,
          markersize=4.5, linewidth=1.2, markerfacecolor=look.face, label=name, transform=moved)  # fmt: skip
     for outcome in own:
         if outcome.diverged:
             draw([outcome.x], [0.0], "X", color=look.colour, markersize=7, transform=moved, clip_on=False)
-            axes_.annotate("diverged", (outcome.x, 0.0), xytext=(shift, 6), textcoords="offset points", fontsize=6.5, color=INK,  # type: ignore[attr-defined]
-                           rotation=90, ha="center", va="bottom")  # fmt: skip
+            axes.annotate("diverged", (outcome.x, 0.0), xytext=(shift, 6), textcoords="offset points", fontsize=6.5, color=INK, rotation=90,
+                          ha="center", va="bottom")  # fmt: skip
 
 
 def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
@@ -141,10 +142,11 @@ def table(results: Results, case: Row, found: Sequence[Outcome], fired: dict[str
             body.append([Cell(space, "again" if i else ""), Cell(label, "again" if i else ""), o.level, mean_span(o.accuracy),
                          _gap(o.gaps.get("zeroshot")), _gap(local), _gap(o.own), Cell(MARK[o.verdict], look(o.verdict)), _fired(o, fired),
                          o.remark])  # fmt: skip
-        body.append(["", "", Cell("breaking point", "tight"), Cell(stressed.breaking(own).sentence, "", ""), "", "", "", "", "", ""])
     head = ["space", "entry", case["axis"], "accuracy, %", "to zero-shot, points", "to local-only, points", "to the mildest level, points",
             "verdict", "signatures", "remark"]  # fmt: skip
-    caption = f"Differences are paired by seed, with {results.confidence:.0%} t intervals; the margin is {100 * stressed.margin(results):g} points."
+    told = [f"{label}: {stressed.breaking(own).sentence}" for (_, _, label), own in stressed.grouped(judged).items()]
+    caption = (f"Breaking point of {'; '.join(told)}. Differences are paired by seed, with {results.confidence:.0%} t intervals; the margin "
+               f"is {100 * stressed.margin(results):g} points.")  # fmt: skip
     return Table(head, body, caption, differences_query(case), key=f"table-{slug(case['name'])}", title=f"{case['title']}: verdicts")
 
 
@@ -153,12 +155,8 @@ def look(verdict: str) -> str:
     return {"not run": "undecided"}.get(verdict, verdict)
 
 
-def _gap(interval: object) -> str:
-    from ..stats import Interval
-
-    if not isinstance(interval, Interval):
-        return "\u2013"
-    return f"{points(interval.mean)} [{span(interval)}]"
+def _gap(interval: Interval | None) -> str:
+    return f"{points(interval.mean)} [{span(interval)}]" if interval else "\u2013"
 
 
 def _fired(o: Outcome, fired: dict[str, list[str]]) -> str:
@@ -196,7 +194,8 @@ FROM {parts("trials")} WHERE kind = 'stress' ORDER BY trial"""
 def _where(own: Sequence[Outcome], verdict: str) -> str:
     if verdict in ("break", "degrade"):
         return f" from {next(o.level for o in own if o.verdict == verdict)}"
-    return f" at {own[-1].level}" if verdict == "pass" else ""
+    passed = stressed.breaking(own).passed if own else None
+    return f" at {own[-1].level}" if verdict == "pass" else f", passes at {passed}" if passed else ""
 
 
 def _saved(case: Row, groups: dict[tuple[str, str, str], list[Outcome]]) -> str:

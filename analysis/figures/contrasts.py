@@ -201,7 +201,7 @@ def draw_contrasts(rows: Sequence[Row], limit: float, width: float = WIDTH) -> F
             axes.annotate(row["symbol"] + anchor, (0, at), xycoords=("axes fraction", "data"), xytext=(-BESIDE, 0), va="center_baseline",
                           textcoords="offset points", fontsize=7, fontweight="bold", annotation_clip=False)  # fmt: skip
         else:
-            _interval(axes, at, row, limit)
+            mark(axes, at, row, limit)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2)
     axes.tick_params(axis="y", length=0, labelsize=7)
@@ -210,7 +210,8 @@ def draw_contrasts(rows: Sequence[Row], limit: float, width: float = WIDTH) -> F
     return figure
 
 
-def _interval(axes: Any, y: float, row: Row, limit: float) -> None:
+def mark(axes: Any, y: float, row: Row, limit: float) -> None:
+    """The mean and interval of a difference (`mean`, `low`, `high`, `verdict`) at a height; cut at the limit, in points."""
     tint = VERDICT_COLOUR[row["verdict"]]
     if row["low"] is not None:
         low, high = max(100 * row["low"], -limit), min(100 * row["high"], limit)

@@ -13,6 +13,7 @@ from ..results import Results, Row, by_seed, finished, params, standing
 from ..stats import Interval, paired, t_interval
 from ..style import NARROW, SOFT, WIDTH, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..words import mean_span, percent, points, span
+from .rivals import home
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,7 +102,7 @@ def table_optimism(results: Results) -> list[Row]:
     """
     rows = []
     for trial in (t for t in finished(results.trials, "confirm") if standing(t["label"]) == "tuned"):
-        tried = [t for t in finished(results.trials, "contrast", "search") if t["study"] == trial["study"]]
+        tried = [t for t in finished(results.trials, "contrast", "search") if t["study"] == home(results, trial)]
         tried = [t for t in tried if t.get("objective") is not None]
         same = [t for t in tried if params(t) == params(trial)]
         if not tried:

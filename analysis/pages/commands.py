@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..page import Text
-from ..results import Results, Row, flatten, loads, params
+from ..results import TESTED, Results, Row, flatten, loads, params
 
 NOT_IDENTITY = ("resources.", "seed")  # machines are no part of an experiment; the seed is a loop
 
@@ -43,7 +43,7 @@ def commands(results: Results) -> Text:
     for trial, own in zip(trials, every, strict=True):
         kinds = [assignment(k, own[k]) for k in ("method", "scenario") if k in own]
         rest = [assignment(k, v) for k, v in own.items() if k not in common and k not in ("method", "scenario")]
-        test = ["--open-test"] if trial["kind"] == "confirm" else []
+        test = ["--open-test"] if trial["kind"] in TESTED else []
         run = " ".join(["raysim run", space, *test, *kinds, '"${COMMON[@]}"', *rest, "seed=$seed"])
         lines.append(f"# trial {trial.get('trial')}: {_comment(trial)}\nfor seed in {' '.join(map(str, trial['seeds']))}; do {run}; done")
     return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")

@@ -38,6 +38,7 @@ def _page(page: Page) -> Iterator[str]:
         yield from (f"**{text(sentence)}**" if i == 0 else text(sentence), "")
     if page.flags:
         yield from ("Flagged:", "", *(f"- {text(flag)}" for flag in page.flags), "")
+    yield from (f"See also: {', '.join(f'[{text(title)}]({name}.md)' for name, title in page.links)}", "") if page.links else ()
     names = page.names()
     for section in page.sections:
         yield from _section(section, names, page)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 
-from ..page import Section, Text, show
+from ..page import Exhibit, Part, Section, Table, Text, show, slug
 from ..results import Results, Row
 from .commands import repeat
 
@@ -41,7 +43,28 @@ def joined(values: Row | None) -> str:
     return "; ".join(f"{k}: {show(v)}" for k, v in (values or {}).items() if v != []) or "not recorded"
 
 
-def reproduce(results: Results, commands: Text) -> Section:
+def under_name(view: Results, sentences: Sequence[str]) -> list[str]:
+    """Sentences of one space of several, the first with its name."""
+    said = list(sentences)
+    return [f"{view.space}: {said[0]}", *said[1:]] if view.space and said else said
+
+
+def of_space(view: Results, sections: Sequence[Section]) -> list[Section]:
+    """Sections of one space of several, under its name, with keys that no other space has; of the only space, as they are."""
+    if not view.space:
+        return list(sections)
+    prefix = f"{slug(view.space)}-"
+    return [replace(s, title=f"{view.space}: {s.title[0].lower()}{s.title[1:]}", parts=[_own(part, prefix) for part in s.parts])
+            for s in sections]  # fmt: skip
+
+
+def _own(part: Part, prefix: str) -> Part:
+    if isinstance(part, Exhibit):
+        return replace(part, key=prefix + part.key, panels=[replace(panel, key=prefix + panel.key) for panel in part.panels])
+    return replace(part, key=prefix + part.key) if isinstance(part, Table) and part.key else part
+
+
+def reproduce(results: Results, *commands: Text) -> Section:
     """How to reproduce each number."""
     folder = shlex.quote(str(results.folder))
     facts = f"Commit {results.meta.get('commit') or 'not recorded'}; versions: {joined(results.meta.get('versions'))}."
@@ -51,7 +74,7 @@ def reproduce(results: Results, commands: Text) -> Section:
         f"the {0.5 + results.confidence / 2:.0%} quantile t of Student's distribution with n \u2212 1 degrees of freedom."
     )
     run = f"pip install duckdb\ncd {folder}\npython -c \"import duckdb; duckdb.sql(open('q.sql').read()).show(max_rows=500)\""
-    return Section("How to reproduce each number", [Text([facts], code="\n".join(repeat(results))), Text([queries], code=run), commands])
+    return Section("How to reproduce each number", [Text([facts], code="\n".join(repeat(results))), Text([queries], code=run), *commands])
 
 
 def small_backbone(backbone: str | None) -> list[str]:

@@ -4,46 +4,68 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .. import queries, recipes
 from ..entries import shown_trials
-from ..figures import balance, contrasts, curves, divergence, methods, ratios, search, signatures, winners
+from ..figures import balance, contrasts, curves, divergence, methods, pareto, racing, ratios, search, signatures, transfer, winners
 from ..figures.clients import exhibit_partition
 from ..page import Page, Part, Section, Table, Text
 from ..recipes.tuning import edges, exhibit_tuning, table_tuning
-from ..results import Results, Row, loads, standing
+from ..results import TESTED, Results, Row, loads, standing
 from ..words import chance, count, duration, listing
 from . import summary
 from .commands import commands, repeat
-from .shared import OWN, joined, notice, reproduce, small_backbone
+from .shared import OWN, joined, notice, of_space, reproduce, small_backbone, under_name
 
 QUESTION = "Which of the choices that are left open change the outcome, under which data, and how sure is that?"
 
 
 def sweep_page(results: Results) -> Page:
-    """Everything about a sweep that its folder tells, in words first, then figures, then tables."""
-    rounds = results.rounds([run for t in shown_trials(results) for run in t.get("runs") or []])
-    compared, changed, won = methods.table_methods(results), contrasts.table_contrasts(results), winners.table_winners(results)
+    """Everything about a sweep that its folder tells, in words first, then figures, then tables; of several spaces one after the other."""
+    views = results.views()
+    stories = [story(view) for view in views]
     spaces = listing([str(s) for s in results.meta.get("spaces") or [results.meta.get("space") or "?"]])
+    named = list(zip(views, stories, strict=True))
     return Page(
-        title=f"Sweep of {spaces}", question=str(results.meta.get("title") or QUESTION),
-        lead=summary.lead(results, compared, changed, won), flags=signatures.sentences(results),
+        title=f"Sweep of {spaces}", question=str(results.meta.get("title") or QUESTION) if len(views) == 1 else QUESTION,
+        lead=[said for view, own in named for said in under_name(view, own.lead)], flags=signatures.sentences(results),
         notice=notice(results, progress(results)), commands=repeat(results),
         sections=[
-            Section("Figures", figures_of(results, rounds, compared, changed, won)),
-            Section("Scenario by scenario", words_of(results, compared, changed, won)),
-            Section("Tables", tables_of(results, compared, changed)),
+            *(section for view, own in named for section in of_space(view, own.sections)),
             Section("What was run", [scenarios_table(results), trial_counts(results)], facts=facts(results)),
-            Section("What can be trusted", [Text(points=trust(results, compared, changed))]),
-            reproduce(results, commands(results)),
+            Section("What can be trusted", [Text(points=own.trust, title=view.space) for view, own in named]),
+            reproduce(results, *(commands(view) for view in views)),
         ],
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a page says of one space: the lead, the sections, and what can be trusted."""
+
+    lead: Sequence[str]
+    sections: Sequence[Section]
+    trust: Sequence[str]
+
+
+def story(results: Results) -> Story:
+    """What there is to say of one space."""
+    rounds = results.rounds([run for t in shown_trials(results) for run in t.get("runs") or []])
+    compared, changed, won = methods.table_methods(results), contrasts.table_contrasts(results), winners.table_winners(results)
+    sections = [
+        Section("Figures", figures_of(results, rounds, compared, changed, won)),
+        Section("Scenario by scenario", words_of(results, compared, changed, won)),
+        Section("Tables", tables_of(results, compared, changed)),
+    ]
+    return Story(summary.lead(results, compared, changed, won), sections, trust(results, compared, changed))
 
 
 def figures_of(results: Results, rounds: Sequence[Row], compared: Sequence[Row], changed: Sequence[Row], won: Sequence[Row]) -> list[Part]:
     """The figures, in the order in which they are read. A new figure is one line here."""
     open_choices = summary.contrasted(results)
-    signs = signatures.exhibit(results)
+    signs, front = signatures.exhibit(results), pareto.exhibit(results, pareto.table_pareto(results))
+    moved = transfer.exhibit(results, transfer.table_transfer(results))
     limits = methods.limits(compared) if compared else (0.0, 1.0)
     return [
         *([winners.exhibit_winners(results, won)] if open_choices and (won or with_rivals(results)) else []),
@@ -51,11 +73,13 @@ def figures_of(results: Results, rounds: Sequence[Row], compared: Sequence[Row],
         *recipes.exhibits(results, compared, rounds),
         methods.exhibit_methods(results, compared),
         *([methods.exhibit_heterogeneity(results, compared)] if len(results.meta.get("scenarios") or []) > 1 else []),
+        *([moved] if moved else []),
         curves.exhibit_curves(results, rounds),
         *inside(results, compared, rounds),
         *([signs] if signs else []),
         exhibit_partition(results),
         curves.exhibit_communication(results, compared, rounds, limits),
+        *([front] if front else []),
         *([search.exhibit_optimism(results), exhibit_tuning(results) or search.exhibit_search(results)] if searches(results) else []),
     ]
 
@@ -73,8 +97,9 @@ def tables_of(results: Results, compared: Sequence[Row], changed: Sequence[Row])
     """The tables, or the sentence that there are none."""
     tables = [
         methods.table_of_methods(results, compared), contrasts.table_verdicts(results, changed),
-        contrasts.table_differences(results, changed), search.table_choices(results, changed), signatures.table(results),
-        search.table_trials(results),
+        contrasts.table_differences(results, changed), transfer.table(results, transfer.table_transfer(results)),
+        pareto.table(results, pareto.table_pareto(results)), racing.table(results, racing.table_racing(results)),
+        search.table_choices(results, changed), signatures.table(results), search.table_trials(results),
     ]  # fmt: skip
     return [t for t in tables if t] or [Text(["No trial is finished yet, so there are no tables."])]
 
@@ -117,7 +142,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
     task = experiment.get("task") or {}
     rounds = sorted({t["rounds"] for t in trials if t.get("rounds") is not None})
     seeds, fresh = meta.get("selection_seeds") or [], meta.get("fresh_seeds") or []
-    confirmed = any(t["kind"] == "confirm" for t in trials)
+    confirmed = any(t["kind"] in TESTED for t in trials)
     opened = "the test split was opened once per confirmed configuration, for these only" if confirmed else "the test split is still closed"
     return [
         ("data and backbone", f"{task.get('dataset')}, {task.get('backbone') or 'no backbone'}" if task else "not recorded yet"),
@@ -164,7 +189,10 @@ def trial_counts(results: Results) -> Table | Text:
     planned = results.meta.get("planned") or {}
     what = {"contrast": "contrast: one choice changed, seeds shared with the anchor",
             "rival": "rival: what the contrasts are compared with, same seeds, untuned", "search": "search: proposed by the searcher",
-            "confirm": "confirm: fresh seeds, test opened"}  # fmt: skip
+            "interaction": "interaction: two choices changed together, seeds shared with the anchor",
+            "design": "design: a point of a design over the whole space", "race": "race: one more seed for a configuration still in question",
+            "confirm": "confirm: fresh seeds, test opened",
+            "transfer": "transfer: the winner of another scenario, fresh seeds, test opened"}  # fmt: skip
     kinds = [k for k in what if planned.get(k, 0) != 0 or any(kind == k for kind, _ in counts)]
     body = [[what[k], planned.get(k), *(counts[(k, s)] for s in ("COMPLETE", "PRUNED", "FAIL"))] for k in kinds]
     dropped = results.meta.get("dropped_contrasts")

@@ -19,7 +19,7 @@ from raysim.console import Panel, bar, duration
 from raysim.experiment import Experiment, to_dict
 from raysim.federation import Federation
 from raysim.provenance import provenance
-from raysim.search import settled
+from raysim.study import settled
 from raysim.spaces import Space
 from raysim.store import hold
 from raysim.stress.plan import StressOptions, StressPlan

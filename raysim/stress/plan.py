@@ -18,7 +18,7 @@ from raysim.config import UserError, suggest
 from raysim.data import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 from raysim.experiment import Experiment, Resources, override
 from raysim.federation import Federation
-from raysim.search import Row, Spec
+from raysim.study import Row, Spec
 from raysim.spaces import Space
 from raysim.stress.suite import CASES, FEATURES_QUICK, GROUND, NETWORK_QUICK, PARTNERS, SENT, TRAINED, Case, Level, Overrides, mixed
 
@@ -182,7 +182,7 @@ class StressPlan:
             for space in () if case.skipped else self.spaces.values():
                 entries = entries_of(case, space, self.options.quick)
                 declared["entries"][space.name] = list(entries)
-                declared["metrics"][space.name] = {label: _metric(case, label, space) for label in entries}
+                declared["metrics"][space.name] = {label: _metric(case, label) for label in entries}
                 units = []
                 for level in levels:
                     specs = []
@@ -276,7 +276,7 @@ def _trains_network(experiment: Experiment) -> bool:
     return hasattr(experiment.method, "network")
 
 
-def _metric(case: Case, label: str, space: Space) -> str:
+def _metric(case: Case, label: str) -> str:
     return (case.metric_local or case.metric) if label in ("local", "local_network") else case.metric
 
 
@@ -306,5 +306,3 @@ def _order(n: int) -> list[int]:
 
 def _space_of(row: Row) -> str:
     return str(row["study"]).split(" | ")[0]
-
-
