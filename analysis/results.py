@@ -181,7 +181,8 @@ def open_results(folder: Path) -> Results:
         raise ValueError(f"{folder} is not a result folder: it holds no run.json (give the folder that --out named)")
     meta = read_json(path)
     if meta.get("kind") not in ("run", "sweep", "stress"):
-        found = f"kind is {meta['kind']!r}, should be 'run', 'sweep' or 'stress'" if "kind" in meta else "it is not a JSON object that has a kind"
+        kinds = "'run', 'sweep' or 'stress'"
+        found = f"kind is {meta['kind']!r}, should be {kinds}" if "kind" in meta else "it is not a JSON object that has a kind"
         raise ValueError(f"{folder} is not a result folder: in {path.name} {found}")
     return Results(folder, meta)
 

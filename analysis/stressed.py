@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -116,9 +117,15 @@ def outcomes(results: Results) -> list[Outcome]:
 
 
 def _outcome(
-    results: Results, case: Row, space: str, level: Row, label: str, trial: Row | None, values: Mapping[str, Mapping[int, float]],
+    results: Results,
+    case: Row,
+    space: str,
+    level: Row,
+    label: str,
+    trial: Row | None,
+    values: Mapping[str, Mapping[int, float]],
     mildest: Mapping[int, float],
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     confidence = results.confidence
     gaps = {name: paired(values[label], values[name], confidence) for name in values if name in REFERENCES and name != label}
     own = None if level is case["levels"][0] else paired(values[label], mildest, confidence)
@@ -137,7 +144,7 @@ def _values(trial: Row | None, case: Row, space: str, label: str) -> dict[int, f
     if trial is None or trial["state"] != "COMPLETE":
         return {}
     metric = ((case.get("metrics") or {}).get(space) or {}).get(label) or "acc_personal_own"
-    return {seed: value for seed, value in by_seed(trial, metric).items() if value == value}  # noqa: PLR0124
+    return {seed: value for seed, value in by_seed(trial, metric).items() if math.isfinite(value)}
 
 
 def _remark(case: Row, space: str, level: str, label: str, trial: Row | None) -> str:
@@ -160,7 +167,8 @@ def breaking(own: Sequence[Outcome]) -> Breaking:
     again = [o.level for o in own[broke + 1 :] if o.verdict == "pass"] if broke is not None else []
     run = [o for o in own if o.verdict != "not run"]
     if broke is not None:
-        text = f"breaks between {passed.level} and {own[broke].level}" if passed else f"broken at {own[broke].level}; no milder level is shown to pass"
+        at = own[broke].level
+        text = f"breaks between {passed.level} and {at}" if passed else f"broken at {at}; no milder level is shown to pass"
         text += f" (and passes again at {', '.join(again)})" if again else ""
     elif not run:
         text = "not run"
@@ -176,7 +184,7 @@ def worst(own: Sequence[Outcome]) -> Verdict:
     shown = [o.verdict for o in own]
     for verdict in ("break", "degrade"):
         if verdict in shown:
-            return verdict  # type: ignore[return-value]
+            return verdict
     if not shown or set(shown) == {"not run"}:
         return "not run"
     return "pass" if shown[-1] == "pass" else "undecided"

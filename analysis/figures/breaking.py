@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARK = {"pass": "\u2713 pass", "degrade": "\u25bd degrade", "break": "\u2717 break", "undecided": "? undecided", "not run": "\u2013 not run"}
+MARK = {
+    "pass": "\u2713 pass",
+    "degrade": "\u25bd degrade",
+    "break": "\u2717 break",
+    "undecided": "? undecided",
+    "not run": "\u2013 not run",
+}
 FREE = (4, 5, 3, 6)  # places in the palette for variants
 OTHER = "acc_personal_own"
 
@@ -76,13 +82,32 @@ def _line(axes: Axes, own: Sequence[Outcome], look: Look, name: str, shift: floa
     for outcome in known:
         if outcome.accuracy and outcome.accuracy.low is not None and outcome.accuracy.high is not None:
             draw([outcome.x] * 2, [outcome.accuracy.low, outcome.accuracy.high], color=look.colour, linewidth=1, transform=moved)
-    draw([o.x for o in known], [o.accuracy.mean for o in known if o.accuracy], look.marker, linestyle=look.line, color=look.colour,
-         markersize=4.5, linewidth=1.2, markerfacecolor=look.face, label=name, transform=moved)  # fmt: skip
+    draw(
+        [o.x for o in known],
+        [o.accuracy.mean for o in known if o.accuracy],
+        look.marker,
+        linestyle=look.line,
+        color=look.colour,
+        markersize=4.5,
+        linewidth=1.2,
+        markerfacecolor=look.face,
+        label=name,
+        transform=moved,
+    )
     for outcome in own:
         if outcome.diverged:
             draw([outcome.x], [0.0], "X", color=look.colour, markersize=7, transform=moved, clip_on=False)
-            axes.annotate("diverged", (outcome.x, 0.0), xytext=(shift, 6), textcoords="offset points", fontsize=6.5, color=INK, rotation=90,
-                          ha="center", va="bottom")  # fmt: skip
+            axes.annotate(
+                "diverged",
+                (outcome.x, 0.0),
+                xytext=(shift, 6),
+                textcoords="offset points",
+                fontsize=6.5,
+                color=INK,
+                rotation=90,
+                ha="center",
+                va="bottom",
+            )
 
 
 def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
@@ -97,11 +122,24 @@ def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
         return Exhibit(key, title, missing=f"No trial of it has a result. {reasons}.".replace(". .", "."))
     panels = [Panel(f"{key}-{slug(space)}", space, draw_breaking([o for o in own if o.space == space], case)) for space in spaces]
     metrics = sorted({m for by_label in (case.get("metrics") or {}).values() for m in by_label.values()})
-    caption = (f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). {case.get('note') or ''} "
-               f"Cross at the bottom: diverged, no model.").replace("  ", " ")  # fmt: skip
-    rows = [{"space": o.space, "level": o.level, "x": o.x, "entry": o.label, "mean": o.accuracy.mean if o.accuracy else None,
-             "low": o.accuracy.low if o.accuracy else None, "high": o.accuracy.high if o.accuracy else None, "seeds": len(o.values),
-             "remark": o.remark} for o in own]  # fmt: skip
+    caption = (
+        f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). {case.get('note') or ''} "
+        f"Cross at the bottom: diverged, no model."
+    ).replace("  ", " ")
+    rows = [
+        {
+            "space": o.space,
+            "level": o.level,
+            "x": o.x,
+            "entry": o.label,
+            "mean": o.accuracy.mean if o.accuracy else None,
+            "low": o.accuracy.low if o.accuracy else None,
+            "high": o.accuracy.high if o.accuracy else None,
+            "seeds": len(o.values),
+            "remark": o.remark,
+        }
+        for o in own
+    ]
     columns = ("space", "level", "x", "entry", "mean", "low", "high", "seeds", "remark")
     return Exhibit(key, title, caption, curves_query(case), panels, numbers(rows, columns))
 
@@ -139,14 +177,37 @@ def table(results: Results, case: Row, found: Sequence[Outcome], fired: dict[str
     for (_, space, label), own in stressed.grouped(judged).items():
         for i, o in enumerate(own):
             local = next((o.gaps[name] for name in LOCAL if name in o.gaps), None)
-            body.append([Cell(space, "again" if i else ""), Cell(label, "again" if i else ""), o.level, mean_span(o.accuracy),
-                         _gap(o.gaps.get("zeroshot")), _gap(local), _gap(o.own), Cell(MARK[o.verdict], look(o.verdict)), _fired(o, fired),
-                         o.remark])  # fmt: skip
-    head = ["space", "entry", case["axis"], "accuracy, %", "to zero-shot, points", "to local-only, points", "to the mildest level, points",
-            "verdict", "signatures", "remark"]  # fmt: skip
+            body.append(
+                [
+                    Cell(space, "again" if i else ""),
+                    Cell(label, "again" if i else ""),
+                    o.level,
+                    mean_span(o.accuracy),
+                    _gap(o.gaps.get("zeroshot")),
+                    _gap(local),
+                    _gap(o.own),
+                    Cell(MARK[o.verdict], look(o.verdict)),
+                    _fired(o, fired),
+                    o.remark,
+                ]
+            )
+    head = [
+        "space",
+        "entry",
+        case["axis"],
+        "accuracy, %",
+        "to zero-shot, points",
+        "to local-only, points",
+        "to the mildest level, points",
+        "verdict",
+        "signatures",
+        "remark",
+    ]
     told = [f"{label}: {stressed.breaking(own).sentence}" for (_, _, label), own in stressed.grouped(judged).items()]
-    caption = (f"Breaking point of {'; '.join(told)}. Differences are paired by seed, with {results.confidence:.0%} t intervals; the margin "
-               f"is {100 * stressed.margin(results):g} points.")  # fmt: skip
+    caption = (
+        f"Breaking point of {'; '.join(told)}. Differences are paired by seed, with {results.confidence:.0%} t intervals; the margin "
+        f"is {100 * stressed.margin(results):g} points."
+    )
     return Table(head, body, caption, differences_query(case), key=f"table-{slug(case['name'])}", title=f"{case['title']}: verdicts")
 
 
@@ -167,8 +228,15 @@ def _fired(o: Outcome, fired: dict[str, list[str]]) -> str:
 def matrix(results: Results, found: Sequence[Outcome]) -> Table:
     """Case by method: the worst verdict that was shown, and where it begins."""
     groups = stressed.grouped([o for o in found if o.label not in REFERENCES])
-    columns = list(dict.fromkeys((space, label) for case in stressed.cases(results) for space in stressed.spaces_of(case)
-                                 for label in stressed.labels_of(case, space) if "," not in label))  # fmt: skip
+    columns = list(
+        dict.fromkeys(
+            (space, label)
+            for case in stressed.cases(results)
+            for space in stressed.spaces_of(case)
+            for label in stressed.labels_of(case, space)
+            if "," not in label
+        )
+    )
     body: list[list[object]] = []
     for case in stressed.cases(results):
         row: list[object] = [Cell(str(case["title"]), "", str(case["name"]))]
@@ -182,12 +250,15 @@ def matrix(results: Results, found: Sequence[Outcome]) -> Table:
         "The worst verdict that intervals show over the levels, and where it begins; pass: the severest level passes. Only marks and words "
         "carry the meaning, colours repeat it. Details are below, case by case."
     )
-    return Table(["case", *names, "robust or other variants"], body, rule, matrix_query(), key="table-overview", title="Pass, degrade or break")
+    return Table(
+        ["case", *names, "robust or other variants"], body, rule, matrix_query(), key="table-overview", title="Pass, degrade or break"
+    )
 
 
 def matrix_query() -> str:
     """SQL of the trials behind the matrix."""
-    return f"""SELECT factor AS "case", split_part(study, ' | ', 1) AS space, label, level, state, list_avg(acc_personal_own) AS accuracy, reason
+    return f"""SELECT factor AS "case", split_part(study, ' | ', 1) AS space, label, level, state,
+  list_avg(acc_personal_own) AS accuracy, reason
 FROM {parts("trials")} WHERE kind = 'stress' ORDER BY trial"""
 
 
@@ -212,10 +283,16 @@ def failures(results: Results, found: Sequence[Outcome]) -> Table | None:
     """Trials without a result, with the reason, references too; None where there are none."""
     titles = {case["name"]: case["title"] for case in stressed.cases(results)}
     body = [[titles[o.case], o.space, o.level, o.label, o.remark] for o in found if o.remark and o.remark != "not finished yet"]
-    skipped = [[case["title"], "all", "all", "all", f"skipped: {case['skipped']}"] for case in stressed.cases(results) if case.get("skipped")]
+    skipped = [
+        [case["title"], "all", "all", "all", f"skipped: {case['skipped']}"] for case in stressed.cases(results) if case.get("skipped")
+    ]
     if not body + skipped:
         return None
     caption = "What failed, what was not possible and what time did not allow; nothing is left out without a word here."
-    query = f"SELECT factor, study, label, state, reason FROM {parts('trials')} WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"
+    query = (
+        f"SELECT factor, study, label, state, reason FROM {parts('trials')} WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"
+    )
     folded = f"{count(len(body + skipped), 'trial or case', 'trials or cases')} without a result" if len(body) > 12 else ""
-    return Table(["case", "space", "level", "entry", "reason"], [*skipped, *body], caption, query, folded, "table-failures", "Without a result")
+    return Table(
+        ["case", "space", "level", "entry", "reason"], [*skipped, *body], caption, query, folded, "table-failures", "Without a result"
+    )

@@ -24,8 +24,12 @@ def stress_page(results: Results) -> Page:
     spaces = listing([str(space) for space in results.meta.get("spaces") or ["?"]])
     quick = ", quick" if results.meta.get("quick") else ""
     return Page(
-        title=f"Stress test of {spaces}{quick}", question=QUESTION, lead=lead(results, found), flags=flags(results, found),
-        notice=notice(results, progress(results)), commands=repeat(results),
+        title=f"Stress test of {spaces}{quick}",
+        question=QUESTION,
+        lead=lead(results, found),
+        flags=flags(results, found),
+        notice=notice(results, progress(results)),
+        commands=repeat(results),
         sections=[
             Section("Overview", overview(results, found)),
             Section("How verdicts are made", [Text(points=rule(results))]),
@@ -34,7 +38,7 @@ def stress_page(results: Results) -> Page:
             Section("What can be trusted", [Text(points=trust(results))]),
             reproduce(results, commands(results)),
         ],
-    )  # fmt: skip
+    )
 
 
 def lead(results: Results, found: Sequence[Outcome]) -> list[str]:
@@ -48,8 +52,11 @@ def lead(results: Results, found: Sequence[Outcome]) -> list[str]:
         told = [f"{_verb(verdict)} in {counts[verdict]}" for verdict in stressed.VERDICTS if counts[verdict]]
         if told:
             said.append(f"{label}: of {count(len(own), 'case')}, {', '.join(told)}.")
-        broken = [f"{titles[case]}: {label} {stressed.breaking(levels).sentence}." for case, levels in own.items()
-                  if stressed.worst(levels) == "break"]  # fmt: skip
+        broken = [
+            f"{titles[case]}: {label} {stressed.breaking(levels).sentence}."
+            for case, levels in own.items()
+            if stressed.worst(levels) == "break"
+        ]
         left = len(broken) - SAID
         points += broken[:SAID] + ([f"And {left} more for {label}: see the overview."] if left > 0 else [])
     if not said:
@@ -65,8 +72,12 @@ def _verb(verdict: str) -> str:
 
 def methods(results: Results) -> list[tuple[str, str]]:
     """Space and label of the methods that the run is about: the first entry of each space."""
-    found = [(space, stressed.labels_of(case, space)[0]) for case in stressed.cases(results) for space in stressed.spaces_of(case)
-             if stressed.labels_of(case, space)]  # fmt: skip
+    found = [
+        (space, stressed.labels_of(case, space)[0])
+        for case in stressed.cases(results)
+        for space in stressed.spaces_of(case)
+        if stressed.labels_of(case, space)
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -128,7 +139,9 @@ def ran(results: Results, found: Sequence[Outcome]) -> list[Part]:
 def progress(results: Results) -> str:
     """`12 of 40 planned trials are finished`."""
     planned = (results.meta.get("planned") or {}).get("stress")
-    return f"{len(results.trials)} of {planned} planned trials are finished" if planned else f"{count(len(results.trials), 'trial')} finished"
+    return (
+        f"{len(results.trials)} of {planned} planned trials are finished" if planned else f"{count(len(results.trials), 'trial')} finished"
+    )
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -144,7 +157,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("seeds", f"{', '.join(map(str, seeds))}; shared by all entries of a level; measured on validation, the test split is closed"),
         ("trials", f"{states['COMPLETE']} complete, {states['FAIL']} failed"),
         ("time", f"{duration(meta.get('seconds'))} of {limit} on {joined(meta.get('hardware'))}"),
-    ]  # fmt: skip
+    ]
 
 
 def trust(results: Results) -> list[str]:
@@ -153,9 +166,12 @@ def trust(results: Results) -> list[str]:
     points = [
         f"Intervals are over {count(len(seeds), 'seed')}: a seed changes the partition, the cohorts and the first weights, on one dataset.",
         "Verdicts at many levels are read at once, each at its own confidence: some would be wrong by chance alone.",
-        "Methods are not tuned again at each level: a verdict is on the method with the settings of its space, not on the best that it could do.",
+        "Methods are not tuned again at each level: a verdict is on the method with the settings of its space, not on the best that it "
+        "could do.",
     ]
     if results.meta.get("quick"):
-        points.append("A quick run trains small federations for a few rounds: it shows that stress bites and where to look, not final accuracies.")
+        points.append(
+            "A quick run trains small federations for a few rounds: it shows that stress bites and where to look, not final accuracies."
+        )
     backbones = {(loads(t.get("experiment")).get("task") or {}).get("backbone") for t in results.trials}
     return [*points, OWN, *(small_backbone("scenes-clip") if "scenes-clip" in backbones else [])]

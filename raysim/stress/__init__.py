@@ -19,10 +19,10 @@ from raysim.console import Panel, bar, duration
 from raysim.experiment import Experiment, to_dict
 from raysim.federation import Federation
 from raysim.provenance import provenance
-from raysim.study import settled
 from raysim.spaces import Space
 from raysim.store import hold
 from raysim.stress.plan import StressOptions, StressPlan
+from raysim.study import settled
 from raysim.worker import try_method
 
 MARGIN = 0.05  # accuracy: a method that is worse than a reference by less than five points passes
@@ -74,8 +74,10 @@ def _open(folder: Path, spaces: Sequence[Space], options: StressOptions, resume:
     """The folder's run.json, or the beginnings of one."""
     design = {
         "spaces": [[space.name, to_dict(space.base)] for space in spaces],
-        "seeds": options.seeds, "quick": options.quick, "cases": options.cases,
-    }  # fmt: skip
+        "seeds": options.seeds,
+        "quick": options.quick,
+        "cases": options.cases,
+    }
     name, path = digest(design), folder / "run.json"
     if path.exists():
         described = dict(json.loads(path.read_text()))
