@@ -35,8 +35,9 @@ NETWORK_QUICK: Overrides = {  # a method that trains a network
     "training.lr": 0.05,
     "method.network": "cnn",
 }
-SENT = ("faults.", "server.", "participation", "evaluation.newcomers")  # paths that do not concern a client that trains alone
-TRAINED = (*SENT, "training.", "scenario.label_noise", "scenario.noise_kind")  # nor, with these, a model that nobody trains
+SENT = ("faults.", "server.", "participation")  # paths that concern only what is sent
+ALONE = (*SENT, "evaluation.newcomers")  # do not concern a client that trains alone: there is nothing that it could come to
+UNTRAINED = (*SENT, "training.", "scenario.label_noise", "scenario.noise_kind")  # nor these a model that nobody trains
 PARTNERS = ("rsscn7", "ucmerced", "eurosat", "optimal31", "aid", "patternnet", "resisc45")  # for mixtures, the smallest archives first
 ROBUST: Mapping[str, Overrides] = {
     "median": {"server.aggregation": "median"},
