@@ -13,11 +13,12 @@ from .page import Exhibit, Page
 from .pages import html, markdown
 from .pages.run_page import run_page
 from .pages.sensitivity_page import sensitivity_page
+from .pages.stress_page import stress_page
 from .pages.sweep_page import sweep_page
 from .results import Results, open_results
 from .style import svg
 
-PAGES = {"run": run_page, "sweep": sweep_page}
+PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
 BESIDE = {"sweep": sensitivity_page}  # a second page, linked with the first, where there is anything to say on it
 
 

@@ -46,7 +46,7 @@ class Results:
 
     @property
     def kind(self) -> str:
-        """`run` or `sweep`."""
+        """`run`, `sweep` or `stress`."""
         return str(self.meta["kind"])
 
     @property
@@ -143,7 +143,7 @@ class Results:
     def metric(self) -> str:
         """What all columns `acc_*` hold: `accuracy` or `mIoU`, as the runs say; both where they differ."""
         metas = [self.meta]
-        if self.kind == "sweep":
+        if self.kind != "run":
             firsts = {(t.get("study"), t.get("method")): t["runs"][0] for t in self.trials if t.get("runs")}
             metas = [self.run_meta(run) for run in firsts.values()]
         return " or ".join(sorted({str(meta.get("metric") or "accuracy") for meta in metas})) or "accuracy"
@@ -180,8 +180,9 @@ def open_results(folder: Path) -> Results:
     if not path.is_file():
         raise ValueError(f"{folder} is not a result folder: it holds no run.json (give the folder that --out named)")
     meta = read_json(path)
-    if meta.get("kind") not in ("run", "sweep"):
-        found = f"kind is {meta['kind']!r}, should be 'run' or 'sweep'" if "kind" in meta else "it is not a JSON object that has a kind"
+    if meta.get("kind") not in ("run", "sweep", "stress"):
+        kinds = "'run', 'sweep' or 'stress'"
+        found = f"kind is {meta['kind']!r}, should be {kinds}" if "kind" in meta else "it is not a JSON object that has a kind"
         raise ValueError(f"{folder} is not a result folder: in {path.name} {found}")
     return Results(folder, meta)
 

@@ -304,8 +304,8 @@ def _stress_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="two or three levels of each case, small federations: under 10 minutes on 2 cores"
     )
     parser.add_argument("--cases", metavar="NAMES", help="comma-separated, such as dirichlet,corrupt_nan; by default the whole suite")
-    parser.add_argument("--seeds", type=int, help="seeds per trial; by default 5, with --quick 2")
-    parser.add_argument("--minutes", type=float, help="time for everything; by default the cases' own budgets, with --quick also 9 minutes")
+    parser.add_argument("--seeds", type=int, help="seeds per trial; by default 5, with --quick 3")
+    parser.add_argument("--minutes", type=float, help="time for everything; by default the cases' own budgets, with --quick also 8 minutes")
     parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
     parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")

@@ -6,6 +6,7 @@ The plan is a function of the spaces, the options and the finished rows: a kille
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,11 +20,11 @@ from raysim.data import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 from raysim.experiment import Experiment, Resources, override
 from raysim.federation import Federation
 from raysim.spaces import Space
-from raysim.stress.suite import CASES, FEATURES_QUICK, GROUND, NETWORK_QUICK, PARTNERS, SENT, TRAINED, Case, Level, Overrides, mixed
+from raysim.stress.suite import ALONE, CASES, FEATURES_QUICK, GROUND, NETWORK_QUICK, PARTNERS, UNTRAINED, Case, Level, Overrides, mixed
 from raysim.study import Row, Spec
 
 MARGIN = 1.2  # a level is started only if its predicted time fits with this margin
-REFERENCES = {"zeroshot": TRAINED, "local": SENT, "local_network": SENT}  # method -> paths of a level that do not concern it
+REFERENCES = {"zeroshot": UNTRAINED, "local": ALONE, "local_network": ALONE}  # method -> paths of a level that do not concern it
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class StressPlan:
             for space in () if case.skipped else self.spaces.values():
                 entries = entries_of(case, space, self.options.quick)
                 declared["entries"][space.name] = list(entries)
-                declared["metrics"][space.name] = {label: _metric(case, label, space) for label in entries}
+                declared["metrics"][space.name] = {label: _metric(case, label) for label in entries}
                 units = []
                 for level in levels:
                     specs = []
@@ -203,9 +204,18 @@ class StressPlan:
         seeds = tuple(override(first, {"seed": first.seed + index}) for index in range(self.options.seeds))
         study = f"{space.name} | {case.name} | {level.label}"
         return Spec(
-            number, study, first.scenario.label, first.method.name, "stress", label, seeds, dict(changes), case.name, level.label,
+            number,
+            study,
+            first.scenario.label,
+            first.method.name,
+            "stress",
+            label,
+            seeds,
+            dict(changes),
+            case.name,
+            level.label,
             limit_s=self._budget(case),
-        )  # fmt: skip
+        )
 
 
 def chosen(space: Space, names: Sequence[str]) -> list[Case]:
@@ -276,16 +286,25 @@ def _trains_network(experiment: Experiment) -> bool:
     return hasattr(experiment.method, "network")
 
 
-def _metric(case: Case, label: str, space: Space) -> str:
+def _metric(case: Case, label: str) -> str:
     return (case.metric_local or case.metric) if label in ("local", "local_network") else case.metric
 
 
 def _declared(case: Case, levels: Sequence[Level], budget: float) -> dict[str, Any]:
     return {
-        "name": case.name, "title": case.title, "axis": case.axis, "unit": case.unit, "log": case.log, "note": case.note,
-        "skipped": case.skipped, "levels": [{"label": level.label, "x": level.x} for level in levels], "entries": {}, "metrics": {},
-        "seconds": budget, "not_run": [],
-    }  # fmt: skip
+        "name": case.name,
+        "title": case.title,
+        "axis": case.axis,
+        "unit": case.unit,
+        "log": case.log,
+        "note": case.note,
+        "skipped": case.skipped,
+        "levels": [{"label": level.label, "x": level.x} for level in levels],
+        "entries": {},
+        "metrics": {},
+        "seconds": budget,
+        "not_run": [],
+    }
 
 
 def _ends_first(laid: Sequence[Sequence[Unit]]) -> Iterator[Unit]:
@@ -299,7 +318,7 @@ def _order(n: int) -> list[int]:
     order = list(range(min(n, 1))) + ([n - 1] if n > 1 else [])
     while len(order) < n:
         taken = sorted(order)
-        low, high = max(zip(taken, taken[1:], strict=False), key=lambda gap: gap[1] - gap[0])
+        low, high = max(itertools.pairwise(taken), key=lambda gap: gap[1] - gap[0])
         order.append((low + high) // 2)
     return order
 
