@@ -18,13 +18,13 @@ RANKS = {
     "nn": 1, "data": 1, "backbones": 1,
     "methods": 2,
     "experiment": 3,
-    "federation": 4, "accuracy": 5, "store": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
+    "federation": 4, "accuracy": 5, "store": 5, "designs": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
     "ray_pool": 9, "search": 9, "inspection": 9, "reports": 9,
     "overview": 10,
     "sweep": 11,
     "cli": 12, "__main__": 13, "__init__": 13,
 }  # fmt: skip
-ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
+ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search", "designs"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
 LONGEST = 420
 
 
@@ -74,11 +74,12 @@ def test_methods_never_see_data() -> None:
 
 def test_analysis_reads_files_only() -> None:
     for path in (ROOT / "analysis").rglob("*.py"):
-        assert not any(name.split(".")[0] in {"raysim", "torch", "ray", "optuna", "search_spaces"} for name in imports(path)), path
+        closed = {"raysim", "torch", "ray", "optuna", "search_spaces"} - ({"optuna"} if path.stem == "importances" else set())
+        assert not any(name.split(".")[0] in closed for name in imports(path)), path
 
 
 def test_pages_are_made_of_figures_and_not_the_reverse() -> None:
-    order = ["", "figures", "recipes", "pages", "compare"]  # "" holds what all rooms use: results, intervals, words, style
+    order = ["", "sensitivity", "figures", "recipes", "pages", "compare"]  # "" holds what all rooms use: results, intervals, words, style
     home = ROOT / "analysis"
     for path in home.rglob("*.py"):
         here = path.parent.name if path.parent != home else ""
