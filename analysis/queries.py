@@ -33,7 +33,8 @@ OPTIMISM = rf"""WITH done AS (FROM {parts("trials")} WHERE state = 'COMPLETE'),
 chosen AS (
   SELECT c.trial, c.scenario, regexp_replace(c.label, ' \(tuned\)$', '') AS entry, arg_max(s.label, s.objective) AS chosen,
          arg_max(s.acc_personal_own, s.objective) AS search
-  FROM done c JOIN done s ON s.study = c.study AND s.params = c.params
+  FROM done c JOIN done s ON s.params = c.params AND s.study IN (  -- a tuned rival has a study of its own
+    c.study, replace(c.study, ' | ', ' ' || regexp_replace(c.label, ' \(tuned\)$', '') || ' | '))
   WHERE c.kind = 'confirm' AND ends_with(c.label, ' (tuned)') AND s.kind IN ('contrast', 'search')
   GROUP BY ALL)
 SELECT c.scenario, entry, chosen, list_avg(search) AS search, list_stddev_samp(search) AS sd_search, len(search) AS search_seeds,

@@ -266,11 +266,12 @@ def _lead_sentences(rows: Sequence[Row]) -> list[str]:
         own = [r for r in rows if r["scenario"] == scenario and r["lead"] is not None]
         if not own:
             continue
-        groups = {word: [r["symbol"] for r in own if r["lasts"] == word] for word in ("survives", "reverses", "behind", "undecided")}
+        if any(r["lasts"] == "behind" for r in own):
+            said.append(f"Under {scenario}, the method is behind {own[0]['rival'].label} at the anchor already: there is no lead to lose.")
+            continue
+        groups = {word: [r["symbol"] for r in own if r["lasts"] == word] for word in ("survives", "reverses", "undecided")}
         sure = {word: all(r["lasts_firm"] for r in own if r["lasts"] == word) for word in groups}
         parts = []
-        if groups["behind"]:
-            parts.append("is none at the anchor")
         if groups["survives"]:
             parts.append(f"{'lasts' if sure['survives'] else 'may last'} over all tried levels of {listing(groups['survives'])}")
         if groups["reverses"]:

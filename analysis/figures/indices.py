@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from .. import sensitivity
 from ..page import Cell, Exhibit, Panel, Table, numbers, slug
 from ..queries import parts
 from ..results import Results, Row, by_seed, params, space_of
@@ -17,7 +20,7 @@ from .contrasts import OBJECTIVE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LIMIT = {"sobol": 0.05, "morris": 0.01}  # of a total index; of mu*, in accuracy
+LIMIT = {"sobol": sensitivity.TOTAL_LIMIT, "morris": sensitivity.MU_LIMIT}  # of a total index; of mu*, in accuracy
 LOOKS = {"matters": "helps", "does not matter": "level", "undecided": "undecided"}
 BLOCKS = {"sobol": "Saltelli block", "morris": "trajectory"}
 QUERY = f"""SELECT study, point, unit, state, list_avg(acc_personal_own) AS y, params FROM {parts("trials")}
@@ -36,6 +39,7 @@ class Points:
         unit: [n, k] the points in [0, 1].
         y: [n] accuracy, a fraction; NaN where a trial failed, diverged or was stopped.
         planned: Blocks of the whole design.
+        log: The parameters that are drawn on a logarithmic scale.
     """
 
     study: str
@@ -47,15 +51,12 @@ class Points:
     unit: list[list[float]]
     y: list[float]
     planned: int
+    log: frozenset[str] = frozenset()
 
     @property
     def blocks(self) -> int:
         """How many whole blocks have been run."""
         return len(self.trials) // self.size
-
-    def active(self, name: str) -> float:
-        """The share of points in which a parameter was asked for."""
-        return sum(name in params(t) for t in self.trials) / max(1, len(self.trials))
 
 
 def points_of(results: Results, metric: str = OBJECTIVE) -> list[Points]:
@@ -71,7 +72,7 @@ def points_of(results: Results, metric: str = OBJECTIVE) -> list[Points]:
         whole = [b for b in sorted({p // size for p in rows}) if all(b * size + i in rows for i in range(size))]
         trials = [rows[b * size + i] for b in whole for i in range(size)]
         found.append(Points(study, study.rpartition(" | ")[2], str(design["kind"]), names, size, trials, [list(t["unit"]) for t in trials],
-                            [_value(t, metric) for t in trials], max(len(whole), int(design.get("N") or 0))))  # fmt: skip
+                            [_value(t, metric) for t in trials], max(len(whole), int(design.get("N") or 0)), frozenset(str(f["path"]) for f in factors if f.get("log"))))  # fmt: skip
     return found
 
 
@@ -98,9 +99,6 @@ def estimate(results: Results, found: Points) -> Estimate:
         Rows with scenario, path, symbol, value, low, high (total index, or mu* as a fraction), other, other_low, other_high (first-order
         index, or sigma), mu (Morris), verdict and active (share of points); pairs with names, value, low, high (second-order indices).
     """
-    from .. import sensitivity
-    import numpy as np
-
     if found.blocks < 2:
         why = f"{count(found.blocks, BLOCKS[found.kind])} of {found.planned} finished; it takes two"
         return Estimate(found, [], [], 0, why)
@@ -108,26 +106,20 @@ def estimate(results: Results, found: Points) -> Estimate:
     pairs: list[Any] = []
     if found.kind == "sobol":
         indices = sensitivity.sobol_indices(y, found.names, second, confidence=results.confidence)
-        main, beside, mus, pairs = indices.total, indices.first, {}, list(indices.pairs or ())
+        main, beside, mus, pairs = indices.total, indices.first, {}, list(indices.pairs)
     else:
         levels = int((results.meta.get("design") or {}).get("levels") or 4)
         indices = sensitivity.morris_effects(np.array(found.unit), y, found.names, levels, confidence=results.confidence)
-        main, beside, mus = indices.mu_star, indices.sigma, {i.name: i.value for i in indices.mu or ()}
+        main, beside, mus = indices.mu_star, indices.sigma, {i.name: i.value for i in indices.mu}
     symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
-    other = {i.name: i for i in beside or ()}
+    other, active = {i.name: i for i in beside}, sensitivity.active_shares([params(t) for t in found.trials], found.names)
     rows = [{"study": found.study, "scenario": found.scenario, "path": i.name, "symbol": symbols.get(i.name) or i.name.rpartition(".")[2],
              "value": i.value, "low": i.low, "high": i.high, "other": other[i.name].value, "other_low": other[i.name].low,
-             "other_high": other[i.name].high, "mu": mus.get(i.name), "verdict": verdict(i.low, i.high, LIMIT[found.kind]),
-             "active": found.active(i.name)} for i in main or ()]  # fmt: skip
-    couples = [{"scenario": found.scenario, "names": i.name, "value": i.value, "low": i.low, "high": i.high} for i in pairs]
-    return Estimate(found, sorted(rows, key=lambda r: -r["value"]), couples, int(indices.dropped), str(indices.reason or ""))
-
-
-def verdict(low: float | None, high: float | None, limit: float) -> str:
-    """`matters` when the interval lies above the limit, `does not matter` when below, else `undecided`."""
-    if low is None or high is None:
-        return "undecided"
-    return "matters" if low > limit else "does not matter" if high < limit else "undecided"
+             "other_high": other[i.name].high, "mu": mus.get(i.name), "verdict": sensitivity.verdict(i, LIMIT[found.kind]),
+             "active": active[i.name]} for i in main]  # fmt: skip
+    couples = [{"scenario": found.scenario, "names": i.name, "value": i.value, "low": i.low, "high": i.high,
+                "verdict": sensitivity.verdict(i, LIMIT["sobol"])} for i in pairs]  # fmt: skip
+    return Estimate(found, sorted(rows, key=lambda r: -r["value"]), couples, indices.dropped, indices.reason)
 
 
 @drawing
@@ -220,7 +212,7 @@ def tables(results: Results, found: Sequence[Estimate]) -> list[Table]:
     pairs = sorted((p for e in found if not withheld(e) for p in e.pairs), key=lambda p: -p["value"])
     if pairs:
         lines = [[p["scenario"], Cell(p["names"], "code"), _spanned(p["value"], p["low"], p["high"], _plain),
-                  Cell(word := verdict(p["low"], p["high"], LIMIT["sobol"]), LOOKS[word])] for p in pairs]  # fmt: skip
+                  Cell(p["verdict"], LOOKS[p["verdict"]])] for p in pairs]  # fmt: skip
         made.append(Table(["scenario", "pair", "second-order index", "verdict"], lines, "What two parameters do together beyond both alone.",
                           QUERY, folded=f"All {len(pairs)} pairs", key="table-design-pairs", title="Pairs of parameters"))  # fmt: skip
     return made

@@ -20,13 +20,13 @@ SAID = {"helps": "more than the sum", "hurts": "less than the sum", "level": "ad
 QUERY = f"""WITH seeds AS (
   SELECT study, scenario, kind, factor, level, factor2, level2, unnest(seeds) AS seed, unnest(acc_personal_own) AS y
   FROM {parts("trials")} WHERE kind IN ('contrast', 'interaction') AND state = 'COMPLETE')
-SELECT b.scenario, b.factor, b.level, b.factor2, b.level2, avg(b.y - one.y - two.y + a.y) AS mean,
+SELECT b.study, b.scenario, b.factor, b.level, b.factor2, b.level2, avg(b.y - one.y - two.y + a.y) AS mean,
   stddev_samp(b.y - one.y - two.y + a.y) AS sd, count(*) AS seeds
 FROM seeds b
 JOIN seeds one ON one.kind = 'contrast' AND one.study = b.study AND one.seed = b.seed AND one.factor = b.factor AND one.level = b.level
 JOIN seeds two ON two.kind = 'contrast' AND two.study = b.study AND two.seed = b.seed AND two.factor = b.factor2 AND two.level = b.level2
 JOIN seeds a ON a.kind = 'contrast' AND a.study = b.study AND a.seed = b.seed AND a.factor IS NULL
-WHERE b.kind = 'interaction' GROUP BY b.study, ALL ORDER BY ALL"""
+WHERE b.kind = 'interaction' GROUP BY ALL ORDER BY ALL"""
 
 
 def table_interactions(results: Results, metric: str = OBJECTIVE) -> list[Row]:
@@ -113,10 +113,14 @@ def sentences(rows: Sequence[Row]) -> list[str]:
     """Which pairs are shown to act together."""
     if not rows:
         return []
-    sure = [f"{r['pair']} (under {r['scenario']})" for r in rows if r["firm"] and r["verdict"] in ("helps", "hurts")]
-    may = sum(r["verdict"] in ("helps", "hurts") for r in rows) - len(sure)
+    where: dict[str, dict[str, None]] = {}
+    found = [r for r in rows if r["firm"] and r["verdict"] in ("helps", "hurts")]
+    for r in found:
+        where.setdefault(r["pair"], {})[r["scenario"]] = None
+    sure = [f"{pair} (under {listing(list(places))})" for pair, places in where.items()]
+    may = sum(r["verdict"] in ("helps", "hurts") for r in rows) - len(found)
     level, left = (sum(r["verdict"] == word for r in rows) for word in ("level", "undecided"))
-    said = [f"{listing(list(dict.fromkeys(sure)))} {'is' if len(sure) == 1 else 'are'} shown to act together" if sure
+    said = [f"{', '.join(sure)} {'is' if len(found) == 1 else 'are'} shown to act together" if sure
             else "none is shown to act together"]  # fmt: skip
     said += [f"{may} may (not when adjusted for their number)"] if may else []
     said += [f"{level} add{'s' if level == 1 else ''} up ({WITHIN})"] if level else []

@@ -64,7 +64,9 @@ def primary(results: Results, rows: Sequence[Row]) -> str | None:
     labels = [label for label in entries(results) if any(r["label"] == label for r in rows)]
     first = [label for label in labels if bare(label) in (results.meta.get("grid") or [])]
     tuned = [label for label in labels if standing(label) == "tuned"]
-    own = [label for label in tuned if label.startswith(f"{results.meta.get('space')} ")]
+    space = str(results.meta.get("space"))
+    names = (space, ((results.meta.get("spaces_declared") or {}).get(space) or {}).get("method") or space)
+    own = [label for label in tuned if bare(label) in names]
     declared = [label for label in labels if not standing(label)]
     return next(iter(first or own or tuned or declared), None)
 

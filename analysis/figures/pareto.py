@@ -12,12 +12,13 @@ from ..results import Results, Row, by_seed, finished, params
 from ..stats import Interval, t_interval
 from ..style import INK, NARROW, PALETTE, WIDTH, blank, drawing, legend_below
 from ..words import TITLES, listing, mean_span, percent, size
+from .rivals import home
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRACTIONS = ("acc_", "worst_client_", "p10_", "test_acc_")
-NAMES = {**TITLES, "bytes_up": "bytes sent up", "bytes_down": "bytes sent down", "flops": "FLOPs", "seconds": "seconds"}
+NAMES = {**{name: f"accuracy ({words})" for name, words in TITLES.items()}, "bytes_up": "bytes sent up", "bytes_down": "bytes sent down", "flops": "FLOPs", "seconds": "seconds"}
 Objective = Mapping[str, str]
 
 
@@ -47,7 +48,7 @@ def table_pareto(results: Results) -> list[Row]:
     done, rows = finished(results.trials, "contrast", "search"), []
     for study in dict.fromkeys(t["study"] for t in done if t["kind"] == "search"):
         own = []
-        chosen = [t for t in finished(results.trials, "confirm") if t["study"] == study]
+        chosen = [t for t in finished(results.trials, "confirm") if study in (t["study"], home(results, t))]
         for trial in (t for t in done if t["study"] == study):
             values = {o["name"]: value(trial, o["name"]) for o in wanted}
             if any(v is None for v in values.values()):

@@ -61,7 +61,7 @@ def table_binned(results: Results, designs: Sequence[Points]) -> list[Row]:
     Points of one Saltelli block or trajectory share coordinates, so a bin's interval is one over the means of its blocks.
 
     Returns:
-        Rows with path, symbol, scenario, x (the bin's median), mean, low, high, blocks and points.
+        Rows with path, symbol, scenario, x (the bin's median), mean, low, high, blocks, points and log (the axis).
     """
     symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
     rows = []
@@ -77,7 +77,7 @@ def table_binned(results: Results, designs: Sequence[Points]) -> list[Row]:
                 if interval:
                     rows.append({"path": path, "symbol": symbols.get(path) or path.rpartition(".")[2], "scenario": design.scenario,
                                  "x": own[len(own) // 2][0], "mean": interval.mean, "low": interval.low, "high": interval.high,
-                                 "blocks": interval.n, "points": len(own), "anchor": False})  # fmt: skip
+                                 "blocks": interval.n, "points": len(own), "log": path in design.log})  # fmt: skip
     return rows
 
 
@@ -101,7 +101,7 @@ def draw_curves(rows: Sequence[Row], scenarios: Sequence[str], label: str, diffe
     """One choice: a line per scenario, slightly apart so that intervals show."""
     figure, axes = blank(2.5, NARROW)
     xs = sorted({r["x"] for r in rows})
-    log = xs[0] > 0 and xs[-1] / xs[0] > WIDE
+    log = xs[0] > 0 and (xs[-1] / xs[0] > WIDE if differences else rows[0]["log"])
     for i, scenario in enumerate(scenarios):
         own = [r for r in rows if r["scenario"] == scenario]
         shift = (i - (len(scenarios) - 1) / 2) * 0.012

@@ -103,7 +103,7 @@ def table_optimism(results: Results) -> list[Row]:
     rows = []
     for trial in (t for t in finished(results.trials, "confirm") if standing(t["label"]) == "tuned"):
         tried = [t for t in finished(results.trials, "contrast", "search") if t["study"] == home(results, trial)]
-        tried = [t for t in tried if t.get("objective") is not None]
+        tried = [t for t in tried if t.get("objective") is not None and t["method"] == trial["method"]]
         same = [t for t in tried if params(t) == params(trial)]
         if not tried:
             continue

@@ -24,11 +24,11 @@ TINTS = {"helps": "#f6c9a8", "hurts": "#b5d6ea", "level": "#bfe3d5", "undecided"
 QUERY = f"""WITH seeds AS (
   SELECT study, kind, label, level, scenario, unnest(seeds) AS seed, unnest({METRIC}) AS accuracy
   FROM {parts("trials")} WHERE kind IN ('confirm', 'transfer') AND state = 'COMPLETE')
-SELECT t.level AS tuned_on, t.scenario AS used_on, avg(o.accuracy - t.accuracy) AS regret, stddev_samp(o.accuracy - t.accuracy) AS sd,
+SELECT t.study, t.level AS tuned_on, t.scenario AS used_on, avg(o.accuracy - t.accuracy) AS regret, stddev_samp(o.accuracy - t.accuracy) AS sd,
   count(*) AS seeds
 FROM seeds t JOIN seeds o ON o.study = t.study AND o.seed = t.seed AND o.kind = 'confirm'
   AND o.label = regexp_replace(t.label, ' tuned on .*$', '') || ' (tuned)'
-WHERE t.kind = 'transfer' GROUP BY t.study, ALL ORDER BY ALL"""
+WHERE t.kind = 'transfer' GROUP BY ALL ORDER BY ALL"""
 
 
 def table_transfer(results: Results) -> list[Row]:
@@ -37,10 +37,11 @@ def table_transfer(results: Results) -> list[Row]:
     Returns:
         Rows with study, method, tuned_on, used_on, interval, mean, low, high, seeds, verdict (`helps`: the own tuning is better) and firm.
     """
-    own = {t["study"]: t for t in finished(results.trials, "confirm") if t["label"] == f"{t['method']} (tuned)"}
+    own = {(t["study"], t["label"]): t for t in finished(results.trials, "confirm")}
     rows = []
     for trial in finished(results.trials, "transfer"):
-        kept = own.get(trial["study"])
+        label = trial["label"].removesuffix(f" tuned on {trial['level']}")
+        kept = own.get((trial["study"], f"{label} (tuned)"))
         interval = paired(by_seed(kept, METRIC), by_seed(trial, METRIC), results.confidence) if kept else None
         if interval:
             rows.append({"study": trial["study"], "method": trial["method"], "tuned_on": str(trial["level"]), "used_on": trial["scenario"],

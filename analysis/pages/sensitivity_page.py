@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..figures import contrasts, gaps, indices, interactions, ranks, responses, transfer
+from ..figures import contrasts, gaps, importances, indices, interactions, ranks, responses, transfer
 from ..page import Page, Part, Section, Text
 from ..results import Results
 from ..words import count, listing
@@ -47,6 +47,7 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
     ranked, agreement = ranks.table_ranks(results)
     designs = indices.points_of(results)
     found = [indices.estimate(results, design) for design in designs]
+    suggested = importances.diagnoses(results)
     one = summary.contrasted(results)
     sections = [
         _section("Specification gaps", *(gaps.exhibits(results, left_open) if one else []), gaps.table(results, left_open)),
@@ -56,7 +57,8 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
         _section("Two choices together", interactions.exhibit(results, pairs), interactions.table(results, pairs)),
         _section("Response curves", *responses.exhibits(results, changed, designs)),
         _section("Agreement of the scenarios", ranks.exhibit(results, ranked, agreement) if one else None, ranks.table(results, agreement)),
-        _section("Transfer", transfer.exhibit(results, moved), transfer.table(results, moved)),
+        _section("Tuned here, used there", transfer.exhibit(results, moved), transfer.table(results, moved)),
+        _section("Search diagnostics", importances.exhibit(results, suggested), importances.table(results, suggested)),
     ]  # fmt: skip
     lead = [*(gaps.sentences(left_open, results.confidence) if one else []), *indices.sentences(found), *interactions.sentences(pairs),
             *ranks.sentences(agreement), *transfer.sentences(moved)]  # fmt: skip

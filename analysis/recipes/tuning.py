@@ -20,13 +20,15 @@ SPREAD = 4  # levels that differ by more than this factor are drawn on a logarit
 
 
 def table_tuning(results: Results) -> list[Row]:
-    """One row per scenario, entry and tried level, where entries were tuned over one setting.
+    """One row per scenario, entry and tried level, where the entries of a recipe were tuned over one setting.
 
     Returns:
         Rows with scenario, entry, method, path, level, mean, low, high, seeds (validation accuracy on the clients' own distributions,
         selection seeds), tried (all of the entry's levels there, those that failed or were stopped too), best (the entry's best level
         there) and edge (best, with tried levels on one side only); as the recipe lists them.
     """
+    if not results.meta.get("grid"):
+        return []
     tried: dict[tuple[str, str, str], set[float]] = {}
     for trial in (t for t in results.trials if t.get("kind") == "search" and len(params(t)) == 1):
         [(path, level)] = params(trial).items()
