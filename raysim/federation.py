@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,17 +15,19 @@ import numpy as np
 import torch
 
 from raysim.backbones import Backbone, load_backbone
-from raysim.config import UserError
+from raysim.config import UserError, canonical
 from raysim.data import Dataset, load_dataset
 from raysim.data.cache import features, masks
 from raysim.data.heterogeneity import heterogeneity
 from raysim.data.splits import limit_shots, split
-from raysim.experiment import Experiment, Task
+from raysim.experiment import Experiment, Task, to_dict
 from raysim.seeds import numpy_rng
 from raysim.types import POOLED, SPLITS, Context, Inputs, Split
 
 Progress = Callable[[int, int], None]
 FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
+NEVER_DEALT = ("rounds", "participation", "method", "training", "resources")  # blocks that decide nothing about who holds what
+DEALT_MOST = 16  # federations that a process remembers
 
 
 @dataclass(frozen=True)
@@ -186,11 +188,21 @@ class Federation:
 
     @classmethod
     def of(cls, experiment: Experiment) -> Federation:
-        """Deal the images to the clients, as the scenario and the seed say.
+        """Deal the images to the clients, as the scenario and the seed say; once per process for all that differs in the training only.
 
         Raises:
             UserError: a scenario that these images cannot meet.
         """
+        values = {name: value for name, value in to_dict(experiment).items() if name not in NEVER_DEALT}
+        key = canonical([values, experiment.samples_per_class])
+        if key not in _DEALT:
+            _DEALT[key] = cls._deal(experiment)
+            if len(_DEALT) > DEALT_MOST:
+                del _DEALT[next(iter(_DEALT))]
+        return replace(_DEALT[key], experiment=experiment)
+
+    @classmethod
+    def _deal(cls, experiment: Experiment) -> Federation:
         images = images_of(experiment.task)
         train = images.where("train")
         if not len(train) or not len(images.where("validation")):
@@ -227,6 +239,9 @@ class Federation:
         parts = [position[shard] for shard in self.shards]
         achieved = heterogeneity(parts, self.images.labels[train], self.images.domains[train])
         return {"requested": self.experiment.scenario.requested(), "achieved": achieved}
+
+
+_DEALT: dict[str, Federation] = {}
 
 
 def _samples(train: np.ndarray, labels: np.ndarray, experiment: Experiment) -> np.ndarray:
