@@ -50,7 +50,7 @@ Trial = tuple[float, float, float]  # begin and end, unix seconds; seconds of it
 def of_raysim(trials: int, slots: int, folder: Path) -> list[Trial]:
     """A sweep with one seed per trial, from its files: a trial ends when its row is on disk."""
     space, out = folder / "tiny.py", folder / "out"
-    levels = np.linspace(0.02, 0.4, trials + slots - 1).round(6).tolist()  # and the anchor
+    levels = np.linspace(0.1, 0.4, trials + slots - 1).round(6).tolist()  # and the anchor
     space.write_text(SPACE.format(settings=SETTINGS, levels=levels))
     sizes = ["--trials", "0", "--seeds", "1", "--workers", str(slots), "--out", str(out), "--quiet"]
     subprocess.run([sys.executable, "-m", "raysim.sweep", str(space), *sizes], check=True, stdout=subprocess.DEVNULL)
@@ -77,7 +77,7 @@ def of_tune(trials: int, slots: int, folder: Path) -> list[Trial]:
     try:
         tuner = tune.Tuner(
             tune.with_resources(plain_trial, {"cpu": 1}),
-            param_space={"lam": tune.grid_search(np.linspace(0.02, 0.4, trials).tolist()), "folder": str(folder)},
+            param_space={"lam": tune.grid_search(np.linspace(0.1, 0.4, trials).tolist()), "folder": str(folder)},
             tune_config=tune.TuneConfig(max_concurrent_trials=slots),
             run_config=tune.RunConfig(name="plain", storage_path=str(folder), verbose=0),
         )

@@ -60,7 +60,7 @@ def export(folder: Path, form: str, out: Path | None = None) -> Path:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The trials that have ended, in order; of two rows of one label on fresh seeds the later counts, and parts that cannot be read are left out.
+    """The trials that have ended, in order; of two rows of one label on fresh seeds the later counts, a damaged part does not.
 
     Raises:
         UserError: there are none.

@@ -39,6 +39,7 @@ from raysim.store import Store, hold, write_json, write_table
 from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
+SHOWN = ("number", "study", "kind", "label", "factor", "level")  # of a trial, to trackers
 TWIN_SECONDS = 24 * 3600
 LISTS = (*RESULTS, *(f"test_{name}" for name in RESULTS))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
@@ -149,7 +150,7 @@ class SweepTrial(tune.Trainable):
         if self.group is not None and state != "RUNNING":
             self.group.close()
         row["wall_seconds"] = time.perf_counter() - self.begun
-        return {"row": json.dumps(row), "done": state != "RUNNING"}
+        return {"row": json.dumps(row), "objective": row["objective"], "timesteps_total": round_, "done": state != "RUNNING"}
 
     def cleanup(self) -> None:
         """End the client actors."""
@@ -180,7 +181,8 @@ class PlanSearcher(Searcher):
             self.trials[trial_id] = spec
             experiments = [to_dict(experiment) for experiment in spec.experiments]
             thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
-            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "folder": str(self.folder)}
+            shown = {name: value for name in SHOWN if (value := getattr(spec, name)) is not None} | dict(spec.params)
+            return {"experiments": experiments, "thresholds": thresholds, "test": spec.test, "folder": str(self.folder), "shown": shown}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A rung was reached."""
@@ -245,13 +247,16 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
-def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool, quiet: bool, command: str) -> Plan:
-    """Run a sweep to its end and leave its folder complete.
+def sweep(
+    spaces: Sequence[Space], options: Options, folder: Path, resume: bool, quiet: bool, command: str, track: Sequence[str] = ()
+) -> Plan:
+    """Run a sweep to its end and leave its folder complete; `track` names what Ray's loggers write for besides.
 
     Raises:
         UserError: before Ray starts, for anything that a user can mend.
         KeyboardInterrupt: everything finished is on disk.
     """
+    callbacks = ray_pool.trackers(track, folder)
     lock = hold(folder)
     try:
         described = _open(folder, spaces, options, resume)
@@ -263,7 +268,7 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
         described |= {"confidence": CONFIDENCE, "selection_seeds": selection, "fresh_seeds": [seed + FRESH for seed in seeds]}
-        _run(plan, folder, described, quiet)
+        _run(plan, folder, described, quiet, callbacks)
         return plan
     finally:
         lock.release()
@@ -292,7 +297,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
 
 
-def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> None:
+def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool, callbacks: list[tune.Callback]) -> None:
     resources = plan.studies[0].base.resources
 
     def note(status: str) -> None:
@@ -316,7 +321,7 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
         with Panel(lambda: panel(plan), lambda: line(plan), quiet) as shown:
             searcher = PlanSearcher(plan, folder.absolute(), shown.touch, ended)
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
-            _fit(searcher, resources, plan.options.slots, scratch)
+            _fit(searcher, resources, plan.options.slots, scratch, callbacks)
         status = "done"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -331,7 +336,7 @@ def _run(plan: Plan, folder: Path, described: dict[str, Any], quiet: bool) -> No
                 write_report(folder)
 
 
-def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> None:
+def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str, callbacks: list[tune.Callback]) -> None:
     os.environ |= {
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -341,11 +346,19 @@ def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> No
     bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
     tuner = tune.Tuner(
         tune.with_resources(SweepTrial, bundles),
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, max_concurrent_trials=slots, reuse_actors=True),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"{trial.config['shown']['study']}: {trial.config['shown']['label']}",
+            trial_dirname_creator=lambda trial: f"{trial.config['shown']['number']:06d}",
+        ),
         run_config=tune.RunConfig(
             name="sweep",
             storage_path=scratch,
             verbose=0,
+            callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

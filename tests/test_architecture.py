@@ -25,7 +25,8 @@ RANKS = {
     "cli": 12, "__main__": 13, "__init__": 13,
 }  # fmt: skip
 ONLY_IN = {
-    "ray": {"ray_pool", "sweep"}, "optuna": {"search", "export"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"},
+    "ray": {"ray_pool", "sweep"}, "optuna": {"search", "export"},
+    "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"},
 }  # fmt: skip
 LONGEST = 420
 
