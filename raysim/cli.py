@@ -82,6 +82,7 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
         "stress": (_stress, _stress_arguments, "raise the stress case by case until methods break"),
         "report": (_report, _report_arguments, "write DIR/report/index.html from the files in DIR"),
         "compare": (_compare, _compare_arguments, "the paired verdict between two runs or sweeps, from their files"),
+        "export": (_export, _export_arguments, "a sweep as an Optuna journal or a CSV file"),
         "data": (_data, _data_arguments, "list the datasets, or check one"),
         "plan": (_plan, _experiment_arguments, "what an experiment would cost: parameters, bytes, FLOPs, seconds"),
         "doctor": (_doctor, lambda parser: None, "what this machine has"),
@@ -137,6 +138,13 @@ def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on where the sweep in --out stopped")
     parser.add_argument("--extend", type=int, default=0, metavar="N", help="N more search trials per study for the finished sweep in --out")
     parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")
+    parser.add_argument(
+        "--track",
+        action="append",
+        choices=["mlflow", "tensorboard"],
+        default=[],
+        help="also log to DIR/track/ for this tracker; repeatable",
+    )
 
 
 def _split_words(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
@@ -285,7 +293,9 @@ def _sweep(arguments: argparse.Namespace) -> None:
         print(dry_run(spaces, options))
         return
     folder = _out(arguments, "-".join(space.name for space in spaces))
-    plan = sweep(spaces, options, folder, arguments.resume or bool(arguments.extend), arguments.quiet, arguments.command_line)
+    plan = sweep(
+        spaces, options, folder, arguments.resume or bool(arguments.extend), arguments.quiet, arguments.command_line, arguments.track
+    )
     page = write_report(folder)
     failed = [row for row in plan.finished if row["state"] == "FAIL"]
     if not arguments.quiet:
@@ -380,6 +390,18 @@ def _compare(arguments: argparse.Namespace) -> None:
     print("\n" + "\n  ".join(said))
     for warning in found.warnings:
         print(f"warning: {warning}")
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a sweep, finished or not")
+    parser.add_argument("--to", choices=["optuna", "csv"], required=True, help="an Optuna journal (JournalStorage), or one row per trial")
+    parser.add_argument("--out", type=Path, help="the file to write; by default DIR/optuna.journal or DIR/trials.csv")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from raysim.export import export
+
+    print(export(arguments.folder, arguments.to, arguments.out))
 
 
 def _data_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,18 +15,20 @@ import numpy as np
 import torch
 
 from raysim.backbones import Backbone, load_backbone
-from raysim.config import UserError
+from raysim.config import UserError, canonical
 from raysim.data import Dataset, load_dataset
 from raysim.data.cache import features, masks
 from raysim.data.heterogeneity import heterogeneity
 from raysim.data.noise import class_means, most_confusable, told
 from raysim.data.splits import limit_shots, split
-from raysim.experiment import Experiment, Task
+from raysim.experiment import Experiment, Task, to_dict
 from raysim.seeds import derive, numpy_rng
 from raysim.types import POOLED, SPLITS, Context, Inputs, Split
 
 Progress = Callable[[int, int], None]
 FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
+NEVER_DEALT = ("rounds", "participation", "method", "training", "resources")  # blocks that decide nothing about who holds what
+DEALT_MOST = 16  # federations that a process remembers
 
 
 @dataclass(frozen=True)
@@ -221,11 +223,21 @@ class Federation:
 
     @classmethod
     def of(cls, experiment: Experiment) -> Federation:
-        """Deal the images to the clients, as the scenario and the seed say.
+        """Deal the images to the clients, as the scenario and the seed say; once per process for all that differs in the training only.
 
         Raises:
             UserError: a scenario that these images cannot meet.
         """
+        values = {name: value for name, value in to_dict(experiment).items() if name not in NEVER_DEALT}
+        key = canonical([values, experiment.samples_per_class])
+        if key not in _DEALT:
+            _DEALT[key] = cls._deal(experiment)
+            if len(_DEALT) > DEALT_MOST:
+                del _DEALT[next(iter(_DEALT))]
+        return replace(_DEALT[key], experiment=experiment)
+
+    @classmethod
+    def _deal(cls, experiment: Experiment) -> Federation:
         images = images_of(experiment.task)
         train = images.where("train")
         if not len(train) or not len(images.where("validation")):
@@ -280,6 +292,9 @@ class Federation:
             held = np.concatenate(self.shards)
             achieved["label_noise"] = float((self.told[held] != self.images.labels[held]).mean())
         return {"requested": self.experiment.scenario.requested(), "achieved": achieved}
+
+
+_DEALT: dict[str, Federation] = {}
 
 
 def _noisy(experiment: Experiment, images: Images, shards: Sequence[np.ndarray]) -> np.ndarray | None:

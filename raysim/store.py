@@ -52,14 +52,15 @@ MANIFEST = "manifest.json"
 VAULT = "private"  # the folder of large private states beside the manifest
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+def write_text(path: Path, text: str, lasting: bool = True) -> None:
+    """Write a file whole or not at all; where it is `lasting`, on the disk itself before this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     with open(beside, "w") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(beside, path)
 
 
@@ -160,7 +161,7 @@ class Store:
         self._files |= {client: f"{VAULT}/{private.digest}" for client, private in changed.items() if isinstance(private, Kept)}
         manifest = {"round": record.round, "state": name, "private": {str(client): file for client, file in sorted(self._files.items())}}
         manifest |= progress
-        write_text(path.parent / MANIFEST, json.dumps(manifest))
+        write_text(path.parent / MANIFEST, json.dumps(manifest), lasting=False)  # as what it names: a kill loses neither
         kept = {name, *self._files.values()}
         for old in path.parent.glob("round-*.safetensors"):
             if old.name not in kept:
@@ -194,7 +195,7 @@ class Store:
     def rounds(self) -> list[dict[str, Any]]:
         """The rows of the run's rounds on validation, in order."""
         parts = sorted((self.tables / "rounds").glob(f"{self.run}-*-validation.parquet"))
-        rows = {row["round"]: row for part in parts for row in pq.read_table(part).to_pylist()}
+        rows = {row["round"]: row for part in parts for row in pq.ParquetFile(part).read().to_pylist()}
         return [rows[round_] for round_ in sorted(rows)]
 
     def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
@@ -244,9 +245,9 @@ class Store:
         for name in COLUMNS:
             parts = sorted((self.tables / name).glob(f"{self.run}-*-validation.parquet"))
             if len(parts) > 1:
-                last = pq.read_table(parts[-1])
+                last = pq.ParquetFile(parts[-1]).read()  # not read_table: what makes a data set of one file takes longer than the file
                 inside = set(last["round"].to_pylist())  # a compaction that was killed has put them there already
-                rest = [pq.read_table(part) for part in parts[:-1] if int(part.stem.split("-")[1]) not in inside]
+                rest = [pq.ParquetFile(part).read() for part in parts[:-1] if int(part.stem.split("-")[1]) not in inside]
                 write_table(parts[-1], pa.concat_tables([*rest, last], promote_options="default"))
                 for part in parts[:-1]:
                     part.unlink()

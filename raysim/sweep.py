@@ -41,6 +41,7 @@ from raysim.study import FRESH, Options, Row, Spec, settled
 from raysim.worker import Diverged, try_method
 
 CONFIDENCE = 0.9
+SHOWN = ("number", "study", "kind", "label", "factor", "level")  # of a trial, to trackers
 TWIN_SECONDS = 24 * 3600
 LISTS = (*MEASURED, *(f"test_{name}" for name in MEASURED))
 TRIAL_COLUMNS: dict[str, pa.DataType] = {
@@ -167,7 +168,7 @@ class SweepTrial(tune.Trainable):
         if self.group is not None and state != "RUNNING":
             self.group.close()
         row["wall_seconds"] = time.perf_counter() - self.begun
-        return {"row": json.dumps(row), "done": state != "RUNNING"}
+        return {"row": json.dumps(row), "objective": row["objective"], "timesteps_total": round_, "done": state != "RUNNING"}
 
     def cleanup(self) -> None:
         """End the client actors."""
@@ -198,11 +199,13 @@ class PlanSearcher(Searcher):
             self.trials[trial_id] = spec
             experiments = [to_dict(experiment) for experiment in spec.experiments]
             thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
+            shown = {name: value for name in SHOWN if (value := getattr(spec, name)) is not None} | dict(spec.params)
             return {
                 "experiments": experiments,
                 "thresholds": thresholds,
                 "test": spec.test,
                 "limit_s": spec.limit_s,
+                "shown": shown,
                 "folder": str(self.folder),
             }
 
@@ -271,13 +274,16 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
-def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool, quiet: bool, command: str) -> Plan:
-    """Run a sweep to its end and leave its folder complete.
+def sweep(
+    spaces: Sequence[Space], options: Options, folder: Path, resume: bool, quiet: bool, command: str, track: Sequence[str] = ()
+) -> Plan:
+    """Run a sweep to its end and leave its folder complete; `track` names what Ray's loggers write for besides.
 
     Raises:
         UserError: before Ray starts, for anything that a user can mend.
         KeyboardInterrupt: everything finished is on disk.
     """
+    callbacks = ray_pool.trackers(track, folder)
     lock = hold(folder)
     try:
         described = _open(folder, spaces, options, resume)
@@ -292,7 +298,7 @@ def sweep(spaces: Sequence[Space], options: Options, folder: Path, resume: bool,
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
         described |= {"confidence": CONFIDENCE, "selection_seeds": selection, "fresh_seeds": [seed + FRESH for seed in seeds]}
         timed = any(figure["kind"] == "cost" for figure in described["figures"])  # a page being written would be timed too
-        execute(plan, folder, described, Panel(lambda: panel(plan), lambda: line(plan), quiet), refresh=not timed)
+        execute(plan, folder, described, Panel(lambda: panel(plan), lambda: line(plan), quiet), not timed, callbacks)
         return plan
     finally:
         lock.release()
@@ -338,7 +344,9 @@ def _extended(folder: Path, described: Mapping[str, Any], options: Options) -> O
     return replace(options, trials=described.get("trials"), minutes=None, extended=ends) if ends else options
 
 
-def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel, refresh: bool = True) -> None:
+def execute(
+    plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel, refresh: bool = True, callbacks: Sequence[tune.Callback] = ()
+) -> None:
     """Run what a plan hands out, on Ray; every ended trial and `run.json` are on disk at once.
 
     Args:
@@ -347,6 +355,7 @@ def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel,
         described: What `run.json` says beside its progress.
         shown: What people see meanwhile.
         refresh: Whether the report is written along the way.
+        callbacks: Trackers of Ray's own.
 
     Raises:
         KeyboardInterrupt: everything finished is on disk.
@@ -371,7 +380,7 @@ def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel,
         with shown:
             searcher = PlanSearcher(plan, folder.absolute(), shown.touch, ended)
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
-            _fit(searcher, resources, plan.options.slots, scratch)
+            _fit(searcher, resources, plan.options.slots, scratch, callbacks)
         status = "done"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -386,7 +395,7 @@ def execute(plan: Any, folder: Path, described: Mapping[str, Any], shown: Panel,
                 write_report(folder)
 
 
-def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> None:
+def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str, callbacks: Sequence[tune.Callback]) -> None:
     os.environ |= {
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -396,11 +405,19 @@ def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str) -> No
     bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
     tuner = tune.Tuner(
         tune.with_resources(SweepTrial, bundles),
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, max_concurrent_trials=slots, reuse_actors=True),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"{trial.config['shown']['study']}: {trial.config['shown']['label']}",
+            trial_dirname_creator=lambda trial: f"{trial.config['shown']['number']:06d}",
+        ),
         run_config=tune.RunConfig(
             name="sweep",
             storage_path=scratch,
             verbose=0,
+            callbacks=list(callbacks),
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

@@ -19,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from raysim.accuracy import intersection_union
 from raysim.config import UserError
-from raysim.experiment import Experiment, from_dict
+from raysim.experiment import Experiment, Task, from_dict
 from raysim.faults import corrupt_clients, corrupted
 from raysim.federation import Federation, frozen_of, held_out, novel_context
-from raysim.methods.base import weighted_sum
+from raysim.methods.base import Method, weighted_sum
 from raysim.nn.rows import prefix, stack, to_cpu
 from raysim.seeds import numpy_rng, torch_rng
 from raysim.types import (
@@ -45,6 +45,7 @@ from raysim.vault import fetch, keep
 Metrics = dict[str, torch.Tensor]
 Numbers = dict[str, tuple[np.ndarray, np.ndarray]]
 IMAGES_AT_ONCE = 16  # whose pixels are classified together; fixed, so that no number depends on the machine
+_FLOPS: dict[tuple[Task, Method, int, str], tuple[float, float]] = {}  # of a step, counted once per process: fixed, and per image
 TUNE = "finetune"  # the purpose of batches that tune a shared model before use
 
 
@@ -118,7 +119,6 @@ class Worker:
         self.device = self.frozen.context.device
         with one_thread():
             self.model = self.method.build(self.frozen.context)
-        self._flops: dict[str, tuple[float, float]] = {}
         self._receiving: dict[str, float] = {}
         self._held: Batch | None = None
         self._corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.clients)
@@ -374,10 +374,11 @@ class Worker:
     def _step_flops(self, client: int, active: int, batch: Batch, transport: torch.Tensor | None) -> float:
         """FLOPs of a step: matrix products are linear in K, affine in B, so two counts give them all; OT goes by its formula."""
         place = self.method.architecture(client)
-        if place not in self._flops:
+        key = (self.experiment.task, self.method, self.federation.clients, place)
+        if key not in _FLOPS:
             one, two = self._count(client, 1), self._count(client, 2)
-            self._flops[place] = (2 * one - two, two - one)
-        fixed, each = self._flops[place]
+            _FLOPS[key] = (2 * one - two, two - one)
+        fixed, each = _FLOPS[key]
         return active * (fixed + each * batch.y.shape[1]) + (float(transport.sum()) if transport is not None else 0.0)
 
     def _count(self, client: int, images: int) -> float:

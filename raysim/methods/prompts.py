@@ -10,6 +10,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -37,8 +38,9 @@ class PromptModel:
     _suffixes: dict[int, Suffixes] = field(default_factory=dict)
 
     @classmethod
+    @lru_cache(maxsize=2)
     def from_context(cls, context: Context) -> PromptModel:
-        """Take the tower out of the backbone and tokenise the class names."""
+        """Take the tower out of the backbone and tokenise the class names: once per process, for all its experiments."""
         backbone = context.backbone
         tower = TextTower.from_clip(backbone.clip).to(context.device)
         tokens = tower.strip(backbone.tokenize([f"{name}." for name in context.classes]))
