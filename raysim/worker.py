@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from raysim.accuracy import intersection_union
 from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
-from raysim.federation import Federation, frozen_of, held_out, images_of
+from raysim.federation import Federation, frozen_of, held_out
 from raysim.methods.base import weighted_sum
+from raysim.novel import naming_novel, share_right
 from raysim.seeds import numpy_rng, torch_rng
-from raysim.types import POOLED, Batch, Context, First, MicroCohort, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
+from raysim.types import POOLED, Batch, First, MicroCohort, Scope, Score, Sent, ServerState, Split, Tensors, Update, nbytes
 from raysim.vault import fetch, keep
 
 Metrics = dict[str, torch.Tensor]
@@ -69,7 +69,7 @@ def try_method(experiment: Experiment) -> None:
         stacked = {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}
         method.predict(model, stacked, x, "personal")
         if experiment.task.novel:
-            method.predict(method.build(_with_novel_names(experiment)), stacked, x, "shared")
+            method.predict(naming_novel(experiment), stacked, x, "shared")
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,9 @@ class Worker:
             if not cohort.clients:
                 models = [_stack([row], self.device) for row in self.method.server_models(state)]
                 known = [correct for row in models if (correct := self._correct(row, scope, split)) is not None]
-                novel = self._novel(models, split) if known and self.experiment.task.novel else None
-                return Score(cohort.index, scope, (), np.mean(known, axis=0), novel=novel) if known else None
+                if not known:
+                    return None
+                return Score(cohort.index, scope, (), np.mean(known, axis=0), novel=share_right(self.experiment, models, split))
             if epochs := self.method.local_epochs_at_evaluation:
                 fitted = self._fit(state, cohort, state.round, epochs, TUNE)
                 rows, flops = fitted.rows, fitted.flops
@@ -186,20 +187,6 @@ class Worker:
     @torch.no_grad()
     def _observed(self, params: Tensors) -> dict[str, np.ndarray]:
         return {name: value_K.double().cpu().numpy() for name, value_K in self.method.observe(self.model, params).items()}
-
-    @torch.no_grad()
-    def _novel(self, models: Sequence[Tensors], split: Split) -> float | None:
-        """The share of the novel classes' images that the server's models get right among the novel names; None without an image."""
-        x, y, _ = held_out(self.experiment, split, novel=True)
-        if not len(y):
-            return None
-        logits = [self.method.predict(self._naming_novel, params, x, "shared") for params in models]
-        return float(np.mean([(one.argmax(dim=2)[0] == y).double().mean().item() for one in logits if one is not None]))
-
-    @cached_property
-    def _naming_novel(self) -> Any:
-        """The method's frozen part for the novel names: never trained with, and it does not know the base names."""
-        return self.method.build(_with_novel_names(self.experiment))
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
@@ -368,11 +355,6 @@ class Worker:
         except Exception as cause:
             who = ", ".join("all images" if client == POOLED else str(client) for client in clients) or "none (server side)"
             raise ClientError(f"round {round_ + 1}, clients {who}: {type(cause).__name__}: {cause}") from cause
-
-
-def _with_novel_names(experiment: Experiment) -> Context:
-    """What a method may know where it is asked for classes that nobody trained on."""
-    return replace(frozen_of(experiment).context, classes=images_of(experiment.task, novel=True).class_names)
 
 
 def _all_up(sent: Sent) -> tuple[Tensors, ...]:

@@ -18,6 +18,7 @@ RANKS = {
     "nn": 1, "data": 1, "backbones": 1,
     "methods": 2,
     "experiment": 3,
+    "novel": 5,
     "federation": 4, "accuracy": 5, "store": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
     "ray_pool": 9, "search": 9, "inspection": 9, "reports": 9,
     "overview": 10,
