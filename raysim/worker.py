@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +20,10 @@ from raysim.accuracy import intersection_union
 from raysim.config import UserError
 from raysim.experiment import Experiment, Task, from_dict
 from raysim.faults import corrupt_clients, corrupted
-from raysim.federation import Federation, frozen_of, held_out, novel_context
+from raysim.federation import Federation, frozen_of, held_out
 from raysim.methods.base import Method, weighted_sum
 from raysim.nn.rows import prefix, stack, to_cpu
+from raysim.novel import naming_novel, share_right
 from raysim.seeds import numpy_rng, torch_rng
 from raysim.types import (
     POOLED,
@@ -86,7 +86,7 @@ def try_method(experiment: Experiment) -> None:
         stacked = {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}
         method.predict(model, stacked, x, "personal")
         if experiment.task.novel:
-            method.predict(method.build(novel_context(experiment)), stacked, x, "shared")
+            method.predict(naming_novel(experiment), stacked, x, "shared")
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,9 @@ class Worker:
             if not cohort.clients:
                 models = [stack([row], self.device) for row in self.method.server_models(state)]
                 known = [correct for row in models if (correct := self._correct(row, scope, split)) is not None]
-                novel = self._novel(models, split) if known and self.experiment.task.novel else None
-                return Score(cohort.index, scope, (), np.mean(known, axis=0), novel=novel) if known else None
+                if not known:
+                    return None
+                return Score(cohort.index, scope, (), np.mean(known, axis=0), novel=share_right(self.experiment, models, split))
             if epochs := self.method.local_epochs_at_evaluation:
                 fitted = self._fit(state, cohort, state.round, epochs, TUNE)
                 rows, flops = fitted.rows, fitted.flops
@@ -220,20 +221,6 @@ class Worker:
     @torch.no_grad()
     def _observed(self, params: Tensors) -> dict[str, np.ndarray]:
         return {name: value_K.double().cpu().numpy() for name, value_K in self.method.observe(self.model, params).items()}
-
-    @torch.no_grad()
-    def _novel(self, models: Sequence[Tensors], split: Split) -> float | None:
-        """The share of the novel classes' images that the server's models get right among the novel names; None without an image."""
-        x, y, _ = held_out(self.experiment, split, novel=True)
-        if not len(y):
-            return None
-        logits = [self.method.predict(self._naming_novel, params, x, "shared") for params in models]
-        return float(np.mean([(one.argmax(dim=2)[0] == y).double().mean().item() for one in logits if one is not None]))
-
-    @cached_property
-    def _naming_novel(self) -> Any:
-        """The method's frozen part for the novel names: never trained with, and it does not know the base names."""
-        return self.method.build(novel_context(self.experiment))
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:

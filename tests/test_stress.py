@@ -62,13 +62,17 @@ def play(plan: StressPlan, clock: Clock | None = None, seconds: float = 10.0, mo
 def test_every_declared_level_applies_to_every_space(quick: bool) -> None:
     plan = StressPlan([load_space("fedrsclip"), load_space("safe")], StressOptions(1, None, 1, quick))
     refused = [left for case in plan.cases for left in case["not_run"]]
-    assert all(left["space"] == "safe" and (STALE in left["reason"] or HEAD in left["reason"] or "novel" in left["reason"]) for left in refused)
+    assert all(
+        left["space"] == "safe" and (STALE in left["reason"] or HEAD in left["reason"] or "novel" in left["reason"]) for left in refused
+    )
     specs = list(plan.specs())
     assert plan.planned() == {"stress": len(specs)} and len({spec.key for spec in specs}) == len(specs)
     assert {case["name"] for case in plan.cases} == {case.name for case in CASES} | {"mixed"}
     for case in plan.cases:
         xs = [level["x"] for level in case["levels"]]
-        assert xs in (sorted(xs), sorted(xs, reverse=True)) and len(xs) >= 2 and len({level["label"] for level in case["levels"]}) == len(xs)
+        assert (
+            xs in (sorted(xs), sorted(xs, reverse=True)) and len(xs) >= 2 and len({level["label"] for level in case["levels"]}) == len(xs)
+        )
         assert not case["log"] or min(xs) > 0
         assert case["skipped"] or "zeroshot" in case["entries"]["safe"]
 
@@ -91,7 +95,9 @@ def test_what_does_not_concern_a_reference_is_one_experiment_at_all_levels() -> 
     several = {key for key, found in ids.items() if len(found) > 1}
     assert several == {("corrupt_nan", "safe"), ("corrupt_nan", "safe, median"), ("dropout", "safe"), ("participation", "safe"),
                        ("noise_pairs", "safe"), ("noise_pairs", "local_network")}  # fmt: skip
-    mildest = {next(s for s in plan.specs() if s.factor == case and s.label == "safe").experiments[0].id for case in ("corrupt_nan", "dropout")}
+    mildest = {
+        next(s for s in plan.specs() if s.factor == case and s.label == "safe").experiments[0].id for case in ("corrupt_nan", "dropout")
+    }
     assert len(mildest) == 1  # one ground
 
 

@@ -20,7 +20,12 @@ from analysis.stressed import breaking, judge, outcomes, worst
 SEEDS = [0, 1, 2]
 LEVELS = [("10 %", 10.0), ("20 %", 20.0), ("40 %", 40.0)]
 # Mean accuracies at the three levels; seeds spread by a point around them.
-MEANS = {"fedrsclip": (0.80, 0.62, 0.40), "zeroshot": (0.60, 0.60, 0.60), "local": (0.70, 0.70, 0.70), "fedrsclip, median": (0.80, 0.79, 0.78)}
+MEANS = {
+    "fedrsclip": (0.80, 0.62, 0.40),
+    "zeroshot": (0.60, 0.60, 0.60),
+    "local": (0.70, 0.70, 0.70),
+    "fedrsclip, median": (0.80, 0.79, 0.78),
+}
 SPREAD = {"fedrsclip": (-0.01, 0.0, 0.01), "fedrsclip, median": (0.0, 0.01, -0.01), "zeroshot": (0.0, 0.0, 0.0), "local": (0.0, 0.0, 0.0)}
 
 
@@ -127,7 +132,10 @@ def test_a_page_of_what_is_there_so_far(tmp_path: Path, kept: int) -> None:
 def test_the_page_says_its_rule_its_answer_and_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder(tmp_path / "a")
     run = "fedrsclip-40 %-0"
-    write(path / "tables/signatures/a.parquet", [{"run": run, "name": "semantic_drift", "round": 6, "value": 0.1, "limit": 0.01, "detail": "x"}])
+    write(
+        path / "tables/signatures/a.parquet",
+        [{"run": run, "name": "semantic_drift", "round": 6, "value": 0.1, "limit": 0.01, "detail": "x"}],
+    )
     page = write_report(path).read_text()
     assert "fedrsclip: of 1 case, shown to break in 1." in page and "breaks between 10 % and 40 %" in page
     assert "both differences are shown to be above \u22125 points" in page

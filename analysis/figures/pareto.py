@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRACTIONS = ("acc_", "worst_client_", "p10_", "test_acc_")
-NAMES = {**{name: f"accuracy ({words})" for name, words in TITLES.items()}, "bytes_up": "bytes sent up", "bytes_down": "bytes sent down", "flops": "FLOPs", "seconds": "seconds"}
+NAMES = {
+    **{name: f"accuracy ({words})" for name, words in TITLES.items()},
+    "bytes_up": "bytes sent up",
+    "bytes_down": "bytes sent down",
+    "flops": "FLOPs",
+    "seconds": "seconds",
+}
 Objective = Mapping[str, str]
 
 
