@@ -40,8 +40,16 @@ def options(**changes: Any) -> StressOptions:
 
 
 def row(spec: Spec, seconds: float = 10.0, state: str = "COMPLETE") -> Row:
-    return {"key": spec.key, "study": spec.study, "factor": spec.factor, "level": spec.level, "label": spec.label, "state": state,
-            "wall_seconds": seconds, "reason": ""}  # fmt: skip
+    return {
+        "key": spec.key,
+        "study": spec.study,
+        "factor": spec.factor,
+        "level": spec.level,
+        "label": spec.label,
+        "state": state,
+        "wall_seconds": seconds,
+        "reason": "",
+    }
 
 
 def play(plan: StressPlan, clock: Clock | None = None, seconds: float = 10.0, most: int = 10_000) -> list[Spec]:
@@ -62,13 +70,17 @@ def play(plan: StressPlan, clock: Clock | None = None, seconds: float = 10.0, mo
 def test_every_declared_level_applies_to_every_space(quick: bool) -> None:
     plan = StressPlan([load_space("fedrsclip"), load_space("safe")], StressOptions(1, None, 1, quick))
     refused = [left for case in plan.cases for left in case["not_run"]]
-    assert all(left["space"] == "safe" and (STALE in left["reason"] or HEAD in left["reason"] or "novel" in left["reason"]) for left in refused)
+    assert all(
+        left["space"] == "safe" and (STALE in left["reason"] or HEAD in left["reason"] or "novel" in left["reason"]) for left in refused
+    )
     specs = list(plan.specs())
     assert plan.planned() == {"stress": len(specs)} and len({spec.key for spec in specs}) == len(specs)
     assert {case["name"] for case in plan.cases} == {case.name for case in CASES} | {"mixed"}
     for case in plan.cases:
         xs = [level["x"] for level in case["levels"]]
-        assert xs in (sorted(xs), sorted(xs, reverse=True)) and len(xs) >= 2 and len({level["label"] for level in case["levels"]}) == len(xs)
+        assert (
+            xs in (sorted(xs), sorted(xs, reverse=True)) and len(xs) >= 2 and len({level["label"] for level in case["levels"]}) == len(xs)
+        )
         assert not case["log"] or min(xs) > 0
         assert case["skipped"] or "zeroshot" in case["entries"]["safe"]
 
@@ -89,9 +101,17 @@ def test_what_does_not_concern_a_reference_is_one_experiment_at_all_levels() -> 
     for spec in plan.specs():
         ids.setdefault((spec.factor, spec.label), set()).add(spec.experiments[0].id)
     several = {key for key, found in ids.items() if len(found) > 1}
-    assert several == {("corrupt_nan", "safe"), ("corrupt_nan", "safe, median"), ("dropout", "safe"), ("participation", "safe"),
-                       ("noise_pairs", "safe"), ("noise_pairs", "local_network")}  # fmt: skip
-    mildest = {next(s for s in plan.specs() if s.factor == case and s.label == "safe").experiments[0].id for case in ("corrupt_nan", "dropout")}
+    assert several == {
+        ("corrupt_nan", "safe"),
+        ("corrupt_nan", "safe, median"),
+        ("dropout", "safe"),
+        ("participation", "safe"),
+        ("noise_pairs", "safe"),
+        ("noise_pairs", "local_network"),
+    }
+    mildest = {
+        next(s for s in plan.specs() if s.factor == case and s.label == "safe").experiments[0].id for case in ("corrupt_nan", "dropout")
+    }
     assert len(mildest) == 1  # one ground
 
 
@@ -180,8 +200,17 @@ def test_two_cases_to_their_end(tmp_path: Path) -> None:
     fixed = {"rounds": 2, "evaluation.every": 1, "task.classes": 4, "task.shots": 8, "scenario.clients": 4}
     space = Space("tiny", "Tiny.", base, ({},), fixed=fixed)
     plan = StressPlan([space], options(cases=("disjoint", "corrupt_nan")))
-    described = {"kind": "stress", "status": "running", "spaces": ["tiny"], "cases": plan.cases, "confidence": 0.9, "margin": 0.05,
-                 "seeds": [0, 1], "quick": True, "planned": plan.planned()}  # fmt: skip
+    described = {
+        "kind": "stress",
+        "status": "running",
+        "spaces": ["tiny"],
+        "cases": plan.cases,
+        "confidence": 0.9,
+        "margin": 0.05,
+        "seeds": [0, 1],
+        "quick": True,
+        "planned": plan.planned(),
+    }
     searcher = PlanSearcher(plan, tmp_path, lambda: None, lambda: None)
     for number in range(100):
         config = searcher.suggest(str(number))

@@ -20,7 +20,12 @@ from analysis.stressed import breaking, judge, outcomes, worst
 SEEDS = [0, 1, 2]
 LEVELS = [("10 %", 10.0), ("20 %", 20.0), ("40 %", 40.0)]
 # Mean accuracies at the three levels; seeds spread by a point around them.
-MEANS = {"fedrsclip": (0.80, 0.62, 0.40), "zeroshot": (0.60, 0.60, 0.60), "local": (0.70, 0.70, 0.70), "fedrsclip, median": (0.80, 0.79, 0.78)}
+MEANS = {
+    "fedrsclip": (0.80, 0.62, 0.40),
+    "zeroshot": (0.60, 0.60, 0.60),
+    "local": (0.70, 0.70, 0.70),
+    "fedrsclip, median": (0.80, 0.79, 0.78),
+}
 SPREAD = {"fedrsclip": (-0.01, 0.0, 0.01), "fedrsclip, median": (0.0, 0.01, -0.01), "zeroshot": (0.0, 0.0, 0.0), "local": (0.0, 0.0, 0.0)}
 
 
@@ -53,14 +58,38 @@ def test_the_rule(gaps: list[Interval | None], verdict: str) -> None:
 
 def folder(path: Path, keep: Any = lambda label, level: True, state: Mapping[tuple[str, str], str] | None = None, **meta: Any) -> Path:
     """A run of one case for one space, with the trials that `keep` keeps; `state` gives reasons of failed ones."""
-    case = {"name": "corrupt_nan", "title": "Updates that are not numbers", "axis": "corrupt clients", "unit": "%", "log": False, "note": "",
-            "skipped": "", "levels": [{"label": label, "x": x} for label, x in LEVELS], "entries": {"fedrsclip": list(MEANS)}, "seconds": 100,
-            "metrics": {"fedrsclip": dict.fromkeys(MEANS, "acc_personal_own")}, "not_run": []}  # fmt: skip
+    case = {
+        "name": "corrupt_nan",
+        "title": "Updates that are not numbers",
+        "axis": "corrupt clients",
+        "unit": "%",
+        "log": False,
+        "note": "",
+        "skipped": "",
+        "levels": [{"label": label, "x": x} for label, x in LEVELS],
+        "entries": {"fedrsclip": list(MEANS)},
+        "seconds": 100,
+        "metrics": {"fedrsclip": dict.fromkeys(MEANS, "acc_personal_own")},
+        "not_run": [],
+    }
     skipped = {**case, "name": "mixed", "title": "Two datasets", "skipped": "there is no second dataset", "entries": {}, "metrics": {}}
     path.mkdir(parents=True)
-    found = {"kind": "stress", "status": "done", "title": "Where does it break?", "space": "fedrsclip", "spaces": ["fedrsclip"],
-             "confidence": 0.9, "margin": 0.05, "quick": True, "seeds": SEEDS, "planned": {"stress": 12}, "seconds": 60.0,
-             "command": "raysim stress fedrsclip --quick", "cases": [case, skipped], **meta}  # fmt: skip
+    found = {
+        "kind": "stress",
+        "status": "done",
+        "title": "Where does it break?",
+        "space": "fedrsclip",
+        "spaces": ["fedrsclip"],
+        "confidence": 0.9,
+        "margin": 0.05,
+        "quick": True,
+        "seeds": SEEDS,
+        "planned": {"stress": 12},
+        "seconds": 60.0,
+        "command": "raysim stress fedrsclip --quick",
+        "cases": [case, skipped],
+        **meta,
+    }
     (path / "run.json").write_text(json.dumps(found))
     number = 0
     for i, (level, _) in enumerate(LEVELS):
@@ -69,11 +98,26 @@ def folder(path: Path, keep: Any = lambda label, level: True, state: Mapping[tup
             if not keep(label, level):
                 continue
             reason = (state or {}).get((label, level), "")
-            row = {"trial": number, "number": number, "study": f"fedrsclip | corrupt_nan | {level}", "kind": "stress", "label": label,
-                   "factor": "corrupt_nan", "level": level, "method": label.split(",")[0], "scenario": "dirichlet alpha=0.5",
-                   "state": "FAIL" if reason else "COMPLETE", "reason": reason, "seeds": SEEDS, "runs": [f"{label}-{level}-{s}" for s in SEEDS],
-                   "acc_personal_own": None if reason else [means[i] + s for s in SPREAD[label]], "params": "{}", "experiment": "{}",
-                   "wall_seconds": 1.0, "rounds": 6}  # fmt: skip
+            row = {
+                "trial": number,
+                "number": number,
+                "study": f"fedrsclip | corrupt_nan | {level}",
+                "kind": "stress",
+                "label": label,
+                "factor": "corrupt_nan",
+                "level": level,
+                "method": label.split(",")[0],
+                "scenario": "dirichlet alpha=0.5",
+                "state": "FAIL" if reason else "COMPLETE",
+                "reason": reason,
+                "seeds": SEEDS,
+                "runs": [f"{label}-{level}-{s}" for s in SEEDS],
+                "acc_personal_own": None if reason else [means[i] + s for s in SPREAD[label]],
+                "params": "{}",
+                "experiment": "{}",
+                "wall_seconds": 1.0,
+                "rounds": 6,
+            }
             write(path / "tables" / "trials" / f"{number}.parquet", [row])
     return path
 
@@ -127,7 +171,10 @@ def test_a_page_of_what_is_there_so_far(tmp_path: Path, kept: int) -> None:
 def test_the_page_says_its_rule_its_answer_and_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder(tmp_path / "a")
     run = "fedrsclip-40 %-0"
-    write(path / "tables/signatures/a.parquet", [{"run": run, "name": "semantic_drift", "round": 6, "value": 0.1, "limit": 0.01, "detail": "x"}])
+    write(
+        path / "tables/signatures/a.parquet",
+        [{"run": run, "name": "semantic_drift", "round": 6, "value": 0.1, "limit": 0.01, "detail": "x"}],
+    )
     page = write_report(path).read_text()
     assert "fedrsclip: of 1 case, shown to break in 1." in page and "breaks between 10 % and 40 %" in page
     assert "both differences are shown to be above \u22125 points" in page
