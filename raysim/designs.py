@@ -62,9 +62,11 @@ class Factor:
             assert self.low is not None and self.step is not None
             return (int if self.kind == "int" else float)(self.low + place * self.step)
         assert self.low is not None and self.high is not None
+        if u <= 0 or u >= 1:  # to the last bit
+            return self.low if u <= 0 else self.high
         half = 0.5 if self.kind == "int" else 0.0  # so that the outermost integers have whole shares too
         low, high = self.low - half, self.high + half
-        value = math.exp(math.log(low) + u * (math.log(high) - math.log(low))) if self.log else low + u * (high - low)
+        value = low * (high / low) ** u if self.log else low + u * (high - low)
         value = min(max(value, self.low), self.high)
         return round(value) if self.kind == "int" else value
 

@@ -155,6 +155,11 @@ def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Froze
     return _frozen(*_address(experiment))
 
 
+def novel_context(experiment: Experiment) -> Context:
+    """What a method may know where it is asked for classes that nobody trained on."""
+    return replace(frozen_of(experiment).context, classes=images_of(experiment.task, novel=True).class_names)
+
+
 def held_out(experiment: Experiment, name: Split, novel: bool = False) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The plain view of a split: inputs [n, ...], labels [n], class-and-domain cells [n]; kept on the device, once per process."""
     return _held_out(*_address(experiment), name, novel)

@@ -21,13 +21,13 @@ from raysim.accuracy import intersection_union
 from raysim.config import UserError
 from raysim.experiment import Experiment, from_dict
 from raysim.faults import corrupt_clients, corrupted
-from raysim.federation import Federation, frozen_of, held_out, images_of
+from raysim.federation import Federation, frozen_of, held_out, novel_context
 from raysim.methods.base import weighted_sum
+from raysim.nn.rows import prefix, stack, to_cpu
 from raysim.seeds import numpy_rng, torch_rng
 from raysim.types import (
     POOLED,
     Batch,
-    Context,
     First,
     MicroCohort,
     Payload,
@@ -85,7 +85,7 @@ def try_method(experiment: Experiment) -> None:
         stacked = {name: tensor[None].to(frozen.context.device) for name, tensor in row.items()}
         method.predict(model, stacked, x, "personal")
         if experiment.task.novel:
-            method.predict(method.build(_with_novel_names(experiment)), stacked, x, "shared")
+            method.predict(method.build(novel_context(experiment)), stacked, x, "shared")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Worker:
         """What the run starts from."""
         method, seed = self.method, self.experiment.seed
         shared = method.init_shared(self.model, torch_rng(seed, "shared"))
-        state = ServerState(0, _to_cpu(shared), _to_cpu(method.init_server(self.model, self.federation.clients, torch_rng(seed, "server"))))
+        state = ServerState(0, to_cpu(shared), to_cpu(method.init_server(self.model, self.federation.clients, torch_rng(seed, "server"))))
         state = self.serve(state) if method.serves else state
         personal = bool(self._first_private(0)) or method.local_epochs_at_evaluation > 0 or method.keeps
         patches = self.frozen.x.shape[2] - 1 if method.inputs == "patches" else None  # the pooled feature comes first
@@ -142,7 +142,7 @@ class Worker:
         with one_thread(), self._named((), state.round):
             for place, client in first.items():
                 [row], received, [private], _ = self._received(state, MicroCohort(0, (client,), (None,)))
-                sent = self.method.finish(self.model, _to_cpu(row), _to_cpu(received), private, 1, self.experiment.training.lr)
+                sent = self.method.finish(self.model, to_cpu(row), to_cpu(received), private, 1, self.experiment.training.lr)
                 weights = {name: tensor for name, tensor in received.items() if name in state.shared}
                 found[place] = Payload(nbytes(received), sum(map(nbytes, _all_up(sent))), nbytes(weights))
         return found
@@ -155,7 +155,7 @@ class Worker:
         """
         with one_thread(), self._named((), state.round):
             served = self.method.server_step(self.model, state, self._samples(), self.experiment.total_rounds)
-        return ServerState(served.round, served.shared, _to_cpu(served.extra))
+        return ServerState(served.round, served.shared, to_cpu(served.extra))
 
     def train(self, state: ServerState, cohort: MicroCohort) -> Update:
         """A round's work of one micro-cohort.
@@ -186,7 +186,7 @@ class Worker:
             clients=cohort.clients,
             examples=examples,
             sums=weighted_sum(stacked, examples),
-            aside=tuple(_to_cpu(one.aside) for one in sent),
+            aside=tuple(to_cpu(one.aside) for one in sent),
             each=tuple(one.up for one in sent) if method.needs_updates or cohort.each else (),
             private=tuple(keep(one.private, Path(cohort.vault)) for one in sent),
             metrics=fitted.metrics,
@@ -203,7 +203,7 @@ class Worker:
         flops = 0.0
         with one_thread(), self._named(cohort.clients, state.round):
             if not cohort.clients:
-                models = [_stack([row], self.device) for row in self.method.server_models(state)]
+                models = [stack([row], self.device) for row in self.method.server_models(state)]
                 known = [correct for row in models if (correct := self._correct(row, scope, split)) is not None]
                 novel = self._novel(models, split) if known and self.experiment.task.novel else None
                 return Score(cohort.index, scope, (), np.mean(known, axis=0), novel=novel) if known else None
@@ -212,7 +212,7 @@ class Worker:
                 rows, flops = fitted.rows, fitted.flops
             else:
                 rows = self._received(state, cohort)[0]
-            params = _stack(rows, self.device)
+            params = stack(rows, self.device)
             correct = self._correct(params, scope, split)
             observed = self._observed(params)
         return None if correct is None else Score(cohort.index, scope, cohort.clients, correct, flops, observed)
@@ -233,7 +233,7 @@ class Worker:
     @cached_property
     def _naming_novel(self) -> Any:
         """The method's frozen part for the novel names: never trained with, and it does not know the base names."""
-        return self.method.build(_with_novel_names(self.experiment))
+        return self.method.build(novel_context(self.experiment))
 
     @torch.no_grad()
     def _correct(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
@@ -289,7 +289,7 @@ class Worker:
         steps = [len(plan) for plan in plans]
         rows, received, privates, measured = self._received(state, cohort)
         buffers = self.method.buffers(self.model)
-        params = {name: tensor.requires_grad_(name not in buffers) for name, tensor in _stack(rows, self.device).items()}
+        params = {name: tensor.requires_grad_(name not in buffers) for name, tensor in stack(rows, self.device).items()}
         training = self.experiment.training
         rate = training.lr if purpose == TUNE else training.rate(round_, self.experiment.rounds)  # the schedule ends at 0
         optimiser = self._optimiser([tensor for tensor in params.values() if tensor.requires_grad], rate)
@@ -300,7 +300,7 @@ class Worker:
         for step in range(max(steps)):
             active = sum(count > step for count in steps)
             batch = self._batch([plan[step] for plan in plans[:active]], rngs[:active])
-            loss_K, metrics = self.method.loss(self.model, _prefix(params, active), received, batch)
+            loss_K, metrics = self.method.loss(self.model, prefix(params, active), received, batch)
             optimiser.zero_grad()
             loss_K.sum().backward()
             self.method.adjust(params, received)
@@ -318,7 +318,7 @@ class Worker:
             if self._corrupt:
                 cause = f"faults.corruption = '{self.experiment.faults.corruption}' at {len(self._corrupt)} clients may be why, or {cause}"
             raise Diverged(f"round {round_ + 1}: the loss of client {bad} became infinite or NaN; {cause}")
-        return _Fitted([_to_cpu(row) for row in done], _to_cpu(received), privates, steps, {**numbers, **measured}, flops)
+        return _Fitted([to_cpu(row) for row in done], to_cpu(received), privates, steps, {**numbers, **measured}, flops)
 
     def _optimiser(self, params: Sequence[torch.Tensor], rate: float) -> torch.optim.Optimizer:
         training = self.experiment.training
@@ -387,7 +387,7 @@ class Worker:
         state = ServerState(0, self.method.init_shared(self.model, rng), self.method.init_server(self.model, self.federation.clients, rng))
         rows, received, _, _ = self._received(state, MicroCohort(0, (client,), (None,)))
         buffers = self.method.buffers(self.model)
-        params = {name: tensor.requires_grad_(name not in buffers) for name, tensor in _stack(rows, self.device).items()}
+        params = {name: tensor.requires_grad_(name not in buffers) for name, tensor in stack(rows, self.device).items()}
         with FlopCounterMode(display=False) as counter:
             loss_K, _ = self.method.loss(self.model, params, received, self._batch([plan], (rng,)))
             loss_K.sum().backward()
@@ -405,26 +405,9 @@ class Worker:
             raise ClientError(f"round {round_ + 1}, clients {who}: {type(cause).__name__}: {cause}") from cause
 
 
-def _with_novel_names(experiment: Experiment) -> Context:
-    """What a method may know where it is asked for classes that nobody trained on."""
-    return replace(frozen_of(experiment).context, classes=images_of(experiment.task, novel=True).class_names)
-
-
 def _all_up(sent: Sent) -> tuple[Tensors, ...]:
     return sent.up, sent.aside
 
 
 def _weights_up(sent: Sent) -> tuple[Tensors, ...]:
     return (sent.up,)
-
-
-def _stack(rows: Sequence[Tensors], device: torch.device) -> Tensors:
-    return {name: torch.stack([row[name].to(device) for row in rows]) for name in rows[0]}
-
-
-def _prefix(params: Tensors, active: int) -> Tensors:
-    return {name: tensor if active == len(tensor) else tensor[:active] for name, tensor in params.items()}
-
-
-def _to_cpu(tensors: Tensors) -> Tensors:
-    return {name: tensor.detach().cpu() for name, tensor in tensors.items()}

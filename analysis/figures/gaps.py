@@ -179,7 +179,9 @@ def _exhibit_leads(results: Results, leads: Sequence[Row]) -> Exhibit:
     caption = (
         f"The least lead of the method over its rival, over all tried levels of one choice and the anchor, on validation and common seeds; "
         f"intervals widened so that all levels of a choice hold together with {results.confidence:.0%} (Bonferroni). Blue: ahead at every "
-        "level, the lead survives; orange: behind at some level; grey: undecided. The rival: " + "; ".join(said) + ". Training settings are "
+        "level, the lead survives; orange: behind at some level; grey: undecided. The rival: "
+        + "; ".join(said)
+        + ". Training settings are "
         "left out: they change the rival too."
     )
     body = [{**r, "rival": r["rival"].label} for r in leads]
@@ -247,7 +249,9 @@ def sentences(rows: Sequence[Row], confidence: float) -> list[str]:
     said += [f"{listing([names[p] for p in may])} may (not when adjusted for the number of choices)"] if may else []
     said += [f"{listing([names[p] for p in same])} {'is' if len(same) == 1 else 'are'} shown not to matter ({WITHIN})"] if same else []
     said += [f"{left} {'is' if left == 1 else 'are'} undecided"] if left else []
-    first = f"Of {count(len(names), 'open choice')}, {'; '.join(said)} ({confidence:.0%} intervals, the largest of a choice's levels adjusted)."
+    first = (
+        f"Of {count(len(names), 'open choice')}, {'; '.join(said)} ({confidence:.0%} intervals, the largest of a choice's levels adjusted)."
+    )
     return [first, *_lead_sentences(rows)]
 
 

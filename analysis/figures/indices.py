@@ -245,6 +245,10 @@ def sentences(found: Sequence[Estimate]) -> list[str]:
         clauses = [f"{listing(groups['matters'])} {'matters' if len(groups['matters']) == 1 else 'matter'}"] if groups["matters"] else []
         same = groups["does not matter"]
         clauses += [f"{listing(same)} {'does' if len(same) == 1 else 'do'} not"] if same else []
-        clauses += [f"{count(len(groups['undecided']), 'parameter')} {'is' if len(groups['undecided']) == 1 else 'are'} undecided"] if groups["undecided"] else []
+        clauses += (
+            [f"{count(len(groups['undecided']), 'parameter')} {'is' if len(groups['undecided']) == 1 else 'are'} undecided"]
+            if groups["undecided"]
+            else []
+        )
         said.append(f"Over the whole space under {e.points.scenario}, {'; '.join(clauses)}.")
     return said

@@ -124,7 +124,9 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     width = NARROW if len(studies) > 2 else WIDTH
     panels = [Panel(f"pareto-{slug(s)}", s, draw_pareto([r for r in rows if r["study"] == s], wanted, width)) for s in studies]
     aims = listing([f"{named(o['name']).removesuffix(', %')} ({'least' if o['direction'] == 'minimize' else 'most'})" for o in wanted])
-    more = f" The axes show the first two of {len(wanted)} objectives: a point of the front may look beaten here." if len(wanted) > 2 else ""
+    more = (
+        f" The axes show the first two of {len(wanted)} objectives: a point of the front may look beaten here." if len(wanted) > 2 else ""
+    )
     caption = (
         f"Complete contrast and search trials on validation, by {aims}. Blue: no other trial of the study is at least as good in all and "
         f"better in one; bars are {results.confidence:.0%} t intervals over seeds.{more} The front is made of the luckiest of many noisy "
@@ -156,5 +158,7 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
         changed = " ".join(f"{path}={v}" for path, v in r["params"].items()) or "nothing: the anchor"
         body.append([r["study"], r["label"], *cells, mean_span(test, shown(first)) if test else "not confirmed", Cell(changed, "code")])
     head = ["study", "configuration", *(named(o["name"]) for o in wanted), f"test: {named(first)}", "set"]
-    caption = f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with fresh seeds where it was confirmed."
+    caption = (
+        f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with fresh seeds where it was confirmed."
+    )
     return Table(head, body, caption, query(wanted), key="table-pareto", title="The front")

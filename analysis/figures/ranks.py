@@ -172,7 +172,11 @@ def sentences(pairs: Sequence[Row]) -> list[str]:
     total, said = count(len(pairs), "pair") + " of scenarios", []
     for name, verb in (("alike", "shown to rank the choices alike"), ("opposite", "shown to rank them the other way round")):
         found = [f"{p['first']} with {p['second']}" for p in pairs if word(p) == name]
-        said += [f"{'all are' if len(found) == len(pairs) > 1 else listing(found) + (' is' if len(found) == 1 else ' are')} {verb}"] if found else []
+        said += (
+            [f"{'all are' if len(found) == len(pairs) > 1 else listing(found) + (' is' if len(found) == 1 else ' are')} {verb}"]
+            if found
+            else []
+        )
     left = sum(word(p) == "undecided" for p in pairs)
     said += [f"{left} {'is' if left == 1 else 'are'} undecided"] if left else []
     return [f"Of {total}, {'; '.join(said)}."]

@@ -91,7 +91,8 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
         "Regret: test accuracy (personal, own distribution) of the scenario's own tuned configuration minus that of the configuration that "
         f"was tuned under another scenario, on the same {seeds(sorted({r['seeds'] for r in rows}))} that no search has seen: mean and "
         f"{results.confidence:.0%} t interval, points. Orange: using the other's tuning costs; blue: it gains; green: level ({WITHIN}); "
-        "grey: undecided. " + chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence, "if all were equal")
+        "grey: undecided. "
+        + chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence, "if all were equal")
     )
     columns = ("tuned_on", "used_on", "mean", "low", "high", "seeds", "verdict", "firm")
     return Exhibit("transfer", title, caption, QUERY, [Panel("transfer", "", draw_transfer(rows, places))], numbers(rows, columns))
