@@ -40,8 +40,16 @@ def options(**changes: Any) -> StressOptions:
 
 
 def row(spec: Spec, seconds: float = 10.0, state: str = "COMPLETE") -> Row:
-    return {"key": spec.key, "study": spec.study, "factor": spec.factor, "level": spec.level, "label": spec.label, "state": state,
-            "wall_seconds": seconds, "reason": ""}  # fmt: skip
+    return {
+        "key": spec.key,
+        "study": spec.study,
+        "factor": spec.factor,
+        "level": spec.level,
+        "label": spec.label,
+        "state": state,
+        "wall_seconds": seconds,
+        "reason": "",
+    }
 
 
 def play(plan: StressPlan, clock: Clock | None = None, seconds: float = 10.0, most: int = 10_000) -> list[Spec]:
@@ -93,8 +101,14 @@ def test_what_does_not_concern_a_reference_is_one_experiment_at_all_levels() -> 
     for spec in plan.specs():
         ids.setdefault((spec.factor, spec.label), set()).add(spec.experiments[0].id)
     several = {key for key, found in ids.items() if len(found) > 1}
-    assert several == {("corrupt_nan", "safe"), ("corrupt_nan", "safe, median"), ("dropout", "safe"), ("participation", "safe"),
-                       ("noise_pairs", "safe"), ("noise_pairs", "local_network")}  # fmt: skip
+    assert several == {
+        ("corrupt_nan", "safe"),
+        ("corrupt_nan", "safe, median"),
+        ("dropout", "safe"),
+        ("participation", "safe"),
+        ("noise_pairs", "safe"),
+        ("noise_pairs", "local_network"),
+    }
     mildest = {
         next(s for s in plan.specs() if s.factor == case and s.label == "safe").experiments[0].id for case in ("corrupt_nan", "dropout")
     }
@@ -186,8 +200,17 @@ def test_two_cases_to_their_end(tmp_path: Path) -> None:
     fixed = {"rounds": 2, "evaluation.every": 1, "task.classes": 4, "task.shots": 8, "scenario.clients": 4}
     space = Space("tiny", "Tiny.", base, ({},), fixed=fixed)
     plan = StressPlan([space], options(cases=("disjoint", "corrupt_nan")))
-    described = {"kind": "stress", "status": "running", "spaces": ["tiny"], "cases": plan.cases, "confidence": 0.9, "margin": 0.05,
-                 "seeds": [0, 1], "quick": True, "planned": plan.planned()}  # fmt: skip
+    described = {
+        "kind": "stress",
+        "status": "running",
+        "spaces": ["tiny"],
+        "cases": plan.cases,
+        "confidence": 0.9,
+        "margin": 0.05,
+        "seeds": [0, 1],
+        "quick": True,
+        "planned": plan.planned(),
+    }
     searcher = PlanSearcher(plan, tmp_path, lambda: None, lambda: None)
     for number in range(100):
         config = searcher.suggest(str(number))

@@ -58,14 +58,38 @@ def test_the_rule(gaps: list[Interval | None], verdict: str) -> None:
 
 def folder(path: Path, keep: Any = lambda label, level: True, state: Mapping[tuple[str, str], str] | None = None, **meta: Any) -> Path:
     """A run of one case for one space, with the trials that `keep` keeps; `state` gives reasons of failed ones."""
-    case = {"name": "corrupt_nan", "title": "Updates that are not numbers", "axis": "corrupt clients", "unit": "%", "log": False, "note": "",
-            "skipped": "", "levels": [{"label": label, "x": x} for label, x in LEVELS], "entries": {"fedrsclip": list(MEANS)}, "seconds": 100,
-            "metrics": {"fedrsclip": dict.fromkeys(MEANS, "acc_personal_own")}, "not_run": []}  # fmt: skip
+    case = {
+        "name": "corrupt_nan",
+        "title": "Updates that are not numbers",
+        "axis": "corrupt clients",
+        "unit": "%",
+        "log": False,
+        "note": "",
+        "skipped": "",
+        "levels": [{"label": label, "x": x} for label, x in LEVELS],
+        "entries": {"fedrsclip": list(MEANS)},
+        "seconds": 100,
+        "metrics": {"fedrsclip": dict.fromkeys(MEANS, "acc_personal_own")},
+        "not_run": [],
+    }
     skipped = {**case, "name": "mixed", "title": "Two datasets", "skipped": "there is no second dataset", "entries": {}, "metrics": {}}
     path.mkdir(parents=True)
-    found = {"kind": "stress", "status": "done", "title": "Where does it break?", "space": "fedrsclip", "spaces": ["fedrsclip"],
-             "confidence": 0.9, "margin": 0.05, "quick": True, "seeds": SEEDS, "planned": {"stress": 12}, "seconds": 60.0,
-             "command": "raysim stress fedrsclip --quick", "cases": [case, skipped], **meta}  # fmt: skip
+    found = {
+        "kind": "stress",
+        "status": "done",
+        "title": "Where does it break?",
+        "space": "fedrsclip",
+        "spaces": ["fedrsclip"],
+        "confidence": 0.9,
+        "margin": 0.05,
+        "quick": True,
+        "seeds": SEEDS,
+        "planned": {"stress": 12},
+        "seconds": 60.0,
+        "command": "raysim stress fedrsclip --quick",
+        "cases": [case, skipped],
+        **meta,
+    }
     (path / "run.json").write_text(json.dumps(found))
     number = 0
     for i, (level, _) in enumerate(LEVELS):
@@ -74,11 +98,26 @@ def folder(path: Path, keep: Any = lambda label, level: True, state: Mapping[tup
             if not keep(label, level):
                 continue
             reason = (state or {}).get((label, level), "")
-            row = {"trial": number, "number": number, "study": f"fedrsclip | corrupt_nan | {level}", "kind": "stress", "label": label,
-                   "factor": "corrupt_nan", "level": level, "method": label.split(",")[0], "scenario": "dirichlet alpha=0.5",
-                   "state": "FAIL" if reason else "COMPLETE", "reason": reason, "seeds": SEEDS, "runs": [f"{label}-{level}-{s}" for s in SEEDS],
-                   "acc_personal_own": None if reason else [means[i] + s for s in SPREAD[label]], "params": "{}", "experiment": "{}",
-                   "wall_seconds": 1.0, "rounds": 6}  # fmt: skip
+            row = {
+                "trial": number,
+                "number": number,
+                "study": f"fedrsclip | corrupt_nan | {level}",
+                "kind": "stress",
+                "label": label,
+                "factor": "corrupt_nan",
+                "level": level,
+                "method": label.split(",")[0],
+                "scenario": "dirichlet alpha=0.5",
+                "state": "FAIL" if reason else "COMPLETE",
+                "reason": reason,
+                "seeds": SEEDS,
+                "runs": [f"{label}-{level}-{s}" for s in SEEDS],
+                "acc_personal_own": None if reason else [means[i] + s for s in SPREAD[label]],
+                "params": "{}",
+                "experiment": "{}",
+                "wall_seconds": 1.0,
+                "rounds": 6,
+            }
             write(path / "tables" / "trials" / f"{number}.parquet", [row])
     return path
 

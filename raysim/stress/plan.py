@@ -214,6 +214,7 @@ class StressPlan:
             dict(changes),
             case.name,
             level.label,
+            space=space.name,
             limit_s=self._budget(case),
         )
 

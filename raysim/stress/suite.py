@@ -183,7 +183,7 @@ NOISE = tuple(
         f"noise_{kind}",
         title,
         "wrong training labels",
-        _shares("scenario.label_noise", (0.0, 0.1, 0.2, 0.3, 0.4), {"scenario.noise_kind": kind}),
+        (Level("0 %", 0.0), *_shares("scenario.label_noise", (0.1, 0.2, 0.3, 0.4), {"scenario.noise_kind": kind})),
         (0, 4),
         "%",
         note="Labels are wrong at clients only; the server's samples, validation and test are clean.",
