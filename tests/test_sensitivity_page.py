@@ -1,4 +1,4 @@
-"""The sensitivity page and what a sweep's page says of races, fronts and transfer: numbers against the files, verdicts, whole and half folders."""
+"""The sensitivity page, and what a sweep's page says of races, fronts and transfer: against the files, whole and half-finished."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def test_pages_link_each_other_and_all_sections_are_there_pictures_first(folder:
     assert "](sensitivity.md)" in (folder / "report" / "index.md").read_text(encoding="utf-8")
     sections = re.findall(r'<section id="([^"]+)"', second)
     assert sections == ["summary", "specification-gaps", "one-choice-at-a-time", "two-choices-together", "response-curves",
-                        "agreement-of-the-scenarios", "tuned-here-used-there", "search-diagnostics", "what-can-be-trusted", "how-to-reproduce-each-number"]  # fmt: skip
+                        "agreement-of-the-scenarios", "tuned-here-used-there", "search-diagnostics",
+                        "what-can-be-trusted", "how-to-reproduce-each-number"]  # fmt: skip
     for name in sections[1:-3]:
         inside = second.split(f'<section id="{name}"')[1].split("</section>")[0]
         assert "<figure" in inside and 'class="missing"' not in inside
@@ -101,7 +102,9 @@ def test_a_folder_without_any_new_row_or_word_keeps_its_page(tmp_path: Path) -> 
     write_report(made)
     assert "Pareto" not in text_of(made, "index") and "race" not in text_of(made, "index")
     assert "Tuned here" not in text_of(made) and "Two choices together" not in text_of(made)
-    plain = fake.write(tmp_path / "recipe", fake.full(kinds=["confirm"], scenarios=[EVEN]), factors=[], planned={"contrast": 0, "confirm": 2})
+    plain = fake.write(
+        tmp_path / "recipe", fake.full(kinds=["confirm"], scenarios=[EVEN]), factors=[], planned={"contrast": 0, "confirm": 2}
+    )
     assert "sensitivity" not in write_report(plain).read_text(encoding="utf-8")
     assert not (plain / "report" / "sensitivity.html").exists()
 
@@ -235,7 +238,7 @@ def test_no_trial_of_the_front_is_beaten_and_confirmed_ones_are_marked(folder: P
     assert "tpe 4" in front and "tpe 5" not in front
     assert [r["label"] for r in rows if r["confirmed"] and r["front"]] == ["tpe 4"]
     said = text_of(folder, "index")
-    assert "bytes sent up (least)" in said and "test: personal, own distribution, %" in said
+    assert "bytes sent up (least)" in said and "test: accuracy (personal, own distribution), %" in said
 
 
 def test_the_promise_of_a_tuned_rival_is_that_of_its_own_search(folder: Path) -> None:
@@ -295,7 +298,7 @@ def test_a_sobol_design_uses_whole_blocks_and_says_what_was_lost(tmp_path: Path,
     assert len(estimators["y"]) == 30 and np.flatnonzero(np.isnan(estimators["y"])).tolist() == [7]
     assert estimators["y"][0] == pytest.approx(0.5 + 0.2 * unit[0, 0] + fake.OFFSETS[0], abs=0.01)
     assert "lam matters; h does not; 1 parameter is undecided" in said and "6 of 8 Saltelli blocks, 1 dropped" in said
-    assert f"withheld: 0 Saltelli blocks of 8 finished; it takes two" in said  # the other scenario has none yet
+    assert "withheld: 0 Saltelli blocks of 8 finished; it takes two" in said  # the other scenario has none yet
     assert f"{(unit[:30, 1] > 0.5).mean():.0%}" in said
 
 
@@ -325,7 +328,9 @@ def test_a_morris_design_and_one_that_is_withheld(tmp_path: Path, estimators: di
 def test_binned_responses_have_intervals_over_blocks(tmp_path: Path) -> None:
     sheet = fake.Sheet(noise=0.0)
     sheet.design(EVEN, saltelli(16, 3), lambda u: 0.4 + 0.3 * u[0])
-    rows = responses.table_binned(results := open_results(fake.write(tmp_path, sheet, design=of_design("sobol", 16))), indices.points_of(results))
+    rows = responses.table_binned(
+        results := open_results(fake.write(tmp_path, sheet, design=of_design("sobol", 16))), indices.points_of(results)
+    )
     lam = [r for r in rows if r["symbol"] == "lam"]
     assert len(lam) == responses.BINS and all(r["blocks"] <= 16 for r in rows) and sum(r["points"] for r in lam) == 80
     assert [r["mean"] for r in lam] == sorted(r["mean"] for r in lam)
@@ -375,7 +380,10 @@ def test_spaces_of_one_sweep_are_told_apart(tmp_path: Path) -> None:
     declared = {"m": {"factors": fake.factors(), "rivals": {}, "method": "m"}, "n": {"factors": tau, "rivals": {}, "method": "n"}}
     made = fake.write(tmp_path, first, second, spaces_declared=declared)
     write_report(made)
-    assert [(v.space, {f["symbol"] for f in v.meta["factors"]}) for v in open_results(made).views()] == [("m", {"lam", "h", "fusion"}), ("n", {"tau"})]
+    assert [(v.space, {f["symbol"] for f in v.meta["factors"]}) for v in open_results(made).views()] == [
+        ("m", {"lam", "h", "fusion"}),
+        ("n", {"tau"}),
+    ]
     said, page = text_of(made), (made / "report" / "sensitivity.html").read_text(encoding="utf-8")
     assert "m: Of 3 open choices" in said and "n: Of 1 open choice, tau is shown" in said
     inside = page.split('<section id="n-specification-gaps"')[1].split("</section>")[0]

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRACTIONS = ("acc_", "worst_client_", "p10_", "test_acc_")
-NAMES = {**{name: f"accuracy ({words})" for name, words in TITLES.items()}, "bytes_up": "bytes sent up", "bytes_down": "bytes sent down", "flops": "FLOPs", "seconds": "seconds"}
+NAMES = {
+    **{name: f"accuracy ({words})" for name, words in TITLES.items()},
+    "bytes_up": "bytes sent up",
+    "bytes_down": "bytes sent down",
+    "flops": "FLOPs",
+    "seconds": "seconds",
+}
 Objective = Mapping[str, str]
 
 
@@ -98,8 +104,8 @@ def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], width: float =
     for row in front:
         interval: Interval | None = row["intervals"].get(y)
         if interval and interval.low is not None and interval.high is not None:
-            axes.plot([scale[0] * row["values"][x]] * 2, [scale[1] * interval.low, scale[1] * interval.high], color=PALETTE[0], linewidth=0.8,
-                      alpha=0.6)  # fmt: skip
+            ends = [scale[1] * interval.low, scale[1] * interval.high]
+            axes.plot([scale[0] * row["values"][x]] * 2, ends, color=PALETTE[0], linewidth=0.8, alpha=0.6)
     axes.plot(*at(front), "-o", color=PALETTE[0], markersize=4.2, linewidth=0.9, label="front")
     if met:
         axes.plot(*at(met), "o", color="none", markeredgecolor=INK, markersize=8.5, markeredgewidth=1.2, label="confirmed on fresh seeds")
@@ -125,7 +131,9 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     width = NARROW if len(studies) > 2 else WIDTH
     panels = [Panel(f"pareto-{slug(s)}", s, draw_pareto([r for r in rows if r["study"] == s], wanted, width)) for s in studies]
     aims = listing([f"{named(o['name']).removesuffix(', %')} ({'least' if o['direction'] == 'minimize' else 'most'})" for o in wanted])
-    more = f" The axes show the first two of {len(wanted)} objectives: a point of the front may look beaten here." if len(wanted) > 2 else ""
+    more = (
+        f" The axes show the first two of {len(wanted)} objectives: a point of the front may look beaten here." if len(wanted) > 2 else ""
+    )
     caption = (
         f"Complete contrast and search trials on validation, by {aims}. Blue: no other trial of the study is at least as good in all and "
         f"better in one; bars are {results.confidence:.0%} t intervals over seeds.{more} The front is made of the luckiest of many noisy "
@@ -138,7 +146,10 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
 def query(wanted: Sequence[Objective]) -> str:
     """SQL of all points of the fronts' figure."""
     found = ", ".join(f"list_avg({o['name']}) AS {o['name']}" if o["name"].startswith(FRACTIONS) else o["name"] for o in wanted)
-    return f"SELECT study, trial, label, {found} FROM {parts('trials')}\nWHERE kind IN ('contrast', 'search') AND state = 'COMPLETE' ORDER BY ALL"
+    return f"""SELECT study, trial, label, {found}
+FROM {parts("trials")}
+WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
+ORDER BY ALL"""
 
 
 def table(results: Results, rows: Sequence[Row]) -> Table | None:
@@ -157,5 +168,7 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
         changed = " ".join(f"{path}={v}" for path, v in r["params"].items()) or "nothing: the anchor"
         body.append([r["study"], r["label"], *cells, mean_span(test, shown(first)) if test else "not confirmed", Cell(changed, "code")])
     head = ["study", "configuration", *(named(o["name"]) for o in wanted), f"test: {named(first)}", "set"]
-    caption = f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with fresh seeds where it was confirmed."
+    caption = (
+        f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with fresh seeds where it was confirmed."
+    )
     return Table(head, body, caption, query(wanted), key="table-pareto", title="The front")

@@ -21,11 +21,12 @@ METRIC = "test_acc_personal_own"
 SAID = {"helps": "costs", "hurts": "gains", "level": "level", "undecided": "undecided"}
 LOOKS = {"helps": "hurts", "hurts": "helps", "level": "level", "undecided": "undecided"}
 TINTS = {"helps": "#f6c9a8", "hurts": "#b5d6ea", "level": "#bfe3d5", "undecided": "#f1f1ee"}
-QUERY = f"""WITH seeds AS (
-  SELECT study, kind, label, level, scenario, unnest(seeds) AS seed, unnest({METRIC}) AS accuracy
-  FROM {parts("trials")} WHERE kind IN ('confirm', 'transfer') AND state = 'COMPLETE')
-SELECT t.study, t.level AS tuned_on, t.scenario AS used_on, avg(o.accuracy - t.accuracy) AS regret, stddev_samp(o.accuracy - t.accuracy) AS sd,
-  count(*) AS seeds
+QUERY = f"""WITH latest AS (
+  FROM {parts("trials")} WHERE kind IN ('confirm', 'transfer') AND state = 'COMPLETE'
+  QUALIFY row_number() OVER (PARTITION BY study, kind, label, level ORDER BY trial DESC) = 1),
+seeds AS (SELECT study, kind, label, level, scenario, unnest(seeds) AS seed, unnest({METRIC}) AS accuracy FROM latest)
+SELECT t.study, t.level AS tuned_on, t.scenario AS used_on, avg(o.accuracy - t.accuracy) AS regret,
+  stddev_samp(o.accuracy - t.accuracy) AS sd, count(*) AS seeds
 FROM seeds t JOIN seeds o ON o.study = t.study AND o.seed = t.seed AND o.kind = 'confirm'
   AND o.label = regexp_replace(t.label, ' tuned on .*$', '') || ' (tuned)'
 WHERE t.kind = 'transfer' GROUP BY ALL ORDER BY ALL"""
@@ -92,7 +93,8 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
         "Regret: test accuracy (personal, own distribution) of the scenario's own tuned configuration minus that of the configuration that "
         f"was tuned under another scenario, on the same {seeds(sorted({r['seeds'] for r in rows}))} that no search has seen: mean and "
         f"{results.confidence:.0%} t interval, points. Orange: using the other's tuning costs; blue: it gains; green: level ({WITHIN}); "
-        "grey: undecided. " + chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence, "if all were equal")
+        "grey: undecided. "
+        + chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence, "if all were equal")
     )
     columns = ("tuned_on", "used_on", "mean", "low", "high", "seeds", "verdict", "firm")
     return Exhibit("transfer", title, caption, QUERY, [Panel("transfer", "", draw_transfer(rows, places))], numbers(rows, columns))
