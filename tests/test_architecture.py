@@ -18,13 +18,19 @@ RANKS = {
     "nn": 1, "data": 1, "backbones": 1,
     "methods": 2,
     "experiment": 3,
-    "federation": 4, "accuracy": 5, "store": 5, "designs": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
+    "federation": 4, "accuracy": 5, "store": 5, "worker": 6, "gallery": 7, "simulate": 8, "spaces": 6, "console": 6, "provenance": 6,
+    "designs": 5,
     "ray_pool": 9, "search": 9, "inspection": 9, "reports": 9,
     "overview": 10,
     "sweep": 11,
     "cli": 12, "__main__": 13, "__init__": 13,
 }  # fmt: skip
-ONLY_IN = {"ray": {"ray_pool", "sweep"}, "optuna": {"search", "designs"}, "open_clip": {"backbones", "nn"}, "torchvision": {"backbones", "data", "nn"}}
+ONLY_IN = {
+    "ray": {"ray_pool", "sweep"},
+    "optuna": {"search", "designs"},
+    "open_clip": {"backbones", "nn"},
+    "torchvision": {"backbones", "data", "nn"},
+}
 LONGEST = 420
 
 

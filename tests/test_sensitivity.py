@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from analysis.sensitivity import (
-    MU_LIMIT, TOTAL_LIMIT, Index, active_shares, elementary_effects, independent_rows, morris_effects, response, sobol_indices, verdict,
-)  # fmt: skip
+    MU_LIMIT,
+    TOTAL_LIMIT,
+    Index,
+    active_shares,
+    elementary_effects,
+    independent_rows,
+    morris_effects,
+    response,
+    sobol_indices,
+    too_seldom,
+    verdict,
+)
 from benchmarks import coverage
 from raysim import designs
 
@@ -108,8 +118,10 @@ def test_an_outcome_that_does_not_vary_says_nothing() -> None:
 
 
 def test_few_blocks_give_values_without_intervals() -> None:
-    _, Y = run(ISHIGAMI, 6)
+    _, Y = run(ISHIGAMI, 13)
     found = sobol_indices(Y, ["a", "b", "c"])
+    U, _ = designs.morris(3, 24, seed=0)
+    assert {i.low for i in morris_effects(U, ISHIGAMI.f(U), ["a", "b", "c"]).mu_star} == {None}
     assert {i.low for i in (*found.first, *found.total)} == {None} and verdict(found.total[0], TOTAL_LIMIT) == "undecided"
 
 
@@ -138,12 +150,13 @@ def test_indices_of_a_space_with_a_switch() -> None:
 
     factors = designs.discover(space)
     names = [factor.name for factor in factors]
-    U, _ = designs.sobol(3, 800 * 5, seed=2)
+    U, _ = designs.sobol(3, 2500 * 5, seed=2)
     trials = [designs.UnitTrial(factors, u) for u in U]
     found = sobol_indices(np.array([space(trial) for trial in trials]), names)
     assert names == ["switch", "one", "two"]
     np.testing.assert_allclose([i.value for i in found.total], CONDITIONAL.total, atol=0.06)
     shares = active_shares([trial.params for trial in trials], names)
+    assert too_seldom(0.125, 16) and not too_seldom(0.5, 16)
     assert shares["switch"] == 1 and shares["one"] == pytest.approx(0.5, abs=0.02) and shares["one"] + shares["two"] == 1
 
 

@@ -14,7 +14,9 @@ Verdict = Literal["matters", "does not matter", "undecided"]
 TOTAL_LIMIT = 0.05  # a twentieth of the variance
 MU_LIMIT = 0.01  # one point of accuracy over a whole range
 LOST = 0.1  # share of blocks or trajectories without an outcome above which nothing is said
-LEAST = 7  # independent blocks or trajectories from which an interval is given: eight, one of them lost
+LEAST_BLOCKS = 14  # from which an interval is given: 16, a tenth of them lost; fewer cover too seldom
+LEAST_TRAJECTORIES = 7  # eight, one of them lost
+SELDOM = 3  # blocks that a branch should be met in, on average, for the intervals of what it holds to cover
 RESAMPLES = 500
 
 
@@ -49,6 +51,11 @@ def active_shares(params: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
     return {name: sum(name in point for point in params) / max(1, len(params)) for name in names}
 
 
+def too_seldom(share: float, groups: int) -> bool:
+    """Whether a parameter active in this share of points was met in too few blocks (or trajectories) for its interval to be relied on."""
+    return share * groups < SELDOM
+
+
 def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int, str]:
     """Outcomes by block or trajectory, without those that hold one that is not finite.
 
@@ -70,9 +77,7 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
     dropped = len(groups) - len(kept)
     reason = ""
     if dropped > LOST * len(groups):
-        reason = (
-            f"{dropped} of {len(groups)} {what} lost a row that failed or diverged; above {100 * LOST:g} % the rest is no fair sample"
-        )
+        reason = f"{dropped} of {len(groups)} {what} lost a row that failed or diverged; above {100 * LOST:g} % the rest is no fair sample"
     elif len(kept) < 2:
         reason = f"{len(kept)} {what} left; no estimate has a spread"
     return kept, dropped, reason

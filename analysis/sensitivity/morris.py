@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .index import LEAST, Index, at_most, finite_groups, half_and_range, weights
+from .index import LEAST_TRAJECTORIES, Index, at_most, finite_groups, half_and_range, weights
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,7 @@ class Morris:
     reason: str
 
 
-def morris_effects(
-    U: np.ndarray, Y: np.ndarray, names: Sequence[str], levels: int = 4, confidence: float = 0.9, seed: int = 0
-) -> Morris:
+def morris_effects(U: np.ndarray, Y: np.ndarray, names: Sequence[str], levels: int = 4, confidence: float = 0.9, seed: int = 0) -> Morris:
     """Effects mu*, mu and sigma.
 
     Args:
@@ -87,7 +85,7 @@ def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndar
 def _means(x: np.ndarray, names: Sequence[str], confidence: float, seed: int, highest: float | None = None) -> tuple[Index, ...]:
     """Means [k] of effects [N, k] with intervals; with the largest effect of any parameter, x are sizes."""
     n, value = len(x), x.mean(axis=0)
-    if n < LEAST:
+    if n < LEAST_TRAJECTORIES:
         return tuple(Index(name, float(v)) for name, v in zip(names, value, strict=True))
     W = weights(n, seed)
     again = W @ x

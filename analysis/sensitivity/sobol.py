@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .index import LEAST, Index, at_most, finite_groups, half_and_range, weights
+from .index import LEAST_BLOCKS, Index, at_most, finite_groups, half_and_range, weights
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _estimate(
     """(value, low, high) of every index."""
     n, terms = len(rows), _terms(rows, k, pairs)
     value = _ratio(terms.mean(np.full((1, n), 1 / n)))[0][0]
-    if n < LEAST:
+    if n < LEAST_BLOCKS:
         return [(float(v), None, None) for v in value]
     apart, _ = _ratio(terms.left_out())
     error = np.sqrt((n - 1) / n * ((apart - apart.mean(axis=0)) ** 2).sum(axis=0))
