@@ -25,8 +25,9 @@ def worded(page: Page, metric: str) -> Page:
     if metric == ORDINARY:
         return page
     sections = [dataclasses.replace(s, intro=word(s.intro, metric), parts=[_part(p, metric) for p in s.parts]) for s in page.sections]
-    said = {name: word(getattr(page, name), metric) for name in ("question", "notice")}
-    return dataclasses.replace(page, sections=sections, lead=_all(page.lead, metric), flags=_all(page.flags, metric), **said)
+    question, notice = word(page.question, metric), word(page.notice, metric)
+    lead, flags = _all(page.lead, metric), _all(page.flags, metric)
+    return dataclasses.replace(page, question=question, lead=lead, flags=flags, notice=notice, sections=sections)
 
 
 def word(text: str, metric: str) -> str:

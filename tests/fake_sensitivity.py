@@ -36,7 +36,8 @@ class Sheet:
         tested = kind in ("confirm", "transfer") and values is not None
         number = len(self.rows)
         self.rows.append({
-            "trial": number, "number": number, "key": f"{self.space}{number}", "study": f"{self.space}{' ' + rival if rival else ''} | {scenario}",
+            "trial": number, "number": number, "key": f"{self.space}{number}",
+            "study": f"{self.space}{' ' + rival if rival else ''} | {scenario}",
             "method": extra.pop("method", rival or self.method), "scenario": scenario, "kind": kind, "label": label,
             "factor": extra.pop("factor", None), "level": extra.pop("level", None), "state": "COMPLETE" if values else "FAIL",
             "reason": "" if values else "diverged: loss is NaN", "params": json.dumps(params or {}), "experiment": "{}",
@@ -62,8 +63,8 @@ class Sheet:
         both = {"method.lam": 0.5, "method.h": 16}
         self.add(scenario, "interaction", "lam=0.5, h=16", base + 0.02, params=both, factor="method.lam", level="0.5", factor2="method.h",
                  level2="16")  # fmt: skip
-        self.add(scenario, "interaction", "h=16, fusion=mix", base + 0.03, params={"method.h": 16, "method.fusion": "mix"}, factor="method.h",
-                 level="16", factor2="method.fusion", level2="mix")  # fmt: skip
+        self.add(scenario, "interaction", "h=16, fusion=mix", base + 0.03, params={"method.h": 16, "method.fusion": "mix"},
+                 factor="method.h", level="16", factor2="method.fusion", level2="mix")  # fmt: skip
 
     def search(self, scenario: str, base: float) -> None:
         """Six trials whose bytes grow with their accuracy, but for the last, which is beaten; and a rival with a search of its own."""
@@ -120,7 +121,8 @@ def full(space: str = "m", method: str = "m", kinds: Sequence[str] = KINDS, scen
 def factors() -> list[dict[str, Any]]:
     """The declared choices, as in run.json."""
     return [{"path": f"method.{name}", "symbol": name, "levels": [str(v) for v in levels], "anchor": anchor, "basis": "guess", "doc": "",
-             "source": "", "search": "log-U [0.005, 0.5]" if name == "lam" else ""} for name, (anchor, levels) in LEVELS.items()]  # fmt: skip
+             "source": "", "search": "log-U [0.005, 0.5]" if name == "lam" else ""}
+            for name, (anchor, levels) in LEVELS.items()]  # fmt: skip
 
 
 def write(folder: Path, *sheets: Sheet, status: str = "done", **meta: Any) -> Path:
@@ -134,7 +136,7 @@ def write(folder: Path, *sheets: Sheet, status: str = "done", **meta: Any) -> Pa
         "kind": "sweep", "status": status, "space": first.space, "spaces": [s.space for s in sheets] or [first.space],
         "command": f"raysim sweep {first.space}", "factors": factors(), "confidence": 0.9, "scenarios": [{"label": s} for s in SCENARIOS],
         "planned": dict.fromkeys(KINDS, 1), "selection_seeds": SEEDS, "fresh_seeds": FRESH, "title": "",
-        "spaces_declared": {s.space: {"factors": factors(), "rivals": {"near": "tuned", "far": "untuned"}, "method": s.method} for s in sheets},
+        "spaces_declared": {s.space: {"factors": factors(), "rivals": {"near": "tuned"}, "method": s.method} for s in sheets},
         "interactions": [["method.lam", "method.h"], ["method.h", "method.fusion"]],
         "race": {"candidates": 4, "seeds": 4, "error": 0.1, "rule": "The best 4 race."},
         "search": {"sampler": "tpe", "objectives": [{"name": "acc_personal_own", "direction": "maximize"},

@@ -24,7 +24,7 @@ from analysis.figures import contrasts, winners
 from analysis.page import Cell, Exhibit, Page, Table
 from analysis.pages.run_page import run_page
 from analysis.pages.sweep_page import sweep_page
-from analysis.report import page_of
+from analysis.report import page_of, pages_of
 from analysis.results import open_results
 
 # --- pages -------------------------------------------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ def test_sweep_page_is_complete_and_self_contained(sweep: Path) -> None:
     for figure in figures.split():
         inside = page[page.index(f'<figure id="{figure}"') :].split("</figure>")[0]
         assert "<svg" in inside and "<figcaption>" in inside and 'class="missing"' not in inside
-    assert not re.search(r"<script|<link|<iframe|@import|url\(\s*['\"]?(?!#)|(src|href)=\"(?!#|data:image/png)", page)
+    assert not re.search(r"<script|<link|<iframe|@import|url\(\s*['\"]?(?!#)|(src|href)=\"(?!#|data:image/png|sensitivity\.html\")", page)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
@@ -61,7 +61,9 @@ def test_sweep_page_is_complete_and_self_contained(sweep: Path) -> None:
 def test_figures_are_files_of_text_and_vectors(sweep: Path) -> None:
     files = sorted((sweep / "report" / "figures").glob("*.svg"))
     drawn = [panel.key for part in sweep_page(open_results(sweep)).parts() if isinstance(part, Exhibit) for panel in part.panels]
-    assert sorted(file.stem for file in files) == sorted(drawn) and len(drawn) == len(set(drawn)) >= 20
+    beside = [panel.key for page in pages_of(open_results(sweep)) for part in page.parts() if isinstance(part, Exhibit)
+              for panel in part.panels]  # fmt: skip
+    assert {file.stem for file in files} == set(beside) >= set(drawn) and len(drawn) == len(set(drawn)) >= 20
     for file in files:
         root = ET.parse(file).getroot()
         assert root.tag.endswith("svg") and any(e.tag.endswith("text") for e in root.iter())
@@ -313,7 +315,10 @@ def test_markdown_says_what_the_page_says(kind: str, tmp_path: Path) -> None:
     html = write_report(folder).read_text(encoding="utf-8")
     text = (folder / "report" / "index.md").read_text(encoding="utf-8")
     linked = re.findall(r"!\[[^\n]*\]\((figures/[\w.-]+)\)", text)
-    assert sorted(linked) == sorted(f"figures/{f.name}" for f in (folder / "report" / "figures").glob("*.svg")) and len(linked) > 3
+    both = "".join(file.read_text(encoding="utf-8") for file in (folder / "report").glob("*.md"))
+    assert len(linked) > 3 and set(re.findall(r"!\[[^\n]*\]\((figures/[\w.-]+)\)", both)) == {
+        f"figures/{f.name}" for f in (folder / "report" / "figures").glob("*.svg")
+    }
     heads = [[unescape(h) for h in re.findall(r"<th[^>]*>(.*?)</th>", table, re.S)] for table in re.findall(r"<thead>(.*?)</thead>", html)]
     lines = text.split("\n")
     tables = [cells(before) for before, line in itertools.pairwise(lines) if re.fullmatch(r"\|( --- \|)+", line)]

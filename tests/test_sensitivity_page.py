@@ -1,4 +1,4 @@
-"""The sensitivity page and what a sweep's page says of races, fronts and transfer: numbers against the files, verdicts, whole and half folders."""
+"""The sensitivity page, and what a sweep's page says of races, fronts and transfer: against the files, whole and half-finished."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def test_pages_link_each_other_and_all_sections_are_there_pictures_first(folder:
     assert "](sensitivity.md)" in (folder / "report" / "index.md").read_text(encoding="utf-8")
     sections = re.findall(r'<section id="([^"]+)"', second)
     assert sections == ["summary", "specification-gaps", "one-choice-at-a-time", "two-choices-together", "response-curves",
-                        "agreement-of-the-scenarios", "tuned-here-used-there", "search-diagnostics", "what-can-be-trusted", "how-to-reproduce-each-number"]  # fmt: skip
+                        "agreement-of-the-scenarios", "tuned-here-used-there", "search-diagnostics",
+                        "what-can-be-trusted", "how-to-reproduce-each-number"]  # fmt: skip
     for name in sections[1:-3]:
         inside = second.split(f'<section id="{name}"')[1].split("</section>")[0]
         assert "<figure" in inside and 'class="missing"' not in inside
@@ -237,7 +238,7 @@ def test_no_trial_of_the_front_is_beaten_and_confirmed_ones_are_marked(folder: P
     assert "tpe 4" in front and "tpe 5" not in front
     assert [r["label"] for r in rows if r["confirmed"] and r["front"]] == ["tpe 4"]
     said = text_of(folder, "index")
-    assert "bytes sent up (least)" in said and "test: personal, own distribution, %" in said
+    assert "bytes sent up (least)" in said and "test: accuracy (personal, own distribution), %" in said
 
 
 def test_the_promise_of_a_tuned_rival_is_that_of_its_own_search(folder: Path) -> None:

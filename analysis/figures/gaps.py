@@ -1,4 +1,4 @@
-"""What the paper leaves open and what that changes: choice by choice the largest effect, and whether the method's lead survives the range."""
+"""What the paper leaves open and what that changes: choice by choice the largest effect, and whether the method's lead lasts."""
 
 from __future__ import annotations
 
@@ -71,11 +71,16 @@ def _places(results: Results) -> list[tuple[str, str]]:
 def _choices(results: Results) -> list[Row]:
     """Every declared choice, and those that were tried without being declared, in words."""
     declared = {f["path"]: f for f in results.meta.get("factors") or []}
-    tried = {t["factor"]: {} for t in results.trials if t["kind"] == "contrast" and t.get("factor") and t["factor"] not in declared}
-    return [
-        {"path": path, "symbol": f.get("symbol") or path.rpartition(".")[2], "doc": f.get("doc") or "", "basis": f.get("basis") or "",
-         "source": f.get("source") or "", "tried": ", ".join(str(v) for v in f.get("levels") or [] if str(v) != str(f.get("anchor"))), "anchor": f.get("anchor"),
-         "searched": f.get("search") or ""} for path, f in {**declared, **tried}.items()]  # fmt: skip
+    tried: dict[str, Row] = {
+        t["factor"]: {} for t in results.trials if t["kind"] == "contrast" and t.get("factor") and t["factor"] not in declared
+    }
+    found = []
+    for path, f in {**declared, **tried}.items():
+        levels = [str(v) for v in f.get("levels") or [] if str(v) != str(f.get("anchor"))]
+        found.append({"path": path, "symbol": f.get("symbol") or path.rpartition(".")[2], "doc": f.get("doc") or "",
+                      "basis": f.get("basis") or "", "source": f.get("source") or "", "anchor": f.get("anchor"),
+                      "tried": ", ".join(levels), "searched": f.get("search") or ""})  # fmt: skip
+    return found
 
 
 def _effect(anchor: Values, levels: Mapping[str, Values], left: str, confidence: float) -> Row:
@@ -160,7 +165,8 @@ def exhibits(results: Results, rows: Sequence[Row]) -> list[Exhibit]:
         "Choice by choice, validation accuracy (personal, own distribution) against the anchor, paired by seed. Grey dots: all levels. The "
         "mark is the level that says most: of those whose interval excludes zero the one farthest from the anchor, else the farthest of "
         f"all. As it is picked from several, its interval is widened so that all levels of a choice hold together with "
-        f"{results.confidence:.0%} (Bonferroni). Blue: it raises accuracy; orange: it lowers it; green: no level matters ({WITHIN}); grey: undecided."
+        f"{results.confidence:.0%} (Bonferroni). Blue: it raises accuracy; orange: it lowers it; green: no level matters "
+        f"({WITHIN}); grey: undecided."
     )
     columns = ("scenario", "path", "level", "mean", "low", "high", "verdict", "firm")
     effects = _panels("gaps", flat, draw_effects)
@@ -213,7 +219,8 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
     caption = (
         "The paper leaves these open. Basis: paper = stated in its public text; relative = from the code of a published relative; computed "
         "= follows from a computation; guess = ours. Intervals in brackets, widened for the number of a choice's levels (Bonferroni over "
-        f"levels, {results.confidence:.0%} together): the largest of several is shown. The best level has the highest mean and is no verdict "
+        f"levels, {results.confidence:.0%} together): the largest of several is shown. The best level has the highest mean and is "
+        "no verdict "
         "unless its interval excludes zero. A star: it also stands when adjusted for the number of all rows (false discovery rate)."
     )
     return Table(columns, body, caption, queries.CONTRASTS, key="table-gaps", title="Specification gaps")
@@ -244,7 +251,8 @@ def sentences(rows: Sequence[Row], confidence: float) -> list[str]:
     places = len({r["scenario"] for r in rows})
     same = [p for p, own in by_path.items() if len(own) == places and all(r["verdict"] == "level" for r in own)]
     left = len(names) - len(sure) - len(may) - len(same)
-    said = [f"{listing([_where(names[p], by_path[p]) for p in sure])} {'is' if len(sure) == 1 else 'are'} shown to change validation accuracy"
+    many = "is" if len(sure) == 1 else "are"
+    said = [f"{listing([_where(names[p], by_path[p]) for p in sure])} {many} shown to change validation accuracy"
             if sure else "none is shown to change validation accuracy"]  # fmt: skip
     said += [f"{listing([names[p] for p in may])} may (not when adjusted for the number of choices)"] if may else []
     said += [f"{listing([names[p] for p in same])} {'is' if len(same) == 1 else 'are'} shown not to matter ({WITHIN})"] if same else []

@@ -57,13 +57,13 @@ def draw_importances(rows: Sequence[Row], width: float = WIDTH) -> Figure:
     figure, axes = blank(0.95 + 0.27 * len(paths), width)
     for y in range(len(paths)):
         axes.axhline(y + 0.5, color=FAINT, linewidth=0.4, zorder=0)
-    for i, way in enumerate(ways):
+    for place, way in enumerate(ways):
         own = [r for r in rows if r["by"] == way]
-        heights = [paths.index(r["path"]) + 0.24 * (i - (len(ways) - 1) / 2) for r in own]
-        for y, row in zip(heights, own, strict=True):
+        heights = [paths.index(r["path"]) + 0.24 * (place - (len(ways) - 1) / 2) for r in own]
+        for height, row in zip(heights, own, strict=True):
             if row["low"] is not None and math.isfinite(row["low"]):
-                axes.plot([row["low"], row["high"]], [y, y], color=PALETTE[i], linewidth=1)
-        axes.plot([r["value"] for r in own], heights, MARKERS[i], color=PALETTE[i], markersize=3.8, label=way)
+                axes.plot([row["low"], row["high"]], [height, height], color=PALETTE[place], linewidth=1)
+        axes.plot([r["value"] for r in own], heights, MARKERS[place], color=PALETTE[place], markersize=3.8, label=way)
     names = {r["path"]: r["symbol"] for r in rows}
     axes.set_yticks(range(len(paths)), [shorten(names[path], 18) for path in paths])
     axes.tick_params(axis="y", length=0)
@@ -86,9 +86,12 @@ def exhibit(results: Results, found: Sequence[Diagnosis] | None) -> Exhibit | No
     panels = [Panel(f"importances-{slug(one.study)}", one.study, draw_importances(rows_of(results, one), width)) for one in shown]
     fits = "; ".join(f"{one.study}: held-out R2 {one.found.r2:.2f}, {count(one.found.used, 'trial')}" for one in shown)
     caption = (
-        f"These are {sensitivity.Importances.caution}: they suggest where to look, and decide nothing. fANOVA and PED-ANOVA are shares of a "
-        "whole; permutation is how much held-out R2 is lost when a parameter is shuffled. Intervals, where there are any, come from drawing "
-        f"trials again; they show no bias. Shown only where a surrogate predicts held-out trials with an R2 of at least 0.8. {fits}. {withheld}"
+        f"These are {sensitivity.Importances.caution}: they suggest where to look, and decide nothing. fANOVA and PED-ANOVA are "
+        "shares of a "
+        "whole; permutation is how much held-out R2 is lost when a parameter is shuffled. Intervals, where there are any, come from "
+        "drawing "
+        "trials again; they show no bias. Shown only where a surrogate predicts held-out trials with an R2 of at least 0.8. "
+        f"{fits}. {withheld}"
     )
     columns = ("study", "path", "by", "value", "low", "high", "active")
     flat = [row for one in shown for row in rows_of(results, one)]

@@ -71,8 +71,9 @@ def points_of(results: Results, metric: str = OBJECTIVE) -> list[Points]:
         rows = {int(t["point"]): t for t in results.trials if t["kind"] == "design" and t["study"] == study and t.get("point") is not None}
         whole = [b for b in sorted({p // size for p in rows}) if all(b * size + i in rows for i in range(size))]
         trials = [rows[b * size + i] for b in whole for i in range(size)]
+        planned, log = max(len(whole), int(design.get("N") or 0)), frozenset(str(f["path"]) for f in factors if f.get("log"))
         found.append(Points(study, study.rpartition(" | ")[2], str(design["kind"]), names, size, trials, [list(t["unit"]) for t in trials],
-                            [_value(t, metric) for t in trials], max(len(whole), int(design.get("N") or 0)), frozenset(str(f["path"]) for f in factors if f.get("log"))))  # fmt: skip
+                            [_value(t, metric) for t in trials], planned, log))  # fmt: skip
     return found
 
 
@@ -103,14 +104,16 @@ def estimate(results: Results, found: Points) -> Estimate:
         why = f"{count(found.blocks, BLOCKS[found.kind])} of {found.planned} finished; it takes two"
         return Estimate(found, [], [], 0, why)
     y, second = np.array(found.y), bool((results.meta.get("design") or {}).get("second_order"))
-    pairs: list[Any] = []
+    pairs: list[sensitivity.Index] = []
+    mus: dict[str, float] = {}
     if found.kind == "sobol":
-        indices = sensitivity.sobol_indices(y, found.names, second, confidence=results.confidence)
-        main, beside, mus, pairs = indices.total, indices.first, {}, list(indices.pairs)
+        sobol = sensitivity.sobol_indices(y, found.names, second, confidence=results.confidence)
+        main, beside, pairs, dropped, reason = sobol.total, sobol.first, list(sobol.pairs), sobol.dropped, sobol.reason
     else:
         levels = int((results.meta.get("design") or {}).get("levels") or 4)
-        indices = sensitivity.morris_effects(np.array(found.unit), y, found.names, levels, confidence=results.confidence)
-        main, beside, mus = indices.mu_star, indices.sigma, {i.name: i.value for i in indices.mu}
+        morris = sensitivity.morris_effects(np.array(found.unit), y, found.names, levels, confidence=results.confidence)
+        main, beside, mus = morris.mu_star, morris.sigma, {i.name: i.value for i in morris.mu}
+        dropped, reason = morris.dropped, morris.reason
     symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
     other, active = {i.name: i for i in beside}, sensitivity.active_shares([params(t) for t in found.trials], found.names)
     rows = [{"study": found.study, "scenario": found.scenario, "path": i.name, "symbol": symbols.get(i.name) or i.name.rpartition(".")[2],
@@ -119,7 +122,7 @@ def estimate(results: Results, found: Points) -> Estimate:
              "active": active[i.name]} for i in main]  # fmt: skip
     couples = [{"scenario": found.scenario, "names": i.name, "value": i.value, "low": i.low, "high": i.high,
                 "verdict": sensitivity.verdict(i, LIMIT["sobol"])} for i in pairs]  # fmt: skip
-    return Estimate(found, sorted(rows, key=lambda r: -r["value"]), couples, indices.dropped, indices.reason)
+    return Estimate(found, sorted(rows, key=lambda r: -r["value"]), couples, dropped, reason)
 
 
 @drawing
@@ -163,11 +166,12 @@ def exhibits(results: Results, found: Sequence[Estimate]) -> list[Exhibit]:
         "Bars: mu*, the mean absolute change of accuracy when one parameter moves by one step of the design and the others stand anywhere; "
         "hollow: sigma, how much that change differs from place to place (interactions or curvature). Dashed: one point."
         if kind == "morris"
-        else "Bars: the total index, the share of the variance of accuracy over the whole space in which a parameter has any part; hollow: the "
-        f"first-order index, what it does alone; the rest is interactions. Dashed: {LIMIT['sobol']:.0%} of the variance."
+        else "Bars: the total index, the share of the variance of accuracy over the whole space in which a parameter has any part; hollow: "
+        f"the first-order index, what it does alone; the rest is interactions. Dashed: {LIMIT['sobol']:.0%} of the variance."
     )
     caption = (
-        f"{what} {results.confidence:.0%} intervals, resampled by {BLOCKS[kind]}. Blue: it matters (the interval lies above the limit); green: "
+        f"{what} {results.confidence:.0%} intervals, resampled by {BLOCKS[kind]}. Blue: it matters (the interval lies above the "
+        "limit); green: "
         "it does not (below); grey: undecided. A parameter that a choice switches off has no effect there: the table says in what share of "
         f"the points it was active. {' '.join(state(e) for e in found)}"
     )
@@ -213,8 +217,9 @@ def tables(results: Results, found: Sequence[Estimate]) -> list[Table]:
     if pairs:
         lines = [[p["scenario"], Cell(p["names"], "code"), _spanned(p["value"], p["low"], p["high"], _plain),
                   Cell(p["verdict"], LOOKS[p["verdict"]])] for p in pairs]  # fmt: skip
-        made.append(Table(["scenario", "pair", "second-order index", "verdict"], lines, "What two parameters do together beyond both alone.",
-                          QUERY, folded=f"All {len(pairs)} pairs", key="table-design-pairs", title="Pairs of parameters"))  # fmt: skip
+        caption = "What two parameters do together beyond both alone."
+        made.append(Table(["scenario", "pair", "second-order index", "verdict"], lines, caption, QUERY,
+                          folded=f"All {len(pairs)} pairs", key="table-design-pairs", title="Pairs of parameters"))  # fmt: skip
     return made
 
 

@@ -88,8 +88,10 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
             Panel(f"interactions-{slug(study)}", own[0]["scenario"], draw_interactions(own, limit, WIDTH if len(studies) < 3 else NARROW))
         )
     caption = (
-        "Validation accuracy (personal, own distribution) with both choices changed, minus each changed alone, plus the anchor; paired by seed "
-        f"({seeds(sorted({r['seeds'] for r in rows}))}), mean and {results.confidence:.0%} t interval. {VERDICT_MARK['helps']} blue: together they "
+        "Validation accuracy (personal, own distribution) with both choices changed, minus each changed alone, plus the anchor; "
+        "paired by seed "
+        f"({seeds(sorted({r['seeds'] for r in rows}))}), mean and {results.confidence:.0%} t interval. {VERDICT_MARK['helps']} "
+        "blue: together they "
         f"give more than the sum; {VERDICT_MARK['hurts']} orange: less; green: they add up ({WITHIN}); grey: undecided. "
         + chance(multiplicity([r["interval"] for r in rows], results.confidence), results.confidence, "if all choices added up")
     )

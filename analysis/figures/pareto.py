@@ -104,8 +104,8 @@ def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], width: float =
     for row in front:
         interval: Interval | None = row["intervals"].get(y)
         if interval and interval.low is not None and interval.high is not None:
-            axes.plot([scale[0] * row["values"][x]] * 2, [scale[1] * interval.low, scale[1] * interval.high], color=PALETTE[0], linewidth=0.8,
-                      alpha=0.6)  # fmt: skip
+            ends = [scale[1] * interval.low, scale[1] * interval.high]
+            axes.plot([scale[0] * row["values"][x]] * 2, ends, color=PALETTE[0], linewidth=0.8, alpha=0.6)
     axes.plot(*at(front), "-o", color=PALETTE[0], markersize=4.2, linewidth=0.9, label="front")
     if met:
         axes.plot(*at(met), "o", color="none", markeredgecolor=INK, markersize=8.5, markeredgewidth=1.2, label="confirmed on fresh seeds")
@@ -146,7 +146,10 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
 def query(wanted: Sequence[Objective]) -> str:
     """SQL of all points of the fronts' figure."""
     found = ", ".join(f"list_avg({o['name']}) AS {o['name']}" if o["name"].startswith(FRACTIONS) else o["name"] for o in wanted)
-    return f"SELECT study, trial, label, {found} FROM {parts('trials')}\nWHERE kind IN ('contrast', 'search') AND state = 'COMPLETE' ORDER BY ALL"
+    return f"""SELECT study, trial, label, {found}
+FROM {parts("trials")}
+WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
+ORDER BY ALL"""
 
 
 def table(results: Results, rows: Sequence[Row]) -> Table | None:

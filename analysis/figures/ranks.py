@@ -64,8 +64,10 @@ def table_ranks(results: Results, metric: str = OBJECTIVE) -> tuple[list[Row], l
         for rank, i in enumerate(np.argsort(-size, kind="stable"), 1):
             rows.append({"scenario": scenario, "path": order[i], "symbol": symbols.get(order[i]) or order[i].rpartition(".")[2],
                          "size": float(size[i]), "rank": rank})  # fmt: skip
-    pairs = [{"first": a, "second": b, **_agreement({p: found[a][p] for p in order}, {p: found[b][p] for p in order}, seeds, results.confidence)}
-             for a, b in itertools.combinations(found, 2)]  # fmt: skip
+    same = {scenario: {path: own[path] for path in order} for scenario, own in found.items()}
+    pairs = [
+        {"first": a, "second": b, **_agreement(same[a], same[b], seeds, results.confidence)} for a, b in itertools.combinations(found, 2)
+    ]
     return rows, pairs
 
 
@@ -131,7 +133,8 @@ def exhibit(results: Results, rows: Sequence[Row], pairs: Sequence[Row]) -> Exhi
     if len(scenarios) < 2:
         return Exhibit("ranks", title, missing="It takes the contrasts of two choices in two scenarios.")
     caption = (
-        "Choices ranked by the size of their effect, the largest absolute mean difference to the anchor over the tried levels (on validation). "
+        "Choices ranked by the size of their effect, the largest absolute mean difference to the anchor over the tried levels (on "
+        "validation). "
         "A size is never below nought and grows with noise and with the number of levels: neighbours in rank may well be equal. "
         + " ".join(_said(p, results.confidence) for p in pairs)
     )
@@ -154,11 +157,12 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
         return None
     looks = {"alike": "level", "opposite": "hurts", "undecided": "undecided"}
     body: list[list[Any]] = [
-        [p["first"], p["second"], _two(p["tau"]) + (f" [{_two(p['low'])}, {_two(p['high'])}]" if p["low"] is not None else ""), p["choices"],
-         p["seeds"], Cell(word(p), looks[word(p)])] for p in pairs]  # fmt: skip
+        [p["first"], p["second"], _two(p["tau"]) + (f" [{_two(p['low'])}, {_two(p['high'])}]" if p["low"] is not None else ""),
+         p["choices"], p["seeds"], Cell(word(p), looks[word(p)])] for p in pairs]  # fmt: skip
     caption = (
         "Kendall's tau-b between the two rankings: 1 = the same order, 0 = unrelated, \u22121 = reversed. The interval holds the middle "
-        f"{results.confidence:.0%} of the values over seeds drawn again with replacement, the same for both scenarios; with few seeds it is "
+        f"{results.confidence:.0%} of the values over seeds drawn again with replacement, the same for both scenarios; with few "
+        "seeds it is "
         "coarse. Alike: it lies above 0."
     )
     head = ["scenario", "scenario", f"tau [{results.confidence:.0%}]", "choices", "seeds", "verdict"]

@@ -107,8 +107,8 @@ def draw_curves(rows: Sequence[Row], scenarios: Sequence[str], label: str, diffe
         shift = (i - (len(scenarios) - 1) / 2) * 0.012
         at = [r["x"] * (xs[-1] / xs[0]) ** shift if log else r["x"] + shift * (xs[-1] - xs[0]) for r in own]
         tint, scale = PALETTE[i % len(PALETTE)], 100 if differences else 1
-        axes.plot(at, [scale * r["mean"] for r in own], MARKERS[i % len(MARKERS)], linestyle=LINES[i // len(PALETTE) % len(LINES)], color=tint,
-                  markersize=3.8, linewidth=1.1, label=scenario)  # fmt: skip
+        axes.plot(at, [scale * r["mean"] for r in own], MARKERS[i % len(MARKERS)], color=tint,
+                  linestyle=LINES[i // len(PALETTE) % len(LINES)], markersize=3.8, linewidth=1.1, label=scenario)  # fmt: skip
         for x, r in zip(at, own, strict=True):
             if r["low"] is not None:
                 axes.plot([x, x], [scale * r["low"], scale * r["high"]], color=tint, linewidth=1, alpha=0.8)
@@ -137,8 +137,10 @@ def exhibits(results: Results, changed: Sequence[Row], designs: Sequence[Points]
     around = table_responses(results, changed)
     if around:
         caption = (
-            "Validation accuracy along each numeric choice with at least three values, minus the anchor on the same seeds (at 0, without an "
-            f"interval), the others at the anchor: mean and {results.confidence:.0%} t interval. Shaded: within one point. A line joins what "
+            "Validation accuracy along each numeric choice with at least three values, minus the anchor on the same seeds (at 0, "
+            "without an "
+            f"interval), the others at the anchor: mean and {results.confidence:.0%} t interval. Shaded: within one point. A line "
+            "joins what "
             "was tried; between the points nothing was measured."
         )
         found.append(Exhibit("responses", "Response to each numeric choice, around the anchor", caption, queries.CONTRASTS,
@@ -146,7 +148,8 @@ def exhibits(results: Results, changed: Sequence[Row], designs: Sequence[Points]
     whole = table_binned(results, designs)
     if whole:
         caption = (
-            "Validation accuracy along each numeric parameter, the others anywhere in the space: means of bins of about equally many points, "
+            "Validation accuracy along each numeric parameter, the others anywhere in the space: means of bins of about equally "
+            "many points, "
             f"where the parameter was active; {results.confidence:.0%} t intervals over the blocks of the design."
         )
         found.append(Exhibit("responses-whole", "Response to each numeric parameter, over the whole space", caption, QUERY,

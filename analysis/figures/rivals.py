@@ -56,7 +56,7 @@ def _tuned(results: Results, study: str, scenario: str, metric: str) -> dict[str
         if trial["scenario"] == scenario and of.startswith(f"{head} "):
             searched.setdefault(of.removeprefix(f"{head} "), []).append(trial)
     chosen = {bare(t["label"]): t for t in finished(results.trials, "confirm") if t["study"] == study and standing(t["label"]) == "tuned"}
-    found = {}
+    found: dict[str, Values] = {}
     for label, trials in searched.items():
         tuned = chosen.get(label)
         same = [t for t in trials if tuned is not None and params(t) == params(tuned)]

@@ -73,12 +73,16 @@ def trust(results: Results) -> Sequence[str]:
     """What this page can and cannot show."""
     seeds = results.meta.get("selection_seeds") or []
     return [
-        f"Contrasts and pairs are measured on validation with {count(len(seeds), 'seed')}; intervals are Student's t, {results.confidence:.0%}, "
+        f"Contrasts and pairs are measured on validation with {count(len(seeds), 'seed')}; intervals are Student's t, "
+        f"{results.confidence:.0%}, "
         "paired by seed. With so few seeds they are wide: undecided means undecided, not that there is nothing.",
-        "Where the largest of several levels is shown, its interval is widened for their number (Bonferroni), so that it may be read although it "
+        "Where the largest of several levels is shown, its interval is widened for their number (Bonferroni), so that it may be "
+        "read although it "
         "was picked. Stars hold the share of false findings over all rows of a table.",
-        "Choices are moved one at a time around the anchor; another anchor may give other verdicts. Only pairs and designs see interactions.",
-        "The lead over a rival is measured with the rival as it was confirmed (tuned, where it has a search of its own) and the method with one "
+        "Choices are moved one at a time around the anchor; another anchor may give other verdicts. Only pairs and designs see "
+        "interactions.",
+        "The lead over a rival is measured with the rival as it was confirmed (tuned, where it has a search of its own) and the "
+        "method with one "
         "choice moved from the anchor, not tuned again at each level: a lead that is lost there might be won back by tuning.",
         "Nothing here opened the test split, except for transferred configurations.",
     ]  # fmt: skip

@@ -190,7 +190,8 @@ def trial_counts(results: Results) -> Table | Text:
     what = {"contrast": "contrast: one choice changed, seeds shared with the anchor",
             "rival": "rival: what the contrasts are compared with, same seeds, untuned", "search": "search: proposed by the searcher",
             "interaction": "interaction: two choices changed together, seeds shared with the anchor",
-            "design": "design: a point of a design over the whole space", "race": "race: one more seed for a configuration still in question",
+            "design": "design: a point of a design over the whole space",
+            "race": "race: one more seed for a configuration still in question",
             "confirm": "confirm: fresh seeds, test opened",
             "transfer": "transfer: the winner of another scenario, fresh seeds, test opened"}  # fmt: skip
     kinds = [k for k in what if planned.get(k, 0) != 0 or any(kind == k for kind, _ in counts)]
