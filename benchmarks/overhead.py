@@ -2,10 +2,10 @@
 
     python -m benchmarks.overhead [--trials 20] [--slots 2] [--json FILE]
 
-Both sides run one tiny federation per trial, of which a fresh seed makes no two alike. raysim's side is `python -m raysim.sweep` on a space
-of contrasts (nothing waits for another trial), the other a function trainable that runs the same federation on the serial engine, with
-Tune's default actors: a process per trial. Per trial: seconds from the end of the slot's trial before to its own end, less the seconds
-of its rounds (training and evaluation). A slot's first trial starts its processes and is left out; on the other side every trial does.
+Every trial is one tiny federation. raysim's side is `python -m raysim.sweep` on a space of contrasts (nothing waits for another trial). The
+others are function trainables with Tune's default actors, a process per trial: one runs the same federation on the serial engine, one
+imports torch and does nothing, which is the least that a trial can be. Per trial: seconds from the end of the slot's trial before to its
+own end, less the seconds of its rounds (training and evaluation). raysim's first trial of a slot starts its processes and is left out.
 Medians and quartiles, because a machine is seldom alone; the ratio is the more robust number.
 """
 
@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,8 @@ def of_raysim(trials: int, slots: int, folder: Path) -> list[Trial]:
     return found
 
 
-def of_tune(trials: int, slots: int, folder: Path) -> list[Trial]:
-    """The same federations as function trainables of plain Tune."""
+def of_tune(trials: int, slots: int, folder: Path, trainable: Callable[[dict[str, Any]], dict[str, float]]) -> list[Trial]:
+    """Function trainables of plain Tune."""
     from ray import tune
 
     from raysim import ray_pool
@@ -76,15 +78,24 @@ def of_tune(trials: int, slots: int, folder: Path) -> list[Trial]:
     ray_pool.start(Resources(workers=slots))
     try:
         tuner = tune.Tuner(
-            tune.with_resources(plain_trial, {"cpu": 1}),
-            param_space={"lam": tune.grid_search(np.linspace(0.1, 0.4, trials).tolist()), "folder": str(folder)},
+            tune.with_resources(trainable, {"cpu": 1}),
+            param_space={"lam": tune.grid_search(np.linspace(0.1, 0.4, trials + slots).tolist()), "folder": str(folder)},
             tune_config=tune.TuneConfig(max_concurrent_trials=slots),
             run_config=tune.RunConfig(name="plain", storage_path=str(folder), verbose=0),
         )
         results = [result.metrics for result in tuner.fit()]
     finally:
         ray_pool.stop()
-    return [(row["begin"], row["timestamp"] if row.get("end") is None else row["end"], row["seconds"]) for row in results]
+    return [(row["begin"], row["end"], row["seconds"]) for row in results]
+
+
+def idle_trial(config: dict[str, Any]) -> dict[str, float]:
+    """A trial that needs torch and has nothing to do."""
+    begin = time.time()
+    import torch
+
+    torch.set_num_threads(1)
+    return {"begin": begin, "end": time.time(), "seconds": 0.0}
 
 
 def plain_trial(config: dict[str, Any]) -> dict[str, float]:
@@ -114,7 +125,7 @@ def beyond(trials: list[Trial], slots: int) -> list[float]:
             free.remove(max(before))
             found.append(end - max(before) - seconds)
         free.append(end)
-    return found[-(len(trials) - slots) :]
+    return found[slots - len(trials) :]
 
 
 def main() -> None:
@@ -124,20 +135,23 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write every trial's seconds")
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    sides = {}
-    for name, side in (("raysim", of_raysim), ("plain Tune", of_tune)):
+    sides: dict[str, Callable[[int, int, Path], list[Trial]]] = {
+        "raysim": of_raysim,
+        "Tune, idle": partial(of_tune, trainable=idle_trial),
+        "Tune, same": partial(of_tune, trainable=plain_trial),
+    }
+    found: dict[str, list[float]] = {}
+    for name, side in sides.items():
         with tempfile.TemporaryDirectory() as folder:
-            sides[name] = beyond(side(options.trials, options.slots, Path(folder)), options.slots)
-        low, middle, high = np.quantile(sides[name], [0.25, 0.5, 0.75])
-        print(
-            f"{name:12} {middle:6.3f} s per trial beyond its rounds (quartiles {low:.3f} to {high:.3f}, {len(sides[name])} trials)",
-            flush=True,
-        )
-    ratio = float(np.median(sides["raysim"]) / np.median(sides["plain Tune"]))
-    print(f"ratio {ratio:.3f}; {options.slots} at once on {CORES} cores, load {os.getloadavg()[0]:.1f}")
+            found[name] = beyond(side(options.trials, options.slots, Path(folder)), options.slots)
+        low, middle, high = np.quantile(found[name], [0.25, 0.5, 0.75])
+        said = f"(quartiles {low:.3f} to {high:.3f}, {len(found[name])} trials, load {os.getloadavg()[0]:.1f})"
+        print(f"{name:12}{middle:7.3f} s per trial beyond its rounds {said}", flush=True)
+    ratios = {name: float(np.median(found["raysim"]) / np.median(seconds)) for name, seconds in found.items() if name != "raysim"}
+    print(f"{options.slots} at once on {CORES} cores: " + ", ".join(f"{ratio:.3f} of '{name}'" for name, ratio in ratios.items()))
     if options.json:
         command = f"python -m benchmarks.overhead --trials {options.trials} --slots {options.slots}"
-        options.json.write_text(json.dumps({"command": command, "seconds": sides, "ratio": ratio}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"command": command, "seconds": found, "ratios": ratios}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
