@@ -14,28 +14,23 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from raysim import inspection
-from raysim.config import UserError, first_cause, parse_assignment, suggest, unknown
+from raysim.arguments import experiment_arguments, one_experiment, result_folder
+from raysim.cli_sweep import stress, stress_arguments, sweep, sweep_arguments
+from raysim.config import UserError, first_cause, suggest
 from raysim.console import bar, duration, output
 from raysim.experiment import Experiment
 from raysim.provenance import provenance
-from raysim.reports import check_figures, compare, write_report
+from raysim.reports import compare, write_report
 from raysim.simulate import EXTRAS, RESULTS, Serial, Simulation
-from raysim.spaces import Space, load_space
-from raysim.store import Store, hold, make_folder
+from raysim.store import Store, hold
 from raysim.types import RoundRecord
 
-if TYPE_CHECKING:
-    from raysim.study import Options
-
-DEFAULT_SPACE = "fedrsclip"
-STRESSED = ("fedrsclip", "safe")
-RESULTS_FOLDER = Path("results")
 PAPER = 160  # columns that a table may take where it is not printed to a terminal
 
 Command = Callable[[argparse.Namespace], None]
@@ -78,13 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
     parsers: dict[str, tuple[Command, Callable[[argparse.ArgumentParser], None], str]] = {
         "run": (_run, _run_arguments, "simulate one federation"),
-        "sweep": (_sweep, _sweep_arguments, "search a space over its scenarios, or run a recipe"),
-        "stress": (_stress, _stress_arguments, "raise the stress case by case until methods break"),
+        "sweep": (sweep, sweep_arguments, "search a space over its scenarios, or run a recipe"),
+        "stress": (stress, stress_arguments, "raise the stress case by case until methods break"),
         "report": (_report, _report_arguments, "write DIR/report/index.html from the files in DIR"),
         "compare": (_compare, _compare_arguments, "the paired verdict between two runs or sweeps, from their files"),
         "export": (_export, _export_arguments, "a sweep as an Optuna journal or a CSV file"),
         "data": (_data, _data_arguments, "list the datasets, or check one"),
-        "plan": (_plan, _experiment_arguments, "what an experiment would cost: parameters, bytes, FLOPs, seconds"),
+        "plan": (_plan, experiment_arguments, "what an experiment would cost: parameters, bytes, FLOPs, seconds"),
         "doctor": (_doctor, lambda parser: None, "what this machine has"),
     }
     name = words[0] if words else "--help"
@@ -102,17 +97,8 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.ArgumentParser]:
     return call, parser
 
 
-def _experiment_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", nargs="*", metavar="SPACE|path=value", help="a space (default fedrsclip) and overrides such as scenario.alpha=0.1"
-    )
-    parser.add_argument("--rounds", type=int, help="communication rounds, the same as rounds=R")
-    parser.add_argument("--workers", type=int, help="client actors in all")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but results and errors")
-
-
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    _experiment_arguments(parser)
+    experiment_arguments(parser)
     parser.add_argument("--engine", choices=["serial", "ray"], default="ray", help="where clients are trained; the result is the same")
     parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
@@ -120,70 +106,11 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as one JSON line")
 
 
-def _sweep_arguments(parser: argparse.ArgumentParser) -> None:
-    _experiment_arguments(parser)
-    parser.add_argument("--trials", type=int, help="search trials per method and scenario; by default as many as --minutes allow")
-    parser.add_argument("--minutes", type=float, help="time for everything; the spaces' own where neither this nor --trials is given")
-    parser.add_argument("--seeds", type=int, help="seeds per trial, common to all trials; by default the space's own number")
-    parser.add_argument("--no-contrasts", action="store_true", help="search only: no one-factor contrasts around the anchor")
-    parser.add_argument(
-        "--search", default="tpe", metavar="NAME", help="how the space is searched: tpe, qmc (Sobol sequence), random, grid"
-    )
-    objectives = "comma-separated, the first decides; several make a Pareto front: worst_client_accuracy, bytes_up, flops and others"
-    parser.add_argument("--objectives", default="acc_personal_own", metavar="NAMES", help=objectives)
-    parser.add_argument("--race", type=int, default=4, metavar="SEEDS", help="most extra seeds for configurations in question; 0 = no race")
-    parser.add_argument("--design", choices=["sobol", "morris"], help="a designed sensitivity study of --budget trials, no search")
-    parser.add_argument("--budget", type=int, default=0, help="trials of --design in each study; too few are refused with the least number")
-    parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
-    parser.add_argument("--resume", action="store_true", help="go on where the sweep in --out stopped")
-    parser.add_argument("--extend", type=int, default=0, metavar="N", help="N more search trials per study for the finished sweep in --out")
-    parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")
-    parser.add_argument(
-        "--track",
-        action="append",
-        choices=["mlflow", "tensorboard"],
-        default=[],
-        help="also log to DIR/track/ for this tracker; repeatable",
-    )
-
-
-def _split_words(arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
-    """Spaces, and overrides in their order."""
-    spaces = [word for word in arguments.words if "=" not in word]
-    changes = dict(parse_assignment(word) for word in arguments.words if "=" in word)
-    if arguments.rounds is not None:
-        changes["rounds"] = arguments.rounds
-    return spaces or [DEFAULT_SPACE], changes
-
-
-def _one_experiment(arguments: argparse.Namespace) -> tuple[Space, Experiment]:
-    spaces, changes = _split_words(arguments)
-    if len(spaces) > 1:
-        raise UserError(f"one space is needed, these are {len(spaces)}: {', '.join(spaces)}")
-    if arguments.workers is not None:
-        changes["resources.workers"] = arguments.workers
-    space = load_space(spaces[0], changes, base_only=True)
-    return space, space.base
-
-
-def _out(arguments: argparse.Namespace, name: str) -> Path:
-    """The result folder: the one given, the newest of this name to resume, or a new one."""
-    if arguments.out is None and (arguments.resume or getattr(arguments, "extend", 0)):
-        found = sorted(RESULTS_FOLDER.glob(f"{name}-{'[0-9]' * 8}-{'[0-9]' * 6}"))
-        if not found:
-            raise UserError(f"--resume: there is no {RESULTS_FOLDER}/{name}-* here; name the folder with --out")
-        arguments.out = found[-1]
-    if arguments.out is None:
-        arguments.out = RESULTS_FOLDER / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder: Path = make_folder(arguments.out)
-    return folder
-
-
 def _run(arguments: argparse.Namespace) -> None:
-    space, experiment = _one_experiment(arguments)
+    space, experiment = one_experiment(arguments)
     with bar("images and features", arguments.quiet) as progress:
         inspection.check(experiment, progress)
-    folder = _out(arguments, f"{space.name}-{experiment.id}")
+    folder = result_folder(arguments, f"{space.name}-{experiment.id}")
     lock = hold(folder)
     try:
         store = Store(folder, experiment)
@@ -238,116 +165,6 @@ def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> N
     print(f"  bytes up {result['bytes_up']:,}, down {result['bytes_down']:,}; {result['flops']:.3g} FLOPs; {duration(result['seconds'])}")
     print(f"  state_sha256 {result['state_sha256']}")
     print(f"report: {page}")
-
-
-def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
-    """How large the sweep is, from the command line and the spaces."""
-    from raysim.racing import Race
-    from raysim.samplers import SAMPLERS
-    from raysim.study import OBJECTIVES, Options
-
-    if arguments.seeds is not None and arguments.seeds < 1:
-        raise UserError(f"--seeds {arguments.seeds}: at least 1")
-    if arguments.minutes is not None and not arguments.minutes > 0:
-        raise UserError(f"--minutes {arguments.minutes:g}: more than 0")
-    if arguments.trials is not None and arguments.trials < 0:
-        raise UserError(f"--trials {arguments.trials}: at least 0")
-    if arguments.search not in SAMPLERS:
-        raise unknown("--search", arguments.search, list(SAMPLERS))
-    objectives = tuple(arguments.objectives.split(","))
-    for name in objectives:
-        if name not in OBJECTIVES:
-            raise unknown("--objectives", name, list(OBJECTIVES))
-    if len(set(objectives)) < len(objectives):
-        raise UserError(f"--objectives {arguments.objectives}: each once")
-    for flag in ("race", "budget", "extend"):
-        if getattr(arguments, flag) < 0:
-            raise UserError(f"--{flag} {getattr(arguments, flag)}: at least 0")
-    if arguments.design is None and arguments.budget:
-        raise UserError("--budget: is the number of trials of a design; add --design morris or --design sobol")
-    each = spaces[0].base.resources
-    workers = arguments.workers if arguments.workers is not None else max(each.workers, os.cpu_count() or 1)
-    if workers < each.workers:
-        raise UserError(f"--workers {workers}: a trial needs resources.workers = {each.workers}")
-    limited = arguments.minutes is not None or arguments.trials is not None or arguments.design is not None
-    limited |= all(space.sample is None for space in spaces)
-    minutes = arguments.minutes if limited else sum(space.minutes for space in spaces)
-    seeds = arguments.seeds or (1 if arguments.design else max(space.seeds for space in spaces))
-    return Options(
-        arguments.trials, seeds, minutes, not arguments.no_contrasts, workers // each.workers, arguments.search, objectives,
-        Race(seeds=arguments.race), arguments.design, arguments.budget, arguments.extend,
-    )  # fmt: skip
-
-
-def _sweep(arguments: argparse.Namespace) -> None:
-    from raysim.overview import dry_run
-    from raysim.sweep import prepare, sweep
-
-    names, changes = _split_words(arguments)
-    spaces = [load_space(name, changes) for name in names]
-    for space in spaces:
-        check_figures(space)
-    options = _options(arguments, spaces)
-    if arguments.dry_run:
-        prepare(spaces, arguments.quiet)
-        print(dry_run(spaces, options))
-        return
-    folder = _out(arguments, "-".join(space.name for space in spaces))
-    plan = sweep(
-        spaces, options, folder, arguments.resume or bool(arguments.extend), arguments.quiet, arguments.command_line, arguments.track
-    )
-    page = write_report(folder)
-    failed = [row for row in plan.finished if row["state"] == "FAIL"]
-    if not arguments.quiet:
-        print(
-            f"{len(plan.finished)} trials in {duration(plan.elapsed)}"
-            + (f", {len(failed)} failed (first: {failed[0]['label']}: {failed[0]['reason']})" if failed else "")
-        )
-        print(f"report: {page}")
-    if plan.finished and len(failed) == len(plan.finished):
-        raise RuntimeError(f"every trial failed; the first: {failed[0]['label']}: {failed[0]['reason']}")
-
-
-def _stress_arguments(parser: argparse.ArgumentParser) -> None:
-    _experiment_arguments(parser)
-    parser.add_argument(
-        "--quick", action="store_true", help="two or three levels of each case, small federations: under 10 minutes on 2 cores"
-    )
-    parser.add_argument("--cases", metavar="NAMES", help="comma-separated, such as dirichlet,corrupt_nan; by default the whole suite")
-    parser.add_argument("--seeds", type=int, help="seeds per trial; by default 5, with --quick 3")
-    parser.add_argument("--minutes", type=float, help="time for everything; by default the cases' own budgets, with --quick also 8 minutes")
-    parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
-    parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
-    parser.add_argument("--dry-run", action="store_true", help="check everything, print what would run, run nothing")
-
-
-def _stress(arguments: argparse.Namespace) -> None:
-    from raysim.stress import QUICK_MINUTES, QUICK_SEEDS, SEEDS, StressOptions, StressPlan, dry_run, stress
-
-    names, changes = _split_words(arguments)
-    spaces = [load_space(name, changes) for name in (names if any("=" not in word for word in arguments.words) else STRESSED)]
-    seeds = arguments.seeds if arguments.seeds is not None else QUICK_SEEDS if arguments.quick else SEEDS
-    minutes = arguments.minutes if arguments.minutes is not None else QUICK_MINUTES if arguments.quick else None
-    if seeds < 1:
-        raise UserError(f"--seeds {seeds}: at least 1")
-    if minutes is not None and not minutes > 0:
-        raise UserError(f"--minutes {minutes:g}: more than 0")
-    each = spaces[0].base.resources.workers
-    workers = arguments.workers if arguments.workers is not None else max(each, os.cpu_count() or 1)
-    if workers < each:
-        raise UserError(f"--workers {workers}: a trial needs resources.workers = {each}")
-    cases = tuple(arguments.cases.split(",")) if arguments.cases else ()
-    options = StressOptions(seeds, minutes, workers // each, arguments.quick, cases)
-    if arguments.dry_run:
-        print(dry_run(StressPlan(spaces, options)))
-        return
-    folder = _out(arguments, "stress")
-    plan = stress(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line)
-    page = write_report(folder)
-    if not arguments.quiet:
-        left = sum(len(case["not_run"]) for case in plan.cases)
-        print(f"{len(plan.finished)} trials in {duration(plan.elapsed)}" + (f", {left} not run (see the report)" if left else ""))
-        print(f"report: {page}")
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
@@ -423,7 +240,7 @@ def _data(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    _, experiment = _one_experiment(arguments)
+    _, experiment = one_experiment(arguments)
     with bar("images and features", arguments.quiet) as progress:
         inspection.check(experiment, progress)
     inspection.say_plan(experiment)

@@ -22,7 +22,7 @@ RANKS = {
     "mistakes": 5, "spaces": 6, "console": 6, "provenance": 6, "designs": 3, "racing": 3, "samplers": 3,
     "study": 9, "ray_pool": 9, "search": 10, "inspection": 9, "reports": 9, "export": 9,
     "overview": 11,
-    "sweep": 12, "stress": 13,
+    "arguments": 10, "sweep": 12, "stress": 13, "cli_sweep": 13,
     "cli": 14, "__main__": 15, "__init__": 15,
 }  # fmt: skip
 ONLY_IN = {
