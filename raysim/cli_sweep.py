@@ -91,6 +91,7 @@ def sweep(arguments: argparse.Namespace) -> None:
     """Search, or run a recipe or a design, and say where the report is."""
     from raysim.overview import dry_run
     from raysim.sweep import prepare
+    from raysim.sweep import sweep as run_sweep
 
     names, changes = split_words(arguments)
     spaces = [load_space(name, changes) for name in names]

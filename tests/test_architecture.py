@@ -20,7 +20,7 @@ RANKS = {
     "experiment": 3,
     "federation": 4, "accuracy": 5, "novel": 5, "store": 5, "worker": 6, "gallery": 7, "clock": 7, "simulate": 8,
     "mistakes": 5, "spaces": 6, "console": 6, "provenance": 6, "designs": 3, "racing": 3, "samplers": 3,
-    "study": 9, "ray_pool": 9, "search": 10, "inspection": 9, "reports": 9, "export": 9,
+    "study": 9, "ray_pool": 9, "search": 10, "trial": 10, "inspection": 9, "reports": 9, "export": 9,
     "overview": 11,
     "arguments": 10, "sweep": 12, "stress": 13, "cli_sweep": 13,
     "cli": 14, "__main__": 15, "__init__": 15,

@@ -357,7 +357,8 @@ def test_the_image_tower_names_novel_classes(simulate: Run) -> None:
 
 
 def test_a_trial_has_them_as_lists(tmp_path: Path) -> None:
-    from raysim.sweep import TRIAL_COLUMNS, SeedGroup
+    from raysim.sweep import TRIAL_COLUMNS
+    from raysim.trial import SeedGroup
 
     asked = {"rounds": 1, "task__novel": 8, "evaluation__newcomers": 0.4, "scenario__label_noise": 0.2}
     group = SeedGroup([small(seed=seed, **asked) for seed in range(2)], tmp_path, Serial(), {}, test=True)  # type: ignore[arg-type]

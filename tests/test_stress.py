@@ -194,7 +194,8 @@ def test_two_cases_to_their_end(tmp_path: Path) -> None:
     """The plan's own trials, through the sweep's rows, to a page; only Ray is left out."""
     from raysim.reports import write_report
     from raysim.store import write_json
-    from raysim.sweep import PlanSearcher, SeedGroup
+    from raysim.sweep import PlanSearcher
+    from raysim.trial import SeedGroup
 
     base = small(rounds=2, evaluation__every=1, task__classes=4, scenario="even", scenario__clients=4)
     fixed = {"rounds": 2, "evaluation.every": 1, "task.classes": 4, "task.shots": 8, "scenario.clients": 4}

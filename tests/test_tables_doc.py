@@ -21,7 +21,8 @@ DOC = Path(__file__).parent.parent / "docs" / "tables.md"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two trials by the sweep's own code, on the serial engine."""
-    from raysim.sweep import SeedGroup, write_trial
+    from raysim.sweep import write_trial
+    from raysim.trial import SeedGroup
 
     folder = tmp_path_factory.mktemp("sweep")
     trials = [smallest("safe", rounds=1, evaluation__every=1), small(method="zeroshot", scenario__clients=2)]
