@@ -169,8 +169,8 @@ class Plan:
                 self._add_interaction(study, *pair)
 
     def _add_interaction(self, study: Study, first: str, second: str) -> None:
-        """Two factors moved together, each to its first level."""
-        levels = [study.space.contrasts[factor][0] for factor in (first, second)]
+        """Two factors moved together, each to its last level."""
+        levels = [study.space.contrasts[factor][-1] for factor in (first, second)]
         changes = {**changes_of(first, levels[0]), **changes_of(second, levels[1])}
         names = [level_name(factor, level) for factor, level in zip((first, second), levels, strict=True)]
         label = f"{first}={names[0]} & {second}={names[1]}"

@@ -9,7 +9,7 @@ A space has
     ANCHORS: list of overrides               where the search starts (the papers' own values)
     RIVALS: {label: overrides}               what every contrast and the winner are compared with
     RIVAL_SPACES: {label: function(trial)}   define-by-run as space(trial): these rivals are tuned, with as many trials as the method
-    INTERACTIONS: [(path, path)]             contrasts that are also moved together, each to its first level
+    INTERACTIONS: [(path, path)]             contrasts that are also moved together, each to its last level
     MINUTES: number                          time of a first run that says nothing else
 A recipe has `base`, `SCENARIOS` and
     GRID: {label: overrides}                 a declared set of runs
@@ -232,7 +232,7 @@ def _check(path: Path, space: Space) -> None:
             known = ", ".join(space.contrasts)
             where = place(path, "INTERACTIONS", stray[0])
             raise UserError(f"{where}: INTERACTIONS[{index}]: '{stray[0]}' is no path of CONTRASTS; these are {known}")
-        both = {name: value for factor in pair for name, value in changes_of(factor, space.contrasts[factor][0]).items()}
+        both = {name: value for factor in pair for name, value in changes_of(factor, space.contrasts[factor][-1]).items()}
         declared.append((f"INTERACTIONS[{index}]", both))
     if stray := [label for label in space.rival_spaces if label not in space.rivals]:
         where = place(path, "RIVAL_SPACES", stray[0])
