@@ -150,6 +150,18 @@ def test_a_lead_survives_or_turns(tmp_path: Path, rival: float, lasts: str) -> N
     assert row["symbol"] == "lam" and row["lasts"] == lasts and row["lasts_firm"] and row["rival"].label == "one (untuned)"
 
 
+def test_no_lead_turns_where_none_was_shown(tmp_path: Path) -> None:
+    sheet = fake.Sheet(noise=0.0)
+    sheet.contrasts(EVEN, 0.6)
+    sheet.rows = [r for r in sheet.rows if r["kind"] != "rival"]
+    sheet.add(EVEN, "rival", "one", 0.6, method="one")
+    wide = [v + e for v, e in zip(sheet.rows[-1]["acc_personal_own"], (0.015, -0.01, 0.005, -0.015), strict=True)]
+    sheet.rows[-1]["acc_personal_own"] = wide
+    rows = gaps.table_gaps(open_results(fake.write(tmp_path, sheet)))
+    assert {r["symbol"]: r["lasts"] for r in rows} == {"lam": "deficit", "h": "undecided", "fusion": "undecided"}
+    assert "a deficit at some level of lam (open at the anchor)" in gaps.sentences(rows, 0.9)[1]
+
+
 def test_a_level_that_failed_leaves_choice_and_lead_undecided(tmp_path: Path) -> None:
     sheet = fake.Sheet()
     sheet.contrasts(EVEN, 0.6)

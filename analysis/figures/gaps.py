@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 ANCHOR = "anchor"
 SAID = {"helps": "raises accuracy", "hurts": "lowers accuracy", "level": "does not matter", "undecided": "undecided"}
-LASTS = {"survives": "helps", "reverses": "hurts", "behind": "hurts", "undecided": "undecided", "": ""}
-WORDS = {"survives": "survives", "reverses": "reverses", "behind": "none: behind at the anchor too", "undecided": "undecided",
+LASTS = {"survives": "helps", "reverses": "hurts", "behind": "hurts", "deficit": "hurts", "undecided": "undecided", "": ""}
+WORDS = {"survives": "survives", "reverses": "reverses", "behind": "none: behind at the anchor too",
+         "deficit": "behind there; open at the anchor",
+         "undecided": "undecided",
          "": "not asked: rivals train by it too"}  # fmt: skip
 Values = Mapping[int, float]
 
@@ -37,7 +39,8 @@ def table_gaps(results: Results, metric: str = OBJECTIVE) -> list[Row]:
         level, interval, verdict and firm of the level that says most (of those decided the largest difference to the anchor, else the
         largest of all; None where nothing ran), effects (all differences), best and best_interval (`anchor` and None where no level has
         a higher mean); rival (see `rivals.strongest`), least and lead (the level where the method's lead is least, and its interval),
-        lasts (`survives`, `reverses`, `behind`, `undecided`; empty where it is not asked) and lasts_firm.
+        lasts (`survives`; `reverses`: ahead at the anchor, behind at some level; `deficit`: behind at some level, undecided at the
+        anchor; `behind`: at the anchor too; `undecided`; empty where it is not asked) and lasts_firm.
     """
     done, left = finished(results.trials, "contrast"), lacking(results)
     rows = []
@@ -115,7 +118,7 @@ def _lasting(levels: Mapping[str, Values], rival: Rival | None, left: str, confi
     if all(i.verdict == "helps" for i in found.values()) and not left:
         lasts, p = "survives", max(i.p or 0.0 for i in found.values())
     elif any(i.verdict == "hurts" for i in found.values()):
-        lasts = "behind" if found[ANCHOR].verdict == "hurts" else "reverses"
+        lasts = {"hurts": "behind", "helps": "reverses"}.get(found[ANCHOR].verdict, "deficit")
         p = min(1.0, 2 * len(levels) * min(behind))
     return {"least": least, "lead": lead, "lasts": lasts, "lasts_firm": False, "lead_p": p}
 
@@ -277,13 +280,17 @@ def _lead_sentences(rows: Sequence[Row]) -> list[str]:
         if any(r["lasts"] == "behind" for r in own):
             said.append(f"Under {scenario}, the method is behind {own[0]['rival'].label} at the anchor already: there is no lead to lose.")
             continue
-        groups = {word: [r["symbol"] for r in own if r["lasts"] == word] for word in ("survives", "reverses", "undecided")}
+        groups = {word: [r["symbol"] for r in own if r["lasts"] == word] for word in ("survives", "reverses", "deficit", "undecided")}
         sure = {word: all(r["lasts_firm"] for r in own if r["lasts"] == word) for word in groups}
         parts = []
         if groups["survives"]:
             parts.append(f"{'lasts' if sure['survives'] else 'may last'} over all tried levels of {listing(groups['survives'])}")
         if groups["reverses"]:
             parts.append(f"{'turns' if sure['reverses'] else 'may turn'} into a deficit at some level of {listing(groups['reverses'])}")
+        if groups["deficit"]:
+            parts.append(
+                f"{'is' if sure['deficit'] else 'may be'} a deficit at some level of {listing(groups['deficit'])} (open at the anchor)"
+            )
         if groups["undecided"]:
             parts.append(f"is undecided over the levels of {count(len(groups['undecided']), 'choice')}")
         said.append(f"Under {scenario}, the lead over {own[0]['rival'].label} {'; '.join(parts)}.")
