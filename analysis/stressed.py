@@ -168,7 +168,10 @@ def breaking(own: Sequence[Outcome]) -> Breaking:
     run = [o for o in own if o.verdict != "not run"]
     if broke is not None:
         at = own[broke].level
-        text = f"breaks between {passed.level} and {at}" if passed else f"broken at {at}; no milder level is shown to pass"
+        none = (
+            "is below both references at the mildest level already" if broke == 0 else f"broken at {at}; no milder level is shown to pass"
+        )
+        text = f"breaks between {passed.level} and {at}" if passed else none
         text += f" (and passes again at {', '.join(again)})" if again else ""
     elif not run:
         text = "not run"
@@ -188,6 +191,11 @@ def worst(own: Sequence[Outcome]) -> Verdict:
     if not shown or set(shown) == {"not run"}:
         return "not run"
     return "pass" if shown[-1] == "pass" else "undecided"
+
+
+def unstressed(own: Sequence[Outcome]) -> bool:
+    """Whether it is broken at the mildest level: then the stress is not what broke it."""
+    return bool(own) and own[0].verdict == "break"
 
 
 def grouped(found: Sequence[Outcome]) -> dict[tuple[str, str, str], list[Outcome]]:

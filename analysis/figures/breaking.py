@@ -263,6 +263,8 @@ FROM {parts("trials")} WHERE kind = 'stress' ORDER BY trial"""
 
 
 def _where(own: Sequence[Outcome], verdict: str) -> str:
+    if stressed.unstressed(own):
+        return f" at {own[0].level} already"
     if verdict in ("break", "degrade"):
         return f" from {next(o.level for o in own if o.verdict == verdict)}"
     passed = stressed.breaking(own).passed if own else None

@@ -23,10 +23,11 @@ SMALL = (
 
 def notice(results: Results, finished: str) -> str:
     """What is unfinished or unreadable, in plain words; empty when nothing is."""
+    what = {"stress": "stress run"}.get(results.kind, results.kind)
     states = {
-        "running": f"This {results.kind} is still running: {finished}. The page shows what is on disk so far.",
-        "interrupted": f"This {results.kind} was interrupted: {finished}. All of that is on disk; run the command again with --resume.",
-        "failed": f"This {results.kind} failed: {finished}. The page shows what it left on disk.",
+        "running": f"This {what} is still running: {finished}. The page shows what is on disk so far.",
+        "interrupted": f"This {what} was interrupted: {finished}. All of that is on disk; run the command again with --resume.",
+        "failed": f"This {what} failed: {finished}. The page shows what it left on disk.",
         "done": "",
     }
     status = str(results.meta.get("status", "running"))

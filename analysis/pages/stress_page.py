@@ -49,13 +49,15 @@ def lead(results: Results, found: Sequence[Outcome]) -> list[str]:
     for space, label in methods(results):
         own = {case: levels for (case, s, entry), levels in groups.items() if (s, entry) == (space, label)}
         counts = Counter(stressed.worst(levels) for levels in own.values())
-        told = [f"{_verb(verdict)} in {counts[verdict]}" for verdict in stressed.VERDICTS if counts[verdict]]
+        early = sum(stressed.unstressed(levels) for levels in own.values())
+        hint = {"break": f" (in {early} of them at the mildest level already, so that the stress is not what broke it)" if early else ""}
+        told = [f"{_verb(verdict)} in {counts[verdict]}{hint.get(verdict, '')}" for verdict in stressed.VERDICTS if counts[verdict]]
         if told:
             said.append(f"{label}: of {count(len(own), 'case')}, {', '.join(told)}.")
         broken = [
             f"{titles[case]}: {label} {stressed.breaking(levels).sentence}."
             for case, levels in own.items()
-            if stressed.worst(levels) == "break"
+            if stressed.worst(levels) == "break" and not stressed.unstressed(levels)
         ]
         left = len(broken) - SAID
         points += broken[:SAID] + ([f"And {left} more for {label}: see the overview."] if left > 0 else [])
