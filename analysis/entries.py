@@ -12,7 +12,7 @@ from .style import GREY, KNOWN, LINES, MARKERS, PALETTE, UNTUNED, Look
 # The start of a DuckDB query in the result folder. Of a trial that a resume wrote twice, the later one counts.
 LATEST = f"""WITH latest AS (
   SELECT * FROM {parts("trials")} WHERE {{where}} AND state = 'COMPLETE'
-  QUALIFY row_number() OVER (PARTITION BY scenario, method, label ORDER BY trial DESC, number DESC) = 1
+  QUALIFY row_number() OVER (PARTITION BY scenario, method, label ORDER BY finished DESC, trial DESC) = 1
 )"""
 CONFIRMED = f"""{LATEST.format(where="kind = 'confirm'")}, confirmed AS (
   SELECT scenario, label, unnest(runs) AS run, unnest(seeds) AS seed, unnest(test_acc_personal_own) AS acc_personal_own,

@@ -31,7 +31,7 @@ ORDER BY study, trial"""
 
 OPTIMISM = rf"""WITH done AS (
   FROM {parts("trials")} WHERE state = 'COMPLETE'
-  QUALIFY kind <> 'confirm' OR row_number() OVER (PARTITION BY study, kind, label ORDER BY trial DESC) = 1),
+  QUALIFY kind <> 'confirm' OR row_number() OVER (PARTITION BY study, kind, label ORDER BY finished DESC) = 1),
 chosen AS (
   SELECT c.trial, c.scenario, regexp_replace(c.label, ' \(tuned\)$', '') AS entry, arg_max(s.label, s.objective) AS chosen,
          arg_max(s.acc_personal_own, s.objective) AS search

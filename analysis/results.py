@@ -61,7 +61,7 @@ class Results:
         unique = {(r.get("study"), r.get("kind"), r.get("label"), r.get("trial"), r.get("number")): r for r in rows}
         names = self.meta.get("spaces") or []
         kept = [r for r in unique.values() if not self.space or space_of(str(r.get("study")), names) == self.space]
-        return sorted(kept, key=lambda r: (r.get("trial") or 0, r.get("number") or 0))
+        return sorted(kept, key=lambda r: (r.get("trial") or 0, r.get("number") or 0, r.get("finished") or 0))
 
     def views(self) -> list[Results]:
         """The sweep space by space, each with its own trials, scenarios and factors; a sweep of one space is its own view."""
@@ -200,9 +200,10 @@ def space_of(study: str, spaces: Iterable[str]) -> str:
 
 
 def finished(trials: Iterable[Row], *kinds: str) -> list[Row]:
-    """The COMPLETE trials of the given kinds; of a configuration that was opened on test again with more seeds, the later trial."""
+    """The COMPLETE trials of the given kinds; of two winners of one name, of which the first was before an extension, the later."""
     done = [t for t in trials if t.get("state") == "COMPLETE" and t.get("kind") in kinds]
-    latest = {(t.get("study"), t["kind"], t.get("label"), t.get("level")): t for t in done if t["kind"] in TESTED}
+    in_time = sorted(done, key=lambda t: t.get("finished") or 0)
+    latest = {(t.get("study"), t["kind"], t.get("label"), t.get("level")): t for t in in_time if t["kind"] in TESTED}
     return [t for t in done if t["kind"] not in TESTED or latest[t.get("study"), t["kind"], t.get("label"), t.get("level")] is t]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -134,7 +135,8 @@ def _outcome(
     if trial is not None and trial["state"] == "COMPLETE":
         verdict = judge(list(gaps.values()), margin(results))
     elif remark.startswith("diverged"):
-        verdict = "break" if len(trial["seeds"] if trial else []) > 1 else "undecided"
+        seeds = re.match(r"diverged: (\d+) of", remark)  # one seed decides nothing, also where it diverges
+        verdict = "break" if seeds and int(seeds[1]) > 1 else "undecided"
     accuracy, runs = t_interval(list(values[label].values()), confidence), tuple((trial or {}).get("runs") or ())
     return Outcome(case["name"], space, label, level["label"], float(level["x"]), values[label], accuracy, gaps, own, verdict, remark, runs)
 

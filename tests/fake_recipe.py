@@ -56,6 +56,7 @@ class Recipe:
         runs = [f"r{number:03d}s{seed}" for seed in self.seeds]
         row: Row = {
             "trial": number, "number": number, "study": f"{label} | {scenario}", "method": method, "scenario": scenario, "kind": "confirm",
+            "finished": float(number),
             "label": label, "factor": None, "level": None, "state": "COMPLETE", "reason": "", "params": "{}", "runs": runs,
             "experiment": json.dumps(experiment), "seeds": self.seeds, "rounds": 4, "objective": sum(own) / len(own),
             **{key: [v + validated for v in values] for key, values in lists.items()}, "patches": patches,

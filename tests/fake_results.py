@@ -141,7 +141,7 @@ class FakeSweep:
         experiment = experiment_of(method, label, params, seeds[0], self.rounds)
         self.trials.append({
             "key": f"{number:012x}", "curve": json.dumps([[self.rounds, float(np.mean(values))]]), "wall_seconds": 5.0,
-            "trial": number, "study": f"fedrsclip{f' {name}' if self.recipe else ''} | {label}",
+            "finished": float(number), "trial": number, "study": f"fedrsclip{f' {name}' if self.recipe else ''} | {label}",
             "method": method, "scenario": label, "kind": kind, "label": name,
             "factor": extra.get("factor"), "level": extra.get("level"), "number": number, "state": state,
             "reason": {"PRUNED": "halving at round 5", "FAIL": "diverged: loss is NaN in round 3, client 7"}.get(state, ""),
@@ -237,7 +237,7 @@ def trial_type(column: str) -> pa.DataType:
         return pa.int32()
     if column in {"bytes_up", "bytes_down", "bytes_setup", "shared_parameters"}:
         return pa.int64()
-    if column in {"objective", "flops", "seconds", "wall_seconds"}:
+    if column in {"objective", "flops", "seconds", "wall_seconds", "finished"}:
         return pa.float64()
     if column == "seeds":
         return pa.list_(pa.int64())

@@ -36,7 +36,7 @@ class Sheet:
         tested = kind in ("confirm", "transfer") and values is not None
         number = len(self.rows)
         self.rows.append({
-            "trial": number, "number": number, "key": f"{self.space}{number}",
+            "finished": float(number), "trial": number, "number": number, "key": f"{self.space}{number}",
             "study": f"{self.space}{' ' + rival if rival else ''} | {scenario}",
             "method": extra.pop("method", rival or self.method), "scenario": scenario, "kind": kind, "label": label,
             "factor": extra.pop("factor", None), "level": extra.pop("level", None), "state": "COMPLETE" if values else "FAIL",

@@ -274,7 +274,7 @@ def of_design(kind: str, n: int) -> dict[str, Any]:
     ranges = {"lam": (0.005, 0.5, True), "h": (1, 16, False), "theta": (0.0, 1.0, False)}
     names = [{"path": f"method.{name}", "kind": "int" if name == "h" else "float", "low": low, "high": high, "log": log, "choices": None}
              for name, (low, high, log) in ranges.items()]  # fmt: skip
-    return {"kind": kind, "budget": 1000, "seed": 0, "N": n, "levels": 4, "second_order": False,
+    return {"kind": kind, "budget": 1000, "seed": 0, "N": {f"m | {s}": n for s in fake.SCENARIOS}, "levels": 4, "second_order": False,
             "factors": {f"m | {s}": names for s in fake.SCENARIOS}}  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def test_verdicts_and_the_breaking_point(tmp_path: Path) -> None:
 
 def test_a_diverged_level_is_broken_and_the_milder_one_was_not_run(tmp_path: Path) -> None:
     late = [{"space": "fedrsclip", "level": "20 %", "label": "", "reason": "time: it would not fit the 100 s of this case"}]
-    path = folder(tmp_path / "a", lambda label, level: level != "20 %", {("fedrsclip", "40 %"): "diverged: round 1: NaN"})
+    path = folder(tmp_path / "a", lambda label, level: level != "20 %", {("fedrsclip", "40 %"): "diverged: 3 of 3 seeds: round 1: NaN"})
     meta = json.loads((path / "run.json").read_text())
     meta["cases"][0]["not_run"] = late
     (path / "run.json").write_text(json.dumps(meta))
@@ -157,6 +157,12 @@ def test_one_seed_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = folder(tmp_path / "a", state={("fedrsclip", "40 %"): "diverged: round 1: NaN"})
     assert {o.verdict for o in outcomes(open_results(path)) if o.label == "fedrsclip"} == {"undecided"}
     assert "With one seed nothing is decided." in write_report(path).read_text()
+
+
+def test_one_diverged_seed_of_several_decides_nothing(tmp_path: Path) -> None:
+    path = folder(tmp_path / "a", state={("fedrsclip", "40 %"): "diverged: 1 of 3 seeds: round 1: NaN"})
+    [own] = [o for o in outcomes(open_results(path)) if o.label == "fedrsclip" and o.level == "40 %"]
+    assert own.verdict == "undecided" and "1 of 3 seeds" in own.remark
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5])

@@ -37,6 +37,7 @@ def recipe(folder: Path, failed: tuple[str, str, float] = ("", "", 0.0)) -> Resu
     for (entry, scenario), means in MEANS.items():
         for level, mean in zip(LEVELS, means, strict=True):
             row: dict[str, Any] = {
+                "finished": float(number),
                 "trial": number, "study": f"r {entry} | {scenario}", "scenario": scenario, "method": "promptfl", "kind": "search",
                 "label": f"training.lr={level}", "state": "FAIL" if (entry, scenario, level) == failed else "COMPLETE",
                 "params": json.dumps({"training.lr": level}), "seeds": [0, 1], "acc_personal_own": [mean - 0.005, mean + 0.005],
@@ -90,6 +91,7 @@ def test_the_optimism_gap_names_the_entry(tmp_path: Path, monkeypatch: pytest.Mo
     for number, ((entry, scenario), means) in enumerate(MEANS.items(), 100):
         best = means.index(max(means))
         row: dict[str, Any] = {
+            "finished": float(number),
             "trial": number, "study": f"r {entry} | {scenario}", "scenario": scenario, "method": "promptfl", "kind": "confirm",
             "label": f"{entry} (tuned)", "state": "COMPLETE", "params": json.dumps({"training.lr": LEVELS[best]}), "seeds": [7, 8],
             "acc_personal_own": [means[best] - 0.01, means[best]], "test_acc_personal_own": [means[best] - 0.02, means[best]],

@@ -71,7 +71,10 @@ def points_of(results: Results, metric: str = OBJECTIVE) -> list[Points]:
         rows = {int(t["point"]): t for t in results.trials if t["kind"] == "design" and t["study"] == study and t.get("point") is not None}
         whole = [b for b in sorted({p // size for p in rows}) if all(b * size + i in rows for i in range(size))]
         trials = [rows[b * size + i] for b in whole for i in range(size)]
-        planned, log = max(len(whole), int(design.get("N") or 0)), frozenset(str(f["path"]) for f in factors if f.get("log"))
+        planned, log = (
+            max(len(whole), int((design.get("N") or {}).get(study, 0))),
+            frozenset(str(f["path"]) for f in factors if f.get("log")),
+        )
         found.append(Points(study, study.rpartition(" | ")[2], str(design["kind"]), names, size, trials, [list(t["unit"]) for t in trials],
                             [_value(t, metric) for t in trials], planned, log))  # fmt: skip
     return found

@@ -55,9 +55,12 @@ def _tuned(results: Results, study: str, scenario: str, metric: str) -> dict[str
         of = trial["study"].removesuffix(f" | {scenario}")
         if trial["scenario"] == scenario and of.startswith(f"{head} "):
             searched.setdefault(of.removeprefix(f"{head} "), []).append(trial)
-    chosen = {bare(t["label"]): t for t in finished(results.trials, "confirm") if t["study"] == study and standing(t["label"]) == "tuned"}
+    confirmed = [t for t in finished(results.trials, "confirm") if t["study"] == study]
+    chosen = {bare(t["label"]): t for t in confirmed if standing(t["label"]) == "tuned"}
     found: dict[str, Values] = {}
     for label, trials in searched.items():
+        if confirmed and label not in chosen:  # its search was cut short
+            continue
         tuned = chosen.get(label)
         same = [t for t in trials if tuned is not None and params(t) == params(tuned)]
         best = max(same or trials, key=lambda t: float(t.get("objective") or 0.0))

@@ -23,7 +23,7 @@ LOOKS = {"helps": "hurts", "hurts": "helps", "level": "level", "undecided": "und
 TINTS = {"helps": "#f6c9a8", "hurts": "#b5d6ea", "level": "#bfe3d5", "undecided": "#f1f1ee"}
 QUERY = f"""WITH latest AS (
   FROM {parts("trials")} WHERE kind IN ('confirm', 'transfer') AND state = 'COMPLETE'
-  QUALIFY row_number() OVER (PARTITION BY study, kind, label, level ORDER BY trial DESC) = 1),
+  QUALIFY row_number() OVER (PARTITION BY study, kind, label, level ORDER BY finished DESC) = 1),
 seeds AS (SELECT study, kind, label, level, scenario, unnest(seeds) AS seed, unnest({METRIC}) AS accuracy FROM latest)
 SELECT t.study, t.level AS tuned_on, t.scenario AS used_on, avg(o.accuracy - t.accuracy) AS regret,
   stddev_samp(o.accuracy - t.accuracy) AS sd, count(*) AS seeds
