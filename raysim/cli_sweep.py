@@ -15,7 +15,7 @@ from raysim.reports import check_figures, write_report
 from raysim.spaces import Space, load_space
 
 if TYPE_CHECKING:
-    from raysim.study import Options
+    from raysim.spec import Options
 
 STRESSED = ("fedrsclip", "safe")
 
@@ -52,7 +52,7 @@ def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
     """How large the sweep is, from the command line and the spaces."""
     from raysim.racing import Race
     from raysim.samplers import SAMPLERS
-    from raysim.study import OBJECTIVES, Options
+    from raysim.spec import OBJECTIVES, Options
 
     if arguments.seeds is not None and arguments.seeds < 1:
         raise UserError(f"--seeds {arguments.seeds}: at least 1")
@@ -71,6 +71,8 @@ def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
     for flag in ("race", "budget", "extend"):
         if getattr(arguments, flag) < 0:
             raise UserError(f"--{flag} {getattr(arguments, flag)}: at least 0")
+    if arguments.race == 1:
+        raise UserError("--race 1: one seed decides nothing; 0 or at least 2")
     if arguments.design is None and arguments.budget:
         raise UserError("--budget: is the number of trials of a design; add --design morris or --design sobol")
     each = spaces[0].base.resources

@@ -108,11 +108,11 @@ def _write_optuna(path: Path, described: Row, rows: Sequence[Row]) -> None:
 
 
 def _trial(row: Row, params: Row, known: Mapping[str, BaseDistribution], objectives: Sequence[str]) -> FrozenTrial:
-    values = [row["objective"], *(_mean(row.get(name)) for name in objectives[1:])]
+    values = [row["objective"] if name in ("acc_personal_own", "objective") else _mean(row.get(name)) for name in objectives]
     whole = row["state"] == "COMPLETE" and all(value is not None and value == value for value in values)
     trial = optuna.trial.create_trial(
         state=TrialState.COMPLETE if whole else TrialState.PRUNED if row["state"] == "PRUNED" else TrialState.FAIL,
-        values=values if whole else None,
+        values=[float(value) for value in values if value is not None] if whole else None,
         params=params,
         distributions={name: known[name] for name in params},
         user_attrs={name: row[name] for name in ABOUT if row.get(name) not in (None, "", [])},

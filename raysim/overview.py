@@ -11,7 +11,8 @@ from raysim.console import duration
 from raysim.experiment import to_dict
 from raysim.search import Plan
 from raysim.spaces import Space, level_name
-from raysim.study import OBJECTIVES, Options, Study
+from raysim.spec import OBJECTIVES, Options
+from raysim.study import Study
 
 
 def line(plan: Plan) -> str:
@@ -102,7 +103,13 @@ def declared(plan: Plan) -> dict[str, Any]:
 def _space(plan: Plan, study: Study) -> dict[str, Any]:
     own = {other.entry for other in plan.studies if other.rival and other.space is study.space}
     rivals = {label: "tuned" if label in own else "untuned" for label in study.space.rivals}
-    return {"method": study.base.method.name, "anchor": to_dict(study.base), "factors": _factors(study), "rivals": rivals}
+    return {
+        "method": study.base.method.name,
+        "anchor": to_dict(study.base),
+        "seed": study.base.seed,
+        "factors": _factors(study),
+        "rivals": rivals,
+    }
 
 
 def _factors(study: Study) -> list[dict[str, Any]]:

@@ -49,7 +49,8 @@ class Race:
         return (
             f"The best {self.candidates} configurations by validation meet on up to {self.seeds} seeds that the search never saw; one that "
             f"is behind the leader in a paired one-sided t test at the level {self.level:.2g} is out. The truly best falls out in at most "
-            f"{100 * self.error:g} % of races, where differences between seeds are normal."
+            f"{100 * self.error:g} % of races, where differences between seeds are normal. Who leads at the end is taken, and is "
+            "not shown to be better than those that are left."
         )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import optuna
+from scipy.stats import qmc
 
 from raysim.config import UserError
+from raysim.designs import Factor, UnitTrial
 
 SamplerName = Literal["tpe", "qmc", "random", "grid"]
 SAMPLERS: tuple[SamplerName, ...] = ("tpe", "qmc", "random", "grid")
@@ -17,22 +18,19 @@ POINTS = 3  # levels of a number on a grid
 MOST = 5_000  # points of a grid; beyond, nobody would wait for its end
 
 
-def sampler(name: SamplerName, study_seed: int, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler of one suggestion.
-
-    Args:
-        name: Which; a grid's points are enqueued (see `grid`), and the sampler never used.
-        study_seed: The same for all suggestions of a study: a Sobol sequence is one sequence.
-        seed: This suggestion's own.
-    """
+def sampler(name: SamplerName, seed: int) -> optuna.samplers.BaseSampler:
+    """The sampler of one suggestion; points of a grid and of a Sobol sequence are enqueued, and leave nothing to it."""
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=6, multivariate=True)
-    independent = optuna.samplers.RandomSampler(seed=seed)
-    if name == "qmc":  # parameters behind a condition are outside the sequence
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.QMCSampler(qmc_type="sobol", scramble=True, seed=study_seed, independent_sampler=independent)
-    return independent
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def sobol_point(sample: Callable[[Any], Mapping[str, Any]], factors: Sequence[Factor], index: int, seed: int) -> dict[str, Any]:
+    """Point `index` of a scrambled Sobol sequence over all parameters that the space can ask for; those that it does ask for there."""
+    unit = qmc.Sobol(len(factors), scramble=True, rng=np.random.default_rng(seed)).random_base2(max(1, index.bit_length()))[index]
+    trial = UnitTrial(factors, unit.tolist())
+    sample(trial)
+    return dict(trial.params)
 
 
 def grid(sample: Callable[[Any], Mapping[str, Any]], rng: np.random.Generator) -> list[dict[str, Any]]:

@@ -19,7 +19,8 @@ from raysim import designs
 from raysim.config import UserError
 from raysim.experiment import Resources
 from raysim.spaces import Space, changes_of, level_name
-from raysim.study import BATCH, Kind, Options, Row, Spec, Study, settled, studies
+from raysim.spec import Kind, Options, Row, Spec, settled
+from raysim.study import BATCH, Study, studies
 
 PHASES = ("design", "search", "race", "confirm")  # the first holds contrasts, rivals and interactions too: whatever is declared
 LEVELS = 4  # of a parameter in a Morris design
@@ -56,6 +57,8 @@ class Plan:
         names = [study.name for study in self.studies]
         if len(self._by_name) < len(names):
             raise UserError(f"the study '{max(names, key=names.count)}' was asked for twice; name each space once")
+        if len({study.base.resources for study in self.studies}) > 1:
+            raise UserError("resources differ between the spaces; give them on the command line, for example resources.workers=1")
         if len(spaces) > 1 and (recipes := [space.name for space in spaces if space.grid]):
             raise UserError(f"'{recipes[0]}' is a recipe: its table and figures are of one set of runs; run it in a sweep of its own")
         self.phase = PHASES[0]
@@ -185,14 +188,14 @@ class Plan:
         for study in self.studies:
             if study.sample is None:
                 raise UserError(f"'{study.space.name}' has no space(trial): a design needs parameters with ranges")
-            factors = designs.discover(study.sample)
+            factors = designs.discover(study.draw)
             unit_NK, blocks = _points(kind, len(factors), self.options.budget, seed)
             self.designed["factors"][study.name] = [factor.json() for factor in factors]
             self.designed["N"][study.name] = blocks
             rows = []
             for index, unit in enumerate(unit_NK):
                 trial = designs.UnitTrial(factors, unit)
-                rows.append((study, index, tuple(float(u) for u in unit), dict(study.sample(trial))))
+                rows.append((study, index, tuple(float(u) for u in unit), study.drawn(trial, "design")[0]))
             points.append(rows)
         for index in range(max(map(len, points))):
             for study, point, unit, params in (rows[index] for rows in points if index < len(rows)):
@@ -234,8 +237,8 @@ class Plan:
             if study.race_over or study.open:
                 continue
             specs = study.race(self._count)
-            known = all(spec.key in self.stored for spec in specs)
-            if not known and self.options.minutes is not None and not self._fits(study, len(specs) / self.options.seeds):
+            begun = any(spec.key in self.stored for spec in specs)
+            if not begun and self.options.minutes is not None and not self._fits(study, len(specs) / self.options.seeds):
                 study.race_over = True
                 continue
             asked |= self._take(study, specs)
@@ -281,10 +284,11 @@ class Plan:
     def _drop_what_does_not_fit(self) -> None:
         """With a time limit, contrasts that would take the time of the confirmations are not run; the report says how many.
 
-        Nor are they when the sweep is extended later: more trials were asked for, nothing else.
+        Nor are they once a search has begun, which would not have known of them.
         """
         declared = self.phase == PHASES[0] and self.queue
-        if declared and (self.options.extended or not self._fits(self._by_name[self.queue[0].study], 1)):
+        searched = any(row["kind"] == "search" and self._by_name[row["study"]].sample is not None for row in self.stored.values())
+        if declared and (searched or not self._fits(self._by_name[self.queue[0].study], 1)):
             kept = [spec for spec in self.queue if spec.kind not in ("contrast", "interaction", "design") or spec.key in self.stored]
             self.dropped += len(self.queue) - len(kept)
             self.queue = deque(kept)

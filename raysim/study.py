@@ -11,100 +11,28 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
 
 from raysim.config import UserError, digest
-from raysim.designs import discover
+from raysim.designs import Factor, discover
 from raysim.experiment import Experiment, at, override, paths, to_dict
-from raysim.racing import RACE, Race, survivors
-from raysim.samplers import SamplerName, grid, sampler
+from raysim.mistakes import located, place
+from raysim.racing import RACE, survivors
+from raysim.samplers import grid, sampler, sobol_point
 from raysim.seeds import derive, numpy_rng
-from raysim.simulate import RESULTS, TRAFFIC
-from raysim.spaces import Space, located
+from raysim.spaces import Space
+from raysim.spec import OBJECTIVE, OBJECTIVES, Kind, Options, Row, Spec
 
-Row = dict[str, Any]
-Kind = Literal["contrast", "rival", "interaction", "design", "search", "race", "confirm", "transfer", "stress"]
 BATCH = 4  # trials of a study that are suggested together; part of the study, never of the machine
 KEEP = 0.5  # share of earlier trials that a trial must beat at a rung
 FRESH = 1000  # fresh seeds are this far from the selection seeds
-LASTING = ("diverged", "not possible", "out of time")  # failures that a second try would repeat
-OBJECTIVE = "acc_personal_own"
-OBJECTIVES: dict[str, int] = {**dict.fromkeys(RESULTS, 1), **dict.fromkeys((*TRAFFIC, "flops"), -1)}  # 1: large is good
 FRONT = 4  # other points of a Pareto front that meet the test split
-
-
-@dataclass(frozen=True)
-class Spec:
-    """One trial: a configuration on a group of seeds."""
-
-    number: int
-    study: str
-    scenario: str
-    method: str
-    kind: Kind
-    label: str
-    experiments: tuple[Experiment, ...]
-    params: Mapping[str, Any] = field(default_factory=dict)
-    factor: str | None = None
-    level: str | None = None
-    factor2: str | None = None
-    level2: str | None = None
-    point: int | None = None
-    unit: tuple[float, ...] | None = None
-    space: str = ""
-    thresholds: Mapping[int, float] = field(default_factory=dict)
-    limit_s: float | None = None
-
-    @property
-    def key(self) -> str:
-        """The same trial in a resumed sweep."""
-        return digest(
-            {"kind": self.kind, "study": self.study, "label": self.label, "runs": [experiment.id for experiment in self.experiments]}
-        )
-
-    @property
-    def test(self) -> bool:
-        """Only chosen configurations meet the test split."""
-        return self.kind in ("confirm", "transfer")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How large a sweep is.
-
-    Attributes:
-        trials: Search trials per study; None = as many as the time allows.
-        seeds: Seeds per trial.
-        minutes: Time for the whole sweep; None = no limit.
-        contrasts: Whether the one-factor contrasts are run.
-        slots: Trials that run at once; used to predict time, never to decide a result.
-        sampler: How the space is searched.
-        objectives: What is searched for; the first decides who wins, several make a Pareto front and switch pruning off.
-        race: Extra seeds for the configurations in question.
-        design: A designed sensitivity study in place of contrasts and search: "sobol" or "morris".
-        budget: Its trials in each study.
-        extend: Search trials per study that a finished sweep is to get on top.
-        extended: Study -> its numbers of search trials when it was extended, the last being how many it is to have in all.
-    """
-
-    trials: int | None
-    seeds: int
-    minutes: float | None
-    contrasts: bool
-    slots: int
-    sampler: SamplerName = "tpe"
-    objectives: tuple[str, ...] = (OBJECTIVE,)
-    race: Race = field(default_factory=Race)
-    design: str | None = None
-    budget: int = 0
-    extend: int = 0
-    extended: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Study:
@@ -135,7 +63,8 @@ class Study:
         directions = [ways.MAXIMIZE if OBJECTIVES[name] > 0 else ways.MINIMIZE for name in options.objectives]
         self._study = optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))
         self._enqueued: deque[Mapping[str, Any]] = deque(space.anchors if entry is None else ())
-        self._grid: list[dict[str, Any]] | None = None
+        if sample is not None and options.sampler == "grid" and options.design is None:
+            self._enqueued = deque(grid(self.draw, numpy_rng(base.seed, "grid", self.name)))
 
     @property
     def signature(self) -> str:
@@ -156,56 +85,90 @@ class Study:
 
     def limit(self) -> int | None:
         """Search trials in all; None = as many as the time allows. A rival has as many as the method has contrasts and trials."""
+        limit = self.options.trials
         if self.name in self.options.extended:
-            return self.options.extended[self.name][-1]
-        if self.options.trials is None or not self.rival:
-            return self.options.trials
-        contrasts = 1 + sum(map(len, self.space.contrasts.values())) if self.options.contrasts else 0
-        return self.options.trials + contrasts
+            limit = self.options.extended[self.name][-1]
+        elif limit is not None and self.rival and self.options.contrasts:
+            limit += 1 + sum(map(len, self.space.contrasts.values()))
+        if self.options.sampler != "grid":
+            return limit
+        left = self.asked + len(self._enqueued)
+        return left if limit is None else min(limit, left)
 
     def ask(self, number: int) -> list[Spec]:
         """The next batch; all its trials see the same completed rows. Fewer, or none, when a grid or a stage ends."""
         if not self.asked:
             self._begin()
         ends = [end for end in (*self.options.extended.get(self.name, ()), self.limit()) if end is not None and end > self.asked]
-        size = min([BATCH, *(end - self.asked for end in ends)])
-        if self._grid is not None:
-            size = min(size, len(self._grid) - self.asked)
+        size = min([BATCH, *(end - self.asked for end in ends)]) if ends or self.limit() is None else 0
         thresholds = self._thresholds()
         return [self._suggest(number + index, thresholds) for index in range(size)]
 
     def _begin(self) -> None:
-        assert self.sample is not None
         if self.options.sampler == "grid":
-            self._grid = grid(self.sample, numpy_rng(self.base.seed, "grid", self.name))
-            self._enqueued = deque(self._grid)
             return
         if self.rival:
             known = self._known({})
             self._enqueued.extend([known.params] if known is not None else [])
         self._learn_from_contrasts()
 
-    def _suggest(self, number: int, thresholds: Mapping[int, float]) -> Spec:
+    @cached_property
+    def _factors(self) -> tuple[Factor, ...]:
+        return discover(self.draw)
+
+    def draw(self, trial: Any) -> dict[str, Any]:
+        """What the space says of a trial.
+
+        Raises:
+            UserError: its mistake, with file and line.
+        """
         assert self.sample is not None
-        seeds = [derive(self.base.seed, "search", self.name, *address) % 2**31 for address in ((), (self.asked,))]
-        self._study.sampler = sampler(self.options.sampler, *seeds)
-        label = f"{self.options.sampler} {self.asked}"
+        path = Path(self.sample.__code__.co_filename)
+        try:
+            return dict(self.sample(trial))
+        except UserError as error:
+            raise UserError(f"{place(path, self.sample.__name__, error)}: {self.sample.__name__}(trial): {error}") from None
+        except Exception as error:
+            raise UserError(located(path, error)) from None
+
+    def drawn(self, trial: Any, kind: Kind) -> tuple[dict[str, Any], tuple[Experiment, ...]]:
+        """The same, and its experiments.
+
+        Raises:
+            UserError: a value that is not allowed, with file and line.
+        """
+        assert self.sample is not None
+        params = self.draw(trial)
+        try:
+            return params, self.group(params, kind)
+        except UserError as error:
+            where = place(Path(self.sample.__code__.co_filename), self.sample.__name__, error)
+            raise UserError(f"{where}: {self.sample.__name__}(trial): {error}") from None
+
+    def _suggest(self, number: int, thresholds: Mapping[int, float]) -> Spec:
+        how = self.options.sampler
+        label = f"{how} {self.asked}"
         if self._enqueued:
             self._study.enqueue_trial(dict(self._enqueued.popleft()))
-            label = label if self._grid is not None else f"start {self.asked}"
+            label = label if how == "grid" else f"start {self.asked}"
+        elif how == "qmc":
+            self._study.enqueue_trial(sobol_point(self.draw, self._factors, self.asked, derive(self.base.seed, "search", self.name)))
+        self._study.sampler = sampler(how, derive(self.base.seed, "search", self.name, self.asked) % 2**31)
         trial = self._study.ask()
         self.asked += 1
-        try:
-            params = dict(self.sample(trial))
-            experiments = self.group(params, "search")
-        except UserError as error:
-            raise UserError(f"space '{self.space.name}': {self.sample.__name__}(trial): {error}") from None
-        except Exception as error:
-            raise UserError(located(Path(self.sample.__code__.co_filename), error)) from None
+        params, experiments = self.drawn(trial, "search")
         spec = Spec(
-            number, self.name, self.scenario, self.base.method.name, "search", label, experiments, params,
-            space=self.signature, thresholds=thresholds,
-        )  # fmt: skip
+            number,
+            self.name,
+            self.scenario,
+            self.base.method.name,
+            "search",
+            label,
+            experiments,
+            params,
+            space=self.signature,
+            thresholds=thresholds,
+        )
         self._trials[spec.key] = trial
         return spec
 
@@ -221,12 +184,15 @@ class Study:
             self._begin()
         for row in earlier:
             self.asked += 1
-            if self._enqueued:
+            known = json.loads(row["params"])
+            if self.options.sampler == "grid":
+                self._enqueued = deque(point for point in self._enqueued if point != known)
+            elif self._enqueued and row["label"].startswith("start"):
                 self._enqueued.popleft()
             self.rows.append(row)
-            known = self._known(json.loads(row["params"]))
-            if known is not None and row["state"] == "COMPLETE":
-                self._study.add_trial(_finished(known, self.values(row)))
+            fixed = self._known(known)
+            if fixed is not None and self._whole(row):
+                self._study.add_trial(_finished(fixed, self.values(row)))
         return earlier
 
     def _known(self, changes: Mapping[str, Any]) -> optuna.trial.FixedTrial | None:
@@ -243,7 +209,7 @@ class Study:
 
     def _learn_from_contrasts(self) -> None:
         """Contrasts that lie inside the space are trials of the study too."""
-        for row in (row for row in self.rows if row["kind"] == "contrast" and row["state"] == "COMPLETE"):
+        for row in (row for row in self.rows if row["kind"] == "contrast" and self._whole(row)):
             known = self._known(json.loads(row["params"]))
             if known is not None:
                 self._study.add_trial(_finished(known, self.values(row)))
@@ -257,8 +223,13 @@ class Study:
         if len(self.options.objectives) == 1:
             for round_, value in json.loads(row["curve"]):
                 trial.report(value, round_)
-        state = optuna.trial.TrialState[row["state"]]
-        self._study.tell(trial, self.values(row) if row["state"] == "COMPLETE" else None, state=state)
+        whole = self._whole(row)
+        state = optuna.trial.TrialState["FAIL" if row["state"] == "COMPLETE" and not whole else row["state"]]
+        self._study.tell(trial, self.values(row) if whole else None, state=state)
+
+    def _whole(self, row: Row) -> bool:
+        """Whether a row is complete, with a number for every objective: a method without a shared model has no shared accuracy."""
+        return row["state"] == "COMPLETE" and bool(np.isfinite(self.values(row)).all())
 
     def values(self, row: Row) -> list[float]:
         """A complete row's objectives, over its seeds."""
@@ -281,11 +252,11 @@ class Study:
         return {rung: float(np.quantile(found, 1 - KEEP)) for rung, found in values.items() if len(found) >= BATCH}
 
     def _done(self) -> list[Row]:
-        return [row for row in self.rows if row["state"] == "COMPLETE" and row["kind"] in ("contrast", "search")]
+        return [row for row in self.rows if row["kind"] in ("contrast", "search") and self._whole(row)]
 
     def best(self) -> Row | None:
-        """The winner of the race; before one, the best completed row of contrasts and search by validation."""
-        if self.raced and (left := self._left()):
+        """Who leads the race after two seeds or more; else the best completed row of contrasts and search by validation."""
+        if self.raced and len(left := self._left()) and min(len(self._seen()[label]) for label in left) > 1:
             return self.raced[left[0]]
         return max(self._done(), key=self.value, default=None)
 
@@ -324,7 +295,7 @@ class Study:
         """Candidate -> race seed -> value."""
         seen: dict[str, dict[int, float]] = {}
         for row in (row for row in self.rows if row["kind"] == "race" and row["label"] in (self.raced or {})):
-            value = self.value(row) if row["state"] == "COMPLETE" else float("nan")
+            value = self.value(row) if self._whole(row) else float("nan")
             seen.setdefault(row["label"], {})[row["seeds"][0]] = value
         return {label: dict(sorted(found.items())) for label, found in seen.items()}
 
@@ -343,11 +314,6 @@ def _signature(sample: Callable[[Any], Any]) -> str:
         return digest([factor.json() for factor in discover(sample)])
     except Exception:  # a range that depends on another parameter; a mistake, which the first suggestion tells with its line
         return digest(inspect.getsource(sample))
-
-
-def settled(row: Row) -> bool:
-    """Whether a finished trial stands: one that failed for a passing reason (memory, disk, a killed process) is run again."""
-    return row["state"] != "FAIL" or str(row["reason"]).startswith(LASTING)
 
 
 def studies(space: Space, options: Options) -> list[Study]:

@@ -35,8 +35,9 @@ from raysim.reports import Refresher, write_report
 from raysim.search import Plan
 from raysim.simulate import MEASURED, TRAFFIC
 from raysim.spaces import Space, changes_of
+from raysim.spec import Options, Row, Spec, standing
 from raysim.store import hold, write_json, write_table
-from raysim.study import FRESH, Options, Row, Spec, settled
+from raysim.study import FRESH
 from raysim.trial import OutOfTime, SeedGroup
 from raysim.worker import Diverged, try_method
 
@@ -216,8 +217,8 @@ def sweep(
     try:
         described = _open(folder, spaces, options, resume)
         options = _extended(folder, described, options)
+        plan = Plan(list(spaces), options, {row["key"]: row for row in standing(read_trials(folder))})
         described |= {"scenarios": prepare(spaces, quiet)}
-        plan = Plan(list(spaces), options, {row["key"]: row for row in read_trials(folder) if settled(row)})
         plan.continue_from(float(described.get("seconds", 0.0)))
         described |= declared(plan) | provenance(command) | {"status": "running", "command": command, "slots": options.slots}
         described |= {"trials": options.trials, "extended": {name: list(ends) for name, ends in options.extended.items()}}
@@ -237,7 +238,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     design = {
         "spaces": [[space.name, to_dict(experiment)] for space in spaces for experiment in space.experiments().values()],
         "seeds": options.seeds,
-        "search": [options.sampler, options.objectives, options.design, options.budget],
+        "search": [options.sampler, options.objectives, options.design, options.budget, options.contrasts, options.race.seeds],
     }
     name = digest(design)
     path = folder / "run.json"
@@ -246,7 +247,8 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
         if described["id"] != name:
             raise UserError(
                 f"--out {folder}: holds sweep {described['id']}, this is sweep {name} "
-                "(another space, scenario, override, number of seeds, sampler, objective or design); choose another folder"
+                "(another space, scenario or override, or other --seeds, --search, --objectives, --race, --no-contrasts, --design or "
+                "--budget); say what was said then, or choose another folder"
             )
         if not resume:
             raise UserError(
@@ -310,6 +312,7 @@ def execute(
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch, callbacks)
         status = "done"
+        _put_aside(folder, plan)
     except KeyboardInterrupt:
         status = "interrupted"
         raise
@@ -321,6 +324,15 @@ def execute(
         if status != "done":
             with contextlib.suppress(Exception):  # the page says what is there, and no longer that the sweep runs
                 write_report(folder)
+
+
+def _put_aside(folder: Path, plan: Any) -> None:
+    """Rows that the finished plan has no use for (a winner before an extension) go to `tables/superseded`: kept, and in no table."""
+    used = {row["key"] for row in plan.finished}
+    for path in (folder / "tables" / "trials").glob("*.parquet"):
+        if path.stem.partition("-")[2] not in used:
+            (folder / "tables" / "superseded").mkdir(exist_ok=True)
+            path.replace(folder / "tables" / "superseded" / path.name)
 
 
 def _fit(searcher: PlanSearcher, resources: Any, slots: int, scratch: str, callbacks: Sequence[tune.Callback]) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from raysim.config import UserError
+from raysim.config import UserError, first_cause
 from raysim.experiment import Experiment
 from raysim.simulate import MEASURED, TOTALS, Engine, Simulation
+from raysim.spec import Row
 from raysim.store import Store, hold
-from raysim.study import Row
+from raysim.types import RoundRecord
+from raysim.worker import Diverged
 
 TWIN_SECONDS = 24 * 3600
 
@@ -46,13 +48,18 @@ class SeedGroup:
     def advance(self) -> tuple[str, int]:
         """On to the next evaluation: the state (RUNNING, PRUNED, COMPLETE) and the round."""
         self.round = min(self.total, self.round + self.every)
+        lost: list[BaseException] = []
         for simulation, rounds in zip(self.simulations, self._rounds, strict=True):
-            while simulation.state.round < self.round:
-                next(rounds)
-                if self.limit_s is not None and time.monotonic() - self.begun > self.limit_s:
-                    raise OutOfTime(f"not done within {self.limit_s:g} s, at round {simulation.state.round} of {self.total}")
-            if self.round == self.total:
-                list(rounds)
+            try:
+                self._advance(simulation, rounds)
+            except Exception as error:
+                if not isinstance(cause := first_cause(error), Diverged):
+                    raise
+                lost.append(cause)  # the others go on to this rung: one seed of five is not all of them
+        if lost and len(self.simulations) == 1:
+            raise lost[0]
+        if lost:
+            raise Diverged(f"{len(lost)} of {len(self.simulations)} seeds: {lost[0]}")
         value = float(np.mean([simulation.history[self.round] for simulation in self.simulations]))
         if not np.isfinite(value):
             raise UserError("no client can be measured: their classes have no validation image; use classes of at least 5 images")
@@ -60,6 +67,14 @@ class SeedGroup:
         if self.round == self.total:
             return "COMPLETE", self.round
         return ("PRUNED" if value < self.thresholds.get(self.round, -np.inf) else "RUNNING"), self.round
+
+    def _advance(self, simulation: Simulation, rounds: Iterator[RoundRecord]) -> None:
+        while simulation.state.round < self.round:
+            next(rounds)
+            if self.limit_s is not None and time.monotonic() - self.begun > self.limit_s:
+                raise OutOfTime(f"not done within {self.limit_s:g} s, at round {simulation.state.round} of {self.total}")
+        if self.round == self.total:
+            list(rounds)
 
     def close(self) -> None:
         """Let go of the folders."""

@@ -19,11 +19,11 @@ RANKS = {
     "methods": 2,
     "experiment": 3,
     "federation": 4, "accuracy": 5, "novel": 5, "store": 5, "worker": 6, "gallery": 7, "clock": 7, "simulate": 8,
-    "mistakes": 5, "spaces": 6, "console": 6, "provenance": 6, "designs": 3, "racing": 3, "samplers": 3,
-    "study": 9, "ray_pool": 9, "search": 10, "trial": 10, "inspection": 9, "reports": 9, "export": 9,
-    "overview": 11,
-    "arguments": 10, "sweep": 12, "stress": 13, "cli_sweep": 13,
-    "cli": 14, "__main__": 15, "__init__": 15,
+    "mistakes": 5, "spaces": 6, "console": 6, "provenance": 6, "designs": 3, "racing": 3, "samplers": 4, "spec": 9,
+    "study": 10, "ray_pool": 9, "search": 11, "trial": 11, "inspection": 9, "reports": 9, "export": 9,
+    "overview": 12,
+    "arguments": 10, "sweep": 13, "stress": 14, "cli_sweep": 15,
+    "cli": 16, "__main__": 17, "__init__": 17,
 }  # fmt: skip
 ONLY_IN = {
     "ray": {"ray_pool", "sweep"},

@@ -16,7 +16,7 @@ from raysim.experiment import to_dict
 from raysim.racing import RACE, Race, survivors
 from raysim.samplers import grid
 from raysim.search import Plan
-from raysim.study import Options, Row, Spec
+from raysim.spec import Options, Row, Spec
 
 ONE: dict[str, Any] = {"scenarios": ({"scenario": "even"},), "contrasts": {}, "rivals": {}}
 

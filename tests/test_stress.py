@@ -15,10 +15,10 @@ from raysim.experiment import at, to_dict
 from raysim.federation import Federation
 from raysim.simulate import Serial
 from raysim.spaces import Space, load_space
+from raysim.spec import Row, Spec
 from raysim.stress import dry_run
 from raysim.stress.plan import StressOptions, StressPlan, _order
 from raysim.stress.suite import CASES, mixed
-from raysim.study import Row, Spec
 
 QUICK = StressOptions(seeds=2, minutes=None, slots=2, quick=True)
 STALE = "faults.stale = 'keep' is not allowed"

@@ -20,9 +20,9 @@ from raysim.experiment import Experiment, to_dict
 from raysim.federation import Federation
 from raysim.provenance import provenance
 from raysim.spaces import Space
+from raysim.spec import settled
 from raysim.store import hold
 from raysim.stress.plan import StressOptions, StressPlan
-from raysim.study import settled
 from raysim.worker import try_method
 
 MARGIN = 0.05  # accuracy: a method that is worse than a reference by less than five points passes

@@ -20,8 +20,8 @@ from raysim.data import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 from raysim.experiment import Experiment, Resources, override
 from raysim.federation import Federation
 from raysim.spaces import Space
+from raysim.spec import Row, Spec
 from raysim.stress.suite import ALONE, CASES, FEATURES_QUICK, GROUND, NETWORK_QUICK, PARTNERS, UNTRAINED, Case, Level, Overrides, mixed
-from raysim.study import Row, Spec
 
 MARGIN = 1.2  # a level is started only if its predicted time fits with this margin
 REFERENCES = {"zeroshot": UNTRAINED, "local": ALONE, "local_network": ALONE}  # method -> paths of a level that do not concern it
