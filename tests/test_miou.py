@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from raysim.accuracy import accuracies, intersection_union, training_images
-from raysim.federation import Images
+from raysim.federation import Federation, Images
 from raysim.types import IGNORE, Score
 
 
 def toy(
     labels: list[int], domains: list[int], parts: list[int], frequencies: list[list[float]],
     kind: str = "segmentation", classes: int = 2, shards: list[list[int]] | None = None,
-) -> Any:  # fmt: skip
+) -> Federation:  # fmt: skip
     """What `accuracies` looks at of a federation."""
     images = Images(
         np.array(labels), np.array(domains), np.array(parts),
@@ -24,7 +24,7 @@ def toy(
     )  # fmt: skip
     experiment = SimpleNamespace(task=SimpleNamespace(kind=kind))
     held = tuple(np.array(shard) for shard in shards or [[0]] * len(frequencies))
-    return SimpleNamespace(images=images, experiment=experiment, shards=held, frequencies=np.array(frequencies))
+    return Federation(cast(Any, experiment), images, held, np.array([], dtype=np.int64), np.array(frequencies))
 
 
 def by_loops(predicted: np.ndarray, truth: np.ndarray, cell: np.ndarray, cells: int, classes: int) -> np.ndarray:

@@ -167,7 +167,7 @@ def test_what_is_no_result_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a JSON object"):
         write_report(tmp_path)
     (tmp_path / "run.json").write_text('{"kind": "cake"}')
-    with pytest.raises(ValueError, match="'cake', should be 'run' or 'sweep'"):
+    with pytest.raises(ValueError, match="'cake', should be 'run', 'sweep' or 'stress'"):
         write_report(tmp_path)
     assert not (tmp_path / "report").exists()
 

@@ -84,10 +84,11 @@ def test_a_sweep_of_a_few_trials(whole: tuple[Path, Path]) -> None:
     _, out = whole
     rows = trials(out)
     first = ["contrast"] * 2 + ["rival"] * 2 + ["contrast"] * 2 + ["search"] * 4
-    assert [row["kind"] for row in rows[:10]] == first and {row["kind"] for row in rows[10:]} == {"confirm"}
+    assert [row["kind"] for row in rows[:10]] == first and {row["kind"] for row in rows[10:]} == {"race", "confirm", "transfer"}
+    assert not any(row["study"].endswith(row["level"]) for row in rows if row["kind"] == "transfer")
     assert {"fedrsclip (tuned)", "zeroshot (untuned)"} <= {row["label"] for row in rows[10:]}
     assert {row["state"] for row in rows} <= {"COMPLETE", "PRUNED"}
-    assert all((row["test_acc_personal_own"] is not None) == (row["kind"] == "confirm") for row in rows)
+    assert all((row["test_acc_personal_own"] is not None) == (row["kind"] in ("confirm", "transfer")) for row in rows)
     described = json.loads((out / "run.json").read_text())
     assert described["status"] == "done" and [scenario["label"] for scenario in described["scenarios"]] == ["even", "dirichlet alpha=0.1"]
     runs = {run for row in rows for run in row["runs"]}
@@ -96,7 +97,7 @@ def test_a_sweep_of_a_few_trials(whole: tuple[Path, Path]) -> None:
     assert {row["run"] for row in rounds} == runs
     for run in runs:
         opened = json.loads((out / "runs" / run / "run.json").read_text())["test"] is not None
-        assert opened == any(run in row["runs"] for row in rows if row["kind"] == "confirm")
+        assert opened == any(run in row["runs"] for row in rows if row["kind"] in ("confirm", "transfer"))
     page = (out / "report/index.html").read_text()
     assert "<svg" in page and "fedrsclip (tuned)" in page
     wait_for_silence()
