@@ -171,7 +171,7 @@ def breaking(own: Sequence[Outcome]) -> Breaking:
     if broke is not None:
         at = own[broke].level
         none = (
-            "is below both references at the mildest level already" if broke == 0 else f"broken at {at}; no milder level is shown to pass"
+            "is broken at the mildest level already" if broke == 0 else f"broken at {at}; no milder level is shown to pass"
         )
         text = f"breaks between {passed.level} and {at}" if passed else none
         text += f" (and passes again at {', '.join(again)})" if again else ""

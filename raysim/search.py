@@ -76,6 +76,9 @@ class Plan:
             self._queue_declared()
             for study in self.studies:
                 self.finished += study.adopt(sorted(self.stored.values(), key=lambda row: int(row.get("trial") or 0)))
+        searched = [study for study in self.studies if not study.closed and study.name in options.extended]
+        if options.extend and all((study.limit() or 0) <= options.extended[study.name][-2] for study in searched):
+            raise UserError(f"--extend {options.extend}: every point of the grid has been searched; a wider range has more")
 
     @property
     def resources(self) -> Resources:

@@ -58,11 +58,23 @@ def test_any_sampler_is_repeatable_and_resumes(sampler: Any) -> None:
     assert {spec.key for spec in again} == {spec.key for spec in whole[5:]}
 
 
+def test_an_exhausted_grid_is_not_extended_and_a_widened_one_is() -> None:
+    how = options(99, sampler="grid")
+    first = Plan([space(**ONE)], how)
+    drive(first)
+    points = first.asked["toy | even"]
+    more = replace(how, extend=2, extended={"toy | even": (points, points + 2)})
+    with pytest.raises(UserError, match="every point of the grid has been searched"):
+        Plan([space(**ONE)], more, rows_of(first))
+    added = drive(Plan([space(**{**ONE, "sample": wider})], more, rows_of(first)))
+    assert [spec.kind for spec in added].count("search") == 2
+
+
 def test_a_sobol_sequence_fills_the_space_more_evenly_than_chance() -> None:
     """32 points: each of 16 equal parts of the log range holds 2, as no random draw of 32 does."""
     specs = [spec for spec in drive(Plan([space(**ONE)], options(32, sampler="qmc"))) if spec.kind == "search"]
-    unit = np.array([np.log(spec.params["method.lam"] / 0.005) / np.log(100) for spec in specs[1:]])  # the first finds out what there is
-    assert np.histogram(unit, 8, (0, 1))[0].min() >= 3
+    unit = np.array([np.log(spec.params["method.lam"] / 0.005) / np.log(100) for spec in specs])
+    assert set(np.histogram(unit, 16, (0, 1))[0]) == {2}
 
 
 def test_a_grid_ends_and_knows_conditions() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -63,14 +64,21 @@ def draw_breaking(own: Sequence[Outcome], case: Row) -> Figure:
     xs = [level["x"] for level in levels]
     bare = {level["label"] for level in levels if not any(o.values for o in own if o.level == level["label"])}
     axes.set_xticks(xs, [level["label"] + ("\nno result" if level["label"] in bare else "") for level in levels])
-    if xs[-1] < xs[0]:
-        axes.invert_xaxis()
-    axes.margins(x=0.08)
+    axes.set_xlim(*_frame(xs[0], xs[-1], bool(case.get("log"))))  # lines that are moved by points do not set it
     axes.grid(axis="y")
     axes.set(ylim=(-0.03, 1.03), xlabel=f"{case['axis']}   (more stress \u2192)", ylabel="validation accuracy, %")
     percent_axis(axes.yaxis)
     legend_below(figure, axes)
     return figure
+
+
+def _frame(mildest: float, severest: float, log: bool) -> tuple[float, float]:
+    """Limits of the axis with room at both ends; from large to small where the severest is the smallest."""
+    if log:
+        low, high = _frame(math.log(mildest), math.log(severest), False)
+        return math.exp(low), math.exp(high)
+    room = 0.1 * (severest - mildest) or 1.0
+    return mildest - room, severest + room
 
 
 def _line(axes: Axes, own: Sequence[Outcome], look: Look, name: str, shift: float) -> None:
@@ -91,7 +99,7 @@ def _line(axes: Axes, own: Sequence[Outcome], look: Look, name: str, shift: floa
         markersize=4.5,
         linewidth=1.2,
         markerfacecolor=look.face,
-        label=name,
+        label=name if known else None,
         transform=moved,
     )
     for outcome in own:
@@ -124,8 +132,8 @@ def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
     metrics = sorted({m for by_label in (case.get("metrics") or {}).values() for m in by_label.values()})
     caption = (
         f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). {case.get('note') or ''} "
-        f"Cross at the bottom: diverged, no model."
-    ).replace("  ", " ")
+        f"{'Cross at the bottom: diverged, no model.' if any(o.diverged for o in own) else ''}"
+    ).replace("  ", " ").rstrip()
     rows = [
         {
             "space": o.space,
