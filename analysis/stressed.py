@@ -170,9 +170,7 @@ def breaking(own: Sequence[Outcome]) -> Breaking:
     run = [o for o in own if o.verdict != "not run"]
     if broke is not None:
         at = own[broke].level
-        none = (
-            "is broken at the mildest level already" if broke == 0 else f"broken at {at}; no milder level is shown to pass"
-        )
+        none = "is broken at the mildest level already" if broke == 0 else f"broken at {at}; no milder level is shown to pass"
         text = f"breaks between {passed.level} and {at}" if passed else none
         text += f" (and passes again at {', '.join(again)})" if again else ""
     elif not run:

@@ -23,7 +23,7 @@ class Clock:
         """
         self.experiment: Experiment = federation.experiment
         self.federation, self.payloads = federation, payloads
-        self.corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.clients)
+        self.corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.trainers)
 
     def wanted(self) -> int:
         """Updates that the server waits for in a round."""

@@ -145,10 +145,10 @@ def turn(faults: Faults, seed: int, round_: int, seconds: Mapping[int, float], w
     return Turn(tuple(sorted(arrived)), dict(sorted(late.items())), dropped, end)
 
 
-def corrupt_clients(faults: Faults, seed: int, clients: int) -> frozenset[int]:
-    """The clients whose updates are corrupt, the same in every round: ceil(corrupt * clients) of them."""
-    count = ceil(faults.corrupt * clients - ROUNDING)
-    return frozenset(numpy_rng(seed, "corrupt").permutation(clients)[:count].tolist())
+def corrupt_clients(faults: Faults, seed: int, trainers: np.ndarray) -> frozenset[int]:
+    """The clients whose updates are corrupt, the same in every round: ceil(corrupt * n) of the n that take part in training."""
+    count = ceil(faults.corrupt * len(trainers) - ROUNDING)
+    return frozenset(numpy_rng(seed, "corrupt").permutation(trainers)[:count].tolist())
 
 
 def corrupted(faults: Faults, received: Tensors, up: Tensors) -> Tensors:

@@ -121,7 +121,7 @@ class Worker:
             self.model = self.method.build(self.frozen.context)
         self._receiving: dict[str, float] = {}
         self._held: Batch | None = None
-        self._corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.clients)
+        self._corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.trainers)
 
     def initial(self) -> First:
         """What the run starts from."""

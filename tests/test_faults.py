@@ -108,11 +108,16 @@ def test_draws_depend_on_no_order_and_on_no_other_client() -> None:
     assert died.mean() == pytest.approx(0.4, abs=0.03) and died.mean(0).min() > 0.1 and died.mean(1).min() > 0.1
 
 
-def test_corrupt_clients_are_a_share_and_always_the_same() -> None:
-    shares = [len(corrupt_clients(Faults(corrupt=share), 3, clients)) for share, clients in [(0, 5), (0.2, 5), (0.3, 10), (0.05, 5)]]
-    assert shares == [0, 1, 3, 1]
-    assert corrupt_clients(Faults(corrupt=0.1), 3, 20) <= corrupt_clients(Faults(corrupt=0.4, corruption="nan"), 3, 20) <= set(range(20))
-    assert len({corrupt_clients(Faults(corrupt=0.1), seed, 20) for seed in range(5)}) > 1
+def corrupt(share: float, trainers: list[int], seed: int = 3, **more: Any) -> frozenset[int]:
+    return corrupt_clients(Faults(corrupt=share, **more), seed, np.array(trainers))
+
+
+def test_corrupt_clients_are_a_share_of_those_that_train_and_always_the_same() -> None:
+    assert [len(corrupt(share, list(range(n)))) for share, n in [(0, 5), (0.2, 5), (0.3, 10), (0.05, 5)]] == [0, 1, 3, 1]
+    twenty = list(range(20))
+    assert corrupt(0.1, twenty) <= corrupt(0.4, twenty, corruption="nan") <= set(twenty)
+    assert len({corrupt(0.1, twenty, seed) for seed in range(5)}) > 1
+    assert corrupt(0.5, [2, 3, 7, 9]) < {2, 3, 7, 9}
 
 
 def test_corruption_on_paper() -> None:

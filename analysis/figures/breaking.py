@@ -131,9 +131,13 @@ def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
     panels = [Panel(f"{key}-{slug(space)}", space, draw_breaking([o for o in own if o.space == space], case)) for space in spaces]
     metrics = sorted({m for by_label in (case.get("metrics") or {}).values() for m in by_label.values()})
     caption = (
-        f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). {case.get('note') or ''} "
-        f"{'Cross at the bottom: diverged, no model.' if any(o.diverged for o in own) else ''}"
-    ).replace("  ", " ").rstrip()
+        (
+            f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). {case.get('note') or ''} "
+            f"{'Cross at the bottom: diverged, no model.' if any(o.diverged for o in own) else ''}"
+        )
+        .replace("  ", " ")
+        .rstrip()
+    )
     rows = [
         {
             "space": o.space,
