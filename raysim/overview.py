@@ -68,15 +68,18 @@ def dry_run(spaces: Sequence[Space], options: Options) -> str:
     if "design" in planned:
         said = f"{planned['design']} trials of a {options.design} design"
     else:
+        sampled = any(not study.closed for study in plan.studies)
         search = "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
-        more = f", {planned['interaction']} of two factors together" if "interaction" in planned else ""
-        race = f", up to {options.race.seeds} more seeds for {options.race.candidates} configurations of each study" * bool(
-            options.race.seeds
-        )
-        said = (
-            f"{planned['contrast']} contrast trials, {planned['rival']} of rivals beside them{more}, {search} ({options.sampler}){race}, "
-            f"{planned['confirm']} or more on fresh seeds and the test split"
-        )
+        parts = {
+            f"{planned['contrast']} contrast trials": planned["contrast"],
+            f"{planned['rival']} of rivals beside them": planned["rival"],
+            f"{planned.get('interaction')} of two factors together": planned.get("interaction"),
+            search + f" ({options.sampler})" * sampled: planned["search"] != 0,
+            f"up to {options.race.seeds} more seeds for {options.race.candidates} configurations of each study": options.race.seeds
+            and sampled,
+            f"{planned['confirm']} or more on fresh seeds and the test split": True,
+        }
+        said = ", ".join(text for text, there in parts.items() if there)
     lines.append(f"{said}; {options.seeds} seeds each, {options.slots} at once{limit}")
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment
+from raysim.experiment import Experiment, override
 from raysim.spaces import load_space
 
 SPACE = load_space("safe")
@@ -29,5 +29,5 @@ FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
 
 
 def base() -> Experiment:
-    """The space's anchor."""
-    return SPACE.base
+    """The space's anchor with larger images."""
+    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "evaluation.every": 10})

@@ -28,4 +28,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """The space's anchor: ten classes of the bundled scenes."""
-    return override(SPACE.base, {"evaluation.every": 20})
+    return override(SPACE.base, {"evaluation.every": 12})

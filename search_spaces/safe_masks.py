@@ -27,5 +27,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Balanced, so that every class is seen alike."""
-    return override(SPACE.base, {"evaluation.every": 20})
+    """Balanced, so that every class is seen alike; larger images than the space's."""
+    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "evaluation.every": 20})

@@ -39,4 +39,4 @@ FIGURES: list[dict[str, Any]] = [
 def base() -> Experiment:
     """20 rounds of 2 local epochs."""
     imagery: dict[str, Any] = {"task.dataset": "ucmerced", "task.classes": None, "task.shots": None, "task.ses": 5}
-    return override(SPACE.base, {**imagery, "evaluation.every": 20})
+    return override(SPACE.base, {**imagery, "rounds": 20, "task.image_size": 64, "evaluation.every": 20})

@@ -39,6 +39,7 @@ def base() -> Experiment:
             "task.classes": None,
             "task.shots": None,
             "task.views": 1,
+            "task.image_size": 64,
             "task.crop": 128,
             "task.ses": 5,
             "scenario": "domain",

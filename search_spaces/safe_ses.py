@@ -34,4 +34,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """CRO alone."""
-    return override(SPACE.base, {"method.fau": False, "method.ace": False, "evaluation.every": 20})
+    return override(SPACE.base, {"method.fau": False, "method.ace": False, "evaluation.every": 12})
