@@ -92,7 +92,7 @@ def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> Options:
 def sweep(arguments: argparse.Namespace) -> None:
     """Search, or run a recipe or a design, and say where the report is."""
     from raysim.overview import dry_run
-    from raysim.sweep import prepare
+    from raysim.sweep import as_started, prepare
     from raysim.sweep import sweep as run_sweep
 
     names, changes = split_words(arguments)
@@ -105,9 +105,9 @@ def sweep(arguments: argparse.Namespace) -> None:
         print(dry_run(spaces, options))
         return
     folder = result_folder(arguments, "-".join(space.name for space in spaces))
-    plan = run_sweep(
-        spaces, options, folder, arguments.resume or bool(arguments.extend), arguments.quiet, arguments.command_line, arguments.track
-    )
+    if arguments.trials is None and arguments.minutes is None and (arguments.resume or arguments.extend):
+        options = as_started(folder, options)
+    plan = run_sweep(spaces, options, folder, arguments.resume, arguments.quiet, arguments.command_line, arguments.track)
     page = write_report(folder)
     failed = [row for row in plan.finished if row["state"] == "FAIL"]
     if not arguments.quiet:

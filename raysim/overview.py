@@ -62,7 +62,7 @@ def dry_run(spaces: Sequence[Space], options: Options) -> str:
         lines += [
             f"  {space.name}: {factor} in {[level_name(factor, level) for level in levels]}"
             for factor, levels in space.contrasts.items()
-            if options.contrasts
+            if options.contrasts and not options.design
         ]
     limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
     if "design" in planned:

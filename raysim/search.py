@@ -19,8 +19,8 @@ from raysim import designs
 from raysim.config import UserError
 from raysim.experiment import Resources
 from raysim.spaces import Space, changes_of, level_name
-from raysim.spec import Kind, Options, Row, Spec, settled
-from raysim.study import BATCH, Study, studies
+from raysim.spec import BATCH, Kind, Options, Row, Spec, settled
+from raysim.study import Study, studies
 
 PHASES = ("design", "search", "race", "confirm")  # the first holds contrasts, rivals and interactions too: whatever is declared
 LEVELS = 4  # of a parameter in a Morris design
@@ -77,7 +77,7 @@ class Plan:
             for study in self.studies:
                 self.finished += study.adopt(sorted(self.stored.values(), key=lambda row: int(row.get("trial") or 0)))
         searched = [study for study in self.studies if not study.closed and study.name in options.extended]
-        if options.extend and all((study.limit() or 0) <= options.extended[study.name][-2] for study in searched):
+        if options.extend and searched and all((study.limit() or 0) <= options.extended[study.name][-2] for study in searched):
             raise UserError(f"--extend {options.extend}: every point of the grid has been searched; a wider range has more")
 
     @property
@@ -86,8 +86,8 @@ class Plan:
         return self.studies[0].base.resources
 
     def continue_from(self, elapsed: float) -> None:
-        """Count time that an earlier, interrupted start of this sweep has used."""
-        self._elapsed_before = elapsed
+        """Begin to count time, from what an earlier, interrupted start of this sweep has used."""
+        self._elapsed_before, self._started = elapsed, self.clock()
 
     @property
     def elapsed(self) -> float:
@@ -287,12 +287,15 @@ class Plan:
     def _drop_what_does_not_fit(self) -> None:
         """With a time limit, contrasts that would take the time of the confirmations are not run; the report says how many.
 
-        Nor are they once a search has begun, which would not have known of them.
+        Nor are they once their study's search has begun, which would not have known of them.
         """
-        declared = self.phase == PHASES[0] and self.queue
-        searched = any(row["kind"] == "search" and self._by_name[row["study"]].sample is not None for row in self.stored.values())
-        if declared and (searched or not self._fits(self._by_name[self.queue[0].study], 1)):
-            kept = [spec for spec in self.queue if spec.kind not in ("contrast", "interaction", "design") or spec.key in self.stored]
+        if self.phase != PHASES[0] or not self.queue or self.queue[0].key in self.stored:
+            return
+        searched = {row["study"] for row in self.stored.values() if row["kind"] == "search" and row["space"]}
+        late = not self._fits(self._by_name[self.queue[0].study], 1)
+        gone = ("contrast", "interaction", "design") if late else ("contrast",)
+        if late or (self.queue[0].kind == "contrast" and self.queue[0].study in searched):
+            kept = [spec for spec in self.queue if spec.key in self.stored or not (spec.kind in gone and (late or spec.study in searched))]
             self.dropped += len(self.queue) - len(kept)
             self.queue = deque(kept)
 
@@ -316,9 +319,12 @@ class Plan:
         return self._cost(study) or 0.0
 
     def _cost(self, study: Study | None) -> float | None:
-        """Mean seconds of a trial, of this study where it has had any, else of all."""
+        """Mean seconds of a trial, of this study where it has had any, else of all; a resumed sweep knows what it took before."""
+        known = {**self.stored, **{row["key"]: row for row in self.finished}}.values()
         own = [
-            row["wall_seconds"] for row in (study.rows if study else self.finished) if row["state"] == "COMPLETE" and row["kind"] != "race"
+            row["wall_seconds"]
+            for row in known
+            if row["state"] == "COMPLETE" and row["kind"] != "race" and (study is None or row["study"] == study.name)
         ]
         return float(np.mean(own)) if own else None if study is None else self._cost(None)
 

@@ -27,9 +27,8 @@ from raysim.racing import RACE, survivors
 from raysim.samplers import grid, sampler, sobol_point
 from raysim.seeds import derive, numpy_rng
 from raysim.spaces import Space
-from raysim.spec import OBJECTIVE, OBJECTIVES, Kind, Options, Row, Spec
+from raysim.spec import BATCH, OBJECTIVE, OBJECTIVES, Kind, Options, Row, Spec
 
-BATCH = 4  # trials of a study that are suggested together; part of the study, never of the machine
 KEEP = 0.5  # share of earlier trials that a trial must beat at a rung
 FRESH = 1000  # fresh seeds are this far from the selection seeds
 FRONT = 4  # other points of a Pareto front that meet the test split
@@ -62,9 +61,16 @@ class Study:
         ways = optuna.study.StudyDirection
         directions = [ways.MAXIMIZE if OBJECTIVES[name] > 0 else ways.MINIMIZE for name in options.objectives]
         self._study = optuna.create_study(directions=directions, sampler=optuna.samplers.RandomSampler(seed=0))
+        self._learned = False
         self._enqueued: deque[Mapping[str, Any]] = deque(space.anchors if entry is None else ())
-        if sample is not None and options.sampler == "grid" and options.design is None:
+        if sample is None or options.design is not None:
+            return
+        if options.sampler == "grid":
             self._enqueued = deque(grid(self.draw, numpy_rng(base.seed, "grid", self.name)))
+        elif self.rival and (known := self._known({})) is not None:
+            self._enqueued.append(known.params)
+        if options.sampler == "qmc":
+            _ = self._factors  # a range that no sequence can cover is refused before anything runs
 
     @property
     def signature(self) -> str:
@@ -97,20 +103,12 @@ class Study:
 
     def ask(self, number: int) -> list[Spec]:
         """The next batch; all its trials see the same completed rows. Fewer, or none, when a grid or a stage ends."""
-        if not self.asked:
-            self._begin()
+        if not self._learned and self.options.sampler != "grid":
+            self._learn_from_contrasts()
         ends = [end for end in (*self.options.extended.get(self.name, ()), self.limit()) if end is not None and end > self.asked]
         size = min([BATCH, *(end - self.asked for end in ends)]) if ends or self.limit() is None else 0
         thresholds = self._thresholds()
         return [self._suggest(number + index, thresholds) for index in range(size)]
-
-    def _begin(self) -> None:
-        if self.options.sampler == "grid":
-            return
-        if self.rival:
-            known = self._known({})
-            self._enqueued.extend([known.params] if known is not None else [])
-        self._learn_from_contrasts()
 
     @cached_property
     def _factors(self) -> tuple[Factor, ...]:
@@ -178,10 +176,8 @@ class Study:
         Rows that the space can no longer give are kept, and not learned from.
         """
         earlier = [row for row in rows if row["kind"] == "search" and row["study"] == self.name and row.get("space") != self.signature]
-        if self.sample is None or not earlier:
+        if self.sample is None:
             return []
-        if not self.asked:
-            self._begin()
         for row in earlier:
             self.asked += 1
             known = json.loads(row["params"])
@@ -209,6 +205,7 @@ class Study:
 
     def _learn_from_contrasts(self) -> None:
         """Contrasts that lie inside the space are trials of the study too."""
+        self._learned = True
         for row in (row for row in self.rows if row["kind"] == "contrast" and self._whole(row)):
             known = self._known(json.loads(row["params"]))
             if known is not None:

@@ -215,13 +215,17 @@ def sweep(
     callbacks = ray_pool.trackers(track, folder)
     lock = hold(folder)
     try:
-        described = _open(folder, spaces, options, resume)
-        options = _extended(folder, described, options)
-        plan = Plan(list(spaces), options, {row["key"]: row for row in standing(read_trials(folder))})
+        described = _open(folder, spaces, options, resume or options.extend > 0)
+        options = _extended(folder, described, options, resume)
+        plan = Plan(list(spaces), options, {row["key"]: row for row in standing(read_trials(folder), options.extended)})
         described |= {"scenarios": prepare(spaces, quiet)}
         plan.continue_from(float(described.get("seconds", 0.0)))
         described |= declared(plan) | provenance(command) | {"status": "running", "command": command, "slots": options.slots}
-        described |= {"trials": options.trials, "extended": {name: list(ends) for name, ends in options.extended.items()}}
+        described |= {
+            "trials": options.trials,
+            "minutes": options.minutes,
+            "extended": {name: list(ends) for name, ends in options.extended.items()},
+        }
         described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
         seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
         selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
@@ -258,13 +262,22 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
     return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
 
 
-def _extended(folder: Path, described: Mapping[str, Any], options: Options) -> Options:
-    """The options with what earlier extensions of the sweep, and this one, add to its search.
+def as_started(folder: Path, options: Options) -> Options:
+    """The options with the trials and minutes that the sweep in `folder` was started with."""
+    path = folder / "run.json"
+    described = json.loads(path.read_text()) if path.exists() else {}
+    return replace(options, **{name: described[name] for name in ("trials", "minutes") if name in described})
+
+
+def _extended(folder: Path, described: Mapping[str, Any], options: Options, resume: bool) -> Options:
+    """The options with what earlier extensions of the sweep, and this one, add; one that was interrupted and is resumed adds no more.
 
     Raises:
         UserError: there is nothing finished to extend.
     """
     ends = {name: tuple(counts) for name, counts in described.get("extended", {}).items()}
+    if resume and ends and described["status"] != "done":
+        options = replace(options, extend=0)
     if options.extend:
         if options.design or not described.get("asked"):
             raise UserError(f"--extend {options.extend}: {folder} holds no finished search; only a search can be extended")
@@ -328,9 +341,9 @@ def execute(
 
 def _put_aside(folder: Path, plan: Any) -> None:
     """Rows that the finished plan has no use for (a winner before an extension) go to `tables/superseded`: kept, and in no table."""
-    used = {row["key"] for row in plan.finished}
+    used = {f"{int(row['trial']):06d}-{row['key']}" for row in plan.finished}
     for path in (folder / "tables" / "trials").glob("*.parquet"):
-        if path.stem.partition("-")[2] not in used:
+        if path.stem not in used:
             (folder / "tables" / "superseded").mkdir(exist_ok=True)
             path.replace(folder / "tables" / "superseded" / path.name)
 

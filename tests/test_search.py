@@ -16,8 +16,8 @@ from raysim.experiment import to_dict
 from raysim.reports import check_figures
 from raysim.search import Plan
 from raysim.spaces import Space, load_space, names
-from raysim.spec import Options, Row, Spec
-from raysim.study import BATCH, FRESH
+from raysim.spec import BATCH, Options, Row, Spec
+from raysim.study import FRESH
 
 
 def sample(trial: Any) -> dict[str, Any]:
