@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analysis.figures.indices import Points
+from analysis.figures.responses import table_binned
+from analysis.results import Results
 from analysis.sensitivity import (
     MU_LIMIT,
     TOTAL_LIMIT,
     Index,
     active_shares,
     elementary_effects,
-    independent_rows,
     morris_effects,
-    response,
     sobol_indices,
     too_seldom,
     verdict,
@@ -160,17 +163,26 @@ def test_indices_of_a_space_with_a_switch() -> None:
     assert shares["switch"] == 1 and shares["one"] == pytest.approx(0.5, abs=0.02) and shares["one"] + shares["two"] == 1
 
 
-def test_response_curves_are_means_of_independent_rows() -> None:
-    U, Y = run(ISHIGAMI, 300)
-    rows = independent_rows(len(U), 3)
-    assert len(rows) == 600 and list(rows[:4]) == [0, 4, 5, 9]
-    Y[rows[0]] = np.nan
-    curve = response(U[rows], Y[rows], 0, 4)
-    assert sum(b.dropped for b in curve) == 1 and sum(b.outcome.n for b in curve) == 599
-    step = (1 + np.pi**4 / 50) * 2 / np.pi  # of the mean over a quarter of the sine
-    assert curve[0].outcome.low < 3.5 - step < curve[0].outcome.high < 3.5 < curve[3].outcome.low < 3.5 + step < curve[3].outcome.high
-    choice = response(np.array([[0.0], [1 / 3], [2 / 3], [1.0]]), np.arange(4.0), 0, 3)
-    assert [b.outcome.n for b in choice] == [1, 1, 2] and choice[0].outcome.low is None
+@pytest.mark.parametrize("kind", ["sobol", "morris"])
+def test_response_curves_over_blocks_cover(kind: str, tmp_path: Path) -> None:
+    """Means of a quarter of u0's range, from all rows of a block: points of one block share coordinates."""
+    k, blocks, repeats = 3, 24, 120
+    results = Results(tmp_path, {"confidence": 0.9})
+    size, make = (k + 2, designs.sobol) if kind == "sobol" else (k + 1, designs.morris)
+    every = np.random.default_rng(0).random((200_000, k))
+    places = (4 * every[:, 0]).astype(int)
+    if kind == "morris":
+        every = np.floor(4 * every) / 3
+    answers = [float(ISHIGAMI.f(every)[places == place].mean()) for place in range(4)]
+    covered = np.zeros(4)
+    for seed in range(repeats):
+        U, _ = make(k, blocks * size, seed)
+        at = np.minimum(4 * U[:, 0] + 1e-9, 3).astype(int)
+        trials = [{"params": json.dumps({"u0": int(place)})} for place in at]
+        rows = table_binned(results, [Points("s", "s", kind, ["u0"], size, trials, U.tolist(), ISHIGAMI.f(U).tolist(), blocks)])
+        assert [row["x"] for row in rows] == [0, 1, 2, 3] and sum(row["points"] for row in rows) == len(U)
+        covered += [row["low"] <= answer <= row["high"] for row, answer in zip(rows, answers, strict=True)]
+    assert (covered >= 0.8 * repeats).all()
 
 
 def test_intervals_cover() -> None:

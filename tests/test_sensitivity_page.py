@@ -1,4 +1,4 @@
-"""The sensitivity page, and what a sweep's page says of races, fronts and transfer: against the files, whole and half-finished."""
+"""The sensitivity page, and what a sweep's page says of fronts and transfer: against the files, whole and half-finished."""
 
 from __future__ import annotations
 
@@ -228,15 +228,7 @@ def test_regret_is_paired_with_the_latest_own_tuning(folder: Path) -> None:
     assert f"costs accuracy in 1 ({SKEWED} to {EVEN} (" in said and "of 2 pairs" in said
 
 
-# --- search: race, front, optimism -------------------------------------------------------------------------------------------------
-
-
-def test_the_race_says_who_fell_out_when(folder: Path) -> None:
-    fate = {r["label"]: r["fate"] for r in racing.table_racing(open_results(folder)) if r["scenario"] == EVEN}
-    assert fate == {"tpe 4": "taken", "tpe 3": "left at the end", "anchor": "out after 2 seeds", "tpe 2": "failed"}
-    assert "Rule: The best 4 race." in text_of(folder, "index")
-    rows = [r for r in racing.table_racing(open_results(folder)) if r["scenario"] == EVEN]
-    assert rows[1]["gap"].n == 4 and rows[1]["verdict"] == "hurts" and rows[0]["gap"] is None
+# --- search: front, optimism -------------------------------------------------------------------------------------------------------
 
 
 def test_no_trial_of_the_front_is_beaten_and_confirmed_ones_are_marked(folder: Path) -> None:
@@ -322,6 +314,27 @@ def test_real_estimators_find_what_the_design_was_made_of(tmp_path: Path) -> Non
     found = indices.estimate(results, indices.points_of(results)[0])
     assert [(r["symbol"], r["verdict"]) for r in found.rows if r["symbol"] != "theta"] == [("lam", "matters"), ("h", "does not matter")]
     assert found.rows[0]["value"] == pytest.approx(1.0, abs=0.05) and not found.reason
+
+
+@pytest.mark.parametrize(("kind", "size"), [("sobol", 5), ("morris", 4)])
+def test_what_a_switch_seldom_reaches_is_undecided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, size: int) -> None:
+    """With 16 groups theta is met in 2 on average: its interval is too short to be judged by."""
+    far = (Index("method.lam", 0.7, 0.6, 0.8), Index("method.h", 0.001, 0.0, 0.002), Index("method.theta", 0.5, 0.4, 0.6))
+    monkeypatch.setattr(sensitivity, "sobol_indices", lambda y, *_, **__: Sobol(far, far, (), len(y) // size, 0, ""))
+    monkeypatch.setattr(sensitivity, "morris_effects", lambda u, y, *_, **__: Morris(far, far, far, len(y) // size, 0, ""))
+    unit, verdicts = np.full((16 * size, 3), 0.2), {}
+    for met in (2, 3):
+        unit[: met * size, 1] = 0.8
+        sheet = fake.Sheet()
+        sheet.design(EVEN, unit, lambda u: 0.5)
+        made = fake.write(tmp_path / str(met), sheet, design=of_design(kind, 16), scenarios=[{"label": EVEN}])
+        write_report(made)
+        results = open_results(made)
+        (found,) = [indices.estimate(results, p) for p in indices.points_of(results) if p.scenario == EVEN]
+        verdicts[met] = {r["symbol"]: r["verdict"] for r in found.rows}
+        assert [r["symbol"] for r in found.rows if r["seldom"]] == ["theta"] * (met == 2)
+        assert ("too seldom for a verdict" in text_of(made)) == (met == 2)
+    assert verdicts[2] == verdicts[3] | {"theta": "undecided"} and verdicts[3]["theta"] == "matters"
 
 
 def test_a_morris_design_and_one_that_is_withheld(tmp_path: Path, estimators: dict[str, Any]) -> None:

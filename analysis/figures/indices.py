@@ -101,7 +101,8 @@ def estimate(results: Results, found: Points) -> Estimate:
 
     Returns:
         Rows with scenario, path, symbol, value, low, high (total index, or mu* as a fraction), other, other_low, other_high (first-order
-        index, or sigma), mu (Morris), verdict and active (share of points); pairs with names, value, low, high (second-order indices).
+        index, or sigma), mu (Morris), verdict, active (share of points) and seldom (active in too few blocks for its interval to be relied
+        on, so undecided); pairs with names, value, low, high (second-order indices).
     """
     if found.blocks < 2:
         why = f"{count(found.blocks, BLOCKS[found.kind])} of {found.planned} finished; it takes two"
@@ -119,12 +120,14 @@ def estimate(results: Results, found: Points) -> Estimate:
         dropped, reason = morris.dropped, morris.reason
     symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
     other, active = {i.name: i for i in beside}, sensitivity.active_shares([params(t) for t in found.trials], found.names)
+    seldom = {name for name, share in active.items() if sensitivity.too_seldom(share, found.blocks - dropped)}
     rows = [{"study": found.study, "scenario": found.scenario, "path": i.name, "symbol": symbols.get(i.name) or i.name.rpartition(".")[2],
              "value": i.value, "low": i.low, "high": i.high, "other": other[i.name].value, "other_low": other[i.name].low,
-             "other_high": other[i.name].high, "mu": mus.get(i.name), "verdict": sensitivity.verdict(i, LIMIT[found.kind]),
-             "active": active[i.name]} for i in main]  # fmt: skip
+             "other_high": other[i.name].high, "mu": mus.get(i.name), "active": active[i.name], "seldom": i.name in seldom,
+             "verdict": "undecided" if i.name in seldom else sensitivity.verdict(i, LIMIT[found.kind])} for i in main]  # fmt: skip
     couples = [{"scenario": found.scenario, "names": i.name, "value": i.value, "low": i.low, "high": i.high,
-                "verdict": sensitivity.verdict(i, LIMIT["sobol"])} for i in pairs]  # fmt: skip
+                "verdict": "undecided" if seldom & set(i.name.split(" x ")) else sensitivity.verdict(i, LIMIT["sobol"])}
+               for i in pairs]  # fmt: skip
     return Estimate(found, sorted(rows, key=lambda r: -r["value"]), couples, dropped, reason)
 
 
@@ -166,17 +169,18 @@ def exhibits(results: Results, found: Sequence[Estimate]) -> list[Exhibit]:
     width = NARROW if len(shown) > 2 else WIDTH
     panels = [Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top, width)) for e in shown]
     what = (
-        "Bars: mu*, the mean absolute change of accuracy when one parameter moves by one step of the design and the others stand anywhere; "
-        "hollow: sigma, how much that change differs from place to place (interactions or curvature). Dashed: one point."
+        "Bars: mu*, the mean absolute effect of a parameter on accuracy over its whole range, the others anywhere (the change at a step of "
+        "the design, divided by the step); hollow: sigma, how much that effect differs from place to place (interactions or curvature). "
+        "Dashed: one point."
         if kind == "morris"
         else "Bars: the total index, the share of the variance of accuracy over the whole space in which a parameter has any part; hollow: "
         f"the first-order index, what it does alone; the rest is interactions. Dashed: {LIMIT['sobol']:.0%} of the variance."
     )
     caption = (
-        f"{what} {results.confidence:.0%} intervals, resampled by {BLOCKS[kind]}. Blue: it matters (the interval lies above the "
-        "limit); green: "
-        "it does not (below); grey: undecided. A parameter that a choice switches off has no effect there: the table says in what share of "
-        f"the points it was active. {' '.join(state(e) for e in found)}"
+        f"{what} {results.confidence:.0%} intervals, resampled by {BLOCKS[kind]}. Blue: it matters (the interval lies above the limit); "
+        "green: it does not (below); grey: undecided. A parameter that a choice switches off has no effect there: the table says in what "
+        f"share of the points it was active; one that fewer than {sensitivity.SELDOM} {_plural(kind)} meet on average is undecided: its "
+        f"interval is too short. {' '.join(state(e) for e in found)}"
     )
     columns = ("scenario", "path", "value", "low", "high", "other", "other_low", "other_high", "mu", "active", "verdict")
     return [Exhibit("design", title, caption, QUERY, panels, numbers([r for e in shown for r in e.rows], columns))]
@@ -210,7 +214,7 @@ def tables(results: Results, found: Sequence[Estimate]) -> list[Table]:
         beside = [form(r["mu"])] if kind == "morris" else []
         body.append([r["scenario"], Cell(r["path"], "code"), _spanned(r["value"], r["low"], r["high"], form),
                      _spanned(r["other"], r["other_low"], r["other_high"], form), *beside, Cell(r["verdict"], LOOKS[r["verdict"]]),
-                     f"{r['active']:.0%}"])  # fmt: skip
+                     f"{r['active']:.0%}{', too seldom for a verdict' if r['seldom'] else ''}"])  # fmt: skip
     head = ["scenario", "parameter", *(("mu*, points", "sigma", "mu") if kind == "morris" else ("total index", "first-order index")),
             "verdict", "active in"]  # fmt: skip
     limit = "one point of mu*" if kind == "morris" else f"{LIMIT['sobol']:g} of the total index"

@@ -58,7 +58,8 @@ def number(value: Any) -> float | None:
 def table_binned(results: Results, designs: Sequence[Points]) -> list[Row]:
     """Mean accuracy over the whole space along each numeric parameter, in bins of equally many points.
 
-    Points of one Saltelli block or trajectory share coordinates, so a bin's interval is one over the means of its blocks.
+    Points of one Saltelli block or trajectory share coordinates, so a bin's interval is one over the means of its blocks. Each point by
+    itself is uniform over the space, so a block's mean has the bin's as its expectation, however many of its points fall there.
 
     Returns:
         Rows with path, symbol, scenario, x (the bin's median), mean, low, high, blocks, points and log (the axis).

@@ -4,13 +4,11 @@ Arrays in, records out; `docs/sensitivity.md` says what the numbers mean and how
 """
 
 from .importances import Importances, importances
-from .index import LEAST_BLOCKS, LEAST_TRAJECTORIES, LOST, MU_LIMIT, TOTAL_LIMIT, Index, Verdict, active_shares, too_seldom, verdict
+from .index import LEAST_BLOCKS, LEAST_TRAJECTORIES, LOST, MU_LIMIT, SELDOM, TOTAL_LIMIT, Index, Verdict, active_shares, too_seldom, verdict
 from .morris import Morris, elementary_effects, morris_effects
-from .response import Response, independent_rows, response
 from .sobol import Sobol, sobol_indices
 
 __all__ = [
-    "LEAST_BLOCKS", "LEAST_TRAJECTORIES", "LOST", "MU_LIMIT", "TOTAL_LIMIT", "Importances", "Index", "Morris", "Response", "Sobol",
-    "Verdict", "active_shares", "elementary_effects", "importances", "independent_rows", "morris_effects", "response", "sobol_indices",
-    "too_seldom", "verdict",
+    "LEAST_BLOCKS", "LEAST_TRAJECTORIES", "LOST", "MU_LIMIT", "SELDOM", "TOTAL_LIMIT", "Importances", "Index", "Morris", "Sobol",
+    "Verdict", "active_shares", "elementary_effects", "importances", "morris_effects", "sobol_indices", "too_seldom", "verdict",
 ]  # fmt: skip
