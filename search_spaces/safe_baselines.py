@@ -30,4 +30,4 @@ FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
 
 def base() -> Experiment:
     """The space's anchor with larger images."""
-    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "evaluation.every": 10})
+    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 10})

@@ -27,5 +27,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """The space's anchor: ten classes of the bundled scenes."""
-    return override(SPACE.base, {"evaluation.every": 12})
+    """Ten classes of the bundled scenes, with enough images for a tail of one at 100:1."""
+    return override(SPACE.base, {"task.shots": 100, "task.ses": 10, "evaluation.every": 12})

@@ -28,4 +28,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """Balanced, so that every class is seen alike; larger images than the space's."""
-    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "evaluation.every": 20})
+    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 20})
