@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -82,19 +83,25 @@ class Refresher:
 
     Args:
         folder: The sweep's folder.
-        every: Least seconds from one start to the next.
+        every: Least seconds from one start to the next; more for a page that takes long, which must not eat the sweep's time.
     """
+
+    SHARE = 0.1  # of one core, at most
 
     def __init__(self, folder: Path, every: float = 60.0) -> None:
         self.folder, self.every = folder, every
         self._child: subprocess.Popen[bytes] | None = None
-        self._last = -float("inf")
+        self._last, self._before, self._took = -float("inf"), 0.0, 0.0
 
     def touch(self) -> None:
         """Something new is on disk: write the page, unless that is under way or was done lately. Never waits, never raises."""
-        if time.monotonic() - self._last < self.every or (self._child is not None and self._child.poll() is None):
+        if self._child is not None:
+            if self._child.poll() is None:
+                return
+            self._child, self._took = None, _seconds_of_children() - self._before
+        if time.monotonic() - self._last < max(self.every, self._took / self.SHARE):
             return
-        self._last = time.monotonic()
+        self._last, self._before = time.monotonic(), _seconds_of_children()
         command = [sys.executable, "-m", "raysim", "report", str(self.folder)]
         with contextlib.suppress(OSError):  # a machine without a free process: the page waits
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -106,6 +113,7 @@ class Refresher:
         Args:
             patience: Seconds to wait for a child before it is ended.
         """
+        self._last = float("inf")
         if self._child is None:
             return
         for end in (self._child.terminate, self._child.kill):
@@ -116,4 +124,9 @@ class Refresher:
                 end()
         self._child.wait()
         self._child = None
-        self._last = float("inf")
+
+
+def _seconds_of_children() -> float:
+    """CPU time of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

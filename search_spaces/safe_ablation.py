@@ -38,4 +38,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """The space's anchor."""
-    return override(SPACE.base, {"evaluation.every": 12})
+    return override(SPACE.base, {"evaluation.every": 10})

@@ -31,4 +31,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """Clients are ResNets and MobileNets in turn."""
-    return override(SPACE.base, {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 12})
+    return override(SPACE.base, {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 10})

@@ -28,4 +28,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """Ten classes of the bundled scenes, with enough images for a tail of one at 100:1."""
-    return override(SPACE.base, {"task.shots": 100, "task.ses": 10, "evaluation.every": 12})
+    return override(SPACE.base, {"task.shots": 100, "task.ses": 10, "evaluation.every": 10})

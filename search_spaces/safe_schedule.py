@@ -30,5 +30,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """FAU and DMR only, evaluated every fourth round."""
-    return override(SPACE.base, {"evaluation.every": 4})
+    """FAU and DMR only, evaluated every fifth round."""
+    return override(SPACE.base, {"evaluation.every": 5})

@@ -34,4 +34,4 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """CRO alone."""
-    return override(SPACE.base, {"method.fau": False, "method.ace": False, "task.shots": 100, "task.ses": 10, "evaluation.every": 12})
+    return override(SPACE.base, {"method.fau": False, "method.ace": False, "task.shots": 100, "task.ses": 10, "evaluation.every": 10})

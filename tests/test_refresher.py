@@ -67,6 +67,19 @@ def test_a_refresher_keeps_its_distance(command: Callable[[str], Path], tmp_path
     refresher.close()
 
 
+def test_a_page_that_takes_long_is_written_seldom(command: Callable[[str], Path], tmp_path: Path) -> None:
+    log = command("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done")  # some tenths of a second of CPU
+    refresher = Refresher(tmp_path, every=0.0)
+    refresher.touch()
+    wait_for(lambda: len(starts(log)) == 1)
+    child = refresher._child
+    wait_for(lambda: child is not None and child.poll() is not None)
+    ended = time.monotonic()
+    wait_for(lambda: refresher.touch() or len(starts(log)) == 2)  # type: ignore[func-returns-value]
+    assert time.monotonic() - ended > 4 * refresher._took > 0
+    refresher.close()
+
+
 def test_a_refresher_leaves_no_child_behind_and_never_raises(command: Callable[[str], Path], tmp_path: Path) -> None:
     log = command("exec sleep 60")
     refresher = Refresher(tmp_path, every=0.0)
