@@ -163,7 +163,11 @@ class Plan:
         for study in methods:
             for label, changes in study.space.rivals.items():
                 self._add(study, "rival", label, changes)
-        factors = {factor: levels for study in methods for factor, levels in study.space.contrasts.items()}
+        factors: dict[str, list[Any]] = {}
+        for study in methods:
+            for factor, own in study.space.contrasts.items():
+                known = factors.setdefault(factor, [])
+                known += [level for level in own if level not in known]
         for factor, levels in factors.items():
             for level in levels:
                 for study in methods:

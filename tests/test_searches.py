@@ -214,6 +214,14 @@ def test_two_factors_are_moved_together_on_the_contrasts_seeds() -> None:
     assert [e.seed for e in both.experiments] == [e.seed for e in specs[0].experiments]
 
 
+def test_spaces_of_one_sweep_keep_their_own_levels_of_a_factor() -> None:
+    first = space(scenarios=ONE["scenarios"], rivals={}, contrasts={"method.lam": (0.1, 0.2)})
+    second = replace(first, name="other", contrasts={"method.lam": (0.1, 0.3)})
+    specs = drive(Plan([first, second], options(0, contrasts=True)))
+    found = [(spec.study.partition(" ")[0], spec.level) for spec in specs if spec.factor]
+    assert sorted(found) == [("other", "0.1"), ("other", "0.3"), ("toy", "0.1"), ("toy", "0.2")]
+
+
 def test_a_design_is_a_mode_of_its_own() -> None:
     plan = Plan([space(**{**ONE, "sample": conditional})], options(None, design="morris", budget=14))
     specs = drive(plan)

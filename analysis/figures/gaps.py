@@ -109,7 +109,7 @@ def _lasting(levels: Mapping[str, Values], rival: Rival | None, left: str, confi
     """Whether the lead over the rival lasts over all levels, the anchor among them."""
     each = adjusted(confidence, len(levels))
     found = {level: i for level, values in levels.items() if rival and (i := paired(values, rival.values, each))}
-    if not found or ANCHOR not in found:
+    if len(found) < 2 or ANCHOR not in found:  # the anchor alone says nothing of the choice
         return {"least": None, "lead": None, "lasts": "undecided" if levels else "", "lasts_firm": False, "lead_p": None}
     least = min(found, key=lambda name: found[name].mean)
     lead, lasts = found[least], "undecided"
@@ -253,13 +253,15 @@ def sentences(rows: Sequence[Row], confidence: float) -> list[str]:
     may = [p for p, own in by_path.items() if p not in sure and any(r["verdict"] in ("helps", "hurts") for r in own)]
     places = len({r["scenario"] for r in rows})
     same = [p for p, own in by_path.items() if len(own) == places and all(r["verdict"] == "level" for r in own)]
-    left = len(names) - len(sure) - len(may) - len(same)
+    never = sum(not own for own in by_path.values())
+    left = len(names) - len(sure) - len(may) - len(same) - never
     many = "is" if len(sure) == 1 else "are"
     said = [f"{listing([_where(names[p], by_path[p]) for p in sure])} {many} shown to change validation accuracy"
             if sure else "none is shown to change validation accuracy"]  # fmt: skip
     said += [f"{listing([names[p] for p in may])} may (not when adjusted for the number of choices)"] if may else []
     said += [f"{listing([names[p] for p in same])} {'is' if len(same) == 1 else 'are'} shown not to matter ({WITHIN})"] if same else []
     said += [f"{left} {'is' if left == 1 else 'are'} undecided"] if left else []
+    said += [f"{never} without a finished trial"] if never else []
     first = (
         f"Of {count(len(names), 'open choice')}, {'; '.join(said)} ({confidence:.0%} intervals, the largest of a choice's levels adjusted)."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..page import Cell, Exhibit, Panel, Table, numbers
 from ..queries import parts
-from ..results import Results, Row, by_seed, finished
+from ..results import Results, Row, by_seed, finished, params
 from ..stats import MARGIN, firm, multiplicity, paired
 from ..style import INK, SOFT, blank, drawing
 from ..words import WITHIN, chance, count, listing, mean_span, points, seeds, span
@@ -36,7 +36,8 @@ def table_transfer(results: Results) -> list[Row]:
     """One row per transfer trial: the scenario's own tuned configuration minus the transferred one, paired by fresh seed.
 
     Returns:
-        Rows with study, method, tuned_on, used_on, interval, mean, low, high, seeds, verdict (`helps`: the own tuning is better) and firm.
+        Rows with study, method, tuned_on, used_on, interval, mean, low, high, seeds, same (both tunings are one configuration),
+        verdict (`helps`: the own tuning is better) and firm.
     """
     own = {(t["study"], t["label"]): t for t in finished(results.trials, "confirm")}
     rows = []
@@ -44,10 +45,11 @@ def table_transfer(results: Results) -> list[Row]:
         label = trial["label"].removesuffix(f" tuned on {trial['level']}")
         kept = own.get((trial["study"], f"{label} (tuned)"))
         interval = paired(by_seed(kept, METRIC), by_seed(trial, METRIC), results.confidence) if kept else None
-        if interval:
+        if kept and interval:
+            same = params(kept) == params(trial) and by_seed(kept, METRIC) == by_seed(trial, METRIC)
             rows.append({"study": trial["study"], "method": trial["method"], "tuned_on": str(trial["level"]), "used_on": trial["scenario"],
                          "interval": interval, "mean": interval.mean, "low": interval.low, "high": interval.high, "seeds": interval.n,
-                         "verdict": interval.verdict})  # fmt: skip
+                         "same": same, "verdict": "level" if same else interval.verdict})  # fmt: skip
     for row, sure in zip(rows, firm([r["interval"] for r in rows], 1 - results.confidence), strict=True):
         row["firm"] = sure
     return rows
@@ -65,7 +67,11 @@ def draw_transfer(rows: Sequence[Row], places: Sequence[str]) -> Figure:
     for row in rows:
         x, y = places.index(row["used_on"]), places.index(row["tuned_on"])
         axes.add_patch(Rectangle((x - 0.48, y - 0.47), 0.96, 0.94, facecolor=TINTS[row["verdict"]], linewidth=0))
-        said = f"{points(row['mean'])}\n{span(row['interval']) if row['low'] is not None else 'one seed'}"
+        said = (
+            "the same\nsettings"
+            if row["same"]
+            else f"{points(row['mean'])}\n{span(row['interval']) if row['low'] is not None else 'one seed'}"
+        )
         axes.annotate(said, (x, y), ha="center", va="center", fontsize=7, color=SOFT if row["verdict"] == "undecided" else INK)
     names = ["\n".join(textwrap.wrap(place, 15)) for place in places]
     axes.set_xticks(range(n), names, fontsize=7)
@@ -105,7 +111,8 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
     if not rows:
         return None
     body = [[r["tuned_on"], r["used_on"], mean_span(r["interval"], points), r["seeds"],
-             Cell(SAID[r["verdict"]] + (" *" if r["firm"] else ""), LOOKS[r["verdict"]])] for r in rows]  # fmt: skip
+             Cell("the same settings" if r["same"] else SAID[r["verdict"]] + (" *" if r["firm"] else ""), LOOKS[r["verdict"]])]
+            for r in rows]  # fmt: skip
     head = ["tuned under", "used under", f"regret, points [{results.confidence:.0%}]", "fresh seeds", "the other's tuning"]
     caption = "Own tuned configuration minus the transferred one, test split. A star: it stands when adjusted for the number of pairs."
     return Table(head, body, caption, QUERY, key="table-transfer", title="Transfer regret")
