@@ -24,7 +24,7 @@ def sweep_arguments(parser: argparse.ArgumentParser) -> None:
     """Of `raysim sweep`."""
     experiment_arguments(parser)
     parser.add_argument("--trials", type=int, help="search trials per method and scenario; by default as many as --minutes allow")
-    parser.add_argument("--minutes", type=float, help="time for everything; the spaces' own where neither this nor --trials is given")
+    parser.add_argument("--minutes", type=float, help="time for all trials; the spaces' own where neither this nor --trials is given")
     parser.add_argument("--seeds", type=int, help="seeds per trial, common to all trials; by default the space's own number")
     parser.add_argument("--no-contrasts", action="store_true", help="search only: no one-factor contrasts around the anchor")
     parser.add_argument(

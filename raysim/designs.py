@@ -7,6 +7,7 @@ for a parameter makes its coordinate inactive: it has no effect there, and the f
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def _checked(name: str, make: Callable[[], Any]) -> Any:
         raise UserError(f"{name}: {error}") from None
 
 
-class _Suggesting:
+class _Suggesting(ABC):
     """Optuna's three questions, asked as one: the value of a factor."""
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False) -> float:
@@ -117,8 +118,9 @@ class _Suggesting:
         """One of several values."""
         return self._answer(choice_factor(name, choices))
 
+    @abstractmethod
     def _answer(self, factor: Factor) -> Any:
-        raise NotImplementedError
+        """The value of a factor."""
 
 
 class UnitTrial(_Suggesting):

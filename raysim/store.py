@@ -113,6 +113,32 @@ def hold(folder: Path, seconds: float = 0) -> FileLock:
     return lock
 
 
+def taken_up(folder: Path, begun: Mapping[str, Any], differs: str, resume: bool) -> dict[str, Any]:
+    """What `run.json` of a sweep or stress run says that is to be continued; `begun` where the folder is new.
+
+    Args:
+        folder: The result folder.
+        begun: Its id and kind, and more.
+        differs: What makes another id, in words.
+        resume: Whether it was asked to go on.
+
+    Raises:
+        UserError: the folder holds another one; or the same, and nobody said to go on.
+    """
+    path, kind = folder / "run.json", begun["kind"]
+    described = dict(json.loads(path.read_text())) if path.exists() else dict(begun)
+    if described.get("id") != begun["id"]:
+        raise UserError(
+            f"--out {folder}: holds {described.get('kind', 'run')} {described.get('id')}, this is {kind} {begun['id']} ({differs}); "
+            "say what was said then, or choose another folder"
+        )
+    if path.exists() and not resume:
+        raise UserError(
+            f"--out {folder}: holds this {kind} already ({described['status']}); continue it with --resume or choose another folder"
+        )
+    return described
+
+
 class Store:
     """Writes a run and reads it back. `tables` may lie elsewhere: the runs of a sweep share its tables."""
 

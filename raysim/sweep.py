@@ -36,7 +36,7 @@ from raysim.search import Plan
 from raysim.simulate import MEASURED, TRAFFIC
 from raysim.spaces import Space, changes_of
 from raysim.spec import Options, Row, Spec, standing
-from raysim.store import hold, write_json, write_table
+from raysim.store import hold, taken_up, write_json, write_table
 from raysim.study import FRESH
 from raysim.trial import OutOfTime, SeedGroup
 from raysim.worker import Diverged, try_method
@@ -244,22 +244,10 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
         "seeds": options.seeds,
         "search": [options.sampler, options.objectives, options.design, options.budget, options.contrasts, options.race.seeds],
     }
-    name = digest(design)
-    path = folder / "run.json"
-    if path.exists():
-        described = dict(json.loads(path.read_text()))
-        if described["id"] != name:
-            raise UserError(
-                f"--out {folder}: holds sweep {described['id']}, this is sweep {name} "
-                "(another space, scenario or override, or other --seeds, --search, --objectives, --race, --no-contrasts, --design or "
-                "--budget); say what was said then, or choose another folder"
-            )
-        if not resume:
-            raise UserError(
-                f"--out {folder}: holds this sweep already ({described['status']}); continue it with --resume or choose another folder"
-            )
-        return described
-    return {"id": name, "kind": "sweep", "space": spaces[0].name, "spaces": [space.name for space in spaces], "title": spaces[0].title}
+    names = [space.name for space in spaces]
+    begun = {"id": digest(design), "kind": "sweep", "space": names[0], "spaces": names, "title": spaces[0].title}
+    differs = "another space, scenario or override, or other --seeds, --search, --objectives, --race, --no-contrasts, --design or --budget"
+    return taken_up(folder, begun, differs, resume)
 
 
 def as_started(folder: Path, options: Options) -> Options:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from raysim.federation import Federation
 from raysim.provenance import provenance
 from raysim.spaces import Space
 from raysim.spec import settled
-from raysim.store import hold
+from raysim.store import hold, taken_up
 from raysim.stress.plan import StressOptions, StressPlan
 from raysim.worker import try_method
 
@@ -78,21 +77,9 @@ def _open(folder: Path, spaces: Sequence[Space], options: StressOptions, resume:
         "quick": options.quick,
         "cases": options.cases,
     }
-    name, path = digest(design), folder / "run.json"
-    if path.exists():
-        described = dict(json.loads(path.read_text()))
-        if described["id"] != name:
-            raise UserError(
-                f"--out {folder}: holds {described['kind']} {described['id']}, this is stress {name} (another space, override, number of "
-                "seeds, choice of cases, or --quick); choose another folder"
-            )
-        if not resume:
-            raise UserError(
-                f"--out {folder}: holds this stress run already ({described['status']}); continue it with --resume or choose another folder"
-            )
-        return described
     names = [space.name for space in spaces]
-    return {"id": name, "kind": "stress", "space": names[0], "spaces": names, "title": "Where does it break?"}
+    begun = {"id": digest(design), "kind": "stress", "space": names[0], "spaces": names, "title": "Where does it break?"}
+    return taken_up(folder, begun, "another space, override, number of seeds, choice of cases, or --quick", resume)
 
 
 def line(plan: StressPlan) -> str:
