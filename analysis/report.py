@@ -8,18 +8,20 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .metric import worded
-from .page import Exhibit, Page
+from .look.metric import worded
+from .look.page import Exhibit, Page
+from .look.style import svg
 from .pages import html, markdown
 from .pages.run_page import run_page
 from .pages.sensitivity_page import sensitivity_page
 from .pages.stress_page import stress_page
 from .pages.sweep_page import sweep_page
-from .results import Results, open_results
-from .style import svg
+from .read.results import Results, open_results
 
 PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
-BESIDE = {"sweep": sensitivity_page}  # a second page, linked with the first, where there is anything to say on it
+BESIDE = {
+    "sweep": sensitivity_page
+}  # a second page, linked with the first, where there is anything to say on it
 
 
 def write_report(folder: Path) -> Path:
@@ -29,8 +31,9 @@ def write_report(folder: Path) -> Path:
         folder: A result folder (what `--out` named).
 
     Returns:
-        The path of `report/index.html`; `report/index.md` says the same, and the figures of both stand in `report/figures/`. Beside it
-        may stand other pages (`sensitivity.html`, `sensitivity.md`), linked both ways.
+        The path of `report/index.html`; `report/index.md` says the same, and the figures of both stand in
+        `report/figures/`. Beside it may stand other pages (`sensitivity.html`, `sensitivity.md`), linked both
+        ways.
 
     Raises:
         ValueError: The folder is not a result folder.
@@ -54,12 +57,16 @@ def pages_of(results: Results) -> list[Page]:
     second = BESIDE[results.kind](results) if results.kind in BESIDE else None
     pages = [page_of(results), *([worded(second, results.metric)] if second else [])]
     titles = [(page.name, page.title) for page in pages]
-    return [dataclasses.replace(page, links=[link for link in titles if link[0] != page.name]) for page in pages]
+    return [
+        dataclasses.replace(page, links=[link for link in titles if link[0] != page.name]) for page in pages
+    ]
 
 
 def write(pages: Sequence[Page], folder: Path) -> Path:
     """Write pages into `folder`, each file whole or not at all; returns the path of the first. Pages share drawings of one key."""
-    panels = [panel for page in pages for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels]
+    panels = [
+        panel for page in pages for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels
+    ]
     drawings = {panel.key: svg(panel.figure, panel.key) for panel in panels}
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)

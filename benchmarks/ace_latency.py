@@ -1,14 +1,17 @@
 """What ACE's gate costs at inference: milliseconds per image and FLOPs of one network with and without it.
 
-    python -m benchmarks.ace_latency [--network resnet18 --image-size 224 --device cpu --threads 1 --json latency.json]
+    python -m benchmarks.ace_latency [--network resnet18 --image-size 224 --device cpu --threads 1 --json
+    latency.json]
 
-Runs alone on an edge board: from a checkout, with torch, torchvision and pydantic installed, without data and without trained weights
-(time does not depend on their values). Both networks share the backbone's weights and take turns on the same images, in an order that
-changes from repeat to repeat, so that a clock that sinks with the temperature of the board meets both alike. What was not measured is
-called so: power needs a meter on the supply.
+Runs alone on an edge board: from a checkout, with torch, torchvision and pydantic installed, without data and
+without trained weights (time does not depend on their values). Both networks share the backbone's weights and
+take turns on the same images, in an order that changes from repeat to repeat, so that a clock that sinks with
+the temperature of the board meets both alike. What was not measured is called so: power needs a meter on the
+supply.
 
-FLOPs are matrix products and convolutions, two per multiply-add; sums, norms and the noise-free decision are not counted. The
-projections of the contexts to keys and values are part of every call here; a deployed network could keep them.
+FLOPs are matrix products and convolutions, two per multiply-add; sums, norms and the noise-free decision are
+not counted. The projections of the contexts to keys and values are part of every call here; a deployed
+network could keep them.
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ NOT_MEASURED = "not measured"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Latency and FLOPs of a network with and without ACE's gate.")
+    parser = argparse.ArgumentParser(
+        description="Latency and FLOPs of a network with and without ACE's gate."
+    )
     parser.add_argument("--network", choices=NETWORKS, default="resnet18")
     parser.add_argument("--kind", choices=("classification", "segmentation"), default="classification")
     parser.add_argument("--image-size", type=int, default=224, help="side of the square images, px")
@@ -41,7 +46,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--d", type=int, default=128, help="width of the gate's attention")
     parser.add_argument("--mlp-ratio", type=float, default=1.0, help="hidden width of the gate's MLP over d")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 32], help="images per call")
-    parser.add_argument("--repeats", type=int, default=50, help="timed calls of each network, after --warm-up untimed ones")
+    parser.add_argument(
+        "--repeats", type=int, default=50, help="timed calls of each network, after --warm-up untimed ones"
+    )
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="torch threads on the CPU")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ...")
@@ -57,7 +64,12 @@ def pair(options: argparse.Namespace) -> dict[str, Network]:
     sizes = {"kind": options.kind, "width": options.width}
     networks = {
         "plain": Network(options.network, options.classes, **sizes),
-        "gated": Network(options.network, options.classes, **sizes, gate=GateConfig(d=options.d, mlp_ratio=options.mlp_ratio)),
+        "gated": Network(
+            options.network,
+            options.classes,
+            **sizes,
+            gate=GateConfig(d=options.d, mlp_ratio=options.mlp_ratio),
+        ),
     }
     for network in networks.values():
         values = initial(network, torch.Generator().manual_seed(0))
@@ -80,7 +92,9 @@ def seconds(call: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
-def interleaved(calls: dict[str, Callable[[], object]], options: argparse.Namespace) -> dict[str, list[float]]:
+def interleaved(
+    calls: dict[str, Callable[[], object]], options: argparse.Namespace
+) -> dict[str, list[float]]:
     """Seconds of every repeat: each repeat times both, in turns first and second."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(-options.warm_up, options.repeats):
@@ -93,7 +107,9 @@ def interleaved(calls: dict[str, Callable[[], object]], options: argparse.Namesp
 
 def quartiles(values: list[float]) -> dict[str, float]:
     """Median and quartiles; a single value is all three."""
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    low, middle, high = (
+        statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    )
     return {"q1": low, "median": middle, "q3": high}
 
 
@@ -117,7 +133,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     context = torch.randn(options.clients, GateConfig().d_e, generator=rng).to(options.device)
     result: dict[str, Any] = {"batches": []}
     for batch in options.batches:
-        images = torch.randn(batch, 3, options.image_size, options.image_size, generator=rng).to(options.device)
+        images = torch.randn(batch, 3, options.image_size, options.image_size, generator=rng).to(
+            options.device
+        )
 
         def call(name: str, images: torch.Tensor = images) -> Callable[[], object]:
             return lambda: networks[name](images, context)
@@ -137,14 +155,26 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 "extra_flops_percent": 100 * (counts["gated"] / counts["plain"] - 1),
             }
         )
-    result["parameters"] = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-    return {**result, "power_watts": NOT_MEASURED, "energy_per_image_joules": NOT_MEASURED, "setting": setting(options)}
+    result["parameters"] = {
+        name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()
+    }
+    return {
+        **result,
+        "power_watts": NOT_MEASURED,
+        "energy_per_image_joules": NOT_MEASURED,
+        "setting": setting(options),
+    }
 
 
 def setting(options: argparse.Namespace) -> dict[str, Any]:
     """What was asked for, and on what it ran."""
     asked = {key: value for key, value in vars(options).items() if key != "json"}
-    return {**asked, "hardware": hardware(options.device), "torch": torch.__version__, "python": platform.python_version()}
+    return {
+        **asked,
+        "hardware": hardware(options.device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def hardware(device: str) -> str:
@@ -163,7 +193,8 @@ def table(result: dict[str, Any]) -> str:
     """The result as lines of text."""
     asked = result["setting"]
     lines = [
-        f"{asked['network']}, {asked['kind']}, {asked['image_size']} px, {asked['classes']} classes, {asked['clients']} contexts; "
+        f"{asked['network']}, {asked['kind']}, {asked['image_size']} px, {asked['classes']} classes, "
+        f"{asked['clients']} contexts; "
         f"{asked['hardware']} ({asked['device']}), {asked['threads']} thread(s), torch {asked['torch']}",
         f"median [quartiles] of {asked['repeats']} interleaved calls",
         f"{'batch':>5}  {'plain, ms per image':>26}  {'gated, ms per image':>26}  {'extra time, %':>24}  "
@@ -176,7 +207,8 @@ def table(result: dict[str, Any]) -> str:
     for row in result["batches"]:
         times = row["ms_per_image"]
         lines.append(
-            f"{row['images']:5}  {cell(times['plain'], 3):>26}  {cell(times['gated'], 3):>26}  {cell(row['extra_time_percent'], 1):>24}  "
+            f"{row['images']:5}  {cell(times['plain'], 3):>26}  {cell(times['gated'], 3):>26}  "
+            f"{cell(row['extra_time_percent'], 1):>24}  "
             f"{row['flops_per_image']['plain'] / 1e9:11.4f}  {row['extra_flops_percent']:8.2f}"
         )
     lines.append(f"power: {result['power_watts']}")

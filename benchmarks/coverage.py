@@ -1,12 +1,14 @@
 """Do the intervals cover? Nominal 90 % intervals of every estimator behind a verdict, on functions whose answers are known.
 
-    python -m benchmarks.coverage [--repeats 400 --blocks 32 128 --trajectories 16 64 --seeds 3 5 --seed 0 --markdown FILE --json FILE]
+    python -m benchmarks.coverage [--repeats 400 --blocks 32 128 --trajectories 16 64 --seeds 3 5 --seed 0
+    --markdown FILE --json FILE]
 
-Ishigami's function and Sobol's g have closed forms. `conditional` has a switch that chooses which of two parameters acts, in halves;
-`rare` has the switch at 1 in 8. Morris' mu* is exact too: the mean over the whole grid that the steps are drawn from. Contrasts are of
-one parameter moved from the centre, each seed with noise that both sides share and noise of its own, as runs paired by seed have.
-A repeat is a design of its own. Exit status 1 when any interval covers in fewer than 85 of 100 repeats. An exact 90 % interval would do so
-by chance in 1 of 25 tables of 100 repeats, and there are 120 intervals: hence 400.
+Ishigami's function and Sobol's g have closed forms. `conditional` has a switch that chooses which of two
+parameters acts, in halves; `rare` has the switch at 1 in 8. Morris' mu* is exact too: the mean over the whole
+grid that the steps are drawn from. Contrasts are of one parameter moved from the centre, each seed with noise
+that both sides share and noise of its own, as runs paired by seed have. A repeat is a design of its own. Exit
+status 1 when any interval covers in fewer than 85 of 100 repeats. An exact 90 % interval would do so by
+chance in 1 of 25 tables of 100 repeats, and there are 120 intervals: hence 400.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.sensitivity import Index, morris_effects, sobol_indices
-from analysis.stats import paired
-from raysim import designs
+from analysis.stats import Index, morris_effects, sobol_indices
+from analysis.stats.intervals import paired
+from raysim.search import designs
 
 ENOUGH = 0.85
 LEVELS = 4
@@ -80,7 +82,14 @@ def sobol_g() -> Known:
     own = 1 / (3 * (1 + a) ** 2)
     v = float(np.prod(1 + own) - 1)
     total = tuple(float(own[j] * np.prod(np.delete(1 + own, j)) / v) for j in range(6))
-    return Known("sobol g", 6, lambda u: np.prod((np.abs(4 * u - 2) + a) / (1 + a), axis=1), v, tuple((own / v).tolist()), total)
+    return Known(
+        "sobol g",
+        6,
+        lambda u: np.prod((np.abs(4 * u - 2) + a) / (1 + a), axis=1),
+        v,
+        tuple((own / v).tolist()),
+        total,
+    )
 
 
 def conditional(name: str, p: float) -> Known:
@@ -90,7 +99,12 @@ def conditional(name: str, p: float) -> Known:
     v = p * v1 + q * v2 + apart
     total = ((apart + p * q * (v1 + v2)) / v, p * v1 / v, q * v2 / v)
     return Known(
-        name, 3, lambda u: np.where(u[:, 0] < p, 2 * u[:, 1], u[:, 2] + 0.3), v, (apart / v, p * p * v1 / v, q * q * v2 / v), total
+        name,
+        3,
+        lambda u: np.where(u[:, 0] < p, 2 * u[:, 1], u[:, 2] + 0.3),
+        v,
+        (apart / v, p * p * v1 / v, q * q * v2 / v),
+        total,
     )
 
 
@@ -110,11 +124,15 @@ def exact_mu_star(known: Known) -> np.ndarray:
     return np.array(answers)
 
 
-def tally(function: str, estimator: str, n: int, answers: np.ndarray, runs: list[tuple[Index, ...]]) -> list[Row]:
+def tally(
+    function: str, estimator: str, n: int, answers: np.ndarray, runs: list[tuple[Index, ...]]
+) -> list[Row]:
     """One row per parameter."""
     rows = []
     for j, answer in enumerate(answers):
-        ends = np.array([[np.nan if end is None else end for end in (run[j].low, run[j].high)] for run in runs])
+        ends = np.array(
+            [[np.nan if end is None else end for end in (run[j].low, run[j].high)] for run in runs]
+        )
         covered = int(((ends[:, 0] <= answer + 1e-9) & (answer <= ends[:, 1] + 1e-9)).sum())
         width = float(np.median(ends[:, 1] - ends[:, 0]))
         rows.append(Row(function, estimator, n, f"u{j}", float(answer), covered, len(runs), width))
@@ -127,14 +145,18 @@ def sobol_rows(known: Known, blocks: int, repeats: int, seed: int) -> list[Row]:
         U, _ = designs.sobol(known.k, blocks * (known.k + 2), seed=seed + repeat)
         found.append(sobol_indices(known.f(U), [f"u{j}" for j in range(known.k)], seed=repeat))
     first = tally(known.name, "Sobol first", blocks, np.array(known.first), [each.first for each in found])
-    return first + tally(known.name, "Sobol total", blocks, np.array(known.total), [each.total for each in found])
+    return first + tally(
+        known.name, "Sobol total", blocks, np.array(known.total), [each.total for each in found]
+    )
 
 
 def morris_rows(known: Known, trajectories: int, repeats: int, seed: int) -> list[Row]:
     found = []
     for repeat in range(repeats):
         U, _ = designs.morris(known.k, trajectories * (known.k + 1), seed=seed + repeat, levels=LEVELS)
-        found.append(morris_effects(U, known.f(U), [f"u{j}" for j in range(known.k)], LEVELS, seed=repeat).mu_star)
+        found.append(
+            morris_effects(U, known.f(U), [f"u{j}" for j in range(known.k)], LEVELS, seed=repeat).mu_star
+        )
     return tally(known.name, "Morris mu*", trajectories, exact_mu_star(known), found)
 
 
@@ -150,9 +172,13 @@ def contrast_rows(known: Known, seeds: int, repeats: int, seed: int) -> list[Row
         shared = rng.normal(0, SHARED_NOISE * spread, seeds)
         noise = rng.normal(0, OWN_NOISE * spread, (known.k + 1, seeds))
         theirs = dict(enumerate((known.f(anchor)[0] + shared + noise[-1]).tolist()))
-        ours = [dict(enumerate((level + shared + noise[j]).tolist())) for j, level in enumerate(known.f(moved))]
+        ours = [
+            dict(enumerate((level + shared + noise[j]).tolist())) for j, level in enumerate(known.f(moved))
+        ]
         intervals = [paired(each, theirs) for each in ours]
-        found.append(tuple(Index(f"u{j}", i.mean, i.low, i.high) for j, i in enumerate(intervals) if i is not None))
+        found.append(
+            tuple(Index(f"u{j}", i.mean, i.low, i.high) for j, i in enumerate(intervals) if i is not None)
+        )
     return tally(known.name, "paired contrast", seeds, answers, found)
 
 
@@ -169,13 +195,21 @@ def measure(options: argparse.Namespace) -> Iterator[Row]:
 
 def markdown(rows: list[Row]) -> str:
     """A line per function, estimator and size."""
-    lines = ["| function | estimator | blocks, trajectories or seeds | covered, of 100, by parameter | least | median width |"]
+    lines = [
+        "| function | estimator | blocks, trajectories or seeds | covered, of 100, by parameter | least | "
+        "median width |"
+    ]
     lines.append("|---|---|---:|---|---:|---|")
-    for (function, estimator, n), group in itertools.groupby(rows, key=lambda row: (row.function, row.estimator, row.n)):
+    for (function, estimator, n), group in itertools.groupby(
+        rows, key=lambda row: (row.function, row.estimator, row.n)
+    ):
         each = list(group)
         shares = " ".join(f"{100 * row.share:.0f}" for row in each)
         widths = " ".join(f"{row.width:.2g}" for row in each)
-        lines.append(f"| {function} | {estimator} | {n} | {shares} | {100 * min(row.share for row in each):.0f} | {widths} |")
+        lines.append(
+            f"| {function} | {estimator} | {n} | {shares} | {100 * min(row.share for row in each):.0f} | "
+            f"{widths} |"
+        )
     return "\n".join(lines)
 
 
@@ -189,7 +223,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, help="where to write the table")
     parser.add_argument("--json", type=Path, help="where to write every row")
     options = parser.parse_args(arguments)
-    if min([options.repeats, *options.blocks, *options.trajectories, *options.seeds]) < 1 or min([2, *options.blocks, *options.seeds]) < 2:
+    if (
+        min([options.repeats, *options.blocks, *options.trajectories, *options.seeds]) < 1
+        or min([2, *options.blocks, *options.seeds]) < 2
+    ):
         parser.error("--repeats and --trajectories should be at least 1, --blocks and --seeds at least 2")
     return options
 
@@ -205,8 +242,14 @@ def main(arguments: list[str] | None = None) -> int:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     short = [row for row in rows if row.share < ENOUGH]
     for row in short:
-        print(f"{row.function}, {row.estimator}, {row.n}, {row.parameter}: {row.covered} of {row.repeats}", file=sys.stderr)
-    print(f"{len(rows) - len(short)} of {len(rows)} intervals cover in at least {100 * ENOUGH:.0f} of 100 repeats")
+        print(
+            f"{row.function}, {row.estimator}, {row.n}, {row.parameter}: {row.covered} of {row.repeats}",
+            file=sys.stderr,
+        )
+    print(
+        f"{len(rows) - len(short)} of {len(rows)} intervals cover in at least {100 * ENOUGH:.0f} of "
+        "100 repeats"
+    )
     return 1 if short else 0
 
 

@@ -1,7 +1,8 @@
 """Does memory stay bounded when clients keep whole networks? Peak of driver and workers, round by round.
 
-SAFE with torchvision's ResNet-18 (a state of 45 MB) at 40 clients keeps 1.8 GB between rounds, in files; updates are streamed. The
-table shows what each process holds of its own (anonymous memory), what it shares through Ray's object store, and the files.
+SAFE with torchvision's ResNet-18 (a state of 45 MB) at 40 clients keeps 1.8 GB between rounds, in files;
+updates are streamed. The table shows what each process holds of its own (anonymous memory), what it shares
+through Ray's object store, and the files.
 
     python benchmarks/memory.py [--clients 40] [--rounds 8] [--workers 2] [--network resnet18] [--json FILE]
 """
@@ -19,19 +20,22 @@ from pathlib import Path
 
 import ray
 
-from raysim import ray_pool
+from raysim.core.types import nbytes
+from raysim.engines import ray_pool
 from raysim.experiment import Experiment, Resources, override
-from raysim.federation import prepare
-from raysim.simulate import Simulation
-from raysim.store import Store
-from raysim.types import nbytes
+from raysim.simulation.images import prepare
+from raysim.simulation.rounds import Simulation
+from raysim.storage.store import Store
 
 
 def held(pid: int) -> dict[str, float]:
     """Megabytes of a process: its own, and shared."""
-    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    lines = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+    )
     return {
-        name: int(lines.get(key, "0").split()[0]) / 1000 for name, key in (("own", "RssAnon"), ("shared", "RssShmem"))
+        name: int(lines.get(key, "0").split()[0]) / 1000
+        for name, key in (("own", "RssAnon"), ("shared", "RssShmem"))
     }  # 0: it has ended
 
 
@@ -49,7 +53,9 @@ class Watch:
                     return
                 now = held(pid)
                 with self.lock:
-                    self.seen[name] = {key: max(value, self.seen.get(name, {}).get(key, 0.0)) for key, value in now.items()}
+                    self.seen[name] = {
+                        key: max(value, self.seen.get(name, {}).get(key, 0.0)) for key, value in now.items()
+                    }
             time.sleep(0.02)
 
     def peaks(self) -> dict[str, dict[str, float]]:
@@ -67,32 +73,59 @@ def main() -> None:
     parser.add_argument("--network", default="resnet18")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    experiment = override(Experiment(), {
-        "method": "safe", "method.network": options.network, "rounds": options.rounds, "scenario.clients": options.clients,
-        "task.classes": 4, "task.image_size": 32, "task.ses": 2, "task.shots": options.clients, "training.batch": 8,
-        "evaluation.every": options.rounds, "evaluation.clients": 2, "resources.workers": options.workers,
-    })  # fmt: skip
+    experiment = override(
+        Experiment(),
+        {
+            "method": "safe",
+            "method.network": options.network,
+            "rounds": options.rounds,
+            "scenario.clients": options.clients,
+            "task.classes": 4,
+            "task.image_size": 32,
+            "task.ses": 2,
+            "task.shots": options.clients,
+            "training.batch": 8,
+            "evaluation.every": options.rounds,
+            "evaluation.clients": 2,
+            "resources.workers": options.workers,
+        },
+    )
     prepare([experiment], lambda done, total: None)
     folder = Path(tempfile.mkdtemp())
     ray_pool.start(experiment.resources)
     pool = ray_pool.RayPool(Resources(workers=options.workers))
     rows = []
     try:
-        pids = {f"worker {index}": ray.get(actor.where.remote())[0] for index, actor in enumerate(pool.actors)}
+        pids = {
+            f"worker {index}": ray.get(actor.where.remote())[0] for index, actor in enumerate(pool.actors)
+        }
         watch = Watch({"driver": os.getpid(), **pids})
         simulation = Simulation(experiment, pool, Store(folder, experiment))
-        print(f"{options.network}: {nbytes(simulation.state.shared) / 1e6:.1f} MB a client, {options.clients} clients")
+        print(
+            f"{options.network}: {nbytes(simulation.state.shared) / 1e6:.1f} MB a client, "
+            f"{options.clients} clients"
+        )
         for record in simulation.rounds():
             files = sum(file.stat().st_size for file in folder.rglob("*.safetensors")) / 1e6
-            rows.append({"round": record.round, "files": files, "seconds": record.row["seconds"], **watch.peaks()})
-            cells = "  ".join(f"{name} {row['own']:6.0f} + {row['shared']:5.0f}" for name, row in rows[-1].items() if isinstance(row, dict))
-            print(f"round {record.round:3d}  peak MB own + shared: {cells}  files {files:6.0f} MB", flush=True)
+            rows.append(
+                {"round": record.round, "files": files, "seconds": record.row["seconds"], **watch.peaks()}
+            )
+            cells = "  ".join(
+                f"{name} {row['own']:6.0f} + {row['shared']:5.0f}"
+                for name, row in rows[-1].items()
+                if isinstance(row, dict)
+            )
+            print(
+                f"round {record.round:3d}  peak MB own + shared: {cells}  files {files:6.0f} MB", flush=True
+            )
     finally:
         pool.close()
         ray_pool.stop()
         shutil.rmtree(folder, ignore_errors=True)
     if options.json:
-        options.json.write_text(json.dumps({"command": "python benchmarks/memory.py", "rounds": rows}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"command": "python benchmarks/memory.py", "rounds": rows}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python -m benchmarks.overhead [--trials 20] [--slots 2] [--json FILE]
 
-Every trial is one tiny federation. raysim's side is `python -m raysim.sweep` on a space of contrasts (nothing waits for another trial). The
-others are function trainables with Tune's default actors, a process per trial: one runs the same federation on the serial engine, one
-imports torch and does nothing, which is the least that a trial can be. Per trial: seconds from the end of the slot's trial before to its
-own end, less the seconds of its rounds (training and evaluation). raysim's first trial of a slot starts its processes and is left out.
+Every trial is one tiny federation. raysim's side is `python -m raysim.sweep` on a space of contrasts (nothing
+waits for another trial). The others are function trainables with Tune's default actors, a process per trial:
+one runs the same federation on the serial engine, one imports torch and does nothing, which is the least that
+a trial can be. Per trial: seconds from the end of the slot's trial before to its own end, less the seconds of
+its rounds (training and evaluation). raysim's first trial of a slot starts its processes and is left out.
 Medians and quartiles, because a machine is seldom alone; the ratio is the more robust number.
 """
 
@@ -28,9 +29,14 @@ import pyarrow.dataset as ds
 
 CORES = 2
 SETTINGS = {
-    "rounds": 2, "scenario.clients": 4, "task.shots": 4, "evaluation.every": 1, "training.lr": 0.05, "resources.workers": 1,
+    "rounds": 2,
+    "scenario.clients": 4,
+    "task.shots": 4,
+    "evaluation.every": 1,
+    "training.lr": 0.05,
+    "resources.workers": 1,
     "method.shared_init": "a photo of a",
-}  # fmt: skip
+}
 SPACE = '''"""One tiny federation, over and over."""
 from raysim.experiment import Experiment, override
 
@@ -55,7 +61,9 @@ def of_raysim(trials: int, slots: int, folder: Path) -> list[Trial]:
     levels = np.linspace(0.1, 0.4, trials + slots - 1).round(6).tolist()  # and the anchor
     space.write_text(SPACE.format(settings=SETTINGS, levels=levels))
     sizes = ["--trials", "0", "--seeds", "1", "--workers", str(slots), "--out", str(out), "--quiet"]
-    subprocess.run([sys.executable, "-m", "raysim.sweep", str(space), *sizes], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "raysim.sweep", str(space), *sizes], check=True, stdout=subprocess.DEVNULL
+    )
     found = []
     for part in (out / "tables" / "trials").glob("*.parquet"):
         row = ds.dataset(part).to_table().to_pylist()[0]
@@ -65,13 +73,15 @@ def of_raysim(trials: int, slots: int, folder: Path) -> list[Trial]:
     return found
 
 
-def of_tune(trials: int, slots: int, folder: Path, trainable: Callable[[dict[str, Any]], dict[str, float]]) -> list[Trial]:
+def of_tune(
+    trials: int, slots: int, folder: Path, trainable: Callable[[dict[str, Any]], dict[str, float]]
+) -> list[Trial]:
     """Function trainables of plain Tune."""
     from ray import tune
 
-    from raysim import ray_pool
+    from raysim.engines import ray_pool
     from raysim.experiment import Experiment, Resources, override
-    from raysim.federation import prepare
+    from raysim.simulation.images import prepare
 
     prepare([override(Experiment(), SETTINGS)], lambda done, total: None)
     os.environ |= {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
@@ -79,7 +89,10 @@ def of_tune(trials: int, slots: int, folder: Path, trainable: Callable[[dict[str
     try:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": 1}),
-            param_space={"lam": tune.grid_search(np.linspace(0.1, 0.4, trials + slots).tolist()), "folder": str(folder)},
+            param_space={
+                "lam": tune.grid_search(np.linspace(0.1, 0.4, trials + slots).tolist()),
+                "folder": str(folder),
+            },
             tune_config=tune.TuneConfig(max_concurrent_trials=slots),
             run_config=tune.RunConfig(name="plain", storage_path=str(folder), verbose=0),
         )
@@ -103,9 +116,10 @@ def plain_trial(config: dict[str, Any]) -> dict[str, float]:
     begin = time.time()
     import torch
 
+    from raysim.engines.serial import Serial
     from raysim.experiment import Experiment, override
-    from raysim.simulate import Serial, Simulation
-    from raysim.store import Store
+    from raysim.simulation.rounds import Simulation
+    from raysim.storage.store import Store
 
     torch.set_num_threads(1)
     experiment = override(Experiment(), {**SETTINGS, "method.lam": config["lam"]})
@@ -145,13 +159,24 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             found[name] = beyond(side(options.trials, options.slots, Path(folder)), options.slots)
         low, middle, high = np.quantile(found[name], [0.25, 0.5, 0.75])
-        said = f"(quartiles {low:.3f} to {high:.3f}, {len(found[name])} trials, load {os.getloadavg()[0]:.1f})"
+        said = (
+            f"(quartiles {low:.3f} to {high:.3f}, {len(found[name])} trials, load {os.getloadavg()[0]:.1f})"
+        )
         print(f"{name:12}{middle:7.3f} s per trial beyond its rounds {said}", flush=True)
-    ratios = {name: float(np.median(found["raysim"]) / np.median(seconds)) for name, seconds in found.items() if name != "raysim"}
-    print(f"{options.slots} at once on {CORES} cores: " + ", ".join(f"{ratio:.3f} of '{name}'" for name, ratio in ratios.items()))
+    ratios = {
+        name: float(np.median(found["raysim"]) / np.median(seconds))
+        for name, seconds in found.items()
+        if name != "raysim"
+    }
+    print(
+        f"{options.slots} at once on {CORES} cores: "
+        + ", ".join(f"{ratio:.3f} of '{name}'" for name, ratio in ratios.items())
+    )
     if options.json:
         command = f"python -m benchmarks.overhead --trials {options.trials} --slots {options.slots}"
-        options.json.write_text(json.dumps({"command": command, "seconds": found, "ratios": ratios}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"command": command, "seconds": found, "ratios": ratios}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How much a client step costs with the fast text tower, against open_clip's plain one.
 
-A step is: text features of all classes, logits against cached image features, cross-entropy, backward, SGD update. The plain loop
-does it as CoOp does, one client after another, 77 tokens per class; the fast one for the whole micro-cohort at once.
+A step is: text features of all classes, logits against cached image features, cross-entropy, backward, SGD
+update. The plain loop does it as CoOp does, one client after another, 77 tokens per class; the fast one for
+the whole micro-cohort at once.
 
     python -m benchmarks.text_tower [--repeats N]
 """
@@ -55,12 +56,17 @@ def plain_encode(clip: CLIP, prompt_Pw: torch.Tensor, tokens_CL: torch.Tensor) -
     """[C, d]: the prompt spliced over the placeholders of the tokenised "X X X X name."."""
     length = len(prompt_Pw)
     x = clip.token_embedding(tokens_CL)
-    x = torch.cat([x[:, :1], prompt_Pw.expand(len(x), -1, -1), x[:, 1 + length :]], dim=1) + clip.positional_embedding
+    x = (
+        torch.cat([x[:, :1], prompt_Pw.expand(len(x), -1, -1), x[:, 1 + length :]], dim=1)
+        + clip.positional_embedding
+    )
     x = clip.ln_final(clip.transformer(x, attn_mask=clip.attn_mask))
     return F.normalize(x[torch.arange(len(x)), tokens_CL.argmax(-1)] @ clip.text_projection, dim=-1)
 
 
-def update(text_KCd: torch.Tensor, prompts: torch.Tensor, images_KBd: torch.Tensor, labels_KB: torch.Tensor) -> torch.Tensor:
+def update(
+    text_KCd: torch.Tensor, prompts: torch.Tensor, images_KBd: torch.Tensor, labels_KB: torch.Tensor
+) -> torch.Tensor:
     """One SGD step of every client on its own cross-entropy."""
     logits_KBC = 100 * images_KBd @ text_KCd.transpose(1, 2)
     loss = F.cross_entropy(logits_KBC.flatten(0, 1), labels_KB.flatten(), reduction="sum") / IMAGES
@@ -105,14 +111,17 @@ def measure(name: str, clip: CLIP, repeats: int) -> None:
         ours, theirs = median_seconds(fast, repeats), median_seconds(plain, max(3, repeats // 4))
         rate = 2 * tower.flops(clients, suffixes) / ours / 1e9
         print(
-            f"{name:9} K={clients}  plain {1e3 * theirs:9.1f} ms  fast {1e3 * ours:8.1f} ms  ratio {ours / theirs:.3f}  "
+            f"{name:9} K={clients}  plain {1e3 * theirs:9.1f} ms  fast {1e3 * ours:8.1f} ms  ratio "
+            f"{ours / theirs:.3f}  "
             f"updates differ by {error:.0e}  {rate:.0f} GFLOP/s",
             flush=True,
         )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Ratio of a client step with the fast text tower to the plain loop.")
+    parser = argparse.ArgumentParser(
+        description="Ratio of a client step with the fast text tower to the plain loop."
+    )
     parser.add_argument("--repeats", type=int, default=12)
     repeats = parser.parse_args().repeats
     torch.set_num_threads(1)

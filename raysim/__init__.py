@@ -10,18 +10,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raysim.config import UserError
-    from raysim.experiment import Experiment, Resources, from_dict, override, to_dict
-    from raysim.simulate import Engine, Serial, Simulation
-    from raysim.store import Store
+    from raysim.core.errors import UserError
+    from raysim.engines.serial import Serial
+    from raysim.experiment.overrides import override
+    from raysim.experiment.records import Experiment, Resources, from_dict, to_dict
+    from raysim.simulation.engine import Engine
+    from raysim.simulation.rounds import Simulation
+    from raysim.storage.store import Store
 
-__all__ = ["Engine", "Experiment", "Resources", "Serial", "Simulation", "Store", "UserError", "from_dict", "override", "to_dict"]
+__all__ = [
+    "Engine",
+    "Experiment",
+    "Resources",
+    "Serial",
+    "Simulation",
+    "Store",
+    "UserError",
+    "from_dict",
+    "override",
+    "to_dict",
+]
 
 HOMES = {
-    "config": ("UserError",),
+    "core.errors": ("UserError",),
     "experiment": ("Experiment", "Resources", "from_dict", "override", "to_dict"),
-    "simulate": ("Engine", "Serial", "Simulation"),
-    "store": ("Store",),
+    "simulation.engine": ("Engine",),
+    "engines.serial": ("Serial",),
+    "simulation.rounds": ("Simulation",),
+    "storage.store": ("Store",),
 }
 
 

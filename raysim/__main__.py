@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from raysim.cli import main
+from raysim.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

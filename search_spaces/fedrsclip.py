@@ -1,6 +1,7 @@
 """Which of the choices that the FedRSCLIP paper leaves open decide the outcome, and under which data?
 
-Every default and range has its provenance in `raysim/methods/fedrsclip.py`; `raysim sweep --dry-run` lists what is varied.
+Every default and range has its provenance in `raysim/methods/fedrsclip.py`; `raysim sweep --dry-run` lists
+what is varied.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ def base() -> Experiment:
         {
             "rounds": 10,
             "scenario.clients": 16,
-            "task.shots": 48,  # 72 images per client: where federating may pay, as with the paper's 37 at 40 clients
+            # 72 images per client: where federating may pay, as with the paper's 37 at 40 clients
+            "task.shots": 48,
             "evaluation.every": 5,
             "training.lr": 0.05,  # chosen for the bundled backbone; CoOp's 0.002 is for CLIP's own
             "resources.workers": 1,
@@ -41,7 +43,10 @@ CONTRASTS: dict[str, list[Any]] = {
     "method.w_dpa": [0.0, 2.0],
     "method.s": [5.0, 100.0],
     # s multiplies these two forms, so that at the anchor's s = 30 they would outweigh the cross-entropy
-    "method.dpa_form": [{"method.dpa_form": "cosine", "method.s": 1.0}, {"method.dpa_form": "token", "method.s": 1.0}],
+    "method.dpa_form": [
+        {"method.dpa_form": "cosine", "method.s": 1.0},
+        {"method.dpa_form": "token", "method.s": 1.0},
+    ],
     "method.dpa_detach_shared": [True],
     "method.h_p": [0, 16],
     "method.h": [16],
@@ -60,7 +65,9 @@ def space(trial: Any) -> dict[str, Any]:
         "method.h": trial.suggest_categorical("method.h", [1, 2, 4, 8, 16]),
         "method.h_p": trial.suggest_categorical("method.h_p", [1, 2, 4, 8, 16]),
         "method.dpa_form": trial.suggest_categorical("method.dpa_form", ["softmax", "cosine"]),
-        "method.s": trial.suggest_float("method.s", 1.0, 100.0, log=True),  # where the form is "cosine" it is one weight with w_dpa
+        "method.s": trial.suggest_float(
+            "method.s", 1.0, 100.0, log=True
+        ),  # where the form is "cosine" it is one weight with w_dpa
         "method.w_dpa": trial.suggest_float("method.w_dpa", 0.01, 5.0, log=True),
         "method.w_ot": trial.suggest_float("method.w_ot", 0.01, 5.0, log=True),
         "method.lam": trial.suggest_float("method.lam", 0.005, 0.5, log=True),
@@ -93,4 +100,8 @@ def promptfl(trial: Any) -> dict[str, Any]:
 
 RIVAL_SPACES: dict[str, Any] = {"promptfl": promptfl}
 
-INTERACTIONS: list[tuple[str, str]] = [("method.lam", "method.w_ot"), ("method.w_dpa", "method.h_p"), ("method.w_ot", "method.w_dpa")]
+INTERACTIONS: list[tuple[str, str]] = [
+    ("method.lam", "method.w_ot"),
+    ("method.w_dpa", "method.h_p"),
+    ("method.w_ot", "method.w_dpa"),
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds

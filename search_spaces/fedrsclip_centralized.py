@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}]
-TUNE: dict[str, list[Any]] = {"training.lr": [0.001, 0.003, 0.01, 0.03, 0.1]}  # many steps a round want smaller ones
+TUNE: dict[str, list[Any]] = {
+    "training.lr": [0.001, 0.003, 0.01, 0.03, 0.1]
+}  # many steps a round want smaller ones
 
 GRID: dict[str, dict[str, Any]] = {
     "fedrsclip, one client": {},
@@ -23,7 +25,9 @@ GRID: dict[str, dict[str, Any]] = {
     "zeroshot": {"method": "zeroshot"},
 }
 
-FIGURES: list[dict[str, Any]] = [{"kind": "differences", "to": "centralized CoOp", "title": "One client against centralized CoOp"}]
+FIGURES: list[dict[str, Any]] = [
+    {"kind": "differences", "to": "centralized CoOp", "title": "One client against centralized CoOp"}
+]
 
 
 def base() -> Experiment:

@@ -1,6 +1,7 @@
 """How does accuracy change as the same data is spread over 5 to 40 clients, the paper's Fed-RSIC shape?
 
-48 training images per class in all, as in Fed-Optimal (31 classes there, 24 here), so that 40 clients hold one or two of each.
+48 training images per class in all, as in Fed-Optimal (31 classes there, 24 here), so that 40 clients hold
+one or two of each.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
-SCENARIOS: list[dict[str, Any]] = [{"scenario": "even", "scenario.clients": clients} for clients in (5, 10, 20, 40)]
+SCENARIOS: list[dict[str, Any]] = [
+    {"scenario": "even", "scenario.clients": clients} for clients in (5, 10, 20, 40)
+]
 TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
 GRID = {label: RECIPE.grid[label] for label in ("fedrsclip", "promptfl", "fedpgp", "local", "zeroshot")}
 

@@ -1,6 +1,7 @@
 """FedRSCLIP beside its rivals at the paper's largest number of clients, even and under severe label skew.
 
-Every method is tuned over the same learning rates on validation, then run on fresh seeds, where the test split is opened.
+Every method is tuned over the same learning rates on validation, then run on fresh seeds, where the test
+split is opened.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Which of the choices that the SAFE paper leaves open decide the outcome, and at which imbalance?
 
-Every default and range has its provenance in `raysim/methods/safe.py`; `raysim sweep safe --dry-run` lists what is varied.
+Every default and range has its provenance in `raysim/methods/safe.py`; `raysim sweep safe --dry-run` lists
+what is varied.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ def base() -> Experiment:
     )
 
 
-SCENARIOS: list[dict[str, Any]] = [{"scenario.imbalance": 1.0}, {"scenario.imbalance": 10.0}, {"scenario.imbalance": 50.0}]
+SCENARIOS: list[dict[str, Any]] = [
+    {"scenario.imbalance": 1.0},
+    {"scenario.imbalance": 10.0},
+    {"scenario.imbalance": 50.0},
+]
 
 CONTRASTS: dict[str, list[Any]] = {
     "method.cro": [False],
@@ -54,7 +59,10 @@ CONTRASTS: dict[str, list[Any]] = {
     "method.m": [0.9],
     "method.dmr_on_cro": [True],
     "task.ses": [2, 10],
-    "method.tau_g": [{"method.tau_g": 5.0, "method.tau_g_schedule": "constant"}, {"method.tau_g": 0.1, "method.tau_g_end": 0.1}],
+    "method.tau_g": [
+        {"method.tau_g": 5.0, "method.tau_g_schedule": "constant"},
+        {"method.tau_g": 0.1, "method.tau_g_end": 0.1},
+    ],
     "method.gating": ["residual"],
     "method.d": [128],
     "method.gate_rate": [1.0],
@@ -76,14 +84,18 @@ def space(trial: Any) -> dict[str, Any]:
     if chosen["method.cro"] or chosen["method.fau"]:
         chosen["task.ses"] = trial.suggest_categorical("task.ses", [2, 5, 10])
     if chosen["method.cro"]:
-        chosen["method.estimator"] = trial.suggest_categorical("method.estimator", ["proportion", "composition", "ratio"])
+        chosen["method.estimator"] = trial.suggest_categorical(
+            "method.estimator", ["proportion", "composition", "ratio"]
+        )
         chosen["method.m"] = trial.suggest_float("method.m", 0.0, 0.9)
         chosen["method.cr_max"] = trial.suggest_categorical("method.cr_max", [3.0, 5.0, 10.0])
         if chosen["method.estimator"] == "proportion":
             chosen["method.p"] = trial.suggest_categorical("method.p", [1.0, 2.0])
             chosen["method.scope"] = trial.suggest_categorical("method.scope", ["head", "row"])
     if chosen["method.fau"]:
-        chosen["method.dmr"] = trial.suggest_categorical("method.dmr", ["cosine", "linear", "constant", "reversed"])
+        chosen["method.dmr"] = trial.suggest_categorical(
+            "method.dmr", ["cosine", "linear", "constant", "reversed"]
+        )
         chosen["method.beta_max"] = trial.suggest_float("method.beta_max", 0.2, 1.0)
         chosen["method.warmup"] = trial.suggest_categorical("method.warmup", [0.0, 0.1, 0.2])
         chosen["method.autoscale"] = trial.suggest_categorical("method.autoscale", [None, 0.7])
@@ -93,7 +105,9 @@ def space(trial: Any) -> dict[str, Any]:
         chosen["method.d"] = trial.suggest_categorical("method.d", [32, 64, 128, 256])
         chosen["method.gating"] = trial.suggest_categorical("method.gating", ["hard", "residual"])
         chosen["method.tau_g"] = trial.suggest_float("method.tau_g", 0.1, 5.0, log=True)
-        chosen["method.tau_g_schedule"] = trial.suggest_categorical("method.tau_g_schedule", ["constant", "anneal"])
+        chosen["method.tau_g_schedule"] = trial.suggest_categorical(
+            "method.tau_g_schedule", ["constant", "anneal"]
+        )
         if chosen["method.tau_g_schedule"] == "anneal":
             chosen["method.tau_g_end"] = trial.suggest_float("method.tau_g_end", 0.1, 1.0, log=True)
         chosen["method.w_mask"] = trial.suggest_categorical("method.w_mask", [0.0, 0.1, 1.0])
@@ -120,6 +134,10 @@ def fedavg(trial: Any) -> dict[str, Any]:
 
 RIVAL_SPACES: dict[str, Any] = {"fedavg": fedavg}
 
-INTERACTIONS: list[tuple[str, str]] = [("method.cro", "method.fau"), ("method.fau", "method.ace"), ("method.cro", "method.ace")]
+INTERACTIONS: list[tuple[str, str]] = [
+    ("method.cro", "method.fau"),
+    ("method.fau", "method.ace"),
+    ("method.cro", "method.ace"),
+]
 
 MINUTES = 40.0  # it trains networks

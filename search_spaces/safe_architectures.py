@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -25,10 +25,17 @@ GRID: dict[str, dict[str, Any]] = {
 }
 
 FIGURES: list[dict[str, Any]] = [
-    {"kind": "differences", "to": "fedavg", "metrics": ["acc_shared_global", "acc_personal_own", "acc_personal_global"]}
+    {
+        "kind": "differences",
+        "to": "fedavg",
+        "metrics": ["acc_shared_global", "acc_personal_own", "acc_personal_global"],
+    }
 ]
 
 
 def base() -> Experiment:
     """Clients are ResNets and MobileNets in turn."""
-    return override(SPACE.base, {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 10})
+    return override(
+        SPACE.base,
+        {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 10},
+    )

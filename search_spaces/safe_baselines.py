@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 1
@@ -30,4 +30,7 @@ FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
 
 def base() -> Experiment:
     """The space's anchor with larger images."""
-    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 10})
+    return override(
+        SPACE.base,
+        {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 10},
+    )

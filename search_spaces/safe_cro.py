@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 5
@@ -22,7 +22,11 @@ GRID: dict[str, dict[str, Any]] = {
 
 FIGURES: list[dict[str, Any]] = [
     {"kind": "groups", "to": "fedavg"},
-    {"kind": "differences", "to": "fedavg", "metrics": ["acc_shared_global", "acc_shared_tail", "acc_personal_own"]},
+    {
+        "kind": "differences",
+        "to": "fedavg",
+        "metrics": ["acc_shared_global", "acc_shared_tail", "acc_personal_own"],
+    },
 ]
 
 

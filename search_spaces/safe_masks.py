@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -28,4 +28,7 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """Balanced, so that every class is seen alike; larger images than the space's."""
-    return override(SPACE.base, {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 20})
+    return override(
+        SPACE.base,
+        {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 20},
+    )

@@ -1,7 +1,7 @@
 """SAFE, each of its mechanisms left out, and its rivals on UC Merced with a long tail of 10:1.
 
-A small ResNet from scratch at 64 px, 10 clients, Dirichlet 0.5 over clients, five samples of a class on the server. All have the space's
-learning rate; none is tuned.
+A small ResNet from scratch at 64 px, 10 clients, Dirichlet 0.5 over clients, five samples of a class on the
+server. All have the space's learning rate; none is tuned.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 5
@@ -30,7 +30,12 @@ GRID: dict[str, dict[str, Any]] = {
 
 METRICS = ["acc_shared_global", "acc_shared_class_mean", "acc_shared_tail", "acc_personal_own"]
 FIGURES: list[dict[str, Any]] = [
-    {"kind": "differences", "to": "safe", "metrics": METRICS, "title": "What each mechanism gives, and the rivals"},
+    {
+        "kind": "differences",
+        "to": "safe",
+        "metrics": METRICS,
+        "title": "What each mechanism gives, and the rivals",
+    },
     {"kind": "groups", "to": "fedavg"},
     {"kind": "masks"},
 ]
@@ -38,5 +43,10 @@ FIGURES: list[dict[str, Any]] = [
 
 def base() -> Experiment:
     """20 rounds of 2 local epochs."""
-    imagery: dict[str, Any] = {"task.dataset": "ucmerced", "task.classes": None, "task.shots": None, "task.ses": 5}
+    imagery: dict[str, Any] = {
+        "task.dataset": "ucmerced",
+        "task.classes": None,
+        "task.shots": None,
+        "task.ses": 5,
+    }
     return override(SPACE.base, {**imagery, "rounds": 20, "task.image_size": 64, "evaluation.every": 20})

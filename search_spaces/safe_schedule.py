@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -24,7 +24,11 @@ GRID: dict[str, dict[str, Any]] = {
 }
 
 FIGURES: list[dict[str, Any]] = [
-    {"kind": "differences", "to": "fixed EMA", "metrics": ["acc_shared_global", "acc_personal_own", "acc_personal_global"]},
+    {
+        "kind": "differences",
+        "to": "fixed EMA",
+        "metrics": ["acc_shared_global", "acc_personal_own", "acc_personal_global"],
+    },
     {"kind": "convergence"},
 ]
 

@@ -1,6 +1,7 @@
 """SAFE on semantic segmentation: Dubai's tiles as clients, mIoU of SAFE, SAFE without ACE and FedAvg.
 
-Point task.path at another folder of images and masks, or give task.dataset=loveda task.path=null for LoveDA in its own layout.
+Point task.path at another folder of images and masks, or give task.dataset=loveda task.path=null for LoveDA
+in its own layout.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 from raysim.data.folder import data_roots
 from raysim.experiment import Experiment, override
-from raysim.spaces import load_space
+from raysim.search.spaces import load_space
 
 SPACE = load_space("safe")
 SEEDS = 3

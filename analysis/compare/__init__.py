@@ -7,25 +7,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..results import Row
-from ..stats import NO_WIDTH, multiplicity
-from ..words import TITLES, WITHIN, count, listing, percent, points, size, span
+from ..look.words import TITLES, WITHIN, count, listing, percent, points, size, span
+from ..read.results import Row
+from ..stats.intervals import NO_WIDTH, multiplicity
 from .pairs import CONFIDENCE, Pair, differences, doubts, match, origins, split_of
 from .sides import METRICS, Entry, Mistake, Side, open_side
 
 __all__ = ["Comparison", "Mistake", "compare"]
 
 IN_FULL = 4  # pairs; of more, only the metric that was asked for is tabled
-VERBS = {"helps": "is ahead of {}", "hurts": "is behind {}", "level": f"is level with {{}} ({WITHIN})",
-         "undecided": "is undecided against {}", "unpaired": "cannot be paired with {}"}  # fmt: skip
-WORDS = {"helps": "ahead", "hurts": "behind", "level": "level", "undecided": "undecided", "unpaired": "not paired"}
+VERBS = {
+    "helps": "is ahead of {}",
+    "hurts": "is behind {}",
+    "level": f"is level with {{}} ({WITHIN})",
+    "undecided": "is undecided against {}",
+    "unpaired": "cannot be paired with {}",
+}
+WORDS = {
+    "helps": "ahead",
+    "hurts": "behind",
+    "level": "level",
+    "undecided": "undecided",
+    "unpaired": "not paired",
+}
 
 
 def compare(first: str, second: str, metric: str = METRICS[0]) -> Comparison:
     """Compare two results, from their files alone.
 
     Args:
-        first: A: a run's folder, a folder of runs that differ in their seed, a sweep's folder, or SWEEP:LABEL.
+        first: A: a run's folder, a folder of runs that differ in their seed, a sweep's folder, or
+            SWEEP:LABEL.
         second: B, likewise.
         metric: What the verdict is on.
 
@@ -63,7 +75,10 @@ class Comparison:
     def names(self) -> tuple[str, str]:
         """What A and B are called: labels where these differ, else the arguments."""
         sides = (self.first, self.second)
-        a, b = (own[0].label if side.label else side.argument for side, own in zip(sides, self.entries, strict=True))
+        a, b = (
+            own[0].label if side.label else side.argument
+            for side, own in zip(sides, self.entries, strict=True)
+        )
         return (a, b) if a != b else (self.first.argument, self.second.argument)
 
     def column(self, metric: str = "") -> str:
@@ -77,10 +92,15 @@ class Comparison:
         found = {v: own for v in VERBS if (own := [p for p in self.pairs if p.verdict(column) == v])}
         if self.first.whole:
             numbers = ", ".join(f"{WORDS[verdict]} in {len(own)}" for verdict, own in found.items())
-            return f"Over {count(len(self.pairs), 'pair')} of equal configuration and scenario, {a} against {b}: {numbers}."
+            return (
+                f"Over {count(len(self.pairs), 'pair')} of equal configuration and scenario, {a} "
+                f"against {b}: {numbers}."
+            )
         clauses = []
         for verdict, own in found.items():
-            text = listing([(f"under {p.title}" if len(self.pairs) > 1 else "") + details(p, column) for p in own]).lstrip()
+            text = listing(
+                [(f"under {p.title}" if len(self.pairs) > 1 else "") + details(p, column) for p in own]
+            ).lstrip()
             clauses.append(VERBS[verdict].format(b) + ("" if text.startswith(":") else " ") + text)
         return f"{a} {'; it '.join(clauses)}."
 
@@ -92,7 +112,10 @@ class Comparison:
         for name, side, entries in zip("AB", (self.first, self.second), self.entries, strict=True):
             labels = list(dict.fromkeys(e.label for e in entries))
             seeds = sorted({seed for e in entries for seed in e.values[self.column()]})
-            lines.append(f"{name} = {side.argument} ({listing(labels)}; {count(len(seeds), 'seed')}: {seed_range(seeds)})")
+            lines.append(
+                f"{name} = {side.argument} ({listing(labels)}; {count(len(seeds), 'seed')}: "
+                f"{seed_range(seeds)})"
+            )
         return lines
 
     def tables(self) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -103,17 +126,30 @@ class Comparison:
             for pair in self.pairs:
                 yield pair.title, ["", *head], [[metric, *self._line(pair, metric)] for metric in metrics]
         else:
-            yield self.metric, ["", *head], [[pair.title, *self._line(pair, self.metric)] for pair in self.pairs]
+            yield (
+                self.metric,
+                ["", *head],
+                [[pair.title, *self._line(pair, self.metric)] for pair in self.pairs],
+            )
         costs = [f"{name}{side}" for name in ("bytes", "FLOPs") for side in (" A", " B", " A / B")]
-        yield "cost of a run, mean over seeds", ["", *costs], [[p.title, *_cost(p, "bytes"), *_cost(p, "flops")] for p in self.pairs]
+        yield (
+            "cost of a run, mean over seeds",
+            ["", *costs],
+            [[p.title, *_cost(p, "bytes"), *_cost(p, "flops")] for p in self.pairs],
+        )
 
     def _line(self, pair: Pair, metric: str) -> list[str]:
         column = self.column(metric)
         interval = pair.interval(column)
         shown = span(interval) if interval and interval.low is not None else "\u2013"
-        return [percent(pair.mean(pair.first, column)), percent(pair.mean(pair.second, column)),
-                points(interval.mean if interval else None), shown, str(interval.n if interval else 0),
-                WORDS[pair.verdict(column)]]  # fmt: skip
+        return [
+            percent(pair.mean(pair.first, column)),
+            percent(pair.mean(pair.second, column)),
+            points(interval.mean if interval else None),
+            shown,
+            str(interval.n if interval else 0),
+            WORDS[pair.verdict(column)],
+        ]
 
     @cached_property
     def differs(self) -> list[Row]:
@@ -123,20 +159,34 @@ class Comparison:
     @property
     def differing(self) -> list[str]:
         """`differs` as lines; the fields that only one side has share one."""
-        lines = [f"{r['path']}: {_value(r['a'])} | {_value(r['b'])}{_where(r)}" for r in self.differs if not r["only"]]
+        lines = [
+            f"{r['path']}: {_value(r['a'])} | {_value(r['b'])}{_where(r)}"
+            for r in self.differs
+            if not r["only"]
+        ]
         for side in "AB":
-            own = [f"{r['path']}={_value(r[side.lower()])}{_where(r)}" for r in self.differs if r["only"] == side]
+            own = [
+                f"{r['path']}={_value(r[side.lower()])}{_where(r)}" for r in self.differs if r["only"] == side
+            ]
             lines += [f"only in {side}: {', '.join(own)}"] if own else []
         return lines
 
     @cached_property
     def warnings(self) -> list[str]:
         """What a reader must know before believing the verdict."""
-        found = [*self.first.notes, *self.second.notes, *doubts(self.pairs, self.differs, self.column()),
-                 *origins(self.first, self.second), *self._left_out()]  # fmt: skip
+        found = [
+            *self.first.notes,
+            *self.second.notes,
+            *doubts(self.pairs, self.differs, self.column()),
+            *origins(self.first, self.second),
+            *self._left_out(),
+        ]
         m = multiplicity([i for p in self.pairs if (i := p.interval(self.column()))], CONFIDENCE)
         if m.shown > 2:
-            found.append(f"of {m.shown} intervals of {CONFIDENCE:.0%}, about {m.by_chance:.1f} would exclude zero by chance alone")
+            found.append(
+                f"of {m.shown} intervals of {CONFIDENCE:.0%}, about {m.by_chance:.1f} would exclude zero "
+                "by chance alone"
+            )
         return found
 
     def _left_out(self) -> Iterator[str]:
@@ -147,12 +197,17 @@ class Comparison:
             for entry in (e for e in entries if all(e is not other for other in used)):
                 left.setdefault(entry.label, []).append(entry.scenario)
             if left:
-                yield f"only in {name}: " + "; ".join(f"{label} under {listing(scenarios)}" for label, scenarios in left.items())
+                yield f"only in {name}: " + "; ".join(
+                    f"{label} under {listing(scenarios)}" for label, scenarios in left.items()
+                )
         said: dict[str, list[str]] = {}
         for pair in self.pairs:
             for text in self._lost_seeds(pair):
                 said.setdefault(text, []).append(pair.title)
-        yield from (text + ("" if len(own) == len(self.pairs) else f" ({'; '.join(own)})") for text, own in said.items())
+        yield from (
+            text + ("" if len(own) == len(self.pairs) else f" ({'; '.join(own)})")
+            for text, own in said.items()
+        )
 
     def _lost_seeds(self, pair: Pair) -> Iterator[str]:
         a, b = (set(e.values[self.column()]) for e in (pair.first, pair.second))
@@ -161,29 +216,51 @@ class Comparison:
                 yield f"seeds only in {name}: {seed_range(sorted(seeds))}"
         tests = [len(e.values[f"test_{self.metric}"]) for e in (pair.first, pair.second)]
         if self.split == "validation" and any(tests):
-            yield f"the test split was opened for {count(tests[0], 'seed')} of A and {tests[1]} of B: compared on validation"
+            yield (
+                f"the test split was opened for {count(tests[0], 'seed')} of A and {tests[1]} of B: "
+                "compared on validation"
+            )
 
     def json(self) -> Row:
         """Everything as plain data."""
-        return {"metric": self.metric, "split": self.split, "confidence": CONFIDENCE, "sentence": self.sentence,
-                "a": self.first.argument, "b": self.second.argument, "pairs": [self._row(pair) for pair in self.pairs],
-                "differs": self.differs, "warnings": self.warnings}  # fmt: skip
+        return {
+            "metric": self.metric,
+            "split": self.split,
+            "confidence": CONFIDENCE,
+            "sentence": self.sentence,
+            "a": self.first.argument,
+            "b": self.second.argument,
+            "pairs": [self._row(pair) for pair in self.pairs],
+            "differs": self.differs,
+            "warnings": self.warnings,
+        }
 
     def _row(self, pair: Pair) -> Row:
         column = self.column()
         interval = pair.interval(column)
         numbers = {name: getattr(interval, name, None) for name in ("mean", "low", "high")}
-        return {"scenario": pair.first.scenario, "scenario_b": pair.second.scenario,
-                "label": pair.first.label, "label_b": pair.second.label,
-                "a": pair.mean(pair.first, column), "b": pair.mean(pair.second, column), **numbers, "n": interval.n if interval else 0,
-                "verdict": pair.verdict(column), **{f"{name}_ratio": pair.ratio(name) for name in ("bytes", "flops")}}  # fmt: skip
+        return {
+            "scenario": pair.first.scenario,
+            "scenario_b": pair.second.scenario,
+            "label": pair.first.label,
+            "label_b": pair.second.label,
+            "a": pair.mean(pair.first, column),
+            "b": pair.mean(pair.second, column),
+            **numbers,
+            "n": interval.n if interval else 0,
+            "verdict": pair.verdict(column),
+            **{f"{name}_ratio": pair.ratio(name) for name in ("bytes", "flops")},
+        }
 
 
 def details(pair: Pair, column: str) -> str:
     """By how much A and B differ, or why that is not known."""
     interval = pair.interval(column)
     if interval is None:
-        own = [f"{side}: {seed_range(sorted(e.values[column]))}" for side, e in (("A", pair.first), ("B", pair.second))]
+        own = [
+            f"{side}: {seed_range(sorted(e.values[column]))}"
+            for side, e in (("A", pair.first), ("B", pair.second))
+        ]
         return f": no seed is shared ({'; '.join(own)}), and an unpaired difference gets no verdict"
     mean, seeds = f"{points(interval.mean)} points", count(interval.n, "paired seed")
     if interval.low is None or interval.high is None:
@@ -194,7 +271,10 @@ def details(pair: Pair, column: str) -> str:
         return f": {mean} ({span(interval)}, {seeds})"
     digits = 1 if abs(interval.mean) >= 0.001 else 2
     least, most = sorted((abs(interval.low), abs(interval.high)))
-    return f" by {percent(abs(interval.mean), digits)} points ({percent(least, digits)} to {percent(most, digits)}, {seeds})"
+    return (
+        f" by {percent(abs(interval.mean), digits)} points ({percent(least, digits)} to "
+        f"{percent(most, digits)}, {seeds})"
+    )
 
 
 def seed_range(seeds: Sequence[int]) -> str:
@@ -207,7 +287,10 @@ def seed_range(seeds: Sequence[int]) -> str:
 def _cost(pair: Pair, name: str) -> list[str]:
     a, b = pair.first.cost[name], pair.second.cost[name]
     ratio = pair.ratio(name)
-    return [*((size(v) if name == "bytes" else f"{v:.3g}") for v in (a, b)), "\u2013" if ratio is None else f"{ratio:.3g}"]
+    return [
+        *((size(v) if name == "bytes" else f"{v:.3g}") for v in (a, b)),
+        "\u2013" if ratio is None else f"{ratio:.3g}",
+    ]
 
 
 def _value(value: Any) -> str:

@@ -8,13 +8,20 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
-from ..results import Row, standing
-from ..stats import Interval, paired
-from ..words import listing
+from ..look.words import listing
+from ..read.results import Row, standing
+from ..stats.intervals import Interval, paired
 from .sides import Entry, Mistake, Side, differing
 
 CONFIDENCE = 0.9
-IMAGES = ("scenario.", "task.dataset", "task.path", "task.shots", "task.classes", "task.split_seed")  # what decides who holds what
+IMAGES = (
+    "scenario.",
+    "task.dataset",
+    "task.path",
+    "task.shots",
+    "task.classes",
+    "task.split_seed",
+)  # what decides who holds what
 Match = tuple[list["Pair"], Sequence[Entry], Sequence[Entry]]
 
 
@@ -53,8 +60,8 @@ class Pair:
 def match(first: Side, second: Side, metric: str) -> Match:
     """Pair the entries of two sides.
 
-    Where a label names several entries (an anchor on selection seeds and a configuration on fresh ones, say), the first that share a
-    seed are taken.
+    Where a label names several entries (an anchor on selection seeds and a configuration on fresh ones, say),
+    the first that share a seed are taken.
 
     Args:
         first: A.
@@ -70,15 +77,21 @@ def match(first: Side, second: Side, metric: str) -> Match:
     for which, side, other in (("A", first, second), ("B", second, first)):
         if side.whole and not other.whole:
             names = dict.fromkeys(e.label for e in side.groups[0])
-            raise Mistake(f"{which} = {side.argument}: a sweep of several configurations against one; name one of them: "
-                          + ", ".join(f"'{side.argument}:{name}'" for name in names))  # fmt: skip
+            raise Mistake(
+                f"{which} = {side.argument}: a sweep of several configurations against one; name one "
+                "of them: " + ", ".join(f"'{side.argument}:{name}'" for name in names)
+            )
     places = itertools.product(range(len(first.groups)), range(len(second.groups)))
     groups = [(first.groups[i], second.groups[j]) for i, j in sorted(places, key=sum)]
     alone = not first.whole and all(len(side.groups) == len(side.groups[0]) == 1 for side in (first, second))
-    matches = [(pairs, a, b) for a, b in groups if (pairs := _alone(a, b) if alone else _pairs(a, b, first.whole))]
+    matches = [
+        (pairs, a, b) for a, b in groups if (pairs := _alone(a, b) if alone else _pairs(a, b, first.whole))
+    ]
     if not matches:
         a, b = ("; ".join(_title(e, first.whole) for e in side.groups[0]) for side in (first, second))
-        raise Mistake(f"A = {first.argument} and B = {second.argument} have nothing in common: A has {a}, B has {b}")
+        raise Mistake(
+            f"A = {first.argument} and B = {second.argument} have nothing in common: A has {a}, B has {b}"
+        )
     return next((m for m in matches if any(pair.seeds(metric) for pair in m[0])), matches[0])
 
 
@@ -110,8 +123,8 @@ def differences(pairs: Sequence[Pair]) -> list[Row]:
     """The dotted paths in which the configurations of the pairs differ.
 
     Returns:
-        Rows with path, a and b (its values), only (`A` or `B` where the other has no such field, else empty) and where (titles of the
-        pairs of which this holds; empty when it does of all).
+        Rows with path, a and b (its values), only (`A` or `B` where the other has no such field, else empty)
+        and where (titles of the pairs of which this holds; empty when it does of all).
     """
     found: dict[str, Row] = {}
     for pair in pairs:
@@ -131,7 +144,9 @@ def same_images(pair: Pair, seeds: Sequence[int]) -> bool | None:
     known = [(a, b) for a, b in files if a and b and a.is_file() and b.is_file()]
     if not known:
         return None
-    return all(a.read_bytes() == b.read_bytes() or pq.read_table(a).equals(pq.read_table(b)) for a, b in known)
+    return all(
+        a.read_bytes() == b.read_bytes() or pq.read_table(a).equals(pq.read_table(b)) for a, b in known
+    )
 
 
 def doubts(pairs: Sequence[Pair], differs: Sequence[Row], column: str) -> Iterator[str]:
@@ -151,9 +166,14 @@ def doubts(pairs: Sequence[Pair], differs: Sequence[Row], column: str) -> Iterat
 
 def origins(first: Side, second: Side) -> Iterator[str]:
     """Different commits or versions."""
-    commits = [sorted({str(o["commit"]) for o in side.origins if o.get("commit")}) for side in (first, second)]
+    commits = [
+        sorted({str(o["commit"]) for o in side.origins if o.get("commit")}) for side in (first, second)
+    ]
     if len({*commits[0], *commits[1]}) > 1:
-        yield f"different commits: A {listing(commits[0]) or 'not recorded'}, B {listing(commits[1]) or 'not recorded'}"
+        yield (
+            f"different commits: A {listing(commits[0]) or 'not recorded'}, B "
+            f"{listing(commits[1]) or 'not recorded'}"
+        )
     found: dict[str, tuple[set[str], set[str]]] = {}
     for place, side in enumerate((first, second)):
         for name, version in ((n, v) for o in side.origins for n, v in (o.get("versions") or {}).items()):

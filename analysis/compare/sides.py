@@ -9,12 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..results import Results, Row, by_seed, finished, flatten, loads, open_results
-from ..words import listing
+from ..look.words import listing
+from ..read.results import Results, Row, by_seed, finished, flatten, loads, open_results
 
-METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", "worst_client_accuracy")
+METRICS = (
+    "acc_personal_own",
+    "acc_personal_global",
+    "acc_shared_own",
+    "acc_shared_global",
+    "worst_client_accuracy",
+)
 MEASURED = (*METRICS, "p10_client_accuracy")
-KINDS = ("confirm", "contrast", "rival", "search")  # of the trials of one label, the first that can be paired is taken
+KINDS = (
+    "confirm",
+    "contrast",
+    "rival",
+    "search",
+)  # of the trials of one label, the first that can be paired is taken
 NO_PART = ("seed", "resources.")  # of a configuration: what seeds and machines differ in
 
 
@@ -50,8 +61,8 @@ class Side:
     Attributes:
         argument: As it was typed.
         label: The entry of a sweep that was picked; empty otherwise.
-        groups: Each an entry per scenario, best first: which one is compared is up to the other side. Of a whole sweep, one group of
-            all confirmed configurations.
+        groups: Each an entry per scenario, best first: which one is compared is up to the other side. Of a
+            whole sweep, one group of all confirmed configurations.
         whole: It is a sweep of several configurations.
         origins: `run.json` of the runs or of the sweep: commit and versions.
         notes: What was left out, in words.
@@ -79,7 +90,10 @@ def open_side(which: str, text: str) -> Side:
     what = f"{which} = {text}"
     if not folder.is_dir():
         near = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
-        raise Mistake(f"{what}: there is no folder {folder}" + (f"; did you mean {folder.with_name(near[0])}?" if near else ""))
+        raise Mistake(
+            f"{what}: there is no folder {folder}"
+            + (f"; did you mean {folder.with_name(near[0])}?" if near else "")
+        )
     if (folder / "run.json").is_file():
         results = _open(what, folder)
         if results.kind == "sweep":
@@ -89,7 +103,14 @@ def open_side(which: str, text: str) -> Side:
         runs = [_open(what, path.parent) for path in sorted(folder.glob("*/run.json"))]
         sweeps = [r.folder.name for r in runs if r.kind == "sweep"]
         if sweeps or not runs:
-            raise Mistake(f"{what}: " + (f"holds sweeps; name one of {listing(sweeps)}" if sweeps else "holds no run.json and no run"))
+            raise Mistake(
+                f"{what}: "
+                + (
+                    f"holds sweeps; name one of {listing(sweeps)}"
+                    if sweeps
+                    else "holds no run.json and no run"
+                )
+            )
     if label:
         raise Mistake(f"{what}: only a sweep has entries to pick; leave out ':{label}'")
     return _runs(what, text, runs)
@@ -125,25 +146,40 @@ def _runs(what: str, text: str, runs: Sequence[Results]) -> Side:
     done = [r for r in runs if r.meta.get("status") == "done" and r.meta.get("result")]
     left = [f"{r.folder.name} ({r.meta.get('status', 'no status')})" for r in runs if r not in done]
     if not done:
-        raise Mistake(f"{what}: no run is finished yet: {listing(left)}; its command with --resume finishes it")
+        raise Mistake(
+            f"{what}: no run is finished yet: {listing(left)}; its command with --resume finishes it"
+        )
     configs = [_config(r.meta.get("experiment") or {}) for r in done]
     for run, config in zip(done[1:], configs[1:], strict=True):
         if paths := differing(configs[0], config):
-            said = [f"{p} ({configs[0].get(p)} in {done[0].folder.name}, {config.get(p)} in {run.folder.name})" for p in paths[:4]]
+            said = [
+                f"{p} ({configs[0].get(p)} in {done[0].folder.name}, {config.get(p)} in {run.folder.name})"
+                for p in paths[:4]
+            ]
             more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-            raise Mistake(f"{what}: its runs differ in more than the seed: {', '.join(said)}{more}; name a folder of one configuration")
+            raise Mistake(
+                f"{what}: its runs differ in more than the seed: {', '.join(said)}{more}; name a folder of "
+                "one configuration"
+            )
     by: dict[int, Results] = {}
     for run in done:
         seed = int((run.meta.get("experiment") or {}).get("seed", 0))
         if seed in by:
-            raise Mistake(f"{what}: two runs have seed {seed}: {by[seed].folder.name} and {run.folder.name}; keep one")
+            raise Mistake(
+                f"{what}: two runs have seed {seed}: {by[seed].folder.name} and {run.folder.name}; keep one"
+            )
         by[seed] = run
     meta = done[0].meta
     values = {name: _known({s: r.meta["result"].get(name) for s, r in by.items()}) for name in MEASURED}
-    values |= {f"test_{name}": _known({s: (r.meta.get("test") or {}).get(name) for s, r in by.items()}) for name in MEASURED}
+    values |= {
+        f"test_{name}": _known({s: (r.meta.get("test") or {}).get(name) for s, r in by.items()})
+        for name in MEASURED
+    }
     cost = {name: sum(_cost(r.meta["result"])[name] for r in done) / len(done) for name in ("bytes", "flops")}
     partitions = {seed: r.folder / "partition.parquet" for seed, r in by.items()}
-    entry = Entry(str(meta.get("scenario_label")), str(meta.get("label")), configs[0], values, cost, partitions)
+    entry = Entry(
+        str(meta.get("scenario_label")), str(meta.get("label")), configs[0], values, cost, partitions
+    )
     notes = [f"{text}: {len(left)} of {len(runs)} runs unfinished, left out: {listing(left)}"] if left else []
     return Side(text, "", [[entry]], False, [r.meta for r in done], notes)
 
@@ -153,7 +189,10 @@ def _known(values: dict[int, Any]) -> dict[int, float]:
 
 
 def _cost(row: Row) -> dict[str, float]:
-    return {"bytes": float((row.get("bytes_up") or 0) + (row.get("bytes_down") or 0)), "flops": float(row.get("flops") or 0)}
+    return {
+        "bytes": float((row.get("bytes_up") or 0) + (row.get("bytes_down") or 0)),
+        "flops": float(row.get("flops") or 0),
+    }
 
 
 def _sweep(what: str, text: str, label: str, results: Results) -> Side:
@@ -163,11 +202,18 @@ def _sweep(what: str, text: str, label: str, results: Results) -> Side:
     labels = list(dict.fromkeys(t["label"] for t in confirmed))
     known = labels or list(dict.fromkeys(t["label"] for t in trials if t["kind"] != "search"))
     status = results.meta.get("status", "unfinished")
-    notes = [] if status == "done" else [f"{results.folder}: this sweep is {status}; only what is on disk is compared"]
+    notes = (
+        []
+        if status == "done"
+        else [f"{results.folder}: this sweep is {status}; only what is on disk is compared"]
+    )
     if label:
         chosen = [own for kind in KINDS if (own := _named(finished(trials, kind), label))]
         if not chosen:
-            raise Mistake(f"{what}: this sweep has no finished entry '{label}'{_near(label, known)} It has {listing(known) or 'none yet'}")
+            raise Mistake(
+                f"{what}: this sweep has no finished entry '{label}'{_near(label, known)} It has "
+                f"{listing(known) or 'none yet'}"
+            )
         groups = [_entries(what, own, results) for own in chosen]
     elif not labels:
         hint = f": name an entry, such as {text}:{known[0]}" if known else ""
@@ -196,12 +242,23 @@ def _entries(what: str, trials: Sequence[Row], results: Results) -> list[Entry]:
     for trial in trials:
         before = latest.get(trial["scenario"])
         if before and before["study"] != trial["study"] and before.get("runs") != trial.get("runs"):
-            raise Mistake(f"{what}: '{trial['label']}' is not one entry: {before['study']} and {trial['study']} have one of that name")
+            raise Mistake(
+                f"{what}: '{trial['label']}' is not one entry: {before['study']} and {trial['study']} have "
+                "one of that name"
+            )
         latest[trial["scenario"]] = trial
     columns = [f"{split}{name}" for split in ("", "test_") for name in MEASURED]
     return [
-        Entry(scenario, t["label"], _config(loads(t.get("experiment"))), {name: _known(dict(by_seed(t, name))) for name in columns},
-              _cost(t), {int(s): results.folder / "runs" / run / "partition.parquet"
-                         for s, run in zip(t.get("seeds") or [], t.get("runs") or [], strict=False)})
+        Entry(
+            scenario,
+            t["label"],
+            _config(loads(t.get("experiment"))),
+            {name: _known(dict(by_seed(t, name))) for name in columns},
+            _cost(t),
+            {
+                int(s): results.folder / "runs" / run / "partition.parquet"
+                for s, run in zip(t.get("seeds") or [], t.get("runs") or [], strict=False)
+            },
+        )
         for scenario, t in latest.items()
-    ]  # fmt: skip
+    ]

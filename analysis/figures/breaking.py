@@ -6,15 +6,28 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .. import stressed
-from ..page import Cell, Exhibit, Panel, Table, numbers, slug
-from ..queries import parts
-from ..results import Results, Row
-from ..stats import Interval
-from ..stressed import LOCAL, NAMES, REFERENCES, Outcome
-from ..style import GREY, INK, KNOWN, MARKERS, PALETTE, UNTUNED, WIDTH, Look, blank, drawing, legend_below, percent_axis
-from ..words import count, listing, mean_span, points, span
-from . import signatures
+from ..look.page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..look.style import (
+    GREY,
+    INK,
+    KNOWN,
+    MARKERS,
+    PALETTE,
+    UNTUNED,
+    WIDTH,
+    Look,
+    blank,
+    drawing,
+    legend_below,
+    percent_axis,
+)
+from ..look.words import count, listing, mean_span, points, span
+from ..read import stressed
+from ..read.queries import parts
+from ..read.results import Results, Row
+from ..read.stressed import LOCAL, NAMES, REFERENCES, Outcome
+from ..stats.intervals import Interval
+from .inside import signatures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +50,12 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
     found = {"zeroshot": Look(GREY, "s", UNTUNED, True)}
     for i, label in enumerate(labels):
         if label in KNOWN:
-            found[label] = Look(PALETTE[KNOWN[label]], MARKERS[KNOWN[label]], UNTUNED if label in LOCAL else "-", label in LOCAL)
+            found[label] = Look(
+                PALETTE[KNOWN[label]],
+                MARKERS[KNOWN[label]],
+                UNTUNED if label in LOCAL else "-",
+                label in LOCAL,
+            )
         elif label != "zeroshot":
             place = FREE[variants.index(label) % len(FREE)]
             found[label] = Look(PALETTE[place], MARKERS[(place + i) % len(MARKERS)])
@@ -63,10 +81,16 @@ def draw_breaking(own: Sequence[Outcome], case: Row) -> Figure:
         axes.minorticks_off()
     xs = [level["x"] for level in levels]
     bare = {level["label"] for level in levels if not any(o.values for o in own if o.level == level["label"])}
-    axes.set_xticks(xs, [level["label"] + ("\nno result" if level["label"] in bare else "") for level in levels])
-    axes.set_xlim(*_frame(xs[0], xs[-1], bool(case.get("log"))))  # lines that are moved by points do not set it
+    axes.set_xticks(
+        xs, [level["label"] + ("\nno result" if level["label"] in bare else "") for level in levels]
+    )
+    axes.set_xlim(
+        *_frame(xs[0], xs[-1], bool(case.get("log")))
+    )  # lines that are moved by points do not set it
     axes.grid(axis="y")
-    axes.set(ylim=(-0.03, 1.03), xlabel=f"{case['axis']}   (more stress \u2192)", ylabel="validation accuracy, %")
+    axes.set(
+        ylim=(-0.03, 1.03), xlabel=f"{case['axis']}   (more stress \u2192)", ylabel="validation accuracy, %"
+    )
     percent_axis(axes.yaxis)
     legend_below(figure, axes)
     return figure
@@ -89,7 +113,13 @@ def _line(axes: Axes, own: Sequence[Outcome], look: Look, name: str, shift: floa
     known, draw = [o for o in own if o.accuracy], axes.plot
     for outcome in known:
         if outcome.accuracy and outcome.accuracy.low is not None and outcome.accuracy.high is not None:
-            draw([outcome.x] * 2, [outcome.accuracy.low, outcome.accuracy.high], color=look.colour, linewidth=1, transform=moved)
+            draw(
+                [outcome.x] * 2,
+                [outcome.accuracy.low, outcome.accuracy.high],
+                color=look.colour,
+                linewidth=1,
+                transform=moved,
+            )
     draw(
         [o.x for o in known],
         [o.accuracy.mean for o in known if o.accuracy],
@@ -124,15 +154,23 @@ def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
     if case.get("skipped"):
         return Exhibit(key, title, missing=f"Skipped: {case['skipped']}.")
     own = [o for o in found if o.case == case["name"]]
-    spaces = [space for space in stressed.spaces_of(case) if any(o.values or o.diverged for o in own if o.space == space)]
+    spaces = [
+        space
+        for space in stressed.spaces_of(case)
+        if any(o.values or o.diverged for o in own if o.space == space)
+    ]
     if not spaces:
         reasons = listing(list(dict.fromkeys(o.remark for o in own if o.label not in REFERENCES))[:2])
         return Exhibit(key, title, missing=f"No trial of it has a result. {reasons}.".replace(". .", "."))
-    panels = [Panel(f"{key}-{slug(space)}", space, draw_breaking([o for o in own if o.space == space], case)) for space in spaces]
+    panels = [
+        Panel(f"{key}-{slug(space)}", space, draw_breaking([o for o in own if o.space == space], case))
+        for space in spaces
+    ]
     metrics = sorted({m for by_label in (case.get("metrics") or {}).values() for m in by_label.values()})
     caption = (
         (
-            f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). {case.get('note') or ''} "
+            f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}). "
+            f"{case.get('note') or ''} "
             f"{'Cross at the bottom: diverged, no model.' if any(o.diverged for o in own) else ''}"
         )
         .replace("  ", " ")
@@ -158,7 +196,9 @@ def exhibit(results: Results, case: Row, found: Sequence[Outcome]) -> Exhibit:
 
 def curves_query(case: Row) -> str:
     """SQL of a case's curves."""
-    metrics = list(dict.fromkeys(m for by_label in (case.get("metrics") or {}).values() for m in by_label.values())) or [OTHER]
+    metrics = list(
+        dict.fromkeys(m for by_label in (case.get("metrics") or {}).values() for m in by_label.values())
+    ) or [OTHER]
     columns = ", ".join(f"list_avg({m}) AS {m}, list_stddev_samp({m}) AS sd_{m}" for m in metrics)
     return f"""SELECT split_part(study, ' | ', 1) AS space, level, label, state, {columns}, len(seeds) AS seeds, reason
 FROM {parts("trials")} WHERE kind = 'stress' AND factor = '{case["name"]}' ORDER BY trial"""
@@ -168,7 +208,9 @@ def differences_query(case: Row) -> str:
     """SQL of a case's paired differences to its references."""
     metrics = case.get("metrics") or {}
     chosen = {label: m for by_label in metrics.values() for label, m in by_label.items()}
-    other = [f"WHEN label = '{label}' THEN {m}" for label, m in chosen.items() if m != next(iter(chosen.values()))]
+    other = [
+        f"WHEN label = '{label}' THEN {m}" for label, m in chosen.items() if m != next(iter(chosen.values()))
+    ]
     first = next(iter(chosen.values()), OTHER)
     value = f"CASE {' '.join(other)} ELSE {first} END" if other else first
     known = ", ".join(f"'{name}'" for name in REFERENCES)
@@ -215,12 +257,23 @@ def table(results: Results, case: Row, found: Sequence[Outcome], fired: dict[str
         "signatures",
         "remark",
     ]
-    told = [f"{label}: {stressed.breaking(own).sentence}" for (_, _, label), own in stressed.grouped(judged).items()]
+    told = [
+        f"{label}: {stressed.breaking(own).sentence}"
+        for (_, _, label), own in stressed.grouped(judged).items()
+    ]
     caption = (
-        f"Breaking point of {'; '.join(told)}. Differences are paired by seed, with {results.confidence:.0%} t intervals; the margin "
+        f"Breaking point of {'; '.join(told)}. Differences are paired by seed, with "
+        f"{results.confidence:.0%} t intervals; the margin "
         f"is {100 * stressed.margin(results):g} points."
     )
-    return Table(head, body, caption, differences_query(case), key=f"table-{slug(case['name'])}", title=f"{case['title']}: verdicts")
+    return Table(
+        head,
+        body,
+        caption,
+        differences_query(case),
+        key=f"table-{slug(case['name'])}",
+        title=f"{case['title']}: verdicts",
+    )
 
 
 def look(verdict: str) -> str:
@@ -234,7 +287,9 @@ def _gap(interval: Interval | None) -> str:
 
 def _fired(o: Outcome, fired: dict[str, list[str]]) -> str:
     names = [name for run in o.runs for name in fired.get(run, [])]
-    return ", ".join(f"{signatures.words(name)} ({names.count(name)} of {len(o.runs)})" for name in dict.fromkeys(names))
+    return ", ".join(
+        f"{signatures.words(name)} ({names.count(name)} of {len(o.runs)})" for name in dict.fromkeys(names)
+    )
 
 
 def matrix(results: Results, found: Sequence[Outcome]) -> Table:
@@ -255,15 +310,27 @@ def matrix(results: Results, found: Sequence[Outcome]) -> Table:
         for space, label in columns:
             own = groups.get((case["name"], space, label), [])
             verdict = stressed.worst(own)
-            row.append(Cell(f"{MARK[verdict]}{_where(own, verdict)}", look(verdict), stressed.breaking(own).sentence if own else ""))
+            row.append(
+                Cell(
+                    f"{MARK[verdict]}{_where(own, verdict)}",
+                    look(verdict),
+                    stressed.breaking(own).sentence if own else "",
+                )
+            )
         body.append([*row, _saved(case, groups)])
     names = [label if label == space else f"{space}: {label}" for space, label in columns]
     rule = (
-        "The worst verdict that intervals show over the levels, and where it begins; pass: the severest level passes. Only marks and words "
+        "The worst verdict that intervals show over the levels, and where it begins; pass: the severest "
+        "level passes. Only marks and words "
         "carry the meaning, colours repeat it. Details are below, case by case."
     )
     return Table(
-        ["case", *names, "robust or other variants"], body, rule, matrix_query(), key="table-overview", title="Pass, degrade or break"
+        ["case", *names, "robust or other variants"],
+        body,
+        rule,
+        matrix_query(),
+        key="table-overview",
+        title="Pass, degrade or break",
     )
 
 
@@ -296,17 +363,37 @@ def _saved(case: Row, groups: dict[tuple[str, str, str], list[Outcome]]) -> str:
 def failures(results: Results, found: Sequence[Outcome]) -> Table | None:
     """Trials without a result, with the reason, references too; None where there are none."""
     titles = {case["name"]: case["title"] for case in stressed.cases(results)}
-    body = [[titles[o.case], o.space, o.level, o.label, o.remark] for o in found if o.remark and o.remark != "not finished yet"]
+    body = [
+        [titles[o.case], o.space, o.level, o.label, o.remark]
+        for o in found
+        if o.remark and o.remark != "not finished yet"
+    ]
     skipped = [
-        [case["title"], "all", "all", "all", f"skipped: {case['skipped']}"] for case in stressed.cases(results) if case.get("skipped")
+        [case["title"], "all", "all", "all", f"skipped: {case['skipped']}"]
+        for case in stressed.cases(results)
+        if case.get("skipped")
     ]
     if not body + skipped:
         return None
-    caption = "What failed, what was not possible and what time did not allow; nothing is left out without a word here."
-    query = (
-        f"SELECT factor, study, label, state, reason FROM {parts('trials')} WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"
+    caption = (
+        "What failed, what was not possible and what time did not allow; nothing is left out without "
+        "a word here."
     )
-    folded = f"{count(len(body + skipped), 'trial or case', 'trials or cases')} without a result" if len(body) > 12 else ""
+    query = (
+        f"SELECT factor, study, label, state, reason FROM {parts('trials')} WHERE kind = 'stress' AND "
+        "state <> 'COMPLETE' ORDER BY trial"
+    )
+    folded = (
+        f"{count(len(body + skipped), 'trial or case', 'trials or cases')} without a result"
+        if len(body) > 12
+        else ""
+    )
     return Table(
-        ["case", "space", "level", "entry", "reason"], [*skipped, *body], caption, query, folded, "table-failures", "Without a result"
+        ["case", "space", "level", "entry", "reason"],
+        [*skipped, *body],
+        caption,
+        query,
+        folded,
+        "table-failures",
+        "Without a result",
     )

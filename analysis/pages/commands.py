@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..page import Text
-from ..results import TESTED, Results, Row, flatten, loads, params
+from ..look.page import Text
+from ..read.results import TESTED, Results, Row, flatten, loads, params
 
 NOT_IDENTITY = ("resources.", "seed")  # machines are no part of an experiment; the seed is a loop
 
@@ -37,15 +37,24 @@ def commands(results: Results) -> Text:
     if not trials:
         return Text(["No trial is finished yet, so there is no command to repeat."])
     every = [settings(t) for t in trials]
-    common = {k: v for k, v in every[0].items() if k not in ("method", "scenario") and all(k in s and s[k] == v for s in every)}
+    common = {
+        k: v
+        for k, v in every[0].items()
+        if k not in ("method", "scenario") and all(k in s and s[k] == v for s in every)
+    }
     space = shlex.quote(space_argument(results))
     lines = ["COMMON=(" + " ".join(assignment(k, v) for k, v in common.items()) + ")"]
     for trial, own in zip(trials, every, strict=True):
         kinds = [assignment(k, own[k]) for k in ("method", "scenario") if k in own]
-        rest = [assignment(k, v) for k, v in own.items() if k not in common and k not in ("method", "scenario")]
+        rest = [
+            assignment(k, v) for k, v in own.items() if k not in common and k not in ("method", "scenario")
+        ]
         test = ["--open-test"] if trial["kind"] in TESTED else []
         run = " ".join(["raysim run", space, *test, *kinds, '"${COMMON[@]}"', *rest, "seed=$seed"])
-        lines.append(f"# trial {trial.get('trial')}: {_comment(trial)}\nfor seed in {' '.join(map(str, trial['seeds']))}; do {run}; done")
+        lines.append(
+            f"# trial {trial.get('trial')}: {_comment(trial)}\nfor seed in "
+            f"{' '.join(map(str, trial['seeds']))}; do {run}; done"
+        )
     return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")
 
 
@@ -58,7 +67,10 @@ def repeat(results: Results) -> list[str]:
 def space_argument(results: Results) -> str:
     """The space as the sweep's command named it: a name, or the path of a file."""
     name = str(results.meta.get("space") or (results.trials[0]["method"] if results.trials else ""))
-    return next((word for word in shlex.split(str(results.meta.get("command") or "")) if Path(word).stem == name), name)
+    return next(
+        (word for word in shlex.split(str(results.meta.get("command") or "")) if Path(word).stem == name),
+        name,
+    )
 
 
 def _comment(trial: Row) -> str:
@@ -67,9 +79,19 @@ def _comment(trial: Row) -> str:
 
 def run_command(results: Results) -> str:
     """The command that repeats a single run, spelled out."""
-    flat = {_path(k): v for k, v in flatten(results.meta.get("experiment") or {}).items() if not k.startswith("resources.")}
+    flat = {
+        _path(k): v
+        for k, v in flatten(results.meta.get("experiment") or {}).items()
+        if not k.startswith("resources.")
+    }
     words = shlex.split(str(results.meta.get("command") or ""))
-    space = words[words.index("run") + 1] if "run" in words[:-1] else str(flat.get("method") or results.meta.get("label"))
+    space = (
+        words[words.index("run") + 1]
+        if "run" in words[:-1]
+        else str(flat.get("method") or results.meta.get("label"))
+    )
     first = [assignment(k, flat.pop(k)) for k in ("method", "scenario") if k in flat]
     test = ["--open-test"] if results.meta.get("test") else []
-    return " ".join(["raysim run", shlex.quote(space), *test, *first, *(assignment(k, v) for k, v in flat.items())])
+    return " ".join(
+        ["raysim run", shlex.quote(space), *test, *first, *(assignment(k, v) for k, v in flat.items())]
+    )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..page import Exhibit, Page, show
-from ..style import inline
+from ..look.page import Exhibit, Page, show
+from ..look.style import inline
 
 RELOAD = 60  # seconds after which a page that will be written again loads itself anew
 
@@ -23,10 +23,21 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
     from markupsafe import Markup
 
     here = Path(__file__).parent / "templates"
-    env = Environment(loader=FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    env = Environment(
+        loader=FileSystemLoader(here),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
     env.filters["show"] = show
     env.tests["number"] = _is_number
-    panels = {panel.key: panel.title or part.title for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels}
+    panels = {
+        panel.key: panel.title or part.title
+        for part in page.parts()
+        if isinstance(part, Exhibit)
+        for panel in part.panels
+    }
     names = page.names()
     return env.get_template("report.html").render(
         page=page,

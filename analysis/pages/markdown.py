@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-from ..page import Cell, Exhibit, Page, Section, Table, Text, show
+from ..look.page import Cell, Exhibit, Page, Section, Table, Text, show
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|$~#])")
 QUERY = "Command and query"
@@ -38,7 +38,11 @@ def _page(page: Page) -> Iterator[str]:
         yield from (f"**{text(sentence)}**" if i == 0 else text(sentence), "")
     if page.flags:
         yield from ("Flagged:", "", *(f"- {text(flag)}" for flag in page.flags), "")
-    yield from (f"See also: {', '.join(f'[{text(title)}]({name}.md)' for name, title in page.links)}", "") if page.links else ()
+    yield from (
+        (f"See also: {', '.join(f'[{text(title)}]({name}.md)' for name, title in page.links)}", "")
+        if page.links
+        else ()
+    )
     names = page.names()
     for section in page.sections:
         yield from _section(section, names, page)
@@ -75,7 +79,11 @@ def _figure(exhibit: Exhibit, name: str, page: Page) -> Iterator[str]:
 
 
 def _table(table: Table, name: str, page: Page) -> Iterator[str]:
-    yield from (f"### {_title(name, table.title or table.folded)}", "", *([text(table.caption), ""] if table.caption else []))
+    yield from (
+        f"### {_title(name, table.title or table.folded)}",
+        "",
+        *([text(table.caption), ""] if table.caption else []),
+    )
     yield from _folded(table.folded, grid(table)) if table.folded else (*grid(table), "")
     yield from _source(table.source, page)
 
@@ -86,7 +94,16 @@ def _title(name: str, title: str) -> str:
 
 def _source(source: str, page: Page) -> Iterator[str]:
     if source:
-        yield from _folded(QUERY, [*code("\n".join(page.commands), "sh"), "", "DuckDB, in the result folder:", "", *code(source, "sql")])
+        yield from _folded(
+            QUERY,
+            [
+                *code("\n".join(page.commands), "sh"),
+                "",
+                "DuckDB, in the result folder:",
+                "",
+                *code(source, "sql"),
+            ],
+        )
 
 
 def _text(part: Text) -> Iterator[str]:
@@ -111,7 +128,11 @@ def code(source: str, language: str = "") -> list[str]:
 def grid(table: Table) -> list[str]:
     """A table as Markdown has it."""
     body = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in table.rows]
-    return ["| " + " | ".join(text(str(name)) for name in table.columns) + " |", "|" + " --- |" * len(table.columns), *body]
+    return [
+        "| " + " | ".join(text(str(name)) for name in table.columns) + " |",
+        "|" + " --- |" * len(table.columns),
+        *body,
+    ]
 
 
 def _cell(value: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..figures import contrasts, gaps, importances, indices, interactions, ranks, responses, transfer
-from ..page import Page, Part, Section, Text
-from ..results import Results
-from ..words import count, listing
+from ..figures.choices import contrasts, gaps, importances, indices, interactions, ranks, responses
+from ..figures.outcomes import transfer
+from ..look.page import Page, Part, Section, Text
+from ..look.words import count, listing
+from ..read.results import Results
 from . import summary
 from .commands import repeat
 from .shared import notice, of_space, reproduce, under_name
@@ -25,19 +26,26 @@ def sensitivity_page(results: Results) -> Page | None:
     spaces = listing([str(v.space or v.meta.get("space") or "?") for v in views])
     stories = [(view, *story(view)) for view in views]
     return Page(
-        title=f"Sensitivity of {spaces}", question=QUESTION,
+        title=f"Sensitivity of {spaces}",
+        question=QUESTION,
         lead=[said for view, lead, _ in stories for said in under_name(view, lead)],
-        notice=notice(results, progress(results)), commands=repeat(results), name="sensitivity",
+        notice=notice(results, progress(results)),
+        commands=repeat(results),
+        name="sensitivity",
         sections=[
             *(section for view, _, sections in stories for section in of_space(view, sections)),
             Section("What can be trusted", [Text(points=trust(results))]),
             reproduce(results),
         ],
-    )  # fmt: skip
+    )
 
 
 def _asked(view: Results) -> bool:
-    return summary.contrasted(view) or bool(view.meta.get("design")) or any(t["kind"] in KINDS for t in view.trials)
+    return (
+        summary.contrasted(view)
+        or bool(view.meta.get("design"))
+        or any(t["kind"] in KINDS for t in view.trials)
+    )
 
 
 def story(results: Results) -> tuple[list[str], list[Section]]:
@@ -50,18 +58,41 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
     suggested = importances.diagnoses(results)
     one = summary.contrasted(results)
     sections = [
-        _section("Specification gaps", *(gaps.exhibits(results, left_open) if one else []), gaps.table(results, left_open)),
-        _section("One choice at a time", *([contrasts.exhibit_contrasts(results, changed)] if one else []),
-                 contrasts.table_verdicts(results, changed), contrasts.table_differences(results, changed)),
+        _section(
+            "Specification gaps",
+            *(gaps.exhibits(results, left_open) if one else []),
+            gaps.table(results, left_open),
+        ),
+        _section(
+            "One choice at a time",
+            *([contrasts.exhibit_contrasts(results, changed)] if one else []),
+            contrasts.table_verdicts(results, changed),
+            contrasts.table_differences(results, changed),
+        ),
         _section("The whole space", *indices.exhibits(results, found), *indices.tables(results, found)),
-        _section("Two choices together", interactions.exhibit(results, pairs), interactions.table(results, pairs)),
+        _section(
+            "Two choices together", interactions.exhibit(results, pairs), interactions.table(results, pairs)
+        ),
         _section("Response curves", *responses.exhibits(results, changed, designs)),
-        _section("Agreement of the scenarios", ranks.exhibit(results, ranked, agreement) if one else None, ranks.table(results, agreement)),
+        _section(
+            "Agreement of the scenarios",
+            ranks.exhibit(results, ranked, agreement) if one else None,
+            ranks.table(results, agreement),
+        ),
         _section("Tuned here, used there", transfer.exhibit(results, moved), transfer.table(results, moved)),
-        _section("Search diagnostics", importances.exhibit(results, suggested), importances.table(results, suggested)),
-    ]  # fmt: skip
-    lead = [*(gaps.sentences(left_open, results.confidence) if one else []), *indices.sentences(found), *interactions.sentences(pairs),
-            *ranks.sentences(agreement), *transfer.sentences(moved)]  # fmt: skip
+        _section(
+            "Search diagnostics",
+            importances.exhibit(results, suggested),
+            importances.table(results, suggested),
+        ),
+    ]
+    lead = [
+        *(gaps.sentences(left_open, results.confidence) if one else []),
+        *indices.sentences(found),
+        *interactions.sentences(pairs),
+        *ranks.sentences(agreement),
+        *transfer.sentences(moved),
+    ]
     return lead, [section for section in sections if section.parts]
 
 
@@ -73,16 +104,22 @@ def trust(results: Results) -> Sequence[str]:
     """What this page can and cannot show."""
     seeds = results.meta.get("selection_seeds") or []
     return [
-        f"Contrasts and pairs are measured on validation with {count(len(seeds), 'seed')}; intervals are Student's t, "
+        f"Contrasts and pairs are measured on validation with {count(len(seeds), 'seed')}; intervals are "
+        "Student's t, "
         f"{results.confidence:.0%}, "
-        "paired by seed. With so few seeds they are wide: undecided means undecided, not that there is nothing.",
-        "Where the largest of several levels is shown, its interval is widened for their number (Bonferroni), so that it may be "
+        "paired by seed. With so few seeds they are wide: undecided means undecided, not that there is "
+        "nothing.",
+        "Where the largest of several levels is shown, its interval is widened for their number "
+        "(Bonferroni), so that it may be "
         "read although it "
         "was picked. Stars hold the share of false findings over all rows of a table.",
-        "Choices are moved one at a time around the anchor; another anchor may give other verdicts. Only pairs and designs see "
+        "Choices are moved one at a time around the anchor; another anchor may give other verdicts. Only "
+        "pairs and designs see "
         "interactions.",
-        "The lead over a rival is measured with the rival as it was confirmed (tuned, where it has a search of its own) and the "
+        "The lead over a rival is measured with the rival as it was confirmed (tuned, where it has a "
+        "search of its own) and the "
         "method with one "
-        "choice moved from the anchor, not tuned again at each level: a lead that is lost there might be won back by tuning.",
+        "choice moved from the anchor, not tuned again at each level: a lead that is lost there might be "
+        "won back by tuning.",
         "Nothing here opened the test split, except for transferred configurations.",
-    ]  # fmt: skip
+    ]

@@ -6,18 +6,22 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..page import Exhibit, Part, Section, Table, Text, show, slug
-from ..results import Results, Row
+from ..look.page import Exhibit, Part, Section, Table, Text, show, slug
+from ..read.results import Results, Row
 from .commands import repeat
 
 OWN = (
-    "Accuracies on a client's own distribution (acc_*_own) are accuracies on the global split, reweighted by the client's class and domain "
-    "frequencies. No client gives up training images for this, but it assumes that the images of a class and domain are alike across "
+    "Accuracies on a client's own distribution (acc_*_own) are accuracies on the global split, reweighted "
+    "by the client's class and domain "
+    "frequencies. No client gives up training images for this, but it assumes that the images of a class "
+    "and domain are alike across "
     "clients."
 )
 SMALL = (
-    "The backbone is scenes-clip, a small CLIP trained on generated scenes. It serves to compare methods under the same conditions and "
-    "to prove that everything works; on real imagery its accuracies are low and say nothing about what a full-size CLIP would reach."
+    "The backbone is scenes-clip, a small CLIP trained on generated scenes. It serves to compare methods "
+    "under the same conditions and "
+    "to prove that everything works; on real imagery its accuracies are low and say nothing about what a "
+    "full-size CLIP would reach."
 )
 
 
@@ -26,7 +30,8 @@ def notice(results: Results, finished: str) -> str:
     what = {"stress": "stress run"}.get(results.kind, results.kind)
     states = {
         "running": f"This {what} is still running: {finished}. The page shows what is on disk so far.",
-        "interrupted": f"This {what} was interrupted: {finished}. All of that is on disk; run the command again with --resume.",
+        "interrupted": f"This {what} was interrupted: {finished}. All of that is on disk; run the command "
+        "again with --resume.",
         "failed": f"This {what} failed: {finished}. The page shows what it left on disk.",
         "done": "",
     }
@@ -55,27 +60,49 @@ def of_space(view: Results, sections: Sequence[Section]) -> list[Section]:
     if not view.space:
         return list(sections)
     prefix = f"{slug(view.space)}-"
-    return [replace(s, title=f"{view.space}: {s.title[0].lower()}{s.title[1:]}", parts=[_own(part, prefix) for part in s.parts])
-            for s in sections]  # fmt: skip
+    return [
+        replace(
+            s,
+            title=f"{view.space}: {s.title[0].lower()}{s.title[1:]}",
+            parts=[_own(part, prefix) for part in s.parts],
+        )
+        for s in sections
+    ]
 
 
 def _own(part: Part, prefix: str) -> Part:
     if isinstance(part, Exhibit):
-        return replace(part, key=prefix + part.key, panels=[replace(panel, key=prefix + panel.key) for panel in part.panels])
+        return replace(
+            part,
+            key=prefix + part.key,
+            panels=[replace(panel, key=prefix + panel.key) for panel in part.panels],
+        )
     return replace(part, key=prefix + part.key) if isinstance(part, Table) and part.key else part
 
 
 def reproduce(results: Results, *commands: Text) -> Section:
     """How to reproduce each number."""
     folder = shlex.quote(str(results.folder))
-    facts = f"Commit {results.meta.get('commit') or 'not recorded'}; versions: {joined(results.meta.get('versions'))}."
-    queries = (
-        "Under each figure and table, folded: the command and the query that give its numbers. The query is SQL for DuckDB over the "
-        "Parquet files of the result folder; save it as q.sql and run it there. A t interval is mean \u00b1 t \u00d7 sd / \u221an, with "
-        f"the {0.5 + results.confidence / 2:.0%} quantile t of Student's distribution with n \u2212 1 degrees of freedom."
+    facts = (
+        f"Commit {results.meta.get('commit') or 'not recorded'}; versions: "
+        f"{joined(results.meta.get('versions'))}."
     )
-    run = f"pip install duckdb\ncd {folder}\npython -c \"import duckdb; duckdb.sql(open('q.sql').read()).show(max_rows=500)\""
-    return Section("How to reproduce each number", [Text([facts], code="\n".join(repeat(results))), Text([queries], code=run), *commands])
+    queries = (
+        "Under each figure and table, folded: the command and the query that give its numbers. The query "
+        "is SQL for DuckDB over the "
+        "Parquet files of the result folder; save it as q.sql and run it there. A t interval is mean "
+        "\u00b1 t \u00d7 sd / \u221an, with "
+        f"the {0.5 + results.confidence / 2:.0%} quantile t of Student's distribution with n \u2212 1 "
+        "degrees of freedom."
+    )
+    run = (
+        f'pip install duckdb\ncd {folder}\npython -c "import duckdb; '
+        "duckdb.sql(open('q.sql').read()).show(max_rows=500)\""
+    )
+    return Section(
+        "How to reproduce each number",
+        [Text([facts], code="\n".join(repeat(results))), Text([queries], code=run), *commands],
+    )
 
 
 def small_backbone(backbone: str | None) -> list[str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from .. import stressed
 from ..figures import breaking
-from ..page import Page, Part, Section, Text
-from ..results import Results, loads
-from ..stressed import Outcome
-from ..words import count, duration, listing, some
+from ..look.page import Page, Part, Section, Text
+from ..look.words import count, duration, listing, some
+from ..read import stressed
+from ..read.results import Results, loads
+from ..read.stressed import Outcome
 from .commands import commands, repeat
 from .shared import OWN, joined, notice, reproduce, small_backbone
 
-QUESTION = "How much non-IID, noise, failure and novelty does each method bear before not federating would have been better?"
+QUESTION = (
+    "How much non-IID, noise, failure and novelty does each method bear before not federating would "
+    "have been better?"
+)
 SAID = 6  # sentences about breaking points in the summary
 
 
@@ -50,8 +53,17 @@ def lead(results: Results, found: Sequence[Outcome]) -> list[str]:
         own = {case: levels for (case, s, entry), levels in groups.items() if (s, entry) == (space, label)}
         counts = Counter(stressed.worst(levels) for levels in own.values())
         early = sum(stressed.unstressed(levels) for levels in own.values())
-        hint = {"break": f" (in {early} of them at the mildest level already, so that the stress is not what broke it)" if early else ""}
-        told = [f"{_verb(verdict)} in {counts[verdict]}{hint.get(verdict, '')}" for verdict in stressed.VERDICTS if counts[verdict]]
+        hint = {
+            "break": f" (in {early} of them at the mildest level already, so that the stress is not what "
+            "broke it)"
+            if early
+            else ""
+        }
+        told = [
+            f"{_verb(verdict)} in {counts[verdict]}{hint.get(verdict, '')}"
+            for verdict in stressed.VERDICTS
+            if counts[verdict]
+        ]
         if told:
             said.append(f"{label}: of {count(len(own), 'case')}, {', '.join(told)}.")
         broken = [
@@ -69,7 +81,9 @@ def lead(results: Results, found: Sequence[Outcome]) -> list[str]:
 
 
 def _verb(verdict: str) -> str:
-    return {"break": "shown to break", "degrade": "shown to degrade", "pass": "shown to pass"}.get(verdict, verdict)
+    return {"break": "shown to break", "degrade": "shown to degrade", "pass": "shown to pass"}.get(
+        verdict, verdict
+    )
 
 
 def methods(results: Results) -> list[tuple[str, str]]:
@@ -85,39 +99,56 @@ def methods(results: Results) -> list[tuple[str, str]]:
 
 def flags(results: Results, found: Sequence[Outcome]) -> list[str]:
     """What was left out, and which signatures fired most."""
-    late = [o for o in found if o.remark.startswith(("time:", "out of time")) and (o.space, o.label) in methods(results)]
+    late = [
+        o
+        for o in found
+        if o.remark.startswith(("time:", "out of time")) and (o.space, o.label) in methods(results)
+    ]
     names = {case["name"]: case["title"] for case in stressed.cases(results)}
     said = []
     if late:
         where = some(list(dict.fromkeys(f"{names[o.case]} ({o.space}) at {o.level}" for o in late)))
         said.append(f"Time did not allow {count(len(late), 'level')}: {where}.")
-    skipped = [f"{case['title']}: {case['skipped']}" for case in stressed.cases(results) if case.get("skipped")]
+    skipped = [
+        f"{case['title']}: {case['skipped']}" for case in stressed.cases(results) if case.get("skipped")
+    ]
     said += [f"Skipped. {text}." for text in skipped]
     said += [f"Diverged: {names[o.case]} at {o.level}, {o.label}." for o in found if o.diverged]
     fired = stressed.signatures(results)
     runs = {run: o for o in found for run in o.runs}
     counts = Counter((runs[run].label, name) for run, own in fired.items() if run in runs for name in own)
-    said += [f"Signature in {count(n, 'run')} of {label}: {breaking.signatures.words(name)}." for (label, name), n in counts.most_common()]
+    said += [
+        f"Signature in {count(n, 'run')} of {label}: {breaking.signatures.words(name)}."
+        for (label, name), n in counts.most_common()
+    ]
     return said
 
 
 def overview(results: Results, found: Sequence[Outcome]) -> list[Part]:
     """The matrix, or the sentence that there is none."""
-    return [breaking.matrix(results, found)] if stressed.cases(results) else [Text(["No case is declared yet."])]
+    return (
+        [breaking.matrix(results, found)] if stressed.cases(results) else [Text(["No case is declared yet."])]
+    )
 
 
 def rule(results: Results) -> list[str]:
     """The definition of the verdicts, with this run's numbers."""
     margin, confidence = f"{100 * stressed.margin(results):g} points", f"{results.confidence:.0%}"
     return [
-        f"At each level the method minus zero-shot and the method minus local-only are formed seed by seed, each with its {confidence} t "
+        "At each level the method minus zero-shot and the method minus local-only are formed seed by "
+        f"seed, each with its {confidence} t "
         "interval. An interval shows something only if all of it lies on one side of the margin.",
-        f"Pass: both differences are shown to be above \u2212{margin}, so the method is no worse than the better reference minus {margin}.",
-        f"Degrade: it is shown to be more than {margin} below one reference, and not shown to be so below the other.",
-        f"Break: it is shown to be more than {margin} below both: neither training nor federating was worth anything; or training "
+        f"Pass: both differences are shown to be above \u2212{margin}, so the method is no worse than the "
+        f"better reference minus {margin}.",
+        f"Degrade: it is shown to be more than {margin} below one reference, and not shown to be so below "
+        "the other.",
+        f"Break: it is shown to be more than {margin} below both: neither training nor federating was "
+        "worth anything; or training "
         "diverged and left no model. Where a case has one reference only, being shown below that is a break.",
-        "Undecided: anything else. One seed, and seeds that agree to the last bit, decide nothing. Not run: no result, with the reason.",
-        "The breaking point is a range: after the last milder level that is shown to pass, up to the first that is shown to break.",
+        "Undecided: anything else. One seed, and seeds that agree to the last bit, decide nothing. Not "
+        "run: no result, with the reason.",
+        "The breaking point is a range: after the last milder level that is shown to pass, up to the first "
+        "that is shown to break.",
     ]
 
 
@@ -142,7 +173,9 @@ def progress(results: Results) -> str:
     """`12 of 40 planned trials are finished`."""
     planned = (results.meta.get("planned") or {}).get("stress")
     return (
-        f"{len(results.trials)} of {planned} planned trials are finished" if planned else f"{count(len(results.trials), 'trial')} finished"
+        f"{len(results.trials)} of {planned} planned trials are finished"
+        if planned
+        else f"{count(len(results.trials), 'trial')} finished"
     )
 
 
@@ -156,7 +189,11 @@ def facts(results: Results) -> list[tuple[str, str]]:
     limit = f"at most {meta['minutes']:g} minutes" if meta.get("minutes") else "the budgets of its cases"
     return [
         ("data", listing(data) or "not recorded yet"),
-        ("seeds", f"{', '.join(map(str, seeds))}; shared by all entries of a level; measured on validation, the test split is closed"),
+        (
+            "seeds",
+            f"{', '.join(map(str, seeds))}; shared by all entries of a level; measured on validation, the "
+            "test split is closed",
+        ),
         ("trials", f"{states['COMPLETE']} complete, {states['FAIL']} failed"),
         ("time", f"{duration(meta.get('seconds'))} of {limit} on {joined(meta.get('hardware'))}"),
     ]
@@ -166,14 +203,18 @@ def trust(results: Results) -> list[str]:
     """What this page can and cannot show."""
     seeds = results.meta.get("seeds") or []
     points = [
-        f"Intervals are over {count(len(seeds), 'seed')}: a seed changes the partition, the cohorts and the first weights, on one dataset.",
-        "Verdicts at many levels are read at once, each at its own confidence: some would be wrong by chance alone.",
-        "Methods are not tuned again at each level: a verdict is on the method with the settings of its space, not on the best that it "
+        f"Intervals are over {count(len(seeds), 'seed')}: a seed changes the partition, the cohorts and "
+        "the first weights, on one dataset.",
+        "Verdicts at many levels are read at once, each at its own confidence: some would be wrong by "
+        "chance alone.",
+        "Methods are not tuned again at each level: a verdict is on the method with the settings of its "
+        "space, not on the best that it "
         "could do.",
     ]
     if results.meta.get("quick"):
         points.append(
-            "A quick run trains small federations for a few rounds: it shows that stress bites and where to look, not final accuracies."
+            "A quick run trains small federations for a few rounds: it shows that stress bites and where "
+            "to look, not final accuracies."
         )
     backbones = {(loads(t.get("experiment")).get("task") or {}).get("backbone") for t in results.trials}
     return [*points, OWN, *(small_backbone("scenes-clip") if "scenes-clip" in backbones else [])]

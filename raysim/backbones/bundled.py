@@ -1,7 +1,7 @@
 """The bundled backbone `scenes-clip`: a small open_clip CLIP pretrained on captions of the bundled scenes.
 
-Only the rows of the token embedding that pretraining used are stored; the others are drawn again at loading, always the
-same, so that words it never saw still differ from each other.
+Only the rows of the token embedding that pretraining used are stored; the others are drawn again at loading,
+always the same, so that words it never saw still differ from each other.
 
 Shapes: V vocabulary, w text width.
 """
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from raysim.config import UserError
-from raysim.seeds import numpy_rng
+from raysim.core.errors import UserError
+from raysim.core.seeds import numpy_rng
 
 FOLDER = Path(__file__).parent
 WEIGHTS = "scenes_clip.safetensors"
@@ -29,11 +29,12 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
     """The model and what is known about it.
 
     Args:
-        folder: Where `scenes_clip.safetensors` and `scenes_clip.json` lie; None takes the ones that came with raysim.
+        folder: Where `scenes_clip.safetensors` and `scenes_clip.json` lie; None takes the ones that came with
+            raysim.
 
     Returns:
-        An `open_clip.CLIP` in evaluation mode, frozen, float32; and its record: sha256, image_size, mean, std, seen_tokens
-        (the ids that pretraining used), architecture, templates and how it was made.
+        An `open_clip.CLIP` in evaluation mode, frozen, float32; and its record: sha256, image_size, mean,
+        std, seen_tokens (the ids that pretraining used), architecture, templates and how it was made.
 
     Raises:
         UserError: A file is missing or damaged.
@@ -49,18 +50,23 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
         card = json.loads(card_file.read_text())
         expected, seen = card["sha256"], card["seen_tokens"]
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"the bundled backbone's record {card_file} is damaged: install raysim again") from None
+        raise UserError(
+            f"the bundled backbone's record {card_file} is damaged: install raysim again"
+        ) from None
     content = weights.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise UserError(
-            f"the bundled backbone's file {weights} is damaged (sha256 {found[:12]}, expected {expected[:12]}): install raysim again"
+            f"the bundled backbone's file {weights} is damaged (sha256 {found[:12]}, expected "
+            f"{expected[:12]}): install raysim again"
         )
     clip = build(card["architecture"])
     state = {name: tensor.float() for name, tensor in parse(content).items()}
     rows = torch.from_numpy(unseen_rows(*clip.token_embedding.weight.shape))
     rows[seen] = state[EMBEDDING]
-    counters = {name: value for name, value in clip.state_dict().items() if name.endswith("num_batches_tracked")}
+    counters = {
+        name: value for name, value in clip.state_dict().items() if name.endswith("num_batches_tracked")
+    }
     clip.load_state_dict({**counters, **state, EMBEDDING: rows}, strict=True)
     return clip.eval().requires_grad_(False), {**card, "seen_tokens": set(seen)}
 
@@ -69,7 +75,8 @@ def build(architecture: dict[str, Any]) -> Any:
     """An `open_clip.CLIP` with untrained weights.
 
     Args:
-        architecture: `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as in open_clip's model configurations.
+        architecture: `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as in open_clip's model
+            configurations.
     """
     from open_clip import CLIP, CLIPTextCfg, CLIPVisionCfg
 
@@ -85,4 +92,6 @@ def build(architecture: dict[str, Any]) -> Any:
 
 def unseen_rows(vocabulary: int, width: int) -> np.ndarray:
     """[V, w] float32, the embeddings of words that pretraining never saw: normal, of deviation 0.02, always the same."""
-    return numpy_rng(0, "unseen tokens").standard_normal((vocabulary, width), dtype=np.float32) * np.float32(0.02)
+    return numpy_rng(0, "unseen tokens").standard_normal((vocabulary, width), dtype=np.float32) * np.float32(
+        0.02
+    )

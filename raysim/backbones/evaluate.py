@@ -1,8 +1,8 @@
 """What the bundled backbone can do on scenes that a federation uses: `python -m raysim.backbones.evaluate`.
 
-Zero-shot, centralized prompt learning (CoOp, Zhou et al., "Learning to Prompt for Vision-Language Models", IJCV 2022), one
-prompt per domain, and a linear probe, all through open_clip's plain text tower. Prompts learn on the training split; every
-number is from the test split.
+Zero-shot, centralized prompt learning (CoOp, Zhou et al., "Learning to Prompt for Vision-Language Models",
+IJCV 2022), one prompt per domain, and a linear probe, all through open_clip's plain text tower. Prompts learn
+on the training split; every number is from the test split.
 
 Shapes: N images, C classes, D domains, T context tokens, L tokens, w text width, d embedding.
 """
@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 
 from raysim.backbones.registry import Backbone, load_backbone
+from raysim.core.seeds import torch_rng
 from raysim.data.dataset import Dataset
 from raysim.data.scenes import SceneDataset
 from raysim.data.splits import split
-from raysim.seeds import torch_rng
 
 START = "a satellite photo of"
 
@@ -30,7 +30,9 @@ def image_features(backbone: Backbone, dataset: Dataset, batch: int = 256) -> to
     """[N, d] normalised features of all images."""
     parts = []
     for first in range(0, len(dataset), batch):
-        images = [backbone.preprocess(dataset.image(i)) for i in range(first, min(first + batch, len(dataset)))]
+        images = [
+            backbone.preprocess(dataset.image(i)) for i in range(first, min(first + batch, len(dataset)))
+        ]
         parts.append(backbone.encode_images(torch.stack(images)))
     return torch.cat(parts)
 
@@ -53,13 +55,25 @@ class Prompt(torch.nn.Module):
     def forward(self) -> torch.Tensor:
         """[C, d] class features."""
         context = self.context.expand(len(self.ids_CL), -1, -1)
-        hidden = torch.cat([self.before, context, self.after], dim=1) + self.clip.positional_embedding[: self.length]
-        hidden = self.clip.ln_final(self.clip.transformer(hidden, attn_mask=self.clip.attn_mask[: self.length, : self.length]))
-        return F.normalize(hidden[torch.arange(len(hidden)), self.ids_CL.argmax(dim=1)] @ self.clip.text_projection, dim=-1)
+        hidden = (
+            torch.cat([self.before, context, self.after], dim=1)
+            + self.clip.positional_embedding[: self.length]
+        )
+        hidden = self.clip.ln_final(
+            self.clip.transformer(hidden, attn_mask=self.clip.attn_mask[: self.length, : self.length])
+        )
+        return F.normalize(
+            hidden[torch.arange(len(hidden)), self.ids_CL.argmax(dim=1)] @ self.clip.text_projection, dim=-1
+        )
 
 
 def learn_prompt(
-    backbone: Backbone, classes: tuple[str, ...], features: torch.Tensor, labels: torch.Tensor, *, steps: int = 400
+    backbone: Backbone,
+    classes: tuple[str, ...],
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    steps: int = 400,
 ) -> torch.Tensor:
     """[C, d] class features of a prompt learned on all of the data, wherever it is (centralized)."""
     prompt, generator = Prompt(backbone, classes), torch_rng(0, "evaluate")
@@ -100,8 +114,10 @@ def evaluate(backbone: Backbone, dataset: Dataset, split_seed: int = 0) -> dict[
     """All numbers of the model card.
 
     Returns:
-        Accuracies, 0 to 1: `zero_shot` for each template, `zero_shot_domains`, `coop`, `coop_domains` (one prompt for all, by
-        domain), `coop_per_domain` (a prompt for each domain, mean), `linear_probe`, and zero-shot accuracy by class.
+        Accuracies, 0 to 1: `zero_shot` for each template, `zero_shot_domains`, `coop`, `coop_domains` (one
+            prompt for all, by
+        domain), `coop_per_domain` (a prompt for each domain, mean), `linear_probe`, and zero-shot accuracy by
+        class.
     """
     features = image_features(backbone, dataset)
     labels, domains = torch.from_numpy(dataset.labels), torch.from_numpy(dataset.attributes)
@@ -116,12 +132,20 @@ def evaluate(backbone: Backbone, dataset: Dataset, split_seed: int = 0) -> dict[
             if template == dataset.templates[0]:
                 plain = text
     where = [test & (domains == domain) for domain in range(len(dataset.domains))]
-    out["zero_shot_domains"] = {name: _accuracy(features[at], plain, labels[at]) for name, at in zip(dataset.domains, where, strict=True)}
+    out["zero_shot_domains"] = {
+        name: _accuracy(features[at], plain, labels[at])
+        for name, at in zip(dataset.domains, where, strict=True)
+    }
     right = ((features @ plain.T).argmax(1) == labels).float()
-    out["zero_shot_classes"] = {name: float(right[test & (labels == label)].mean()) for label, name in enumerate(dataset.classes)}
+    out["zero_shot_classes"] = {
+        name: float(right[test & (labels == label)].mean()) for label, name in enumerate(dataset.classes)
+    }
     common = learn_prompt(backbone, dataset.classes, features[train], labels[train])
     out["coop"] = _accuracy(features[test], common, labels[test])
-    out["coop_domains"] = {name: _accuracy(features[at], common, labels[at]) for name, at in zip(dataset.domains, where, strict=True)}
+    out["coop_domains"] = {
+        name: _accuracy(features[at], common, labels[at])
+        for name, at in zip(dataset.domains, where, strict=True)
+    }
     single = {}
     for domain, name in enumerate(dataset.domains):
         at = train & (domains == domain)
@@ -135,7 +159,9 @@ def evaluate(backbone: Backbone, dataset: Dataset, split_seed: int = 0) -> dict[
 
 def main() -> None:
     """Print the numbers as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m raysim.backbones.evaluate", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m raysim.backbones.evaluate", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--per-cell", type=int, default=60, help="scenes of each class in each domain")
     given = parser.parse_args()
     torch.set_num_threads(1)

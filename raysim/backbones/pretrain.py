@@ -1,10 +1,11 @@
 """How the bundled backbone was made: `python -m raysim.backbones.pretrain`.
 
-A small open_clip CLIP learns to match scenes and captions. Its scenes come from the stream "pretraining", which no dataset
-uses. Two in five are clear summer pictures; each other domain is rarer, mostly weaker than in a federation's scenes, and always
-named in its captions: so a prompt without domain words is at home in clear summer, and a federation has something to learn. A
-caption matches every image of its class, and of its domain where it names one (Yang et al., "Unified Contrastive Learning in
-Image-Text-Label Space", CVPR 2022): with 24 classes, other images of the same class are no negatives.
+A small open_clip CLIP learns to match scenes and captions. Its scenes come from the stream "pretraining",
+which no dataset uses. Two in five are clear summer pictures; each other domain is rarer, mostly weaker than
+in a federation's scenes, and always named in its captions: so a prompt without domain words is at home in
+clear summer, and a federation has something to learn. A caption matches every image of its class, and of its
+domain where it names one (Yang et al., "Unified Contrastive Learning in Image-Text-Label Space", CVPR 2022):
+with 24 classes, other images of the same class are no negatives.
 
 Shapes: N scenes, S pixels a side, P pairs in a batch, L tokens of the longest caption, d embedding.
 """
@@ -24,12 +25,12 @@ import torch
 import torch.nn.functional as F
 
 from raysim.backbones import bundled
-from raysim.config import Config, knob
+from raysim.core.config import Config, knob
+from raysim.core.seeds import derive, numpy_rng
 from raysim.data.scenes import CLASSES, VERSION, draw
 from raysim.data.scenes.canvas import SIZE
 from raysim.data.scenes.captions import TEMPLATES, caption
 from raysim.data.scenes.domains import DOMAINS
-from raysim.seeds import derive, numpy_rng
 
 STREAM = "pretraining"
 MEAN, STD = (0.45, 0.45, 0.42), (0.25, 0.24, 0.24)
@@ -45,10 +46,28 @@ class Pretraining(Config):
     batch: int = knob(256, "image-caption pairs in a step", basis="guess", ge=2)
     rate: float = knob(2e-3, "peak learning rate of AdamW, cosine schedule", basis="guess", gt=0)
     decay: float = knob(0.05, "weight decay", basis="guess", ge=0)
-    clear: float = knob(0.4, "share of clear summer scenes; the other domains share the rest", basis="computed", ge=0, le=1)
+    clear: float = knob(
+        0.4,
+        "share of clear summer scenes; the other domains share the rest",
+        basis="computed",
+        ge=0,
+        le=1,
+    )
     weakest: float = knob(0.2, "least strength of another domain", basis="computed", ge=0, le=1)
-    strongest: float = knob(1.0, "greatest strength of another domain; 1 is what a federation meets", basis="computed", ge=0, le=1)
-    told: float = knob(0.4, "share of clear scenes whose caption names the domain; the others' always do", basis="guess", ge=0, le=1)
+    strongest: float = knob(
+        1.0,
+        "greatest strength of another domain; 1 is what a federation meets",
+        basis="computed",
+        ge=0,
+        le=1,
+    )
+    told: float = knob(
+        0.4,
+        "share of clear scenes whose caption names the domain; the others' always do",
+        basis="guess",
+        ge=0,
+        le=1,
+    )
     embed_dim: int = knob(64, "size of the common embedding", basis="guess", ge=8)
 
 
@@ -76,7 +95,9 @@ def pairs(plan: Pretraining) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     strength = rng.uniform(plan.weakest, plan.strongest, plan.scenes)
     images = np.empty((plan.scenes, SIZE, SIZE, 3), np.uint8)
     for index in range(plan.scenes):
-        images[index], _ = draw(plan.seed, STREAM, index, names[labels[index]], domains[shown[index]], float(strength[index]))
+        images[index], _ = draw(
+            plan.seed, STREAM, index, names[labels[index]], domains[shown[index]], float(strength[index])
+        )
     return images, labels.astype(np.int64), shown.astype(np.int64)
 
 
@@ -116,7 +137,9 @@ def turned(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
     images = np.rot90(images, int(rng.integers(4)), axes=(1, 2))
     if rng.random() < 0.5:
         images = images[:, :, ::-1]
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(255)  # stays channels-last in memory
+    x = (
+        torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(255)
+    )  # stays channels-last in memory
     return (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
@@ -139,7 +162,10 @@ def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
     clip.visual.to(memory_format=torch.channels_last)
     matrices = [weight for weight in clip.parameters() if weight.ndim >= 2]
     others = [weight for weight in clip.parameters() if weight.ndim < 2]
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": plan.decay}, {"params": others, "weight_decay": 0}], lr=plan.rate)
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": plan.decay}, {"params": others, "weight_decay": 0}],
+        lr=plan.rate,
+    )
     steps = plan.passes * (plan.scenes // plan.batch)
     rng, started = numpy_rng(plan.seed, "pretraining batches"), time.perf_counter()
     for step in range(steps):
@@ -148,10 +174,20 @@ def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
             order = rng.permutation(plan.scenes)
         chosen = order[place * plan.batch : (place + 1) * plan.batch]
         kind, shift = labels[chosen], shown[chosen]
-        told = (rng.random(plan.batch) < plan.told) | (shift > 0)  # a sentence without a domain stands for a clear picture
-        captions = [caption(rng, names[k], domains[s] if named else None) for k, s, named in zip(kind, shift, told, strict=True)]
+        told = (rng.random(plan.batch) < plan.told) | (
+            shift > 0
+        )  # a sentence without a domain stands for a clear picture
+        captions = [
+            caption(rng, names[k], domains[s] if named else None)
+            for k, s, named in zip(kind, shift, told, strict=True)
+        ]
         alike = (kind[:, None] == kind[None, :]) & (shift[:, None] == shift[None, :])
-        loss = loss_of(clip, turned(images[chosen], rng), torch.stack([words(text) for text in captions]), torch.from_numpy(alike))
+        loss = loss_of(
+            clip,
+            turned(images[chosen], rng),
+            torch.stack([words(text) for text in captions]),
+            torch.from_numpy(alike),
+        )
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * min((step + 1) / 50, 0.5 * (1 + math.cos(math.pi * step / steps)))
         optimizer.zero_grad()
@@ -160,7 +196,10 @@ def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
         optimizer.step()
         clip.logit_scale.data.clamp_(max=math.log(100))
         if step % 64 == 0:
-            print(f"step {step:5d} of {steps}  loss {loss.item():.3f}  {time.perf_counter() - started:.0f} s", flush=True)
+            print(
+                f"step {step:5d} of {steps}  loss {loss.item():.3f}  {time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
     return clip.eval(), words
 
 
@@ -168,7 +207,11 @@ def save(clip: Any, words: Words, plan: Pretraining, folder: Path) -> None:
     """Write the weights in fp16, seen rows only, and the record beside them."""
     from safetensors.torch import save as pack
 
-    state = {name: value.half().contiguous() for name, value in clip.state_dict().items() if not name.endswith("num_batches_tracked")}
+    state = {
+        name: value.half().contiguous()
+        for name, value in clip.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
     content = pack(dict(sorted(state.items())))
     record = {
         "name": "scenes-clip",
@@ -188,7 +231,9 @@ def save(clip: Any, words: Words, plan: Pretraining, folder: Path) -> None:
 
 def main() -> None:
     """Make the weights anew."""
-    parser = argparse.ArgumentParser(prog="python -m raysim.backbones.pretrain", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m raysim.backbones.pretrain", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--out", type=Path, default=bundled.FOLDER, help="folder for the two files")
     given = parser.parse_args()
     torch.set_num_threads(1)

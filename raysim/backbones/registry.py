@@ -1,8 +1,8 @@
 """The registry of frozen CLIP backbones.
 
-Names: `scenes-clip` (bundled), `ARCH/TAG` (open_clip's, e.g. `ViT-B-16/openai`), `ARCH/random`, the published remote-sensing
-weights in `FILES` (with a path), and with a path to any file or folder simply the architecture: `ViT-B-32`, or
-`ViT-B-32-quickgelu` where the weights descend from OpenAI's.
+Names: `scenes-clip` (bundled), `ARCH/TAG` (open_clip's, e.g. `ViT-B-16/openai`), `ARCH/random`, the published
+remote-sensing weights in `FILES` (with a path), and with a path to any file or folder simply the
+architecture: `ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend from OpenAI's.
 
 Shapes: N images, S x S pixels, M patches, d embedding, T texts, L context length.
 """
@@ -22,13 +22,19 @@ import torch.nn.functional as F
 
 from raysim.backbones import weights
 from raysim.backbones.weights import Source
-from raysim.config import UserError, canonical, unknown
+from raysim.core.config import canonical, unknown
+from raysim.core.errors import UserError
 
 BUNDLED = "scenes-clip"
 FILES = {
-    # Both continue OpenAI's weights. RemoteCLIP's own example loads them into a model with plain GELU; task.backbone=ViT-B-32 does that.
-    "RemoteCLIP-ViT-B-32": Source("ViT-B-32", True, where="https://huggingface.co/chendelong/RemoteCLIP (RemoteCLIP-ViT-B-32.pt)"),
-    "GeoRSCLIP-ViT-B-32": Source("ViT-B-32", True, where="https://huggingface.co/Zilun/GeoRSCLIP (ckpt/RS5M_ViT-B-32.pt)"),
+    # Both continue OpenAI's weights. RemoteCLIP's own example loads them into a model with plain GELU;
+    # task.backbone=ViT-B-32 does that.
+    "RemoteCLIP-ViT-B-32": Source(
+        "ViT-B-32", True, where="https://huggingface.co/chendelong/RemoteCLIP (RemoteCLIP-ViT-B-32.pt)"
+    ),
+    "GeoRSCLIP-ViT-B-32": Source(
+        "ViT-B-32", True, where="https://huggingface.co/Zilun/GeoRSCLIP (ckpt/RS5M_ViT-B-32.pt)"
+    ),
 }
 DOWNLOADS = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-B-16/laion2b_s34b_b88k")
 RANDOM = ("ViT-B-32/random", "ViT-B-16/random")
@@ -40,7 +46,8 @@ class Backbone:
 
     Args:
         name: As asked for.
-        fingerprint: SHA-256 over weights, architecture and preprocessing; the same for the same weights from another path.
+        fingerprint: SHA-256 over weights, architecture and preprocessing; the same for the same weights from
+            another path.
         clip: `open_clip.CLIP`, in evaluation mode, float32, without gradients.
         transform: open_clip's validation transform, on a PIL image.
         tokenizer: open_clip's.
@@ -104,8 +111,9 @@ class Backbone:
 
         Args:
             images: [N, 3, S, S] as `preprocess` makes them.
-            patches: Also the patch features in the same space: for a ViT every token through the last layer norm and the projection
-                (as PLOT and FedOTP do), for a ResNet every position through the pool's value and output projections.
+            patches: Also the patch features in the same space: for a ViT every token through the last layer
+                norm and the projection (as PLOT and FedOTP do), for a ResNet every position through the
+                pool's value and output projections.
 
         Returns:
             [N, d], or [N, 1 + M, d] with the pooled feature first; each of L2 norm 1, float32, on the CPU.
@@ -126,11 +134,21 @@ class Backbone:
             found = visual.forward_intermediates(images, indices=1)
             positions = found["image_intermediates"][-1].flatten(2).transpose(1, 2)
             tokens = visual.attnpool.c_proj(visual.attnpool.v_proj(positions))
-        elif isinstance(visual, VisionTransformer) and visual.pool_type == "tok" and visual.attn_pool is None and visual.proj is not None:
-            found = visual.forward_intermediates(images, indices=1, normalize_intermediates=True, output_fmt="NLC")
+        elif (
+            isinstance(visual, VisionTransformer)
+            and visual.pool_type == "tok"
+            and visual.attn_pool is None
+            and visual.proj is not None
+        ):
+            found = visual.forward_intermediates(
+                images, indices=1, normalize_intermediates=True, output_fmt="NLC"
+            )
             tokens = found["image_intermediates"][-1] @ visual.proj
         else:
-            raise UserError(f"{self.name}: its image tower has no patch features in the text's space; use a ViT or ResNet CLIP")
+            raise UserError(
+                f"{self.name}: its image tower has no patch features in the text's space; use a ViT or "
+                "ResNet CLIP"
+            )
         return torch.cat([found["image_features"].unsqueeze(1), tokens], dim=1)
 
 
@@ -139,8 +157,9 @@ def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "c
 
     Args:
         name: See the module's text.
-        path: A weight file, a folder with one weight file, or a folder in open_clip's layout. With `ARCH/TAG` and the names in
-            `FILES` it replaces the download and keeps what the name says about activation and preprocessing.
+        path: A weight file, a folder with one weight file, or a folder in open_clip's layout. With `ARCH/TAG`
+            and the names in `FILES` it replaces the download and keeps what the name says about activation
+            and preprocessing.
         device: Where it computes.
 
     Raises:
@@ -153,7 +172,8 @@ def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "c
         clip, description = weights.from_directory(Path(path))
         if _quick_gelu(clip) != source.quick_gelu:
             raise UserError(
-                f"{Path(path) / weights.DIRECTORY_CONFIG} says quick_gelu = {_quick_gelu(clip)}, task.backbone={name} the opposite: "
+                f"{Path(path) / weights.DIRECTORY_CONFIG} says quick_gelu = {_quick_gelu(clip)}, "
+                f"task.backbone={name} the opposite: "
                 f"use {source.architecture if source.quick_gelu else source.architecture + '-quickgelu'}"
             )
     else:
@@ -170,7 +190,11 @@ def _weights(name: str, source: Source, path: str | None) -> Any:
         return weights.random(source)
     if source.tag:
         return weights.downloaded(source)
-    hint = f"download it from {source.where}" if source.where else "or name published weights, for example ViT-B-32/openai"
+    hint = (
+        f"download it from {source.where}"
+        if source.where
+        else "or name published weights, for example ViT-B-32/openai"
+    )
     raise UserError(f"task.backbone={name} needs a local file, task.backbone_path=/path/file: {hint}")
 
 
@@ -183,26 +207,45 @@ def _source(name: str) -> Source:
     given, _, tag = name.partition("/")
     architecture = given.removesuffix("-quickgelu")
     if architecture not in open_clip.list_models():
-        known = [BUNDLED, *FILES, *DOWNLOADS, *RANDOM, "any ARCH/TAG of open_clip", "any ARCH with task.backbone_path"]
+        known = [
+            BUNDLED,
+            *FILES,
+            *DOWNLOADS,
+            *RANDOM,
+            "any ARCH/TAG of open_clip",
+            "any ARCH with task.backbone_path",
+        ]
         raise unknown("backbone", name, known)
-    quick_gelu = given.endswith("-quickgelu") or bool(open_clip.get_model_config(architecture).get("quick_gelu", False))
+    quick_gelu = given.endswith("-quickgelu") or bool(
+        open_clip.get_model_config(architecture).get("quick_gelu", False)
+    )
     if tag in ("", "random"):
         return Source(architecture, quick_gelu)
     source = Source(architecture, quick_gelu, tag)
     if not source.tag_config:
-        tags = sorted({*open_clip.list_pretrained_tags_by_model(architecture), *open_clip.list_pretrained_tags_by_model(given), "random"})
+        tags = sorted(
+            {
+                *open_clip.list_pretrained_tags_by_model(architecture),
+                *open_clip.list_pretrained_tags_by_model(given),
+                "random",
+            }
+        )
         raise unknown(f"weights of {architecture}", tag, tags)
     trained_so = bool(source.tag_config.get("quick_gelu", False))
     if quick_gelu and not trained_so:
-        raise UserError(f"task.backbone={name}: '{tag}' was trained without QuickGELU; use {architecture}/{tag}")
+        raise UserError(
+            f"task.backbone={name}: '{tag}' was trained without QuickGELU; use {architecture}/{tag}"
+        )
     return Source(architecture, trained_so, tag)
 
 
 def _bundled(path: str | None, device: str) -> Backbone:
     if path is not None:
         raise UserError(
-            f"task.backbone_path = {path}: which architecture is it? Say task.backbone=ViT-B-32, or task.backbone=ViT-B-32-quickgelu "
-            "if the weights descend from OpenAI's (the file does not tell, and the wrong one loses accuracy in silence); "
+            f"task.backbone_path = {path}: which architecture is it? Say task.backbone=ViT-B-32, or "
+            "task.backbone=ViT-B-32-quickgelu "
+            "if the weights descend from OpenAI's (the file does not tell, and the wrong one loses "
+            "accuracy in silence); "
             f"{BUNDLED} itself needs no path"
         )
     from open_clip.transform import PreprocessCfg
@@ -210,16 +253,23 @@ def _bundled(path: str | None, device: str) -> Backbone:
     from raysim.backbones import bundled
 
     clip, card = bundled.load()
-    clip.visual.preprocess_cfg = vars(PreprocessCfg(size=card["image_size"], mean=tuple(card["mean"]), std=tuple(card["std"])))
+    clip.visual.preprocess_cfg = vars(
+        PreprocessCfg(size=card["image_size"], mean=tuple(card["mean"]), std=tuple(card["std"]))
+    )
     return _backbone(BUNDLED, clip, BUNDLED, device, frozenset(card["seen_tokens"]))
 
 
-def _backbone(name: str, clip: Any, description: str, device: str, seen: frozenset[int] | None = None) -> Backbone:
+def _backbone(
+    name: str, clip: Any, description: str, device: str, seen: frozenset[int] | None = None
+) -> Backbone:
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     if not isinstance(clip, open_clip.CLIP):
-        raise UserError(f"task.backbone={name} is a {type(clip).__name__}, whose text tower is not CLIP's: use a CLIP, e.g. ViT-B-32")
+        raise UserError(
+            f"task.backbone={name} is a {type(clip).__name__}, whose text tower is not CLIP's: use a CLIP, "
+            "e.g. ViT-B-32"
+        )
     clip = clip.float().eval().requires_grad_(False)
     preprocess = PreprocessCfg(**clip.visual.preprocess_cfg)
     return Backbone(

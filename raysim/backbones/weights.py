@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from raysim.config import UserError, canonical
-from raysim.seeds import derive
+from raysim.core.config import canonical
+from raysim.core.errors import UserError
+from raysim.core.seeds import derive
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 DIRECTORY_CONFIG = "open_clip_config.json"
@@ -27,8 +28,8 @@ class Source:
 
     Args:
         architecture: open_clip's name, without `-quickgelu`.
-        quick_gelu: Whether the weights were trained with QuickGELU. Nothing in a weight file tells; a wrong flag costs accuracy
-            in silence.
+        quick_gelu: Whether the weights were trained with QuickGELU. Nothing in a weight file tells; a wrong
+            flag costs accuracy in silence.
         tag: open_clip's name of downloadable weights.
         where: Where a person finds the file, for weights that open_clip does not know.
     """
@@ -56,7 +57,14 @@ class Source:
         import open_clip
 
         known = [self.spelled, self.architecture]
-        return next((dict(cfg) for name in known if self.tag and (cfg := open_clip.get_pretrained_cfg(name, self.tag))), {})
+        return next(
+            (
+                dict(cfg)
+                for name in known
+                if self.tag and (cfg := open_clip.get_pretrained_cfg(name, self.tag))
+            ),
+            {},
+        )
 
 
 def downloaded(source: Source) -> Any:
@@ -75,9 +83,12 @@ def downloaded(source: Source) -> Any:
         tried = cfg.get("hf_hub") or cfg.get("url")
         offline = os.environ.get("HF_HUB_OFFLINE", "")
         raise UserError(
-            f"the weights '{source.tag}' of {source.architecture} cannot be had: they are in no local cache, and {tried} "
-            f"{f'was not asked (HF_HUB_OFFLINE={offline})' if offline else 'cannot be reached'} ({_short(error)}). "
-            f"Name a file: task.backbone={source.architecture}/{source.tag} task.backbone_path=/path/file.safetensors; "
+            f"the weights '{source.tag}' of {source.architecture} cannot be had: they are in no local "
+            f"cache, and {tried} "
+            f"{f'was not asked (HF_HUB_OFFLINE={offline})' if offline else 'cannot be reached'} "
+            f"({_short(error)}). "
+            f"Name a file: task.backbone={source.architecture}/{source.tag} "
+            "task.backbone_path=/path/file.safetensors; "
             "or use the bundled task.backbone=scenes-clip, which needs no download"
         ) from None
     return from_file(source, Path(file))
@@ -92,17 +103,26 @@ def from_file(source: Source, path: Path) -> Any:
     import open_clip
 
     file = _only_file(path)
-    scripted = zipfile.is_zipfile(file) and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(file).namelist())
+    scripted = zipfile.is_zipfile(file) and any(
+        name.endswith("/constants.pkl") for name in zipfile.ZipFile(file).namelist()
+    )
     if scripted and not source.quick_gelu:
         raise UserError(
-            f"{file} is an archive as OpenAI publishes them, trained with QuickGELU: use task.backbone={source.architecture}-quickgelu"
+            f"{file} is an archive as OpenAI publishes them, trained with QuickGELU: use "
+            f"task.backbone={source.architecture}-quickgelu"
         )
     clip = _empty(source)
     try:
         with _quiet():
             if scripted:
                 state = torch.jit.load(str(file), map_location="cpu").state_dict()
-                clip.load_state_dict({k: v for k, v in state.items() if k not in ("input_resolution", "context_length", "vocab_size")})
+                clip.load_state_dict(
+                    {
+                        k: v
+                        for k, v in state.items()
+                        if k not in ("input_resolution", "context_length", "vocab_size")
+                    }
+                )
             else:
                 open_clip.load_checkpoint(clip, str(file), strict=True)
     except Exception as error:  # torch, pickle, zip and safetensors each have their own
@@ -124,7 +144,9 @@ def from_directory(path: Path) -> tuple[Any, str]:
             clip, _, _ = open_clip.create_model_and_transforms(f"local-dir:{path}", pretrained_text=False)
             description = {"quick_gelu": False, **open_clip.get_model_config(f"local-dir:{path}")}
     except Exception as error:
-        raise UserError(f"{path} cannot be loaded as its {DIRECTORY_CONFIG} describes it: {_short(error)}") from None
+        raise UserError(
+            f"{path} cannot be loaded as its {DIRECTORY_CONFIG} describes it: {_short(error)}"
+        ) from None
     return clip, canonical(description)
 
 
@@ -159,8 +181,14 @@ def _only_file(path: Path) -> Path:
         raise UserError(f"task.backbone_path = {path}: no such file or folder")
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     if len(files) != 1:
-        found = f"holds several weight files ({', '.join(file.name for file in files)})" if files else "holds no weight file"
-        raise UserError(f"task.backbone_path = {path}: the folder {found}; name one file ending in {', '.join(SUFFIXES)}")
+        found = (
+            f"holds several weight files ({', '.join(file.name for file in files)})"
+            if files
+            else "holds no weight file"
+        )
+        raise UserError(
+            f"task.backbone_path = {path}: the folder {found}; name one file ending in {', '.join(SUFFIXES)}"
+        )
     return files[0]
 
 

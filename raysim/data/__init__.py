@@ -12,25 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from raysim.config import UserError, unknown
+from raysim.core.config import unknown
+from raysim.core.errors import UserError
+from raysim.core.types import IGNORE
 from raysim.data.dataset import Dataset, DatasetInfo
-from raysim.types import IGNORE
 
 REGISTRY = {
     "scenes": "raysim.data.scenes:SceneDataset",
-    "ucmerced": "raysim.data.ucmerced:UCMerced",
-    "optimal31": "raysim.data.optimal31:Optimal31",
-    "resisc45": "raysim.data.resisc45:Resisc45",
-    "aid": "raysim.data.aid:Aid",
-    "patternnet": "raysim.data.patternnet:PatternNet",
-    "eurosat": "raysim.data.eurosat:EuroSat",
-    "rsscn7": "raysim.data.rsscn7:Rsscn7",
+    "ucmerced": "raysim.data.archives.ucmerced:UCMerced",
+    "optimal31": "raysim.data.archives.optimal31:Optimal31",
+    "resisc45": "raysim.data.archives.resisc45:Resisc45",
+    "aid": "raysim.data.archives.aid:Aid",
+    "patternnet": "raysim.data.archives.patternnet:PatternNet",
+    "eurosat": "raysim.data.archives.eurosat:EuroSat",
+    "rsscn7": "raysim.data.archives.rsscn7:Rsscn7",
     "folder": "raysim.data.folder:Folder",
     "scene_masks": "raysim.data.scenes.masks:SceneMasks",
-    "loveda": "raysim.data.loveda:LoveDA",
+    "loveda": "raysim.data.archives.loveda:LoveDA",
     "image_masks": "raysim.data.segmentation:ImageMasks",
 }
-SEGMENTATION = frozenset({"image_masks", "loveda", "scene_masks"})  # datasets whose pixels are classified, not their images
+SEGMENTATION = frozenset(
+    {"image_masks", "loveda", "scene_masks"}
+)  # datasets whose pixels are classified, not their images
 DRAWN = frozenset({"scenes", "scene_masks"})  # by a program: they have no path
 ANY_FOLDER = frozenset({"folder", "image_masks"})  # they need a path
 
@@ -39,10 +42,11 @@ def load_dataset(name: str, path: str | None = None, crop: int | None = None) ->
     """Open a dataset and check that it is complete.
 
     Args:
-        name: A name in the registry, or several joined by `+`: then the classes are the union by equal words and the domain of an
-            image is its dataset of origin.
-        path: The dataset's folder, or a folder that holds it (all of them, for several); None looks in `$RAYSIM_DATA`, which may
-            name several folders. `scenes` and `scene_masks` have none, `folder` and `image_masks` need one.
+        name: A name in the registry, or several joined by `+`: then the classes are the union by equal words
+            and the domain of an image is its dataset of origin.
+        path: The dataset's folder, or a folder that holds it (all of them, for several); None looks in
+            `$RAYSIM_DATA`, which may name several folders. `scenes` and `scene_masks` have none, `folder` and
+            `image_masks` need one.
         crop: Pixels a side of the squares that the images of a segmentation dataset are cut into.
 
     Returns:
@@ -63,7 +67,9 @@ def load_dataset(name: str, path: str | None = None, crop: int | None = None) ->
         unfit = [part for part in names if part in SEGMENTATION | {"folder"}]
         if unfit:
             able = ", ".join(known for known in REGISTRY if known not in SEGMENTATION | {"folder"})
-            raise UserError(f"dataset '{name}': '{unfit[0]}' cannot be part of a mixture; mixtures are made of {able}")
+            raise UserError(
+                f"dataset '{name}': '{unfit[0]}' cannot be part of a mixture; mixtures are made of {able}"
+            )
         dataset = MixedDataset([_open(part, None if part in DRAWN else path) for part in names])
     if crop is None:
         return dataset
@@ -78,7 +84,9 @@ def catalogue() -> list[tuple[DatasetInfo, Path | None]]:
     return [(cls.info, cls.find() if cls.info.archive else None) for cls in classes]
 
 
-def check(name: str, path: str | None = None, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+def check(
+    name: str, path: str | None = None, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Load a dataset, with its checks of classes and counts, and open every image and every mask.
 
     Args:
@@ -87,9 +95,10 @@ def check(name: str, path: str | None = None, progress: Callable[[int, int], Non
         progress: Called with the images done and their number.
 
     Returns:
-        name, images, classes (images per class; of segmentation those it is the dominant class of), domains (images per domain), sizes
-        (images per "WIDTHxHEIGHT", most frequent first), pixels (of segmentation: share of pixels per class, of those that are not
-        ignored, and "ignored" of all), damaged (a message for each unreadable image), fingerprint.
+        name, images, classes (images per class; of segmentation those it is the dominant class of), domains
+        (images per domain), sizes (images per "WIDTHxHEIGHT", most frequent first), pixels (of segmentation:
+        share of pixels per class, of those that are not ignored, and "ignored" of all), damaged (a message
+        for each unreadable image), fingerprint.
 
     Raises:
         UserError: As for `load_dataset`; unreadable images are listed, not raised.
@@ -110,7 +119,9 @@ def check(name: str, path: str | None = None, progress: Callable[[int, int], Non
         return f"{width}x{height}", "", counts
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for done, (size, problem, counts) in enumerate(pool.map(look, range(len(dataset)), chunksize=1), start=1):
+        for done, (size, problem, counts) in enumerate(
+            pool.map(look, range(len(dataset)), chunksize=1), start=1
+        ):
             if problem:
                 damaged.append(problem)
             else:
@@ -133,7 +144,10 @@ def check(name: str, path: str | None = None, progress: Callable[[int, int], Non
 def _shares(names: tuple[str, ...], pixels: np.ndarray) -> dict[str, float]:
     known = pixels[: len(names)]
     shares = known / max(known.sum(), 1)
-    return {**dict(zip(names, shares.tolist(), strict=True)), "ignored": float(pixels[IGNORE] / max(pixels.sum(), 1))}
+    return {
+        **dict(zip(names, shares.tolist(), strict=True)),
+        "ignored": float(pixels[IGNORE] / max(pixels.sum(), 1)),
+    }
 
 
 def _counts(names: tuple[str, ...], values: np.ndarray) -> dict[str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from raysim.config import UserError
+from raysim.core.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +22,13 @@ class DatasetInfo:
     Args:
         name: The name in the registry, e.g. `"ucmerced"`.
         title: The name people use.
-        counts: Images per class, by class words, in the order of the labels; empty where anything is accepted, 0 where nobody counted.
+        counts: Images per class, by class words, in the order of the labels; empty where anything is
+            accepted, 0 where nobody counted.
         templates: Prompts with one `{}` for the class words.
-        folders: Names of class folders that differ from the class words by more than case, spaces and punctuation.
-        aliases: Names that the dataset's own folder may have, besides `name`; case and punctuation do not matter.
+        folders: Names of class folders that differ from the class words by more than case, spaces and
+            punctuation.
+        aliases: Names that the dataset's own folder may have, besides `name`; case and punctuation do not
+            matter.
         layouts: Where in that folder the class folders may lie, besides directly.
         example: One file as the archive has it.
         archive: The archive's file name, empty when nothing is to be had.
@@ -61,7 +64,9 @@ class DatasetInfo:
 
     def class_of(self, folder: str) -> str | None:
         """The class words for a folder's name, or None for a folder that is no class."""
-        known = {plain(words): words for words in self.counts} | {plain(name): words for name, words in self.folders.items()}
+        known = {plain(words): words for words in self.counts} | {
+            plain(name): words for name, words in self.folders.items()
+        }
         return known.get(plain(folder))
 
 
@@ -80,8 +85,8 @@ class Dataset(ABC):
         domains: D names of domains; `("all",)` when there is one.
         labels: [N] int64, the class of each image.
         attributes: [N] int64, the domain of each image.
-        segments: Whether the images have masks; then `labels` is the class that most of an image's pixels have, unless the dataset
-            says otherwise.
+        segments: Whether the images have masks; then `labels` is the class that most of an image's pixels
+            have, unless the dataset says otherwise.
     """
 
     name: str

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
-from raysim.config import UserError
+from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset, DatasetInfo, plain
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
@@ -29,7 +29,8 @@ class ClassFolders(Dataset):
     A subclass names the archive in `info`; every class must be there with its known number of images.
 
     Args:
-        path: The dataset's folder, or a folder that holds it; None looks for `<name>` in every folder of `$RAYSIM_DATA`.
+        path: The dataset's folder, or a folder that holds it; None looks for `<name>` in every folder of
+            `$RAYSIM_DATA`.
 
     Raises:
         UserError: Nothing was found, or what was found is not the complete dataset.
@@ -44,7 +45,9 @@ class ClassFolders(Dataset):
         if self.root is None:
             raise UserError(_missing(self.info, path))
         self.files, folders = self._read_folders(self.root)
-        self.labels = np.array([self.classes.index(folders[file.parent.name]) for file in self.files], dtype=np.int64)
+        self.labels = np.array(
+            [self.classes.index(folders[file.parent.name]) for file in self.files], dtype=np.int64
+        )
         self.domains, self.attributes = self._read_domains(self.files)
 
     def _read_folders(self, root: Path) -> tuple[list[Path], dict[str, str]]:
@@ -90,17 +93,22 @@ class ClassFolders(Dataset):
 class Folder(ClassFolders):
     """Any class-folder tree, taken as it is: each folder with images is a class, and its name gives the class words."""
 
-    info = DatasetInfo(name="folder", title="Any folder of class folders", example="CLASS/IMAGE.png", terms="your own")
+    info = DatasetInfo(
+        name="folder", title="Any folder of class folders", example="CLASS/IMAGE.png", terms="your own"
+    )
 
     def _read_folders(self, root: Path) -> tuple[list[Path], dict[str, str]]:
         listing = list_images(root)
         folders = {folder: class_words(folder) for folder in listing}
         if len(set(folders.values())) < len(folders):
             twice = sorted(folder for folder in folders if list(folders.values()).count(folders[folder]) > 1)
-            raise UserError(f"{root}: the folders {', '.join(twice)} stand for the same class; rename or merge them")
+            raise UserError(
+                f"{root}: the folders {', '.join(twice)} stand for the same class; rename or merge them"
+            )
         if len(folders) < 2:
             raise UserError(
-                f"{root}: found {len(folders)} folders with images, expected at least 2 class folders CLASS/*.jpg|png|tif|webp "
+                f"{root}: found {len(folders)} folders with images, expected at least 2 class folders "
+                "CLASS/*.jpg|png|tif|webp "
                 f"(folders here: {some(subfolders(root)) or 'none'})"
             )
         self.classes = tuple(sorted(folders.values()))
@@ -121,7 +129,9 @@ def find_root(info: DatasetInfo, path: str | None = None) -> Path | None:
     """
     if info.name == "folder":
         if path is None:
-            raise UserError("dataset 'folder' needs a path: the folder that holds one folder of images per class")
+            raise UserError(
+                "dataset 'folder' needs a path: the folder that holds one folder of images per class"
+            )
         return Path(path).expanduser() if Path(path).expanduser().is_dir() else None
     best, most = None, 0
     for folder in candidates(info, path):
@@ -150,8 +160,9 @@ def list_images(root: Path) -> dict[str, list[str]]:
 def read_image(file: Path) -> np.ndarray:
     """Read an image of any common kind.
 
-    Gray becomes RGB; transparent pixels become black, the colour of no data; gray images of more than 8 bits are stretched from
-    their 0.5 to their 99.5 percentile, because their sensors' ranges differ and are not written in the file.
+    Gray becomes RGB; transparent pixels become black, the colour of no data; gray images of more than 8 bits
+    are stretched from their 0.5 to their 99.5 percentile, because their sensors' ranges differ and are not
+    written in the file.
 
     Returns:
         [H, W, 3] uint8 RGB.
@@ -168,7 +179,9 @@ def read_image(file: Path) -> np.ndarray:
                 return np.array(Image.alpha_composite(black, image.convert("RGBA")).convert("RGB"))
             return np.array(image.convert("RGB"))
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise UserError(f"cannot read the image {file} ({error}); it is damaged or no image: fetch it again") from error
+        raise UserError(
+            f"cannot read the image {file} ({error}); it is damaged or no image: fetch it again"
+        ) from error
 
 
 def _stretch(values: np.ndarray) -> np.ndarray:
@@ -179,7 +192,11 @@ def _stretch(values: np.ndarray) -> np.ndarray:
 
 def is_image(entry: os.DirEntry[str]) -> bool:
     """Whether it is a file that is named like an image and not hidden."""
-    return not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file()
+    return (
+        not entry.name.startswith(".")
+        and os.path.splitext(entry.name)[1].lower() in EXTENSIONS
+        and entry.is_file()
+    )
 
 
 def file_digest(file: Path) -> bytes:
@@ -199,14 +216,23 @@ def subfolders(folder: Path) -> list[str]:
     """Sorted names of the folders in it, hidden ones left out; none where it is no folder."""
     if not folder.is_dir():
         return []
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith((".", "__")))
+    return sorted(
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith((".", "__"))
+    )
 
 
 def candidates(info: DatasetInfo, path: str | None) -> list[Path]:
     """Where a dataset's own folder may be: the path and what is named like the dataset in it, or in every folder of `$RAYSIM_DATA`."""
     roots = data_roots() if path is None else [Path(path).expanduser()]
     wanted = [plain(name) for name in (info.name, *info.aliases)]
-    found = [root / name for root in roots for name in sorted(subfolders(root), key=lambda n: n != info.name) if plain(name) in wanted]
+    found = [
+        root / name
+        for root in roots
+        for name in sorted(subfolders(root), key=lambda n: n != info.name)
+        if plain(name) in wanted
+    ]
     return found if path is None else [*roots, *found]
 
 
@@ -219,7 +245,9 @@ def _check_complete(info: DatasetInfo, root: Path, listing: Mapping[str, list[st
     parts = {
         "class folders missing or empty": [words for words in info.classes if words not in homes],
         "unexpected folders": unexpected,
-        "folders for the same class": [" and ".join(folders) for folders in homes.values() if len(folders) > 1],
+        "folders for the same class": [
+            " and ".join(folders) for folders in homes.values() if len(folders) > 1
+        ],
         "wrong numbers of images": [
             f"{words} {counts[words]} (expected {expected})"
             for words, expected in info.counts.items()
@@ -229,26 +257,39 @@ def _check_complete(info: DatasetInfo, root: Path, listing: Mapping[str, list[st
     problems = "; ".join(f"{what}: {some(items)}" for what, items in parts.items() if items)
     if problems:
         raise UserError(
-            f"{info.title} in {root} is not the complete dataset: {problems}. Expected {len(info.classes)} classes and {info.images} "
-            f"images, found {len(homes)} and {sum(counts.values())}. Unpack {info.archive} again (from {info.page}), or take the "
+            f"{info.title} in {root} is not the complete dataset: {problems}. Expected {len(info.classes)} "
+            f"classes and {info.images} "
+            f"images, found {len(homes)} and {sum(counts.values())}. Unpack {info.archive} again (from "
+            f"{info.page}), or take the "
             f"folder as it is: dataset 'folder' with the path {root}"
         )
 
 
 def _missing(info: DatasetInfo, path: str | None) -> str:
     if info.name == "folder":
-        return f"dataset 'folder': {path} is no folder; give the folder that holds one folder of images per class"
+        return (
+            f"dataset 'folder': {path} is no folder; give the folder that holds one folder of images "
+            "per class"
+        )
     roots = data_roots() if path is None else [Path(path).expanduser()]
     places = [root / info.name for root in roots] if path is None else roots
-    looked = "; ".join(_what_is_there(info, place) for place in places) or "RAYSIM_DATA is not set and no path was given"
+    looked = (
+        "; ".join(_what_is_there(info, place) for place in places)
+        or "RAYSIM_DATA is not set and no path was given"
+    )
     also = f" (or under the name {' or '.join(info.aliases)})" if info.aliases else ""
     packed = [root / info.archive for root in roots if (root / info.archive).is_file()]
-    get = f"unpack {packed[0]}" if packed else f"get {info.archive} ({info.size}) from {info.page} and unpack it"
+    get = (
+        f"unpack {packed[0]}"
+        if packed
+        else f"get {info.archive} ({info.size}) from {info.page} and unpack it"
+    )
     home, data = (places[0], roots[0]) if places else (Path("/DATA") / info.name, Path("/DATA"))
     return (
-        f"{info.title} ('{info.name}') was not found: {looked}{also}. Expected there: {info.example}, or CLASS/*.jpg|png|tif|webp, one "
-        f"folder for each of {len(info.classes)} classes ({some(list(info.classes))}). To mend it: {get} to {home}"
-        + (f", with RAYSIM_DATA={data}" if path is None else "")
+        f"{info.title} ('{info.name}') was not found: {looked}{also}. Expected there: {info.example}, or "
+        "CLASS/*.jpg|png|tif|webp, one "
+        f"folder for each of {len(info.classes)} classes ({some(list(info.classes))}). To mend it: {get} "
+        f"to {home}" + (f", with RAYSIM_DATA={data}" if path is None else "")
     )
 
 

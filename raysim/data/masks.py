@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from raysim.config import UserError
+from raysim.core.errors import UserError
+from raysim.core.types import IGNORE
 from raysim.data.cache import cache_folder
 from raysim.data.folder import is_image, some
 from raysim.data.memo import in_threads, remember, stamp
-from raysim.types import IGNORE
 
 EXTENSIONS = (".png", ".tif", ".tiff")  # without loss
 MOST_VALUES = 254  # mask values that may stand for classes; 254 is kept free and 255 ignored
@@ -39,16 +39,21 @@ def survey(name: str, images: list[Path], masks: list[Path]) -> np.ndarray:
             with Image.open(images[index]) as image:
                 size = image.size
         except Exception as error:  # Pillow's decoders raise many kinds
-            raise UserError(f"cannot read the image {images[index]} ({error}); it is damaged or no image: fetch it again") from error
+            raise UserError(
+                f"cannot read the image {images[index]} ({error}); it is damaged or no image: fetch it again"
+            ) from error
         if size != (width, height):
             raise UserError(
-                f"{masks[index]}: a mask of {width}x{height} pixels is not allowed: it should be {size[0]}x{size[1]} as its image "
+                f"{masks[index]}: a mask of {width}x{height} pixels is not allowed: it should be "
+                f"{size[0]}x{size[1]} as its image "
                 f"{images[index]}"
             )
         return np.bincount(mask.ravel(), minlength=256)
 
     key = {"version": 1, "files": stamp([*images, *masks])}
-    return remember(cache_folder(), f"{name}-values", key, lambda: {"values": np.stack(in_threads(look, len(masks)))})["values"]
+    return remember(
+        cache_folder(), f"{name}-values", key, lambda: {"values": np.stack(in_threads(look, len(masks)))}
+    )["values"]
 
 
 def read_mask(file: Path) -> np.ndarray:
@@ -64,11 +69,19 @@ def read_mask(file: Path) -> np.ndarray:
         with Image.open(file) as image:
             mode, values = image.mode, np.asarray(image)
     except Exception as error:  # Pillow's decoders raise many kinds
-        raise UserError(f"cannot read the mask {file} ({error}); it is damaged or no image: fetch it again") from error
+        raise UserError(
+            f"cannot read the mask {file} ({error}); it is damaged or no image: fetch it again"
+        ) from error
     if values.ndim != 2 or mode == "F":
-        raise UserError(f"{file}: a mask of mode {mode} is not allowed: it should have one band of whole numbers, the class of each pixel")
+        raise UserError(
+            f"{file}: a mask of mode {mode} is not allowed: it should have one band of whole numbers, the "
+            "class of each pixel"
+        )
     if values.min() < 0 or values.max() > IGNORE:
-        raise UserError(f"{file}: mask value {max(values.max(), values.min(), key=abs)} is not allowed: it should be 0 to {IGNORE}")
+        raise UserError(
+            f"{file}: mask value {max(values.max(), values.min(), key=abs)} is not allowed: it should be 0 "
+            f"to {IGNORE}"
+        )
     return values.astype(np.uint8)
 
 
@@ -81,25 +94,37 @@ def pair(images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
     for folder in (images, masks):
         if not folder.is_dir():
             raise UserError(
-                f"no folder {folder}: expected {images.name}/NAME.jpg|png|tif|webp and {masks.name}/NAME.png in {images.parent}"
+                f"no folder {folder}: expected {images.name}/NAME.jpg|png|tif|webp and "
+                f"{masks.name}/NAME.png in {images.parent}"
             )
     files, found = _listed(images), _listed(masks)
     lossy = [file for file in found if file.suffix.lower() not in EXTENSIONS]
     if lossy:
-        raise UserError(f"{lossy[0]}: a mask of this format is not allowed: it should be {' or '.join(EXTENSIONS)}, which keep values")
+        raise UserError(
+            f"{lossy[0]}: a mask of this format is not allowed: it should be {' or '.join(EXTENSIONS)}, "
+            "which keep values"
+        )
     for side in (files, found):
         stems = [file.stem for file in side]
         twice = [file for file in side if stems.count(file.stem) > 1] if len(set(stems)) < len(stems) else []
         if twice:
-            raise UserError(f"{twice[0].parent}: {' and '.join(file.name for file in twice[:2])} have the same name; keep one")
+            raise UserError(
+                f"{twice[0].parent}: {' and '.join(file.name for file in twice[:2])} have the same name; "
+                "keep one"
+            )
     by_stem = {file.stem: file for file in found}
     alone = [file.name for file in files if file.stem not in by_stem]
     if alone or not files:
         what = f"no mask for {some(alone)}" if alone else f"no images in {images}"
-        raise UserError(f"{images.parent}: {what}; expected {masks}/NAME.png for every {images}/NAME.jpg|png|tif|webp")
+        raise UserError(
+            f"{images.parent}: {what}; expected {masks}/NAME.png for every {images}/NAME.jpg|png|tif|webp"
+        )
     stray = sorted(file.name for stem, file in by_stem.items() if stem not in {file.stem for file in files})
     if stray:
-        raise UserError(f"{images.parent}: no image for {masks.name}/{some(stray)}; expected {images}/NAME.jpg|png|tif|webp for every mask")
+        raise UserError(
+            f"{images.parent}: no image for {masks.name}/{some(stray)}; expected "
+            f"{images}/NAME.jpg|png|tif|webp for every mask"
+        )
     return files, [by_stem[file.stem] for file in files]
 
 
@@ -116,9 +141,14 @@ def read_classes(file: Path) -> list[str]:
     words = ["" if line.lower().startswith("ignore") else line for line in lines]
     named = [word for word in words if word]
     if "" in lines:
-        raise UserError(f"{file}: line {lines.index('') + 1} is empty; write the name of mask value {lines.index('')}, or ignore")
+        raise UserError(
+            f"{file}: line {lines.index('') + 1} is empty; write the name of mask value {lines.index('')}, "
+            "or ignore"
+        )
     if len(set(named)) < len(named):
-        raise UserError(f"{file}: '{max(named, key=named.count)}' stands there twice; every class needs a name of its own")
+        raise UserError(
+            f"{file}: '{max(named, key=named.count)}' stands there twice; every class needs a name of its own"
+        )
     if len(words) > MOST_VALUES:
         raise UserError(f"{file}: {len(words)} lines are not allowed: it should be at most {MOST_VALUES}")
     return words
@@ -138,7 +168,8 @@ def count_classes(root: Path, values: np.ndarray) -> list[str]:
     if len(found) < 2 or found[-1] >= MOST_VALUES:
         held = ", ".join(map(str, np.flatnonzero(values.any(axis=0))[:12]))
         raise UserError(
-            f"{root}: the masks hold the values {held}; without a file {root / 'classes.txt'} (line i names value i) they should be 0 for "
+            f"{root}: the masks hold the values {held}; without a file {root / 'classes.txt'} (line i "
+            "names value i) they should be 0 for "
             f"pixels to ignore and 1 to C for at least 2 classes, C < {MOST_VALUES}"
         )
     return ["", *(f"class {value}" for value in range(1, found[-1] + 1))]

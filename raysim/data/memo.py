@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 from filelock import FileLock
 
-from raysim.config import digest
+from raysim.core.config import digest
 
 T = TypeVar("T")
 Arrays = dict[str, np.ndarray]
@@ -48,7 +48,12 @@ def remember(folder: Path, name: str, key: Any, compute: Callable[[], Arrays]) -
                 os.replace(beside, path)
             return known
     except OSError as error:
-        LOG.warning("%s cannot be written (%s): what is learned of %s is learned again by every process", folder, error, name)
+        LOG.warning(
+            "%s cannot be written (%s): what is learned of %s is learned again by every process",
+            folder,
+            error,
+            name,
+        )
         return compute()
 
 

@@ -7,15 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
-from raysim.config import UserError
+from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset
 
 
 class MixedDataset(Dataset):
     """The images of all `parts`, one after the other.
 
-    Classes with equal words are one class; they come in the order in which the parts first name them. The domain of an image is
-    its dataset of origin; domains that a part has of its own are dropped.
+    Classes with equal words are one class; they come in the order in which the parts first name them. The
+    domain of an image is its dataset of origin; domains that a part has of its own are dropped.
 
     Args:
         parts: At least two different datasets.
@@ -33,7 +33,9 @@ class MixedDataset(Dataset):
         self.classes = tuple(dict.fromkeys(words for part in parts for words in part.classes))
         self.templates = tuple(dict.fromkeys(template for part in parts for template in part.templates))
         place = {words: label for label, words in enumerate(self.classes)}
-        self.labels = np.concatenate([np.array([place[words] for words in part.classes])[part.labels] for part in parts]).astype(np.int64)
+        self.labels = np.concatenate(
+            [np.array([place[words] for words in part.classes])[part.labels] for part in parts]
+        ).astype(np.int64)
         self.attributes = np.repeat(np.arange(len(parts)), [len(part) for part in parts]).astype(np.int64)
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
 

@@ -12,14 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from raysim.config import UserError
+from raysim.core.errors import UserError
+from raysim.core.types import IGNORE
 from raysim.data.cache import cache_folder
 from raysim.data.dataset import Dataset, DatasetInfo
 from raysim.data.folder import file_digest, read_image, some
 from raysim.data.masks import count_classes, domains_of, pair, read_classes, read_mask, survey
 from raysim.data.memo import in_threads, remember, stamp
 from raysim.data.splits import by_domain, split
-from raysim.types import IGNORE
 
 FORBIDDEN = 254  # in the table from mask values to classes: a value that no mask may have
 MOST_IGNORED = 0.9  # a square with a larger share of ignored pixels is dropped
@@ -32,7 +32,8 @@ class MaskedFiles(Dataset):
         images: N files.
         masks: N files of one band.
         pixels: [N, C + 1] int64, pixels of each class in each mask, last the ignored ones.
-        labels: The class that most pixels have that are not ignored; 0 for an image of ignored pixels only, which has no split.
+        labels: The class that most pixels have that are not ignored; 0 for an image of ignored pixels only,
+            which has no split.
     """
 
     info: ClassVar[DatasetInfo]
@@ -55,7 +56,9 @@ class MaskedFiles(Dataset):
         if values[:, table == FORBIDDEN].any():
             index, value = np.argwhere(np.where(table == FORBIDDEN, values, 0))[0]
             raise self._refuse(int(index), int(value))
-        self.pixels = np.stack([values[:, table == k].sum(axis=1) for k in [*range(len(self.classes)), IGNORE]], axis=1)
+        self.pixels = np.stack(
+            [values[:, table == k].sum(axis=1) for k in [*range(len(self.classes)), IGNORE]], axis=1
+        )
         self.labels = self.pixels[:, :-1].argmax(axis=1)
 
     @cached_property
@@ -103,7 +106,8 @@ class MaskedFiles(Dataset):
         classes = allowed[self._table[allowed] != IGNORE]
         ignored = ", ".join(map(str, allowed[self._table[allowed] == IGNORE]))
         return UserError(
-            f"{self.masks[index]}: mask value {value} is not allowed: it should be {classes[0]} to {classes[-1]} for the "
+            f"{self.masks[index]}: mask value {value} is not allowed: it should be {classes[0]} to "
+            f"{classes[-1]} for the "
             f"{len(self.classes)} classes ({some(list(self.classes))}), or {ignored} for pixels to ignore"
         )
 
@@ -111,9 +115,10 @@ class MaskedFiles(Dataset):
 class ImageMasks(MaskedFiles):
     """Any folder `images/` and `masks/` with equal names, e.g. `images/tile1_001.jpg` and `masks/tile1_001.png`.
 
-    Masks are PNG or TIFF of one band (gray or palette). Line i of a file `classes.txt` beside the folders, from 0, names the class of
-    mask value i; where it says `ignore`, pixels of that value are ignored. Without the file 0 is ignored and value k is "class k".
-    255 is always ignored. What a name has before its last `_` is the image's domain, where that groups the images.
+    Masks are PNG or TIFF of one band (gray or palette). Line i of a file `classes.txt` beside the folders,
+    from 0, names the class of mask value i; where it says `ignore`, pixels of that value are ignored. Without
+    the file 0 is ignored and value k is "class k". 255 is always ignored. What a name has before its last `_`
+    is the image's domain, where that groups the images.
 
     Args:
         path: The folder that holds `images` and `masks`.
@@ -122,20 +127,34 @@ class ImageMasks(MaskedFiles):
         UserError: Files that do not fit together: naming the file and what is allowed.
     """
 
-    info = DatasetInfo(name="image_masks", title="Any folder of images and masks", example="images/NAME.jpg, masks/NAME.png", terms="yours")
+    info = DatasetInfo(
+        name="image_masks",
+        title="Any folder of images and masks",
+        example="images/NAME.jpg, masks/NAME.png",
+        terms="yours",
+    )
 
     def __init__(self, path: str | None = None) -> None:
         if path is None:
-            raise UserError("dataset 'image_masks' needs a path: the folder that holds the folders 'images' and 'masks'")
+            raise UserError(
+                "dataset 'image_masks' needs a path: the folder that holds the folders 'images' and 'masks'"
+            )
         root = Path(path).expanduser()
         self.name, self.templates = self.info.name, self.info.templates
         self.images, self.masks = pair(root / "images", root / "masks")
         self.domains, self.attributes = domains_of([file.stem for file in self.images])
         named = root / "classes.txt"
-        words = read_classes(named) if named.is_file() else count_classes(root, survey(self.name, self.images, self.masks))
+        words = (
+            read_classes(named)
+            if named.is_file()
+            else count_classes(root, survey(self.name, self.images, self.masks))
+        )
         self.classes = tuple(word for word in words if word)
         if len(self.classes) < 2:
-            raise UserError(f"{named if named.is_file() else root}: segmentation needs at least 2 classes besides what is ignored")
+            raise UserError(
+                f"{named if named.is_file() else root}: segmentation needs at least 2 classes besides what "
+                "is ignored"
+            )
         table = np.full(256, FORBIDDEN, dtype=np.uint8)
         places = iter(range(len(self.classes)))
         table[: len(words)] = [next(places) if word else IGNORE for word in words]
@@ -146,8 +165,9 @@ class ImageMasks(MaskedFiles):
 class Cropped(Dataset):
     """A segmentation dataset whose images are cut into squares, without overlap from the top left corner.
 
-    What is left at the right and the lower edge is dropped if it is less than half a square, else the last square is moved inwards. A
-    side shorter than a square is kept whole. Squares of one image are of one split; those almost without classes are dropped.
+    What is left at the right and the lower edge is dropped if it is less than half a square, else the last
+    square is moved inwards. A side shorter than a square is kept whole. Squares of one image are of one
+    split; those almost without classes are dropped.
 
     Args:
         dataset: Has masks.
@@ -161,16 +181,27 @@ class Cropped(Dataset):
 
     def __init__(self, dataset: Dataset, crop: int) -> None:
         if not dataset.segments:
-            raise UserError(f"task.crop = {crop} is not allowed: only segmentation datasets are cut, and '{dataset.name}' has no masks")
+            raise UserError(
+                f"task.crop = {crop} is not allowed: only segmentation datasets are cut, and "
+                f"'{dataset.name}' has no masks"
+            )
         if crop < 1:
             raise UserError(f"task.crop = {crop} is not allowed: it should be at least 1 pixel")
         self.dataset, self.crop = dataset, crop
-        self.name, self.classes, self.templates, self.domains = dataset.name, dataset.classes, dataset.templates, dataset.domains
+        self.name, self.classes, self.templates, self.domains = (
+            dataset.name,
+            dataset.classes,
+            dataset.templates,
+            dataset.domains,
+        )
         key = {"version": 1, "images": dataset.fingerprint, "crop": crop}
         found = remember(cache_folder(), f"{self.name}-crops-{crop}px", key, self._cut)
         kept = found["pixels"][:, -1] <= MOST_IGNORED * found["pixels"].sum(axis=1)
         if not kept.any():
-            raise UserError(f"task.crop = {crop}: no square of '{self.name}' has at least {1 - MOST_IGNORED:.0%} of pixels with a class")
+            raise UserError(
+                f"task.crop = {crop}: no square of '{self.name}' has at least {1 - MOST_IGNORED:.0%} of "
+                "pixels with a class"
+            )
         self.owner, self._box, self.pixels = found["owner"][kept], found["box"][kept], found["pixels"][kept]
         self.attributes, self.labels = dataset.attributes[self.owner], self.pixels[:, :-1].argmax(axis=1)
         self._image = lru_cache(maxsize=8)(dataset.image)  # neighbours are asked for one after the other
@@ -179,7 +210,9 @@ class Cropped(Dataset):
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of what is cut and how, in hex."""
-        return hashlib.sha256(f"{self.dataset.fingerprint} in squares of {self.crop} with less than {MOST_IGNORED}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.dataset.fingerprint} in squares of {self.crop} with less than {MOST_IGNORED}".encode()
+        ).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
         """The square at `index`.
@@ -216,7 +249,11 @@ class Cropped(Dataset):
 
         def squares(index: int) -> list[tuple[list[int], np.ndarray]]:
             mask = self.dataset.mask(index)
-            boxes = [[top, left, high, wide] for top, high in cuts(len(mask), self.crop) for left, wide in cuts(mask.shape[1], self.crop)]
+            boxes = [
+                [top, left, high, wide]
+                for top, high in cuts(len(mask), self.crop)
+                for left, wide in cuts(mask.shape[1], self.crop)
+            ]
             parts = [mask[top : top + high, left : left + wide].ravel() for top, left, high, wide in boxes]
             counts = [np.bincount(part, minlength=256)[[*range(classes), IGNORE]] for part in parts]
             return list(zip(boxes, counts, strict=True))

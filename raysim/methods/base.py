@@ -12,8 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from raysim.config import Config
-from raysim.types import Batch, Context, Inputs, Scope, Sent, ServerState, Signature, Tensors, Update
+from raysim.core.config import Config
+from raysim.core.types import Batch, Context, Inputs, Scope, Sent, ServerState, Signature, Tensors, Update
 
 Metrics = dict[str, torch.Tensor]
 
@@ -121,11 +121,14 @@ class Method(Config):
             received: What `broadcast` sent.
             private: What the client kept.
             client: Its number.
-            samples: The server's samples [1, n, ...], which clients hold as well where `setup` says so; None without.
+            samples: The server's samples [1, n, ...], which clients hold as well where `setup` says so; None
+                without.
         """
         return {**received, **private}, {}
 
-    def loss(self, model: Any, params: Tensors, received: Tensors, batch: Batch) -> tuple[torch.Tensor, Metrics]:
+    def loss(
+        self, model: Any, params: Tensors, received: Tensors, batch: Batch
+    ) -> tuple[torch.Tensor, Metrics]:
         """Each client's loss [K] and its metrics, each [K].
 
         Args:
@@ -139,7 +142,9 @@ class Method(Config):
     def adjust(self, params: Tensors, received: Tensors) -> None:
         """Change the gradients of `params` in place before a step; nothing by default."""
 
-    def finish(self, model: Any, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float) -> Sent:
+    def finish(
+        self, model: Any, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
+    ) -> Sent:
         """What a trained client sends and keeps: what came down under the same name goes up, the rest stays.
 
         Args:
@@ -156,8 +161,9 @@ class Method(Config):
     def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
         """The next server state: the mean of the shared tensors, weighted by numbers of images (FedAvg).
 
-        Updates come in micro-cohort order, each once, and are added in float64 as they come: the bits do not depend on the workers,
-        and memory not on the number of clients. A tensor that nobody sent stays as it is.
+        Updates come in micro-cohort order, each once, and are added in float64 as they come: the bits do not
+        depend on the workers, and memory not on the number of clients. A tensor that nobody sent stays as it
+        is.
         """
         totals: Tensors = {}
         images: dict[str, float] = {}
@@ -206,4 +212,7 @@ def cross_entropy(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 def weighted_sum(stacked: Tensors, examples: np.ndarray) -> Tensors:
     """The float64 sum over clients of (images x tensor): stacked [K, ...] -> [...]."""
     weights = torch.from_numpy(examples.astype(np.float64))
-    return {name: torch.tensordot(weights, tensor.detach().cpu().double(), dims=1) for name, tensor in stacked.items()}
+    return {
+        name: torch.tensordot(weights, tensor.detach().cpu().double(), dims=1)
+        for name, tensor in stacked.items()
+    }

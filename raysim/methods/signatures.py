@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raysim.types import Signature
+from raysim.core.types import Signature
 
 Rounds = Sequence[Mapping[str, Any]]
 
@@ -22,10 +22,12 @@ COLLAPSED = 0.5  # share of images
 LEAST = 4  # rounds, before anything is said of their second half
 
 WATCHED = {
-    "semantic_drift": "private prompts leave the shared one: the alignment loss rises while acc_shared_global falls",
+    "semantic_drift": "private prompts leave the shared one: the alignment loss rises while "
+    "acc_shared_global falls",
     "ot_not_converged": "Sinkhorn stops at its last iteration with marginals off by more than the tolerance",
     "private_unused": "each client does about as well, and no better or worse, without its private part",
-    "cr_inverse": "class ratios rank against the true inverse class frequencies: frequent classes get the larger weights",
+    "cr_inverse": "class ratios rank against the true inverse class frequencies: frequent classes get the "
+    "larger weights",
     "cr_erratic": "class ratios jump from round to round",
     "d_cka_zero": "the divergence of clients and server is stuck at 0: nothing local is kept",
     "d_cka_one": "the divergence of clients and server is stuck at 1: what the server sends is not taken",
@@ -41,7 +43,11 @@ def watched(*names: str) -> dict[str, str]:
 
 def semantic_drift(rounds: Rounds) -> list[Signature]:
     """Since the shared model's best evaluation its accuracy fell by a point or more while the alignment loss rose by 5 % or more."""
-    rows = [row for row in rounds if row["round"] > 0 and None not in (row.get("alignment_loss"), row.get("acc_shared_global"))]
+    rows = [
+        row
+        for row in rounds
+        if row["round"] > 0 and None not in (row.get("alignment_loss"), row.get("acc_shared_global"))
+    ]
     if not rows:
         return []
     best, last = max(rows, key=lambda row: float(row["acc_shared_global"])), rows[-1]
@@ -50,8 +56,10 @@ def semantic_drift(rounds: Rounds) -> list[Signature]:
     if fall < FALL or rise < RISE:
         return []
     detail = (
-        f"since round {best['round']} the alignment loss rose from {best['alignment_loss']:.3g} to {last['alignment_loss']:.3g} "
-        f"while acc_shared_global fell from {best['acc_shared_global']:.3f} to {last['acc_shared_global']:.3f}"
+        f"since round {best['round']} the alignment loss rose from {best['alignment_loss']:.3g} to "
+        f"{last['alignment_loss']:.3g} "
+        f"while acc_shared_global fell from {best['acc_shared_global']:.3f} to "
+        f"{last['acc_shared_global']:.3f}"
     )
     return [Signature("semantic_drift", last["round"], fall, FALL, detail)]
 
@@ -63,7 +71,8 @@ def ot_not_converged(rounds: Rounds, tolerance: float, iterations: int) -> list[
     if worst is None or worst["ot_unconverged"] <= UNCONVERGED:
         return []
     detail = (
-        f"in round {worst['round']} {100 * worst['ot_unconverged']:.0f} % of the transport problems had a marginal error above "
+        f"in round {worst['round']} {100 * worst['ot_unconverged']:.0f} % of the transport problems had a "
+        "marginal error above "
         f"{tolerance:g} after {iterations:,} iterations (mean error {worst['ot_marginal_error']:.2g})"
     )
     return [Signature("ot_not_converged", worst["round"], worst["ot_unconverged"], UNCONVERGED, detail)]
@@ -75,7 +84,10 @@ def private_unused(rounds: Rounds) -> list[Signature]:
     if not rows or rows[-1]["private_effect"] >= UNUSED:
         return []
     last, effect = rows[-1], rows[-1]["private_effect"]
-    detail = f"in round {last['round']} the private part moves a client's accuracies by {100 * effect:.2f} points on average"
+    detail = (
+        f"in round {last['round']} the private part moves a client's accuracies by {100 * effect:.2f} "
+        "points on average"
+    )
     return [Signature("private_unused", last["round"], effect, UNUSED, detail)]
 
 
@@ -85,11 +97,15 @@ def class_ratios(rounds: Rounds) -> list[Signature]:
     rank, jump = _late(rounds, "cr_spearman"), _late(rounds, "cr_jump")
     if rank is not None and rank[1] < 0:
         detail = (
-            f"over rounds {rank[2]} to {rank[0]} the rank correlation of CR with the inverse class frequencies is {rank[1]:.2f} on average"
+            f"over rounds {rank[2]} to {rank[0]} the rank correlation of CR with the inverse class "
+            f"frequencies is {rank[1]:.2f} on average"
         )
         found.append(Signature("cr_inverse", rank[0], rank[1], 0.0, detail))
     if jump is not None and jump[1] > JUMP:
-        detail = f"over rounds {jump[2]} to {jump[0]} a class ratio changes by {jump[1]:.2f} from round to round on average"
+        detail = (
+            f"over rounds {jump[2]} to {jump[0]} a class ratio changes by {jump[1]:.2f} from round to "
+            "round on average"
+        )
         found.append(Signature("cr_erratic", jump[0], jump[1], JUMP, detail))
     return found
 
@@ -100,7 +116,15 @@ def divergence(rounds: Rounds) -> list[Signature]:
     if late is None or STUCK <= late[1] <= 1 - STUCK:
         return []
     name, limit = ("d_cka_zero", STUCK) if late[1] < STUCK else ("d_cka_one", 1 - STUCK)
-    return [Signature(name, late[0], late[1], limit, f"over rounds {late[2]} to {late[0]} D_CKA is {late[1]:.3f} on average")]
+    return [
+        Signature(
+            name,
+            late[0],
+            late[1],
+            limit,
+            f"over rounds {late[2]} to {late[0]} D_CKA is {late[1]:.3f} on average",
+        )
+    ]
 
 
 def masks(rounds: Rounds) -> list[Signature]:
@@ -109,7 +133,10 @@ def masks(rounds: Rounds) -> list[Signature]:
     for name, state in (("mask_empty", "closed"), ("mask_full", "open")):
         late = _late(rounds, name)
         if late is not None and late[1] > COLLAPSED:
-            detail = f"over rounds {late[2]} to {late[0]} every position is {state} in {100 * late[1]:.0f} % of the training images"
+            detail = (
+                f"over rounds {late[2]} to {late[0]} every position is {state} in {100 * late[1]:.0f} "
+                "% of the training images"
+            )
             found.append(Signature(name, late[0], late[1], COLLAPSED, detail))
     return found
 

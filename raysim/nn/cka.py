@@ -2,15 +2,16 @@
 
     CKA(X, Y) = HSIC(K, L) / sqrt( HSIC(K, K) HSIC(L, L) ),   K = X X^T,  L = Y Y^T
 
-It compares the two matrices of inner products between samples, so rows must be the same samples in the same order. With the plain
-(biased) HSIC it nears 1 for unrelated features as soon as the samples are fewer than the features (0.97 at n = 16, d = 512), hence
-the unbiased estimator by default.
+It compares the two matrices of inner products between samples, so rows must be the same samples in the same
+order. With the plain (biased) HSIC it nears 1 for unrelated features as soon as the samples are fewer than
+the features (0.97 at n = 16, d = 512), hence the unbiased estimator by default.
 
 Shapes: n samples, d features (p and q where the two sides differ).
 
-Reference: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019 (linear CKA); Song et al., "Feature
-Selection via Dependence Maximization", JMLR 2012, eq. 5 (unbiased HSIC); Nguyen et al., "Do Wide and Deep Networks Learn the Same
-Things?", ICLR 2021 (CKA from it).
+Reference: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019 (linear CKA);
+    Song et al., "Feature
+Selection via Dependence Maximization", JMLR 2012, eq. 5 (unbiased HSIC); Nguyen et al., "Do Wide and Deep
+Networks Learn the Same Things?", ICLR 2021 (CKA from it).
 """
 
 from __future__ import annotations
@@ -25,18 +26,23 @@ def linear_cka(x_np: Tensor, y_nq: Tensor, debiased: bool = True) -> Tensor:
     Args:
         x_np: [n, p] features of n samples, any float type; computed in float64.
         y_nq: [n, q] features of the same samples in the same order.
-        debiased: Take the unbiased estimate of HSIC (n >= 4); otherwise Kornblith's, which is pulled towards 1 at small n.
+        debiased: Take the unbiased estimate of HSIC (n >= 4); otherwise Kornblith's, which is pulled towards
+            1 at small n.
 
     Returns:
-        A scalar in [0, 1], dtype of `x_np`: 1 for features equal up to rotation, scale and shift. 0 where one side does not vary
-        over the samples, or where its unbiased HSIC is not positive (then nothing can be said).
+        A scalar in [0, 1], dtype of `x_np`: 1 for features equal up to rotation, scale and shift. 0 where one
+        side does not vary over the samples, or where its unbiased HSIC is not positive (then nothing can be
+        said).
 
     Raises:
         ValueError: The sides have different numbers of samples, or too few.
     """
     n, least = len(x_np), 4 if debiased else 2
     if x_np.dim() != 2 or y_nq.dim() != 2 or n != len(y_nq) or n < least:
-        raise ValueError(f"features {list(x_np.shape)} and {list(y_nq.shape)}: two [n, d] of the same n, at least {least}, are needed")
+        raise ValueError(
+            f"features {list(x_np.shape)} and {list(y_nq.shape)}: two [n, d] of the same n, at least "
+            f"{least}, are needed"
+        )
     x, y = _centred(x_np), _centred(y_nq)
     if debiased:
         cross, own_x, own_y = _unbiased(x @ x.T, y @ y.T)
@@ -73,6 +79,10 @@ def _unbiased(k_nn: Tensor, l_nn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     def hsic(a: Tensor, b: Tensor) -> Tensor:
         rows_a, rows_b = a.sum(1), b.sum(1)
-        return (a * b).sum() + rows_a.sum() * rows_b.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (rows_a * rows_b).sum()
+        return (
+            (a * b).sum()
+            + rows_a.sum() * rows_b.sum() / ((n - 1) * (n - 2))
+            - 2 / (n - 2) * (rows_a * rows_b).sum()
+        )
 
     return hsic(k, m), hsic(k, k), hsic(m, m)

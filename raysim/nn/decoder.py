@@ -5,7 +5,8 @@
 
 Shapes: B images, c channels of a map (each its own), p channels of the pyramid, h x w of the finest map.
 
-Reference: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017; Kirillov et al., "Panoptic Feature Pyramid
+Reference: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017; Kirillov et al., "Panoptic
+    Feature Pyramid
 Networks", CVPR 2019 (the sum over levels, here without its convolutions between doublings).
 """
 
@@ -34,4 +35,6 @@ class Decoder(nn.Module):
         """Maps [B, c, ., .], fine to coarse -> [B, p, h, w]."""
         levels = list(self.pyramid({str(n): map_Bchw for n, map_Bchw in enumerate(maps)}).values())
         size = levels[0].shape[-2:]
-        return torch.stack([F.interpolate(F.relu(level), size, mode="bilinear", align_corners=False) for level in levels]).sum(0)
+        return torch.stack(
+            [F.interpolate(F.relu(level), size, mode="bilinear", align_corners=False) for level in levels]
+        ).sum(0)

@@ -5,13 +5,15 @@
     m = 1[l_1 + g_1 >= l_0 + g_0],  gradient of softmax((l + g) / tau_g)_1              g Gumbel noise, none in evaluation
     F' = m * F    or    F' = F + m * F (residual)
 
-From SAFE: context embeddings, cross-attention for a soft mask, an MLP and Gumbel-Softmax to a binary one. Sizes, heads, the layer norm
-and the form of the gate are assumptions; so is that an untrained gate starts mostly open (a closed one would hide the image from the
-very training that has to open it).
+From SAFE: context embeddings, cross-attention for a soft mask, an MLP and Gumbel-Softmax to a binary one.
+Sizes, heads, the layer norm and the form of the gate are assumptions; so is that an untrained gate starts
+mostly open (a closed one would hide the image from the very training that has to open it).
 
-Shapes: B images, f channels of the gated map, h x w = N positions, M contexts of width e, d width of the attention, H heads of width k.
+Shapes: B images, f channels of the gated map, h x w = N positions, M contexts of width e, d width of the
+attention, H heads of width k.
 
-Reference: Jang et al., "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017; Rao et al., "DynamicViT", NeurIPS 2021 (a hard
+Reference: Jang et al., "Categorical Reparameterization with Gumbel-Softmax", ICLR 2017; Rao et al.,
+    "DynamicViT", NeurIPS 2021 (a hard
 mask over positions by it).
 """
 
@@ -31,10 +33,10 @@ class GateConfig(NamedTuple):
         d: Width of the attention, a multiple of `heads`. Assumption.
         heads: Heads of the attention. Assumption.
         mlp_ratio: Hidden width of the MLP over `d`. Assumption.
-        residual: F + m F in place of m F: closed positions pass at weight 1, open ones at 2. Assumption: False, because the paper's
-            failure "all zeros suppress the entire image" needs a gate that can.
-        open_bias: The first bias of the logit "open": 0 starts half open, 1 mostly (sigmoid(1) = 0.73 under noise), large values start
-            fully open with little gradient. Assumption.
+        residual: F + m F in place of m F: closed positions pass at weight 1, open ones at 2. Assumption:
+            False, because the paper's failure "all zeros suppress the entire image" needs a gate that can.
+        open_bias: The first bias of the logit "open": 0 starts half open, 1 mostly (sigmoid(1) = 0.73 under
+            noise), large values start fully open with little gradient. Assumption.
     """
 
     d_e: int = 128
@@ -76,12 +78,14 @@ class Gate(nn.Module):
         Args:
             f_Bfhw: [B, f, h, w].
             context_Me: [M, e], one row per client, in any order.
-            noise_BN2: [B, h * w, 2] Gumbel noise (`gumbel`), for training; None for evaluation, where the larger logit wins.
-            tau_g: Temperature, > 0: small gives gradients to undecided positions only, large gives all of them little.
+            noise_BN2: [B, h * w, 2] Gumbel noise (`gumbel`), for training; None for evaluation, where the
+                larger logit wins.
+            tau_g: Temperature, > 0: small gives gradients to undecided positions only, large gives all of
+                them little.
 
         Returns:
-            The gated map [B, f, h, w]; the mask [B, 1, h, w], exactly 0 or 1, with the gradient of its soft version under this noise;
-            the soft mask [B, 1, h, w] in (0, 1) without noise, for drawing.
+            The gated map [B, f, h, w]; the mask [B, 1, h, w], exactly 0 or 1, with the gradient of its soft
+            version under this noise; the soft mask [B, 1, h, w] in (0, 1) without noise, for drawing.
         """
         height, width = f_Bfhw.shape[-2:]
         logits_BN2 = self.logits(f_Bfhw.flatten(2).transpose(1, 2), context_Me)
@@ -89,7 +93,9 @@ class Gate(nn.Module):
         if noise_BN2 is not None:
             noisy_BN = _lead(logits_BN2 + noise_BN2)
         hard_BN, under_noise_BN = (noisy_BN >= 0).to(noisy_BN), torch.sigmoid(noisy_BN / tau_g)
-        mask_BN = hard_BN + (under_noise_BN - under_noise_BN.detach())  # adds an exact zero, so that the mask stays binary
+        mask_BN = hard_BN + (
+            under_noise_BN - under_noise_BN.detach()
+        )  # adds an exact zero, so that the mask stays binary
         soft_BN = torch.sigmoid(lead_BN / tau_g)
         mask, soft = (m.unflatten(-1, (height, width)).unsqueeze(1) for m in (mask_BN, soft_BN))
         return (f_Bfhw + mask * f_Bfhw if self.config.residual else mask * f_Bfhw), mask, soft

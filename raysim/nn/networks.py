@@ -3,11 +3,13 @@
     maps = backbone(x);  top = projection(maps[-1]);  top = gate(top, E);   logits = head(pool(top))            classification
                                                                             logits = up(head(decoder(maps[:-1], top)))   segmentation
 
-A module here is a frozen shape: its weights are passed in with `torch.func.functional_call`, as one dictionary of parameters and
-running statistics. In training mode BatchNorm writes the new running statistics into the tensors that were passed.
+A module here is a frozen shape: its weights are passed in with `torch.func.functional_call`, as one
+dictionary of parameters and running statistics. In training mode BatchNorm writes the new running statistics
+into the tensors that were passed.
 
-Shapes: B images of S x S pixels, C classes, c channels of a map (each its own), h x w of the coarsest map, N = h * w positions,
-M contexts of width e, d features (channels of the coarsest map), p channels behind the projection or the decoder.
+Shapes: B images of S x S pixels, C classes, c channels of a map (each its own), h x w of the coarsest map, N
+= h * w positions, M contexts of width e, d features (channels of the coarsest map), p channels behind the
+projection or the decoder.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raysim.nn.backbone import NETWORKS, Norm, backbone
+from raysim.nn.convnets import NETWORKS, Norm, backbone
 from raysim.nn.decoder import Decoder
 from raysim.nn.gate import Gate, GateConfig
 
@@ -34,9 +36,10 @@ class Output(NamedTuple):
 
     Attributes:
         logits: [B, C], in segmentation [B, C, S, S].
-        features: [B, d] last map of the backbone, averaged over positions: before projection and gate, so that clients with
-            different heads or masks are compared by what their backbones see.
-        pooled: What the classifier's last linear layer sees: [B, p], in segmentation [B, p, h', w'] at the finest map's size.
+        features: [B, d] last map of the backbone, averaged over positions: before projection and gate, so
+            that clients with different heads or masks are compared by what their backbones see.
+        pooled: What the classifier's last linear layer sees: [B, p], in segmentation [B, p, h', w'] at the
+            finest map's size.
         mask: [B, 1, h, w] exactly 0 or 1, or None without a gate.
         soft: [B, 1, h, w] in (0, 1), without noise, or None without a gate.
     """
@@ -58,9 +61,10 @@ class Network(nn.Module):
         width: Channels of the first stage of the small networks.
         norm: Normalisation of the backbone.
         pretrained: Start from ImageNet weights (`initial` then keeps them).
-        projection: p of a 1x1 convolution on the coarsest map, so that what follows has the same shape behind every backbone; in
-            segmentation also the width of the decoder. None: no projection.
-        gate: ACE's gate on the coarsest map (in segmentation, on what enters the decoder there). None: no gate.
+        projection: p of a 1x1 convolution on the coarsest map, so that what follows has the same shape behind
+            every backbone; in segmentation also the width of the decoder. None: no projection.
+        gate: ACE's gate on the coarsest map (in segmentation, on what enters the decoder there). None: no
+            gate.
 
     Raises:
         UserError: Unknown name, or no pretrained weights.
@@ -94,7 +98,13 @@ class Network(nn.Module):
             self.decoder = Decoder((*finer, top), decoded)
             self.head = nn.Conv2d(decoded, classes, 1)
 
-    def forward(self, x_B3SS: Tensor, context_Me: Tensor | None = None, noise_BN2: Tensor | None = None, tau_g: float = 1.0) -> Output:
+    def forward(
+        self,
+        x_B3SS: Tensor,
+        context_Me: Tensor | None = None,
+        noise_BN2: Tensor | None = None,
+        tau_g: float = 1.0,
+    ) -> Output:
         """Logits, and what the methods look at besides.
 
         Args:
@@ -117,7 +127,9 @@ class Network(nn.Module):
             top_Bphw, mask, soft = self.gate(top_Bphw, context_Me, noise_BN2, tau_g)
         if self.decoder is not None:
             decoded = self.decoder((*finer, top_Bphw))
-            logits = F.interpolate(self.head(decoded), x_B3SS.shape[-2:], mode="bilinear", align_corners=False)
+            logits = F.interpolate(
+                self.head(decoded), x_B3SS.shape[-2:], mode="bilinear", align_corners=False
+            )
             return Output(logits, features_Bd, decoded, mask, soft)
         pooled_Bp = self._pool(top_Bphw, mask)
         return Output(self.head(pooled_Bp), features_Bd, pooled_Bp, mask, soft)
@@ -136,8 +148,9 @@ class Network(nn.Module):
 def initial(network: Network, rng: torch.Generator) -> dict[str, Tensor]:
     """First values of all that a network is called with.
 
-    Kaiming normal over the inputs (with ReLU's gain for convolutions, without for linear layers and the classifier), norms at 1 and 0,
-    running statistics at 0 and 1, biases at 0 but the gate's `open_bias`. Of a pretrained network the backbone keeps its weights.
+    Kaiming normal over the inputs (with ReLU's gain for convolutions, without for linear layers and the
+    classifier), norms at 1 and 0, running statistics at 0 and 1, biases at 0 but the gate's `open_bias`. Of a
+    pretrained network the backbone keeps its weights.
 
     Args:
         network: The module; its own values are read only where they are pretrained.
@@ -156,7 +169,11 @@ def initial(network: Network, rng: torch.Generator) -> dict[str, Tensor]:
                 gain = 2.0 if isinstance(module, nn.Conv2d) and prefix != "head" else 1.0
                 values[full] = torch.randn(tensor.shape, generator=rng) * (gain / tensor[0].numel()) ** 0.5
             else:
-                values[full] = torch.ones(tensor.shape) if name in ("weight", "running_var") else torch.zeros(tensor.shape)
+                values[full] = (
+                    torch.ones(tensor.shape)
+                    if name in ("weight", "running_var")
+                    else torch.zeros(tensor.shape)
+                )
     if network.gate is not None:
         values["gate.mlp.2.bias"] = torch.tensor([0.0, network.gate.config.open_bias])
     return values
@@ -164,5 +181,7 @@ def initial(network: Network, rng: torch.Generator) -> dict[str, Tensor]:
 
 def normalised(x: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """uint8 pixels [..., S, S, 3] -> float [..., 3, S, S], channels standardised."""
-    scaled = x.float().div(255).sub(torch.tensor(mean, device=x.device)).div(torch.tensor(std, device=x.device))
+    scaled = (
+        x.float().div(255).sub(torch.tensor(mean, device=x.device)).div(torch.tensor(std, device=x.device))
+    )
     return scaled.movedim(-1, -3)

@@ -2,16 +2,17 @@
 
     Pi* = argmin <Pi, C> + lam * sum_nm Pi_nm (log Pi_nm - 1)      over the plans that `log_a` and `log_b` allow
 
-Sinkhorn's iteration in the log domain, Pi = exp(f + g - C / lam), with the plan of the last check absorbed into the kernel: ten
-iterations are matrix-vector products with exp(f + g - C / lam) itself, whose scalings u, v stay near 1, then f += log u,
-g += log v. These are the log-domain iterates at a fifth of their cost; a problem whose scalings leave a safe range takes the same
-steps by log-sum-exp instead.
+Sinkhorn's iteration in the log domain, Pi = exp(f + g - C / lam), with the plan of the last check absorbed
+into the kernel: ten iterations are matrix-vector products with exp(f + g - C / lam) itself, whose scalings u,
+v stay near 1, then f += log u, g += log v. These are the log-domain iterates at a fifth of their cost; a
+problem whose scalings leave a safe range takes the same steps by log-sum-exp instead.
 
 Shapes: leading dimensions of any kind (flattened to B problems), N rows, M columns.
 
-Reference: Cuturi, Sinkhorn Distances, NeurIPS 2013; Schmitzer, Stabilized Sparse Scaling Algorithms, SIAM J. Sci. Comput. 2019
-(absorption); Benamou et al., Iterative Bregman Projections, SIAM J. Sci. Comput. 2015 (caps); Chizat et al., Scaling Algorithms for
-Unbalanced Optimal Transport, Math. Comp. 2018 (relaxed marginals).
+Reference: Cuturi, Sinkhorn Distances, NeurIPS 2013; Schmitzer, Stabilized Sparse Scaling Algorithms, SIAM J.
+    Sci. Comput. 2019
+(absorption); Benamou et al., Iterative Bregman Projections, SIAM J. Sci. Comput. 2015 (caps); Chizat et al.,
+Scaling Algorithms for Unbalanced Optimal Transport, Math. Comp. 2018 (relaxed marginals).
 """
 
 from __future__ import annotations
@@ -85,32 +86,38 @@ def sinkhorn(
 ) -> Transport:
     """Entropic transport plans of a batch of problems, without gradient; each stops on its own.
 
-    A problem's numbers do not depend on what it is batched with: once it has converged it is taken out of the batch. Masses of zero
-    (`-inf`) give rows and columns of zeros, so problems of different sizes can be padded.
+    A problem's numbers do not depend on what it is batched with: once it has converged it is taken out of the
+    batch. Masses of zero (`-inf`) give rows and columns of zeros, so problems of different sizes can be
+    padded.
 
     Args:
-        cost: [..., N, M] finite costs; half precision is computed in float32, and the plan is at least float32.
+        cost: [..., N, M] finite costs; half precision is computed in float32, and the plan is at least
+            float32.
         log_a: [..., N] log masses of the rows, `-inf` for none.
         log_b: [..., M] log masses of the columns.
-        lam: Entropic regularisation > 0, in units of the cost. Near 0 the plan is the unregularised one and needs more
-            iterations; large values give the product of the marginals.
+        lam: Entropic regularisation > 0, in units of the cost. Near 0 the plan is the unregularised one and
+            needs more iterations; large values give the product of the marginals.
         cap_a: Row sums may be at most a, not exactly a (FedOTP's partial transport).
         cap_b: The same for columns.
-        rho_b: Column sums may differ from b at the price rho_b * KL(column sums | b) (semi-relaxed); None for exactly b.
+        rho_b: Column sums may differ from b at the price rho_b * KL(column sums | b) (semi-relaxed); None for
+            exactly b.
         tolerance: Stop when the marginal error is at most this.
         max_iterations: Stop here in any case; the error tells.
 
     Returns:
-        plan [..., N, M]; marginal_error [...]: the L1 distance between the row sums and the sums which the next step would
-        give them (columns are met exactly by then). For an exact marginal that is the L1 marginal error; for a cap the excess
-        over it plus the mass missing where the cap is priced; with `rho_b` the rows' L1 marginal error. Above `tolerance` the
-        problem has not converged, NaN means that the costs were not finite; iterations [...] int64 used.
+        plan [..., N, M]; marginal_error [...]: the L1 distance between the row sums and the sums which the
+        next step would give them (columns are met exactly by then). For an exact marginal that is the L1
+        marginal error; for a cap the excess over it plus the mass missing where the cap is priced; with
+        `rho_b` the rows' L1 marginal error. Above `tolerance` the problem has not converged, NaN means that
+        the costs were not finite; iterations [...] int64 used.
 
     Raises:
         ValueError: lam, rho_b, tolerance or max_iterations out of range, or columns both capped and relaxed.
     """
     if not lam > 0 or not tolerance > 0 or max_iterations < 1 or not (rho_b is None or rho_b > 0):
-        raise ValueError(f"{lam=}, {rho_b=} and {tolerance=} must be above 0 and {max_iterations=} at least 1")
+        raise ValueError(
+            f"{lam=}, {rho_b=} and {tolerance=} must be above 0 and {max_iterations=} at least 1"
+        )
     if cap_b and rho_b is not None:
         raise ValueError("columns are either capped (cap_b) or relaxed (rho_b)")
     dtype = cost.dtype if cost.dtype == torch.float64 else torch.float32
@@ -122,7 +129,9 @@ def sinkhorn(
     column = _Side(log_b.exp(), log_b, cap_b, 1.0 if rho_b is None else rho_b / (rho_b + lam))
     start = torch.where(torch.isneginf(log_b), -math.inf, torch.zeros_like(log_b))
     f_BN, g_BM = _log_steps(kernel_BNM, row, column, start, 1)
-    at_B = torch.arange(len(kernel_BNM), device=cost.device)  # the problems still at work: from here on B counts these
+    at_B = torch.arange(
+        len(kernel_BNM), device=cost.device
+    )  # the problems still at work: from here on B counts these
     result = Transport(torch.empty_like(kernel_BNM), kernel_BNM.new_empty(len(at_B)), torch.empty_like(at_B))
     done = 1
     while True:
@@ -136,19 +145,28 @@ def sinkhorn(
         if steps == 0 or not len(open_):
             break
         if len(open_) < len(at_B):
-            at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM = (part[open_] for part in (at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM))
+            at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM = (
+                part[open_] for part in (at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM)
+            )
             row, column = row.at(open_), column.at(open_)
         new_f, new_g = _scaling_steps(plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
         unsafe_B = ~(_moved_little(new_f, f_BN) & _moved_little(new_g, g_BM))
         if unsafe_B.any():
             slow_f, slow_g = _log_steps(kernel_BNM, row, column, g_BM, steps)
-            new_f, new_g = torch.where(unsafe_B.unsqueeze(-1), slow_f, new_f), torch.where(unsafe_B.unsqueeze(-1), slow_g, new_g)
+            new_f, new_g = (
+                torch.where(unsafe_B.unsqueeze(-1), slow_f, new_f),
+                torch.where(unsafe_B.unsqueeze(-1), slow_g, new_g),
+            )
         if rho_b is not None:
             shift = _best_shift(row.mass_BN, column.log_BN, new_g, rho_b / lam)
             new_f, new_g = new_f - shift, new_g + shift
         f_BN, g_BM = new_f, new_g
         done += steps
-    return Transport(result.plan.reshape(cost.shape), result.marginal_error.reshape(batch), result.iterations.reshape(batch))
+    return Transport(
+        result.plan.reshape(cost.shape),
+        result.marginal_error.reshape(batch),
+        result.iterations.reshape(batch),
+    )
 
 
 def _scaling_steps(
@@ -164,7 +182,9 @@ def _scaling_steps(
     return f_BN + u_BN.log(), g_BM + v_BM.log()
 
 
-def _log_steps(kernel_BNM: Tensor, row: _Side, column: _Side, g_BM: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def _log_steps(
+    kernel_BNM: Tensor, row: _Side, column: _Side, g_BM: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
     """The same steps by log-sum-exp."""
     for _ in range(steps):
         f_BN = row.potential(torch.logsumexp(kernel_BNM + g_BM.unsqueeze(-2), -1))
@@ -175,8 +195,10 @@ def _log_steps(kernel_BNM: Tensor, row: _Side, column: _Side, g_BM: Tensor, step
 def _best_shift(mass_BN: Tensor, log_b: Tensor, g_BM: Tensor, ratio: float) -> Tensor:
     """The constant that f should give to g, [B, 1]: it leaves the plan alone and makes the masses that both sides want equal.
 
-    Without it a relaxed marginal with rho far above lam converges at the rate rho / (rho + lam), however simple the problem.
-    Reference: Sejourne, Vialard, Peyre, Faster Unbalanced Optimal Transport: Translation invariant Sinkhorn, AISTATS 2022.
+    Without it a relaxed marginal with rho far above lam converges at the rate rho / (rho + lam), however
+    simple the problem.
+    Reference: Sejourne, Vialard, Peyre, Faster Unbalanced Optimal Transport: Translation invariant Sinkhorn,
+        AISTATS 2022.
     """
     wanted = (log_b - g_BM / ratio).exp().nan_to_num(0.0).sum(-1, keepdim=True)
     return (ratio * (wanted.log() - mass_BN.sum(-1, keepdim=True).log())).nan_to_num(0.0, 0.0, 0.0)

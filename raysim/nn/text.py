@@ -3,15 +3,17 @@
 The tower is causal and its weights are frozen, so for prompts that stand before the class name
 
 - tokens after [EOT] cannot influence the text feature: they are left out;
-- [SOS] and the prompt are the same for all classes: they run once per client, and every class attends to them. All tokens of
-  a client, `[SOS] prompt | class 0 | class 1 | ...`, are one sequence of T rows whose attention mask is a tree: the prefix is the
-  stem, each class a branch. No padding, one matrix product per linear layer for all classes and clients;
+- [SOS] and the prompt are the same for all classes: they run once per client, and every class attends to
+them. All tokens of
+  a client, `[SOS] prompt | class 0 | class 1 | ...`, are one sequence of T rows whose attention mask is a
+  tree: the prefix is the stem, each class a branch. No padding, one matrix product per linear layer for all
+  classes and clients;
 - the first block's projections of the class names never change: they are computed in `prepare`;
 - the last block needs its query, output projection and MLP at the [EOT] rows only;
 - weights get no gradients.
 
-Shapes: K clients, C classes, P prompt tokens, Q = P + 1 prefix tokens, S suffix tokens of all classes, T = Q + S, w width,
-H heads, d embedding.
+Shapes: K clients, C classes, P prompt tokens, Q = P + 1 prefix tokens, S suffix tokens of all classes, T = Q
++ S, w width, H heads, d embedding.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raysim.config import UserError
+from raysim.core.errors import UserError
 
 QUICK_GELU = 1.702
 
@@ -34,7 +36,11 @@ QUICK_GELU = 1.702
 class _Tensors:
     def to(self, device: str | torch.device) -> Self:
         """The same on another device."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        moved = {
+            f.name: getattr(self, f.name).to(device)
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), Tensor)
+        }
         return replace(self, **moved)
 
 
@@ -71,7 +77,9 @@ class _Block:
     proj: _Linear
 
     def to(self, device: str | torch.device) -> _Block:
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "act"})
+        return replace(
+            self, **{f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "act"}
+        )
 
     def mlp(self, x: Tensor) -> Tensor:
         hidden = self.fc(self.norm_2(x))
@@ -102,7 +110,8 @@ class Suffixes(_Tensors):
 class TextTower:
     """A frozen CLIP text tower in plain tensors; `from_clip` builds it.
 
-    Reference: Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021 (arXiv 2103.00020).
+    Reference: Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML
+        2021 (arXiv 2103.00020).
     """
 
     token_embedding: Tensor
@@ -119,8 +128,10 @@ class TextTower:
         """Copy the text tower of an open_clip CLIP, refusing one that this form does not cover exactly.
 
         Args:
-            clip: An `open_clip.CLIP` (or a model with the same text attributes). Half precision is copied as float32.
-            sos: Token id of [SOS]; default the vocabulary's last but one, as in CLIP's own tokenizer ([EOT] is the last).
+            clip: An `open_clip.CLIP` (or a model with the same text attributes). Half precision is copied as
+                float32.
+            sos: Token id of [SOS]; default the vocabulary's last but one, as in CLIP's own tokenizer ([EOT]
+                is the last).
 
         Raises:
             UserError: The tower is not causal, not CLIP's own transformer, or pools elsewhere than at [EOT].
@@ -189,7 +200,9 @@ class TextTower:
         result = []
         for row in rows.tolist():
             if self.eot not in row:
-                raise UserError(f"a class name is too long for the text tower's context of {self.context_length} tokens")
+                raise UserError(
+                    f"a class name is too long for the text tower's context of {self.context_length} tokens"
+                )
             result.append([token for token in row[: row.index(self.eot) + 1] if token != self.sos])
         return result
 
@@ -208,7 +221,8 @@ class TextTower:
         """Everything about the class names that training cannot change.
 
         Args:
-            class_tokens: C lists of token ids, each the name's tokens, '.', [EOT]; no [SOS], no context (see `strip`).
+            class_tokens: C lists of token ids, each the name's tokens, '.', [EOT]; no [SOS], no context (see
+                `strip`).
             prefix_length: P, the number of prompt tokens before the name; 0 for [SOS] alone.
 
         Raises:
@@ -218,10 +232,14 @@ class TextTower:
         longest = max(lengths, default=0) + prefix_length + 1
         if longest > self.context_length:
             raise UserError(
-                f"a prompt of {prefix_length} tokens and the longest class name need {longest} positions, the text tower has "
-                f"{self.context_length}: use at most {max(0, prefix_length + self.context_length - longest)} prompt tokens"
+                f"a prompt of {prefix_length} tokens and the longest class name need {longest} positions, "
+                "the text tower has "
+                f"{self.context_length}: use at most "
+                f"{max(0, prefix_length + self.context_length - longest)} prompt tokens"
             )
-        if not lengths or any(list(tokens).count(self.eot) != 1 or tokens[-1] != self.eot for tokens in class_tokens):
+        if not lengths or any(
+            list(tokens).count(self.eot) != 1 or tokens[-1] != self.eot for tokens in class_tokens
+        ):
             raise UserError("every class needs tokens that end in their only end-of-text token")
         owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
         order = torch.cat([torch.arange(length) for length in lengths]) + prefix_length + 1
@@ -232,7 +250,11 @@ class TextTower:
         position = torch.cat([torch.arange(prefix_length + 1), order])
         visible = (branch[None] == -1) | (branch[:, None] == branch[None])
         unseen = ~visible | (position[:, None] < position[None])
-        mask_TT = torch.zeros(unseen.shape, dtype=input_Sw.dtype).masked_fill_(unseen, float("-inf")).to(self.device)
+        mask_TT = (
+            torch.zeros(unseen.shape, dtype=input_Sw.dtype)
+            .masked_fill_(unseen, float("-inf"))
+            .to(self.device)
+        )
         eot_C = (torch.tensor(lengths).cumsum(0) + prefix_length).to(self.device)
         first = self.blocks[0]
         return Suffixes(
@@ -257,12 +279,16 @@ class TextTower:
         """
         clients, length, width = prompts_KPw.shape
         if length != suffixes.prefix_length:
-            raise ValueError(f"prompts of {length} tokens meet class names prepared for {suffixes.prefix_length}")
+            raise ValueError(
+                f"prompts of {length} tokens meet class names prepared for {suffixes.prefix_length}"
+            )
         sos_K1w = (self.token_embedding[self.sos] + self.positions[0]).expand(clients, 1, width)
         prefix_KQw = torch.cat([sos_K1w, prompts_KPw + self.positions[1 : length + 1]], dim=1)
         x_KTw = torch.cat([prefix_KQw, suffixes.input_Sw.expand(clients, -1, -1)], dim=1)
         first = self.blocks[0]
-        qkv_KT3w = torch.cat([first.qkv(first.norm_1(prefix_KQw)), suffixes.qkv_S3w.expand(clients, -1, -1)], dim=1)
+        qkv_KT3w = torch.cat(
+            [first.qkv(first.norm_1(prefix_KQw)), suffixes.qkv_S3w.expand(clients, -1, -1)], dim=1
+        )
         for block, following in pairwise(self.blocks):
             q, k, v = self._split_heads(qkv_KT3w)
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=suffixes.mask_TT)
@@ -278,14 +304,19 @@ class TextTower:
         if len(self.blocks) == 1:
             q_KCw, kv_KT2w = qkv_KT3w[..., :width].index_select(1, suffixes.eot_C), qkv_KT3w[..., width:]
         else:
-            q_KCw, kv_KT2w = block.qkv.rows(0, width)(block.norm_1(x_KCw)), block.qkv.rows(width)(block.norm_1(x_KTw))
+            q_KCw, kv_KT2w = (
+                block.qkv.rows(0, width)(block.norm_1(x_KCw)),
+                block.qkv.rows(width)(block.norm_1(x_KTw)),
+            )
         (q,), (k, v) = self._split_heads(q_KCw), self._split_heads(kv_KT2w)
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=suffixes.eot_mask_CT)
         return block.mlp(x_KCw + block.out(attended.transpose(1, 2).flatten(2)))
 
     def _split_heads(self, x_KTnw: Tensor) -> list[Tensor]:
         """[K, T, n*w] -> n views [K, H, T, w/H]."""
-        return [part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in x_KTnw.split(self.width, dim=2)]
+        return [
+            part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in x_KTnw.split(self.width, dim=2)
+        ]
 
     def flops(self, clients: int, suffixes: Suffixes) -> int:
         """Floating-point operations (a multiply-add is two) of the matrix products of one forward `encode`.
@@ -302,7 +333,9 @@ class TextTower:
         if layers == 1:
             projections = prefix * 6 * width * width
         else:
-            projections = (prefix + (layers - 2) * tokens) * 6 * width * width + (2 * tokens + classes) * 2 * width * width
+            projections = (prefix + (layers - 2) * tokens) * 6 * width * width + (
+                2 * tokens + classes
+            ) * 2 * width * width
         return clients * (projections + (layers - 1) * full + last + classes * 2 * width * self.embed_dim)
 
 
@@ -324,7 +357,8 @@ def _block(block: Any) -> _Block:
 
     attention, gelu = block.attn, block.mlp.gelu
     quick = isinstance(gelu, QuickGELU)
-    # x sigmoid(1.702 x) = silu(1.702 x) / 1.702: one kernel instead of three, the factors go into the weights beside it
+    # x sigmoid(1.702 x) = silu(1.702 x) / 1.702: one kernel instead of three, the factors go into the weights
+    # beside it
     proj = _linear(block.mlp.c_proj)
     return _Block(
         norm_1=_norm(block.ln_1),
@@ -341,14 +375,26 @@ def _check(clip: Any) -> None:
     """Refuse what `TextTower` would not reproduce exactly."""
     from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 
-    if not all(hasattr(clip, name) for name in ("transformer", "token_embedding", "positional_embedding", "ln_final", "attn_mask")):
-        raise UserError(f"{type(clip).__name__} has no CLIP text tower of its own (a Hugging Face or custom text tower): use a CLIP")
+    if not all(
+        hasattr(clip, name)
+        for name in ("transformer", "token_embedding", "positional_embedding", "ln_final", "attn_mask")
+    ):
+        raise UserError(
+            f"{type(clip).__name__} has no CLIP text tower of its own (a Hugging Face or custom text "
+            "tower): use a CLIP"
+        )
     if clip.text_pool_type not in ("argmax", "eos"):
-        raise UserError(f"the text tower pools by '{clip.text_pool_type}', not at the end-of-text token: it cannot be used exactly")
+        raise UserError(
+            f"the text tower pools by '{clip.text_pool_type}', not at the end-of-text token: it cannot be "
+            "used exactly"
+        )
     length = clip.positional_embedding.shape[0]
     causal = torch.full((length, length), float("-inf")).triu_(1)
     if clip.attn_mask is None or not torch.equal(clip.attn_mask.detach().float().cpu(), causal):
-        raise UserError("the text tower is not causal: the class names would change the prompt's features, so it cannot be used exactly")
+        raise UserError(
+            "the text tower is not causal: the class names would change the prompt's features, so it "
+            "cannot be used exactly"
+        )
     for block in clip.transformer.resblocks:
         plain = (
             type(block) is ResidualAttentionBlock
@@ -362,4 +408,7 @@ def _check(clip: Any) -> None:
             and not block.attn.add_zero_attn
         )
         if not plain:
-            raise UserError("the text tower's blocks are not CLIP's (layer scale, head scale or another activation): use a plain CLIP")
+            raise UserError(
+                "the text tower's blocks are not CLIP's (layer scale, head scale or another activation): "
+                "use a plain CLIP"
+            )

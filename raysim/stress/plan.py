@@ -1,7 +1,8 @@
 """What a stress run hands out, in which order, and what it leaves out when time is up. No ray.
 
-The ends of every case come first, then what lies between them: an early end leaves a range for every breaking point, not half a suite.
-The plan is a function of the spaces, the options and the finished rows: a killed run is continued by handing it those rows.
+The ends of every case come first, then what lies between them: an early end leaves a range for every breaking
+point, not half a suite. The plan is a function of the spaces, the options and the finished rows: a killed run
+is continued by handing it those rows.
 """
 
 from __future__ import annotations
@@ -15,16 +16,35 @@ from typing import Any
 
 import numpy as np
 
-from raysim.config import UserError, suggest
+from raysim.core.config import suggest
+from raysim.core.errors import UserError
+from raysim.core.types import Row
 from raysim.data import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
-from raysim.experiment import Experiment, Resources, override
-from raysim.federation import Federation
-from raysim.spaces import Space
-from raysim.spec import Row, Spec
-from raysim.stress.suite import ALONE, CASES, FEATURES_QUICK, GROUND, NETWORK_QUICK, PARTNERS, UNTRAINED, Case, Level, Overrides, mixed
+from raysim.experiment.overrides import override
+from raysim.experiment.records import Experiment, Resources
+from raysim.search.spaces import Space
+from raysim.search.spec import Spec
+from raysim.simulation.federation import Federation
+from raysim.stress.suite import (
+    ALONE,
+    CASES,
+    FEATURES_QUICK,
+    GROUND,
+    NETWORK_QUICK,
+    PARTNERS,
+    UNTRAINED,
+    Case,
+    Level,
+    Overrides,
+    mixed,
+)
 
 MARGIN = 1.2  # a level is started only if its predicted time fits with this margin
-REFERENCES = {"zeroshot": UNTRAINED, "local": ALONE, "local_network": ALONE}  # method -> paths of a level that do not concern it
+REFERENCES = {
+    "zeroshot": UNTRAINED,
+    "local": ALONE,
+    "local_network": ALONE,
+}  # method -> paths of a level that do not concern it
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class Unit:
 
 
 class StressPlan:
-    """Hands out the suite's trials and takes their rows; the protocol of `raysim.search.Plan`."""
+    """Hands out the suite's trials and takes their rows; the protocol of `raysim.search.plan.Plan`."""
 
     WAIT = "wait"
     dropped = 0
@@ -84,7 +104,8 @@ class StressPlan:
             clock: Seconds.
 
         Raises:
-            UserError: an unknown case, a space whose scenario is set or whose pixels are classified, or one asked for twice.
+            UserError: an unknown case, a space whose scenario is set or whose pixels are classified, or one
+                asked for twice.
         """
         self.options, self.clock, self.stored = options, clock, dict(stored or {})
         self.spaces = {space.name: space for space in spaces}
@@ -153,18 +174,25 @@ class StressPlan:
         own = [row for row in self.finished if (row["factor"], _space_of(row)) == unit.budget]
         budget = self._budget(unit.case)
         each = self._mean(own)
-        waiting = sum((spec.factor, spec.study.split(" | ")[0]) == unit.budget for spec in self.running.values()) + len(unit.specs)
+        waiting = sum(
+            (spec.factor, spec.study.split(" | ")[0]) == unit.budget for spec in self.running.values()
+        ) + len(unit.specs)
         if each is not None and sum(row["wall_seconds"] for row in own) + MARGIN * waiting * each > budget:
             return f"time: it would not fit the {budget:g} s of this case"
         if self.options.minutes is not None:
             known = each or self._mean([row for row in self.finished if _space_of(row) == unit.space]) or 0.0
-            if self.elapsed + MARGIN * (len(unit.specs) + len(self.running)) * known / self.options.slots > self.options.minutes * 60:
+            if (
+                self.elapsed + MARGIN * (len(unit.specs) + len(self.running)) * known / self.options.slots
+                > self.options.minutes * 60
+            ):
                 return f"time: it would not fit the {self.options.minutes:g} minutes of the run"
         return ""
 
     def _leave_out(self, unit: Unit, reason: str) -> None:
         declared = next(case for case in self.cases if case["name"] == unit.case.name)
-        declared["not_run"].append({"space": unit.space, "level": unit.level.label, "label": "", "reason": reason})
+        declared["not_run"].append(
+            {"space": unit.space, "level": unit.level.label, "label": "", "reason": reason}
+        )
 
     def _budget(self, case: Case) -> float:
         return case.quick_seconds if self.options.quick else case.seconds
@@ -193,13 +221,17 @@ class StressPlan:
                             count += 1
                         except UserError as error:
                             reason = f"not possible: {error}"
-                            declared["not_run"].append({"space": space.name, "level": level.label, "label": label, "reason": reason})
+                            declared["not_run"].append(
+                                {"space": space.name, "level": level.label, "label": label, "reason": reason}
+                            )
                     if specs:
                         units.append(Unit(case, space.name, level, tuple(specs)))
                 laid.append(units)
         return laid
 
-    def _spec(self, number: int, case: Case, level: Level, space: Space, label: str, changes: Overrides) -> Spec:
+    def _spec(
+        self, number: int, case: Case, level: Level, space: Space, label: str, changes: Overrides
+    ) -> Spec:
         first = experiment_of(case, level, space, changes, self.options.quick)
         seeds = tuple(override(first, {"seed": first.seed + index}) for index in range(self.options.seeds))
         study = f"{space.name} | {case.name} | {level.label}"
@@ -229,7 +261,13 @@ def chosen(space: Space, names: Sequence[str]) -> list[Case]:
     others = [PARTNERS, ("scenes",)][task.dataset != "scenes"]
     found = {info.name for info, folder in catalogue() if folder is not None} | DRAWN
     fit = task.dataset not in ANY_FOLDER and "+" not in task.dataset
-    suite = [*CASES, mixed(task.dataset, next((name for name in others if fit and name in found and name != task.dataset), None))]
+    suite = [
+        *CASES,
+        mixed(
+            task.dataset,
+            next((name for name in others if fit and name in found and name != task.dataset), None),
+        ),
+    ]
     known = [case.name for case in suite]
     for name in names:
         if name not in known:
@@ -245,7 +283,9 @@ def entries_of(case: Case, space: Space, quick: bool) -> dict[str, Overrides]:
     """
     base = space.base
     if base.task.kind == "segmentation" or base.task.dataset in SEGMENTATION:
-        raise UserError(f"space '{space.name}' classifies pixels; the stress suite knows image classification only")
+        raise UserError(
+            f"space '{space.name}' classifies pixels; the stress suite knows image classification only"
+        )
     if {"scenario", "scenario.name"} & set(space.fixed):
         raise UserError("scenario: the stress suite sets it, case by case; leave it out")
     network, name = _trains_network(base), base.method.name
@@ -256,7 +296,11 @@ def entries_of(case: Case, space: Space, quick: bool) -> dict[str, Overrides]:
         found[local] = {"method": local}
     if not quick:
         found[sibling] = {"method": sibling}
-    variants = {label: changes for label, changes in case.variants.items() if not quick or label in case.quick_variants}
+    variants = {
+        label: changes
+        for label, changes in case.variants.items()
+        if not quick or label in case.quick_variants
+    }
     return found | {f"{name}, {label}": changes for label, changes in variants.items()}
 
 

@@ -1,8 +1,9 @@
 """The declared suite: which stress, at which levels, for whom. Data alone; `plan` makes trials of it.
 
-A level is what a case changes on its ground, from the mildest to the severest. All cases stand on one ground, so that their mildest
-levels are often one experiment and run once. Two references stand beside every method: zero-shot CLIP, which trains nothing, and
-local-only training, which sends nothing. What concerns only what is sent (faults, aggregation, participation) does not concern them.
+A level is what a case changes on its ground, from the mildest to the severest. All cases stand on one ground,
+so that their mildest levels are often one experiment and run once. Two references stand beside every method:
+zero-shot CLIP, which trains nothing, and local-only training, which sends nothing. What concerns only what is
+sent (faults, aggregation, participation) does not concern them.
 """
 
 from __future__ import annotations
@@ -36,9 +37,25 @@ NETWORK_QUICK: Overrides = {  # a method that trains a network
     "method.network": "cnn",
 }
 SENT = ("faults.", "server.", "participation")  # paths that concern only what is sent
-ALONE = (*SENT, "evaluation.newcomers")  # do not concern a client that trains alone: there is nothing that it could come to
-UNTRAINED = (*SENT, "training.", "scenario.label_noise", "scenario.noise_kind")  # nor these a model that nobody trains
-PARTNERS = ("rsscn7", "ucmerced", "eurosat", "optimal31", "aid", "patternnet", "resisc45")  # for mixtures, the smallest archives first
+ALONE = (
+    *SENT,
+    "evaluation.newcomers",
+)  # do not concern a client that trains alone: there is nothing that it could come to
+UNTRAINED = (
+    *SENT,
+    "training.",
+    "scenario.label_noise",
+    "scenario.noise_kind",
+)  # nor these a model that nobody trains
+PARTNERS = (
+    "rsscn7",
+    "ucmerced",
+    "eurosat",
+    "optimal31",
+    "aid",
+    "patternnet",
+    "resisc45",
+)  # for mixtures, the smallest archives first
 ROBUST: Mapping[str, Overrides] = {
     "median": {"server.aggregation": "median"},
     "trimmed mean": {"server.aggregation": "trimmed", "server.trim": 0.4},
@@ -120,8 +137,19 @@ def _corrupt(kind: str, title: str, note: str = "", **more: Any) -> Case:
     )
 
 
-CLIENTS = {5: 1.0, 20: 1.0, 100: 0.2, 300: 0.07, 1000: 0.02}  # clients -> share of them that takes part: never more than 21
-LATE = {24: 2.0, 50: 1.0, 76: 0.5, 92: 0.25}  # percent late -> deadline in medians: P(exp(z) > deadline), z ~ N(0, 1)
+CLIENTS = {
+    5: 1.0,
+    20: 1.0,
+    100: 0.2,
+    300: 0.07,
+    1000: 0.02,
+}  # clients -> share of them that takes part: never more than 21
+LATE = {
+    24: 2.0,
+    50: 1.0,
+    76: 0.5,
+    92: 0.25,
+}  # percent late -> deadline in medians: P(exp(z) > deadline), z ~ N(0, 1)
 SKEW = (
     Case(
         "one_class",
@@ -130,13 +158,17 @@ SKEW = (
         tuple(Level(f"{n}", n, {"scenario": "classes_per_client", "scenario.classes": n}) for n in (4, 2, 1)),
         (0, 2),
         log=True,
-        note="At one class per client local-only training is right without having learnt anything: on its own images there is one answer.",
+        note="At one class per client local-only training is right without having learnt anything: on its "
+        "own images there is one answer.",
     ),
     Case(
         "dirichlet",
         "Label skew: Dirichlet down to 0.01",
         "alpha",
-        tuple(Level(f"{alpha:g}", alpha, {"scenario.alpha": alpha}) for alpha in (10.0, 1.0, 0.3, 0.1, 0.03, 0.01)),
+        tuple(
+            Level(f"{alpha:g}", alpha, {"scenario.alpha": alpha})
+            for alpha in (10.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+        ),
         (0, 3, 5),
         log=True,
     ),
@@ -144,7 +176,10 @@ SKEW = (
         "disjoint",
         "Disjoint classes",
         "how classes are shared",
-        (Level("all have all", 0, {"scenario": "even"}), Level("no class twice", 1, {"scenario": "disjoint"})),
+        (
+            Level("all have all", 0, {"scenario": "even"}),
+            Level("no class twice", 1, {"scenario": "disjoint"}),
+        ),
         (0, 1),
     ),
     Case(
@@ -174,7 +209,10 @@ SKEW = (
         "quantity",
         "Unequal clients: sizes by a power law",
         "exponent of the power law",
-        tuple(Level(f"{beta:g}", beta, {"scenario": "quantity", "scenario.beta": beta}) for beta in (0.0, 1.0, 2.0, 3.0)),
+        tuple(
+            Level(f"{beta:g}", beta, {"scenario": "quantity", "scenario.beta": beta})
+            for beta in (0.0, 1.0, 2.0, 3.0)
+        ),
         (0, 2),
     ),
 )
@@ -183,7 +221,10 @@ NOISE = tuple(
         f"noise_{kind}",
         title,
         "wrong training labels",
-        (Level("0 %", 0.0), *_shares("scenario.label_noise", (0.1, 0.2, 0.3, 0.4), {"scenario.noise_kind": kind})),
+        (
+            Level("0 %", 0.0),
+            *_shares("scenario.label_noise", (0.1, 0.2, 0.3, 0.4), {"scenario.noise_kind": kind}),
+        ),
         (0, 4),
         "%",
         note="Labels are wrong at clients only; the server's samples, validation and test are clean.",
@@ -207,11 +248,15 @@ TRAFFIC = (
         "clients",
         "More clients, the same images",
         "clients",
-        tuple(Level(f"{n:,}", n, {"scenario.clients": n, "participation": share}) for n, share in CLIENTS.items()),
+        tuple(
+            Level(f"{n:,}", n, {"scenario.clients": n, "participation": share})
+            for n, share in CLIENTS.items()
+        ),
         (0, 3),
         log=True,
         ground={"task.shots": None, "evaluation.clients": 50},
-        note="Never more than 21 clients take part in a round; local-only clients all train. At most fifty clients are measured.",
+        note="Never more than 21 clients take part in a round; local-only clients all train. At most fifty "
+        "clients are measured.",
     ),
     Case(
         "participation",
@@ -224,12 +269,22 @@ TRAFFIC = (
         {"scenario.clients": 100, "task.shots": 100},
         note="Of 100 clients; local-only clients train in every round.",
     ),
-    Case("dropout", "Clients that die in a round", "clients that drop out", _shares("faults.dropout", (0.0, 0.3, 0.6, 0.9)), (0, 2), "%"),
+    Case(
+        "dropout",
+        "Clients that die in a round",
+        "clients that drop out",
+        _shares("faults.dropout", (0.0, 0.3, 0.6, 0.9)),
+        (0, 2),
+        "%",
+    ),
     Case(
         "stragglers",
         "Stragglers and a deadline",
         "updates that come too late",
-        (Level("0 %", 0.0), *(Level(f"{late} %", late, {"faults.deadline": deadline}) for late, deadline in LATE.items())),
+        (
+            Level("0 %", 0.0),
+            *(Level(f"{late} %", late, {"faults.deadline": deadline}) for late, deadline in LATE.items()),
+        ),
         (0, 3),
         "%",
         ground={
@@ -239,11 +294,16 @@ TRAFFIC = (
             "faults.link_sigma": 0.0,
             "faults.bytes_per_second": 1e12,
         },
-        variants={"over-selected": {"faults.over_selection": 2.0}, "late ones kept": {"faults.stale": "keep"}},
+        variants={
+            "over-selected": {"faults.over_selection": 2.0},
+            "late ones kept": {"faults.stale": "keep"},
+        },
         quick_variants=("late ones kept",),
         paced=True,
-        note="Seconds are simulated. Devices differ by a log-normal factor (sigma 1); the deadline is 2, 1, 1/2 and 1/4 of the median "
-        "client's time, so that about the said share of equal clients is late. Over-selected: twice as many are drawn, the first count.",
+        note="Seconds are simulated. Devices differ by a log-normal factor (sigma 1); the deadline is 2, "
+        "1, 1/2 and 1/4 of the median "
+        "client's time, so that about the said share of equal clients is late. Over-selected: twice as "
+        "many are drawn, the first count.",
     ),
     _corrupt("nan", "Updates that are not numbers"),
     _corrupt("sign_flip", "Updates with the opposite sign"),
@@ -260,7 +320,8 @@ UNSEEN = (
         metric="acc_shared_newcomers",
         metric_local="acc_personal_own",
         ground={"scenario.clients": 20},
-        note="The shared model at clients that never trained, on their own distributions. Local-only stands for what a client "
+        note="The shared model at clients that never trained, on their own distributions. Local-only "
+        "stands for what a client "
         "reaches that trains alone: its mean over all clients.",
     ),
     Case(
@@ -271,7 +332,8 @@ UNSEEN = (
         (0, 2),
         metric="acc_novel",
         local=False,
-        note="Accuracy among the unseen classes. Local-only has no model for them, so zero-shot is the only reference.",
+        note="Accuracy among the unseen classes. Local-only has no model for them, so zero-shot is the "
+        "only reference.",
     ),
 )
 CASES: tuple[Case, ...] = (*SKEW, *NOISE, DOMAINS, *TRAFFIC, *UNSEEN)
@@ -290,7 +352,9 @@ def mixed(first: str, second: str | None) -> Case:
         Level("both everywhere", 1, {"scenario": "even", "task.dataset": both}),
         Level("one each", 2, {"scenario": "domain", "task.dataset": both}),
     )
-    absent = f"it takes a second dataset beside '{first}', and none of {', '.join(PARTNERS)} is under RAYSIM_DATA"
+    absent = (
+        f"it takes a second dataset beside '{first}', and none of {', '.join(PARTNERS)} is under RAYSIM_DATA"
+    )
     return Case(
         "mixed",
         "Two datasets, two vocabularies",

@@ -1,7 +1,8 @@
 """Bundled scenes: labelled pictures like satellite images, drawn by a program, so that a first run needs no download.
 
-24 classes in 6 domains (seasons, sensors, time of day, weather), each scene with the mask of its foreground. A scene
-depends on (seed, stream, index, class, domain) and nothing else. They prove that things work; they are no real imagery.
+24 classes in 6 domains (seasons, sensors, time of day, weather), each scene with the mask of its foreground.
+A scene depends on (seed, stream, index, class, domain) and nothing else. They prove that things work; they
+are no real imagery.
 
 Shapes: N scenes, S = 64 pixels a side.
 """
@@ -12,13 +13,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from raysim.config import UserError, digest
+from raysim.core.config import digest
+from raysim.core.errors import UserError
+from raysim.core.seeds import numpy_rng
 from raysim.data.dataset import Dataset, DatasetInfo
 from raysim.data.scenes import built, nature, transport
 from raysim.data.scenes.canvas import SIZE, Canvas
 from raysim.data.scenes.captions import TEMPLATES
 from raysim.data.scenes.domains import DOMAINS, expose
-from raysim.seeds import numpy_rng
 
 PER_CELL = 60  # scenes of each class in each domain, unless told otherwise
 VERSION = 1  # of the pixels: a test fails when they change and this does not
@@ -51,7 +53,9 @@ CLASSES: dict[str, Callable[[Canvas], None]] = {
 }
 
 
-def draw(seed: int, stream: str, index: int, class_name: str, domain: str, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    seed: int, stream: str, index: int, class_name: str, domain: str, strength: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw one scene.
 
     Args:
@@ -94,7 +98,10 @@ class SceneDataset(Dataset):
 
     def __init__(self, per_cell: int = PER_CELL, seed: int = 0, stream: str = "federation") -> None:
         if per_cell < 1:
-            raise UserError(f"per_cell = {per_cell} is not allowed: the scenes need at least 1 of each class in each domain")
+            raise UserError(
+                f"per_cell = {per_cell} is not allowed: the scenes need at least 1 of each class in "
+                "each domain"
+            )
         self.name = self.info.name
         self.templates = self.info.templates
         self.classes = tuple(CLASSES)
@@ -107,12 +114,20 @@ class SceneDataset(Dataset):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the generator's version and arguments, in hex: they fix every pixel."""
-        return digest({"scenes": VERSION, "per_cell": self.per_cell, "seed": self.seed, "stream": self.stream}, 64)
+        return digest(
+            {"scenes": VERSION, "per_cell": self.per_cell, "seed": self.seed, "stream": self.stream}, 64
+        )
 
     def scene(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The image [S, S, 3] uint8 RGB at `index` and its foreground [S, S] bool."""
         place = range(len(self))[index]
-        return draw(self.seed, self.stream, place, self.classes[self.labels[place]], self.domains[self.attributes[place]])
+        return draw(
+            self.seed,
+            self.stream,
+            place,
+            self.classes[self.labels[place]],
+            self.domains[self.attributes[place]],
+        )
 
     def image(self, index: int) -> np.ndarray:
         """The image at `index`.
@@ -131,7 +146,9 @@ class SceneDataset(Dataset):
         return self.scene(index)[1]
 
 
-def contact_sheet(columns: int = 12, seed: int = 0, *, domain: str | None = None, masks: bool = False, scale: int = 1) -> np.ndarray:
+def contact_sheet(
+    columns: int = 12, seed: int = 0, *, domain: str | None = None, masks: bool = False, scale: int = 1
+) -> np.ndarray:
     """One picture of many scenes: a class a row, the domains in turn.
 
     Args:

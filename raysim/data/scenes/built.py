@@ -80,12 +80,18 @@ def industrial_area(canvas: Canvas) -> None:
     g.terrain(canvas, [g.CONCRETE, g.ASPHALT, g.GRAVEL], 0.06)
     frame, plot = canvas.anywhere(20), (canvas.uniform(22, 32), canvas.uniform(17, 24))
     g.cars(canvas, frame._replace(u=frame.u + 3), (6.5, 3.1), 0.3, 4.6)
-    chance, half_u, half_v = canvas.table(), canvas.table(0.32, 0.45) * np.float32(plot[0]), canvas.table(0.26, 0.42) * np.float32(plot[1])
+    chance, half_u, half_v = (
+        canvas.table(),
+        canvas.table(0.32, 0.45) * np.float32(plot[0]),
+        canvas.table(0.26, 0.42) * np.float32(plot[1]),
+    )
     paint = canvas.choice([g.PALE_ROOF, g.PALE_ROOF, g.BLUE_ROOF, g.SLATE, g.CONCRETE, g.BROWN_ROOF], 0.1)
 
     def cover(at: Frame) -> Array:
         cell, u, v = lattice(at, *plot)
-        notch = box(u - half_u[cell] * 0.7, v - half_v[cell] * 0.7, plot[0] * 0.16, plot[1] * 0.16)  # some are L-shaped
+        notch = box(
+            u - half_u[cell] * 0.7, v - half_v[cell] * 0.7, plot[0] * 0.16, plot[1] * 0.16
+        )  # some are L-shaped
         walls = np.maximum(box(u, v, half_u[cell], half_v[cell]), np.where(chance[cell] < 0.4, -notch, -99))
         return canvas.soft(walls) * (chance[cell] < 0.94)
 
@@ -105,7 +111,10 @@ def storage_tanks(canvas: Canvas) -> None:
     g.terrain(canvas, [g.GRAVEL, g.CONCRETE, g.GRASS, g.SOIL], 0.07)
     frame, size = canvas.anywhere(20), canvas.uniform(12, 22)
     cell, u, v = lattice(frame, size, size)
-    canvas.paint(canvas.soft(np.abs(box(u, v, size * 0.47, size * 0.47)) - 0.35) * np.float32(0.7), canvas.vary(g.DARK_SOIL))
+    canvas.paint(
+        canvas.soft(np.abs(box(u, v, size * 0.47, size * 0.47)) - 0.35) * np.float32(0.7),
+        canvas.vary(g.DARK_SOIL),
+    )
     canvas.paint(canvas.soft(np.abs(v - size * 0.38) - 0.4) * np.float32(0.8), g.PALE_ROOF)
     radius, chance = canvas.table(0.26, 0.40) * np.float32(size), canvas.table()
 
@@ -115,10 +124,17 @@ def storage_tanks(canvas: Canvas) -> None:
 
     shape = canvas.standing(cover, frame, size * 0.2, 0.62)
     away = np.sqrt(u * u + v * v)
-    canvas.paint(shape, colours_of(canvas.choice([g.PAINT, g.PAINT, g.PALE_ROOF, g.CONCRETE], 0.06), cell), mark=True)
+    canvas.paint(
+        shape, colours_of(canvas.choice([g.PAINT, g.PAINT, g.PALE_ROOF, g.CONCRETE], 0.06), cell), mark=True
+    )
     rim = shape * (1 - canvas.soft(away - radius[cell] + 0.9))
     canvas.shade(1 - 0.42 * rim)
-    canvas.shade(1 + shape * np.clip(-(frame.sun_u * u + frame.sun_v * v) / (radius[cell] * canvas.low_sun), -1, 1) * 0.13)
+    canvas.shade(
+        1
+        + shape
+        * np.clip(-(frame.sun_u * u + frame.sun_v * v) / (radius[cell] * canvas.low_sun), -1, 1)
+        * 0.13
+    )
     canvas.paint(shape * canvas.soft(away - radius[cell] * 0.12), g.SLATE)
     canvas.bands[5] = np.maximum(canvas.bands[5], rim * 0.6)
 
@@ -138,11 +154,15 @@ def harbor(canvas: Canvas) -> None:
     length = canvas.table(0.30, 0.42) * np.float32(gap)
 
     def boat(at: Frame) -> tuple[np.ndarray, Array]:
-        turned = at._replace(u=at.u + np.float32(500.5 * gap))  # cells between the jetties' middles, halved at the jetty
+        turned = at._replace(
+            u=at.u + np.float32(500.5 * gap)
+        )  # cells between the jetties' middles, halved at the jetty
         cell, u, v = lattice(turned._replace(u=turned.u - np.float32(gap / 2)), gap / 2, berth)
         side = np.where((cell & 1) == 0, u, -u)
         place = side + np.float32(gap / 4) - 1.0 - length[cell] / 2
-        taper = berth * 0.36 * np.sqrt(np.clip(1 - (place / (length[cell] / 2 + 0.1)).clip(0, 1) ** 2, 0.02, 1))
+        taper = (
+            berth * 0.36 * np.sqrt(np.clip(1 - (place / (length[cell] / 2 + 0.1)).clip(0, 1) ** 2, 0.02, 1))
+        )
         hull = canvas.soft(np.maximum(np.abs(place) - length[cell] / 2, np.abs(v) - taper))
         return cell, hull * (chance[cell] < share) * (at.v < quay_line)
 
@@ -170,12 +190,18 @@ def stadium(canvas: Canvas) -> None:
         canvas.shade(1 - 0.2 * stand * np.sign(np.sin(ring * 3)))
     lane = canvas.vary(canvas.one_of([g.TILE, g.TILE, g.material(0.75, 0.42, 0.30, 0.5), g.BLUE_ROOF]))
     canvas.paint(canvas.soft(ring - 2.6), lane, mark=True)
-    canvas.paint(canvas.soft(np.abs((ring + 0.2) % 1.3 - 0.65) - 0.12) * canvas.soft(ring - 2.6) * np.float32(0.5), g.PAINT)
+    canvas.paint(
+        canvas.soft(np.abs((ring + 0.2) % 1.3 - 0.65) - 0.12) * canvas.soft(ring - 2.6) * np.float32(0.5),
+        g.PAINT,
+    )
     pitch = canvas.soft(ring + 1.6)
     canvas.paint(pitch, canvas.vary(g.LAWN), mark=True)
     canvas.shade(1 + 0.09 * pitch * np.sign(np.sin(frame.u * 1.25)))
     inner = box(frame.u, frame.v, straight + 2.5, radius * 0.58)
-    marks = np.minimum(np.minimum(np.abs(inner), np.maximum(np.abs(frame.u), inner)), np.abs(np.sqrt(frame.u**2 + frame.v**2) - 2.5))
+    marks = np.minimum(
+        np.minimum(np.abs(inner), np.maximum(np.abs(frame.u), inner)),
+        np.abs(np.sqrt(frame.u**2 + frame.v**2) - 2.5),
+    )
     canvas.paint(canvas.soft(marks - 0.3) * np.float32(0.8), g.PAINT)
     masts = (np.abs(frame.u) - straight - 6) ** 2 + (np.abs(frame.v) - radius) ** 2
     canvas.bands[5] = np.maximum(canvas.bands[5], 0.7 * np.exp(-masts / 5))
@@ -191,7 +217,11 @@ def tennis_court(canvas: Canvas) -> None:
     number = int(canvas.rng.integers(1, 5))
     paved = canvas.soft(box(frame.u, frame.v, wide * number / 2, long / 2))
     outer = [g.material(0.22, 0.42, 0.30, 0.30), g.TILE, g.SLATE, g.material(0.25, 0.36, 0.55, 0.3)]
-    court = [g.material(0.20, 0.36, 0.62, 0.30), g.material(0.70, 0.38, 0.24, 0.5), g.material(0.20, 0.50, 0.34, 0.32)]
+    court = [
+        g.material(0.20, 0.36, 0.62, 0.30),
+        g.material(0.70, 0.38, 0.24, 0.5),
+        g.material(0.20, 0.50, 0.34, 0.32),
+    ]
     canvas.paint(paved, canvas.vary(canvas.one_of(outer)), mark=True)
     u = (frame.u + wide * number / 2) % wide - wide / 2
     half_u, half_v = wide * 0.33, long * 0.38

@@ -1,8 +1,8 @@
 """The drawing surface of a scene: six bands, coordinates on the ground, and primitives that paint them.
 
-Shapes: S = 64 pixels a side, B = 6 bands (red, green, blue, near infrared, vegetation, lamps). Distances on the ground
-are in pixels at zoom 1. Everything is one NumPy pass over the picture, however many houses, trees or cars it holds:
-repeated objects live in a lattice whose cells have their own random numbers.
+Shapes: S = 64 pixels a side, B = 6 bands (red, green, blue, near infrared, vegetation, lamps). Distances on
+the ground are in pixels at zoom 1. Everything is one NumPy pass over the picture, however many houses, trees
+or cars it holds: repeated objects live in a lattice whose cells have their own random numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Array = NDArray[np.floating]  # float32 but for a few wider steps in between
 T = TypeVar("T")
 
 
-def material(red: float, green: float, blue: float, near: float, vegetation: float = 0.0, lamp: float = 0.0) -> Array:
+def material(
+    red: float, green: float, blue: float, near: float, vegetation: float = 0.0, lamp: float = 0.0
+) -> Array:
     """One colour in the six bands; reflectances 0 to 1, vegetation and lamps are cover fractions."""
     return np.array([red, green, blue, near, vegetation, lamp], np.float32)
 
@@ -37,7 +39,9 @@ class Frame(NamedTuple):
 
     def shifted(self, height: float) -> Frame:
         """The coordinates from which a point looks towards the sun: what stands there, `height` tall, shades it."""
-        return self._replace(u=self.u + np.float32(height * self.sun_u), v=self.v + np.float32(height * self.sun_v))
+        return self._replace(
+            u=self.u + np.float32(height * self.sun_u), v=self.v + np.float32(height * self.sun_v)
+        )
 
 
 @lru_cache(maxsize=64)
@@ -47,9 +51,13 @@ def _spread(knots: int) -> Array:
     left = np.floor(place).astype(int)
     t = place - left
     weights = np.zeros((SIZE, knots + 3))
-    for offset, value in enumerate(((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)):
+    for offset, value in enumerate(
+        ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    ):
         weights[np.arange(SIZE), left + offset] = value / 6
-    return (weights / 0.69).astype(np.float32)  # a B-spline of unit noise has about this standard deviation in 1-D
+    return (weights / 0.69).astype(
+        np.float32
+    )  # a B-spline of unit noise has about this standard deviation in 1-D
 
 
 @lru_cache(maxsize=1)
@@ -94,7 +102,13 @@ class Canvas:
         move_u, move_v = (np.float32(self.uniform(-across, across)) for _ in range(2))
         sun = self.sun - angle
         reach = self.low_sun
-        return Frame(cos * x + sin * y + move_u, cos * y - sin * x + move_v, reach * float(np.cos(sun)), reach * float(np.sin(sun)), angle)
+        return Frame(
+            cos * x + sin * y + move_u,
+            cos * y - sin * x + move_v,
+            reach * float(np.cos(sun)),
+            reach * float(np.sin(sun)),
+            angle,
+        )
 
     def anywhere(self, across: float = 0.0) -> Frame:
         """Ground coordinates with a random heading and offset."""
@@ -128,7 +142,9 @@ class Canvas:
     def vary(self, colour: Array, spread: float = 0.1) -> Array:
         """The colour in another light: brightness and hue moved by a relative `spread`."""
         factor = 1 + spread * (self.rng.standard_normal() + 0.3 * self.rng.standard_normal(4))
-        return np.concatenate([np.clip(colour[:4] * np.clip(factor, 0.5, 1.6), 0, 1), colour[4:]]).astype(np.float32)
+        return np.concatenate([np.clip(colour[:4] * np.clip(factor, 0.5, 1.6), 0, 1), colour[4:]]).astype(
+            np.float32
+        )
 
     def paint(self, cover: Array, colour: Array, *, mark: bool = False, clear: bool = False) -> Self:
         """Lay a colour, [B] or [B, S, S], over the canvas.
@@ -175,10 +191,14 @@ class Canvas:
         light = 1 + np.float32(spread) * self.rng.standard_normal((CELLS * CELLS, 1), dtype=np.float32)
         return np.concatenate([np.clip(picked[:, :4] * light, 0, 1), picked[:, 4:]], axis=1)
 
-    def standing(self, shape: Callable[[Frame], Array], frame: Frame, height: float, depth: float = 0.55) -> Array:
+    def standing(
+        self, shape: Callable[[Frame], Array], frame: Frame, height: float, depth: float = 0.55
+    ) -> Array:
         """Throw the shadow of a shape and return its cover; `shape` maps a frame to the cover [S, S]."""
         cover = shape(frame)
-        self.shadow(np.maximum(shape(frame.shifted(height)), shape(frame.shifted(height / 2))) * (1 - cover), depth)
+        self.shadow(
+            np.maximum(shape(frame.shifted(height)), shape(frame.shifted(height / 2))) * (1 - cover), depth
+        )
         return cover
 
 
@@ -195,10 +215,16 @@ def lattice(frame: Frame, width: float, height: float) -> tuple[NDArray[np.intp]
     """
     column, row = np.floor(frame.u / np.float32(width)), np.floor(frame.v / np.float32(height))
     cell = (row.astype(np.intp) & (CELLS - 1)) * CELLS + (column.astype(np.intp) & (CELLS - 1))
-    return cell, frame.u - (column + np.float32(0.5)) * np.float32(width), frame.v - (row + np.float32(0.5)) * np.float32(height)
+    return (
+        cell,
+        frame.u - (column + np.float32(0.5)) * np.float32(width),
+        frame.v - (row + np.float32(0.5)) * np.float32(height),
+    )
 
 
-def box(u: Array, v: Array, half_u: Array | np.floating | float, half_v: Array | np.floating | float) -> Array:
+def box(
+    u: Array, v: Array, half_u: Array | np.floating | float, half_v: Array | np.floating | float
+) -> Array:
     """[S, S] signed distance to a box's edge (exact inside and beside it)."""
     return np.maximum(np.abs(u) - np.float32(half_u), np.abs(v) - np.float32(half_v))
 

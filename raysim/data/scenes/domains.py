@@ -44,7 +44,11 @@ def winter(canvas: Canvas) -> Array:
     snow = lying * land * (0.35 + 0.55 * green)
     shaded = SNOW[:, None, None] * np.clip(0.45 + light * 1.6, 0.4, 1.05)
     canvas.bands[:4] += snow * (shaded - canvas.bands[:4])
-    return _clear(canvas) * np.array([0.88, 0.96, 1.08], np.float32)[:, None, None] * np.float32(canvas.uniform(0.75, 0.95))
+    return (
+        _clear(canvas)
+        * np.array([0.88, 0.96, 1.08], np.float32)[:, None, None]
+        * np.float32(canvas.uniform(0.75, 0.95))
+    )
 
 
 def infrared(canvas: Canvas) -> Array:
@@ -79,7 +83,11 @@ def haze(canvas: Canvas) -> Array:
     rgb = _blurred(_clear(canvas), canvas.uniform(0.7, 1.4))
     veil = np.clip(np.float32(canvas.uniform(0.3, 0.55)) + 0.08 * canvas.noise(3), 0, 0.85)
     air = np.array([0.74, 0.77, 0.80], np.float32)[:, None, None]
-    return rgb * (1 - veil) + air * veil + np.float32(0.035) * canvas.rng.standard_normal(rgb.shape, dtype=np.float32)
+    return (
+        rgb * (1 - veil)
+        + air * veil
+        + np.float32(0.035) * canvas.rng.standard_normal(rgb.shape, dtype=np.float32)
+    )
 
 
 DOMAINS: dict[str, Callable[[Canvas], Array]] = {

@@ -42,9 +42,12 @@ YELLOW = material(0.80, 0.65, 0.20, 0.50)
 POOL = material(0.20, 0.70, 0.85, 0.06)
 LAMP = material(1.0, 0.85, 0.55, 0.5, 0.0, 1.0)
 CARS = [
-    material(0.93, 0.93, 0.93, 0.7), material(0.12, 0.12, 0.14, 0.15), material(0.62, 0.10, 0.10, 0.45),
-    material(0.16, 0.25, 0.55, 0.3), material(0.66, 0.68, 0.70, 0.5),
-]  # fmt: skip
+    material(0.93, 0.93, 0.93, 0.7),
+    material(0.12, 0.12, 0.14, 0.15),
+    material(0.62, 0.10, 0.10, 0.45),
+    material(0.16, 0.25, 0.55, 0.3),
+    material(0.66, 0.68, 0.70, 0.5),
+]
 HOUSE_ROOFS = [TILE, TILE, BROWN_ROOF, SLATE, PALE_ROOF]
 
 WHOLE = np.ones((SIZE, SIZE), np.float32)
@@ -66,7 +69,13 @@ def open_land(canvas: Canvas) -> None:
 
 
 def crowns(
-    canvas: Canvas, size: float, density: Array | float, kinds: list[Array] | None = None, *, mark: bool = False, clear: bool = False
+    canvas: Canvas,
+    size: float,
+    density: Array | float,
+    kinds: list[Array] | None = None,
+    *,
+    mark: bool = False,
+    clear: bool = False,
 ) -> None:
     """Trees: round, lit from the sun, each with its shadow.
 
@@ -95,13 +104,25 @@ def crowns(
     shape = canvas.standing(cover, frame, size * 0.35, 0.5)
     cell, u, v, reach = place(frame)
     canvas.paint(shape, colours_of(paint, cell), mark=mark, clear=clear)
-    canvas.shade(1 + shape * np.clip((frame.sun_u * u + frame.sun_v * v) / (reach * canvas.low_sun), -1, 1) * np.float32(0.38))
+    canvas.shade(
+        1
+        + shape
+        * np.clip((frame.sun_u * u + frame.sun_v * v) / (reach * canvas.low_sun), -1, 1)
+        * np.float32(0.38)
+    )
 
 
 def houses(
-    canvas: Canvas, frame: Frame, cell_size: tuple[float, float], share: Array | float, roofs: list[Array], *,
-    fill: tuple[float, float] = (0.30, 0.42), height: float = 3.0, turn: float = 0.0,
-) -> Array:  # fmt: skip
+    canvas: Canvas,
+    frame: Frame,
+    cell_size: tuple[float, float],
+    share: Array | float,
+    roofs: list[Array],
+    *,
+    fill: tuple[float, float] = (0.30, 0.42),
+    height: float = 3.0,
+    turn: float = 0.0,
+) -> Array:
     """Buildings with gabled roofs and shadows, one a cell at most; they are foreground.
 
     Args:
@@ -118,7 +139,10 @@ def houses(
         Cover [S, S] of the roofs.
     """
     chance, paint, angle = canvas.table(), canvas.choice(roofs, 0.14), canvas.table(-turn, turn)
-    half_u, half_v = canvas.table(*fill) * np.float32(cell_size[0]), canvas.table(*fill) * np.float32(cell_size[1])
+    half_u, half_v = (
+        canvas.table(*fill) * np.float32(cell_size[0]),
+        canvas.table(*fill) * np.float32(cell_size[1]),
+    )
 
     def place(at: Frame) -> tuple[NDArray[np.intp], Array, Array]:
         cell, u, v = lattice(at, *cell_size)
@@ -133,12 +157,24 @@ def houses(
     shape = canvas.standing(cover, frame, height, 0.62)
     cell, _, v = place(frame)
     canvas.paint(shape, colours_of(paint, cell), mark=True)
-    canvas.shade(1 + shape * np.clip(v, -1, 1) * np.float32(0.26 * np.sign(frame.sun_v)))  # a gable: one slope lit, one not
-    canvas.bands[5] = np.maximum(canvas.bands[5], 0.55 * shape * (np.abs(v) > half_v[cell] * 0.55) * (chance[cell] * 7 % 1 < 0.6))
+    canvas.shade(
+        1 + shape * np.clip(v, -1, 1) * np.float32(0.26 * np.sign(frame.sun_v))
+    )  # a gable: one slope lit, one not
+    canvas.bands[5] = np.maximum(
+        canvas.bands[5], 0.55 * shape * (np.abs(v) > half_v[cell] * 0.55) * (chance[cell] * 7 % 1 < 0.6)
+    )
     return shape
 
 
-def road(canvas: Canvas, frame: Frame, half: float, surface: Array = ASPHALT, *, line: bool = True, mark: bool = False) -> Array:
+def road(
+    canvas: Canvas,
+    frame: Frame,
+    half: float,
+    surface: Array = ASPHALT,
+    *,
+    line: bool = True,
+    mark: bool = False,
+) -> Array:
     """A road along v = 0 of the frame with a dashed middle line and street lamps; returns its cover [S, S]."""
     cover = canvas.soft(np.abs(frame.v) - np.float32(half))
     canvas.paint(cover, canvas.vary(surface, 0.06), mark=mark)
@@ -157,7 +193,12 @@ def lamps(canvas: Canvas, frame: Frame, beside: float, gap: float) -> None:
 
 
 def cars(
-    canvas: Canvas, frame: Frame, cell_size: tuple[float, float], share: float, length: float = 3.2, within: Array | None = None
+    canvas: Canvas,
+    frame: Frame,
+    cell_size: tuple[float, float],
+    share: float,
+    length: float = 3.2,
+    within: Array | None = None,
 ) -> None:
     """Vehicles in the cells of a grid, pointing along u, only where `within` [S, S] allows."""
     chance, paint = canvas.table(), canvas.choice(CARS, 0.1)
@@ -166,7 +207,9 @@ def cars(
     def cover(at: Frame) -> Array:
         cell, u, v = lattice(at, *cell_size)
         there = chance[cell] < share
-        return canvas.soft(box(u - move[cell], v, length / 2, 0.85)) * (there if within is None else there & (within > 0.5))
+        return canvas.soft(box(u - move[cell], v, length / 2, 0.85)) * (
+            there if within is None else there & (within > 0.5)
+        )
 
     shape = canvas.standing(cover, frame, 0.8, 0.4)
     cell, _, _ = lattice(frame, *cell_size)
@@ -177,7 +220,10 @@ def wave(canvas: Canvas, u: Array, height: float, length: float) -> tuple[Array,
     """A wandering line v = f(u): its values and slopes [S, S]."""
     value, slope = np.zeros_like(u), np.zeros_like(u)
     for part in (1.0, 0.45):
-        rate, phase = np.float32(2 * np.pi / (length * part) * canvas.uniform(0.85, 1.15)), np.float32(canvas.uniform(0, 2 * np.pi))
+        rate, phase = (
+            np.float32(2 * np.pi / (length * part) * canvas.uniform(0.85, 1.15)),
+            np.float32(canvas.uniform(0, 2 * np.pi)),
+        )
         size = np.float32(min(height, length * 0.14) * part * canvas.uniform(0.6, 1.1))
         value += size * np.sin(rate * u + phase)
         slope += size * rate * np.cos(rate * u + phase)
@@ -195,7 +241,9 @@ def blob(canvas: Canvas, frame: Frame, radius: float, rough: float = 0.25) -> Ar
     angle = np.arctan2(frame.v, frame.u)
     reach = np.ones_like(frame.u)
     for order in (2, 3, 5):
-        reach += np.float32(rough * canvas.uniform(0.2, 1.0) * 1.6 / order) * np.cos(order * angle + np.float32(canvas.uniform(0, 6.3)))
+        reach += np.float32(rough * canvas.uniform(0.2, 1.0) * 1.6 / order) * np.cos(
+            order * angle + np.float32(canvas.uniform(0, 6.3))
+        )
     return np.sqrt(frame.u**2 + frame.v**2) - np.float32(radius) * reach
 
 

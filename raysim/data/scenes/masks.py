@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raysim.config import digest
+from raysim.core.config import digest
 from raysim.data.dataset import DatasetInfo
 from raysim.data.scenes import CLASSES, PER_CELL, SceneDataset
 from raysim.data.scenes.captions import TEMPLATES
@@ -14,7 +14,8 @@ from raysim.data.scenes.domains import DOMAINS
 class SceneMasks(SceneDataset):
     """As `SceneDataset`, with a class for every pixel: 0 is the background, k the foreground of scenes of class k - 1.
 
-    `labels` is the class of the scene's foreground, not the class of most pixels, which is the background in most scenes.
+    `labels` is the class of the scene's foreground, not the class of most pixels, which is the background in
+    most scenes.
 
     Args:
         per_cell: As for `SceneDataset`.

@@ -29,20 +29,37 @@ def river(canvas: Canvas) -> None:
     frame = g.bent(canvas, canvas.anywhere(10), canvas.uniform(3, 10), canvas.uniform(50, 80))
     half = canvas.uniform(3.5, 8) + canvas.noise(3) * 0.7
     distance = np.abs(frame.v) - half
-    g.crowns(canvas, 5.5, np.clip(np.float32(0.75) - np.abs(distance - 4) * 0.12, 0, 1) * np.float32(canvas.uniform(0.2, 1)))
+    g.crowns(
+        canvas,
+        5.5,
+        np.clip(np.float32(0.75) - np.abs(distance - 4) * 0.12, 0, 1) * np.float32(canvas.uniform(0.2, 1)),
+    )
     banks = canvas.soft(distance - canvas.uniform(0.5, 1.8) - canvas.noise(5) * 0.6)
     canvas.paint(banks, canvas.vary(g.SAND if canvas.chance(0.5) else g.DARK_SOIL))
     g.water(canvas, canvas.soft(distance), mark=True)
     if canvas.chance(0.35):
-        canvas.paint(canvas.soft(np.abs(frame.v) + canvas.noise(4) * 1.2 - half * 0.1 + 1.2), canvas.vary(g.SAND), clear=True)
+        canvas.paint(
+            canvas.soft(np.abs(frame.v) + canvas.noise(4) * 1.2 - half * 0.1 + 1.2),
+            canvas.vary(g.SAND),
+            clear=True,
+        )
 
 
 def lake(canvas: Canvas) -> None:
     """A closed body of water with a shore of sand or reeds. Foreground: water."""
     g.open_land(canvas)
-    distance = g.blob(canvas, canvas.anywhere(6), canvas.uniform(13, 23), canvas.uniform(0.2, 0.5)) + canvas.noise(5) * np.float32(0.9)
-    g.crowns(canvas, 6, np.clip(np.float32(0.8) - np.abs(distance - 6) * 0.1, 0, 1) * np.float32(canvas.uniform(0, 1)))
-    canvas.paint(canvas.soft(distance - canvas.uniform(0.8, 2.0)), canvas.vary(canvas.one_of([g.SAND, g.REED, g.DARK_SOIL])))
+    distance = g.blob(
+        canvas, canvas.anywhere(6), canvas.uniform(13, 23), canvas.uniform(0.2, 0.5)
+    ) + canvas.noise(5) * np.float32(0.9)
+    g.crowns(
+        canvas,
+        6,
+        np.clip(np.float32(0.8) - np.abs(distance - 6) * 0.1, 0, 1) * np.float32(canvas.uniform(0, 1)),
+    )
+    canvas.paint(
+        canvas.soft(distance - canvas.uniform(0.8, 2.0)),
+        canvas.vary(canvas.one_of([g.SAND, g.REED, g.DARK_SOIL])),
+    )
     g.water(canvas, canvas.soft(distance), mark=True)
     canvas.shade(1 - np.clip(-distance / 25, 0, 0.35))
 
@@ -56,7 +73,9 @@ def _sea(canvas: Canvas, distance: Array) -> None:
     canvas.shade(1 + 0.05 * np.sin(swell.u * np.float32(canvas.uniform(0.9, 1.5)) + canvas.noise(3)))
     for line in range(int(canvas.rng.integers(1, 4))):
         ripple = np.abs(distance - line * 2.6 - 0.5 + canvas.noise(6) * 0.5) - 0.45
-        canvas.paint(canvas.soft(ripple) * np.clip(canvas.noise(6) + 0.6, 0, 1) * np.float32(0.9 - 0.2 * line), g.FOAM)
+        canvas.paint(
+            canvas.soft(ripple) * np.clip(canvas.noise(6) + 0.6, 0, 1) * np.float32(0.9 - 0.2 * line), g.FOAM
+        )
 
 
 def beach(canvas: Canvas) -> None:
@@ -71,36 +90,64 @@ def beach(canvas: Canvas) -> None:
     canvas.shade(1 + 0.04 * canvas.soft(distance) * canvas.grain())
     if canvas.chance(0.6):
         shades = canvas.soft(np.abs(frame.v + inland * 0.5) - 2.5) > 0
-        g.crowns(canvas, 3.2, np.where(shades, np.float32(0.45), np.float32(0)), [g.PAINT, g.TILE, g.BLUE_ROOF])
+        g.crowns(
+            canvas, 3.2, np.where(shades, np.float32(0.45), np.float32(0)), [g.PAINT, g.TILE, g.BLUE_ROOF]
+        )
     back = canvas.soft(distance + np.float32(inland) + canvas.noise(6))
     canvas.paint(back, canvas.vary(canvas.one_of([g.GRASS, g.DRY_GRASS, g.LAWN])), clear=True)
-    g.crowns(canvas, 5.5, np.where(back > 0.5, np.float32(canvas.uniform(0.1, 0.9)), np.float32(0)), clear=True)
+    g.crowns(
+        canvas, 5.5, np.where(back > 0.5, np.float32(canvas.uniform(0.1, 0.9)), np.float32(0)), clear=True
+    )
 
 
 def island(canvas: Canvas) -> None:
     """Land all round in the sea: a ring of sand, green inside. Foreground: land."""
-    distance = g.blob(canvas, canvas.anywhere(6), canvas.uniform(10, 19), canvas.uniform(0.25, 0.6)) + canvas.noise(5) * np.float32(0.9)
+    distance = g.blob(
+        canvas, canvas.anywhere(6), canvas.uniform(10, 19), canvas.uniform(0.25, 0.6)
+    ) + canvas.noise(5) * np.float32(0.9)
     _sea(canvas, distance)
     canvas.paint(canvas.soft(distance), canvas.vary(g.SAND), mark=True)
     inner = distance + np.float32(canvas.uniform(1.5, 3.5))
     canvas.paint(canvas.soft(inner), canvas.vary(g.GRASS if canvas.chance(0.7) else g.ROCK))
-    g.crowns(canvas, canvas.uniform(4, 6), np.where(inner < -1, np.float32(canvas.uniform(0.3, 0.95)), np.float32(0)))
+    g.crowns(
+        canvas,
+        canvas.uniform(4, 6),
+        np.where(inner < -1, np.float32(canvas.uniform(0.3, 0.95)), np.float32(0)),
+    )
 
 
 def wetland(canvas: Canvas) -> None:
     """Many pools and winding channels in reeds. Foreground: water."""
     g.terrain(canvas, [g.REED, g.REED, g.DRY_GRASS, g.GRASS], 0.16)
-    pools = np.abs(canvas.noise(5, 2)) * np.float32(1.4) + canvas.noise(11) * np.float32(0.35) - np.float32(canvas.uniform(0.35, 0.75))
+    pools = (
+        np.abs(canvas.noise(5, 2)) * np.float32(1.4)
+        + canvas.noise(11) * np.float32(0.35)
+        - np.float32(canvas.uniform(0.35, 0.75))
+    )
     canvas.paint(np.clip(0.5 - (pools - 0.25) * 4, 0, 1) * np.float32(0.6), canvas.vary(g.DARK_SOIL))
-    g.water(canvas, np.clip(0.5 - pools * 5, 0, 1), colour=g.GREEN_WATER if canvas.chance(0.7) else g.WATER, mark=True)
-    g.crowns(canvas, 3.2, np.where(pools > 0.1, np.float32(canvas.uniform(0.1, 0.45)), np.float32(0.02)), [g.REED, g.TREE])
+    g.water(
+        canvas,
+        np.clip(0.5 - pools * 5, 0, 1),
+        colour=g.GREEN_WATER if canvas.chance(0.7) else g.WATER,
+        mark=True,
+    )
+    g.crowns(
+        canvas,
+        3.2,
+        np.where(pools > 0.1, np.float32(canvas.uniform(0.1, 0.45)), np.float32(0.02)),
+        [g.REED, g.TREE],
+    )
 
 
 def meadow(canvas: Canvas) -> None:
     """Smooth grass with flowers, a hedge or a footpath. Foreground: grass."""
     g.terrain(canvas, [g.LAWN, g.GRASS, g.GRASS], 0.07)
     canvas.mask[:] = 1
-    flowers = [g.material(0.95, 0.85, 0.2, 0.8, 0.8), g.material(0.9, 0.9, 0.9, 0.8, 0.8), g.material(0.7, 0.4, 0.75, 0.8, 0.8)]
+    flowers = [
+        g.material(0.95, 0.85, 0.2, 0.8, 0.8),
+        g.material(0.9, 0.9, 0.9, 0.8, 0.8),
+        g.material(0.7, 0.4, 0.75, 0.8, 0.8),
+    ]
     patch = np.clip(canvas.noise(4, 2) - 0.1, 0, 1) * (canvas.grain() > canvas.uniform(0.5, 1.1))
     canvas.paint(patch * np.float32(canvas.uniform(0.5, 0.9)), canvas.one_of(flowers))
     frame = g.bent(canvas, canvas.anywhere(22), canvas.uniform(1, 4), 60)
@@ -116,9 +163,13 @@ def desert(canvas: Canvas) -> None:
     g.terrain(canvas, [g.DUNE, g.DUNE, g.SAND], 0.05)
     canvas.mask[:] = 1
     frame = canvas.anywhere()
-    phase = frame.v / np.float32(canvas.uniform(6, 14)) + canvas.noise(3, 2) * np.float32(canvas.uniform(0.25, 0.5))
+    phase = frame.v / np.float32(canvas.uniform(6, 14)) + canvas.noise(3, 2) * np.float32(
+        canvas.uniform(0.25, 0.5)
+    )
     part = phase % 1
-    crest = np.where(part < 0.72, part / 0.72, (1 - part) / 0.28).astype(np.float32)  # a gentle windward side, a steep lee
+    crest = np.where(part < 0.72, part / 0.72, (1 - part) / 0.28).astype(
+        np.float32
+    )  # a gentle windward side, a steep lee
     canvas.shade(0.80 + 0.26 * crest - 0.22 * (part >= 0.72) * (1 - 0.5 * crest))
     canvas.shade(1 + 0.03 * np.sin(frame.u * 2.2 + canvas.noise(8)))
     rough = canvas.noise(4, 3)
@@ -129,9 +180,18 @@ def desert(canvas: Canvas) -> None:
 
 def snowy_mountain(canvas: Canvas) -> None:
     """Ridges in hard light, snow above and rock or forest below. Foreground: snow."""
-    height = canvas.noise(2) * 0.6 - np.abs(canvas.noise(2)) * 1.6 - np.abs(canvas.noise(4)) * 0.7 - np.abs(canvas.noise(8, 2)) * 0.25
+    height = (
+        canvas.noise(2) * 0.6
+        - np.abs(canvas.noise(2)) * 1.6
+        - np.abs(canvas.noise(4)) * 0.7
+        - np.abs(canvas.noise(8, 2)) * 0.25
+    )
     g.terrain(canvas, [g.ROCK, g.ROCK, g.CONIFER], 0.15)
-    line = height - np.float32(np.quantile(height, canvas.uniform(0.1, 0.45))) + canvas.noise(11, 2) * np.float32(0.2)
+    line = (
+        height
+        - np.float32(np.quantile(height, canvas.uniform(0.1, 0.45)))
+        + canvas.noise(11, 2) * np.float32(0.2)
+    )
     canvas.paint(np.clip(0.5 + line * 6, 0, 1), canvas.vary(g.SNOW, 0.03) * np.float32(0.8), mark=True)
     canvas.relief(height, canvas.uniform(1.6, 2.6))
     canvas.shade(1 + 0.03 * canvas.grain())
@@ -156,7 +216,12 @@ def farmland(canvas: Canvas) -> None:
     track = canvas.soft(-edge - np.float32(canvas.uniform(0.25, 0.8)))
     canvas.paint(track * np.float32(0.85), canvas.vary(canvas.one_of([g.SOIL, g.TREE, g.GRAVEL])), clear=True)
     if canvas.chance(0.5):
-        g.crowns(canvas, 3.6, np.where(edge > -1.2, np.float32(canvas.uniform(0.2, 0.7)), np.float32(0)), clear=True)
+        g.crowns(
+            canvas,
+            3.6,
+            np.where(edge > -1.2, np.float32(canvas.uniform(0.2, 0.7)), np.float32(0)),
+            clear=True,
+        )
 
 
 def circular_farmland(canvas: Canvas) -> None:
@@ -166,10 +231,15 @@ def circular_farmland(canvas: Canvas) -> None:
     frame, size = canvas.anywhere(20), canvas.uniform(19, 36)
     cell, u, v = lattice(frame, size, size)
     radius, angle = np.sqrt(u * u + v * v), np.arctan2(v, u)
-    cover = canvas.soft(radius - canvas.table(0.42, 0.49)[cell] * np.float32(size)) * (canvas.table()[cell] < 0.93)
+    cover = canvas.soft(radius - canvas.table(0.42, 0.49)[cell] * np.float32(size)) * (
+        canvas.table()[cell] < 0.93
+    )
     canvas.paint(cover, colours_of(canvas.choice(crops, 0.14), cell), mark=True)
     turned = (angle + canvas.table(0, 6.28)[cell]) % np.float32(2 * np.pi)
-    canvas.paint(cover * (turned < canvas.table(-2.5, 2.2)[cell]), colours_of(canvas.choice([*crops, g.SOIL], 0.14), cell))
+    canvas.paint(
+        cover * (turned < canvas.table(-2.5, 2.2)[cell]),
+        colours_of(canvas.choice([*crops, g.SOIL], 0.14), cell),
+    )
     canvas.shade(1 + cover * 0.10 * np.sin(radius * np.float32(canvas.uniform(1.6, 2.6))))
     canvas.shade(1 - 0.3 * cover * canvas.soft(np.abs(np.sin(turned) * radius) - 0.2) * (turned < 1.5))
     lines = canvas.soft(-box(u, v, size / 2, size / 2) - 0.4)
@@ -183,15 +253,23 @@ def golf_course(canvas: Canvas) -> None:
     mown = canvas.vary(g.material(0.48, 0.68, 0.30, 0.84, 1.0), 0.07)
     for _ in range(2):
         frame = g.bent(canvas, canvas.anywhere(16), canvas.uniform(2, 6), 55)
-        cover = canvas.soft(np.hypot(frame.v, np.maximum(np.abs(frame.u) - 20, 0)) - 5 - canvas.noise(4) * np.float32(1.2))
+        cover = canvas.soft(
+            np.hypot(frame.v, np.maximum(np.abs(frame.u) - 20, 0)) - 5 - canvas.noise(4) * np.float32(1.2)
+        )
         canvas.paint(cover, mown, mark=True)
         canvas.shade(1 + 0.07 * cover * np.sign(np.sin(frame.u * 1.3)))
     if canvas.chance(0.5):
         g.water(canvas, canvas.soft(g.blob(canvas, canvas.anywhere(22), canvas.uniform(4, 7), 0.4)))
     for _ in range(2):
         frame = canvas.anywhere(18)
-        canvas.paint(canvas.soft(g.blob(canvas, frame, canvas.uniform(4, 6), 0.25)), g.material(0.55, 0.80, 0.38, 0.88, 1.0), mark=True)
+        canvas.paint(
+            canvas.soft(g.blob(canvas, frame, canvas.uniform(4, 6), 0.25)),
+            g.material(0.55, 0.80, 0.38, 0.88, 1.0),
+            mark=True,
+        )
         for _ in range(2):
             side = canvas.uniform(0, 2 * np.pi)
-            spot = frame._replace(u=frame.u - np.float32(8 * np.cos(side)), v=frame.v - np.float32(8 * np.sin(side)))
+            spot = frame._replace(
+                u=frame.u - np.float32(8 * np.cos(side)), v=frame.v - np.float32(8 * np.sin(side))
+            )
             canvas.paint(canvas.soft(g.blob(canvas, spot, canvas.uniform(2, 3.2), 0.7)), g.SAND, mark=True)

@@ -30,14 +30,20 @@ def runway(canvas: Canvas) -> None:
     frame = canvas.anywhere(5)
     half = canvas.uniform(6, 9)
     surface = canvas.vary(g.ASPHALT if canvas.chance(0.7) else g.CONCRETE, 0.12)
-    beside = frame._replace(v=frame.v - np.float32((half + canvas.uniform(9, 13)) * (1 if canvas.chance(0.5) else -1)))
+    beside = frame._replace(
+        v=frame.v - np.float32((half + canvas.uniform(9, 13)) * (1 if canvas.chance(0.5) else -1))
+    )
     if canvas.chance(0.7):
-        taxi = canvas.soft(np.minimum(np.abs(beside.v), np.maximum(np.abs(frame.u - 8) * 0.8, np.abs(frame.v) - 15)) - 2.2)
+        taxi = canvas.soft(
+            np.minimum(np.abs(beside.v), np.maximum(np.abs(frame.u - 8) * 0.8, np.abs(frame.v) - 15)) - 2.2
+        )
         canvas.paint(taxi, canvas.vary(g.CONCRETE))
         canvas.paint(canvas.soft(np.abs(beside.v) - 0.2) * np.float32(0.8), g.material(0.95, 0.8, 0.2, 0.6))
     strip = canvas.soft(np.abs(frame.v) - np.float32(half))
     canvas.paint(strip, surface, mark=True)
-    canvas.shade(1 - 0.16 * strip * np.exp(-((frame.v / (half * 0.4)) ** 2)) * np.clip(canvas.noise(3) + 0.8, 0, 1))
+    canvas.shade(
+        1 - 0.16 * strip * np.exp(-((frame.v / (half * 0.4)) ** 2)) * np.clip(canvas.noise(3) + 0.8, 0, 1)
+    )
     end = np.float32(canvas.uniform(-24, -4) if canvas.chance(0.75) else -90)
     marks = np.where((frame.u > end + 12) & ((frame.u / 9) % 1 < 0.6), np.abs(frame.v) - 0.5, 9)
     keys = np.maximum(np.abs(frame.u - end - 4) - 3, np.abs((np.abs(frame.v) - 0.3) % 2.1 - 1.05) - 0.6)
@@ -48,7 +54,9 @@ def runway(canvas: Canvas) -> None:
         canvas.paint(canvas.soft(shape) * strip * np.float32(0.95), g.PAINT)
     g.lamps(canvas, frame, half + 0.3, 5)
     if canvas.chance(0.45):
-        _aeroplane(canvas, frame._replace(u=frame.u - np.float32(canvas.uniform(-12, 12))), canvas.uniform(4.5, 6))
+        _aeroplane(
+            canvas, frame._replace(u=frame.u - np.float32(canvas.uniform(-12, 12))), canvas.uniform(4.5, 6)
+        )
 
 
 def highway(canvas: Canvas) -> None:
@@ -65,7 +73,9 @@ def highway(canvas: Canvas) -> None:
     canvas.paint(road, surface, mark=True)
     canvas.paint(canvas.soft(np.abs(lane) - 0.25) * ((frame.u / 4.5) % 1 < 0.5), g.PAINT)
     canvas.paint(canvas.soft(np.abs(np.abs(lane) - half + 0.5) - 0.2) * np.float32(0.8), g.PAINT)
-    lanes = frame._replace(v=np.where(np.abs(lane) < half, lane, np.float32(half)) + np.float32(20 * half) * (frame.v > 0))
+    lanes = frame._replace(
+        v=np.where(np.abs(lane) < half, lane, np.float32(half)) + np.float32(20 * half) * (frame.v > 0)
+    )
     g.cars(canvas, lanes, (10.0, half), canvas.uniform(0.2, 0.6), canvas.uniform(2.8, 4.5), road)
     g.lamps(canvas, frame, float(middle + half), 8)
 
@@ -80,7 +90,14 @@ def intersection(canvas: Canvas) -> None:
     free = np.minimum(np.abs(frame.v) - half[0], np.abs(other.v) - half[1])
     if canvas.chance(0.7):
         plots = canvas.turned(frame.angle, 6)
-        g.houses(canvas, plots, (13, 13), np.where(free > 6.5, np.float32(0.9), np.float32(0)), g.HOUSE_ROOFS, height=3.5)
+        g.houses(
+            canvas,
+            plots,
+            (13, 13),
+            np.where(free > 6.5, np.float32(0.9), np.float32(0)),
+            g.HOUSE_ROOFS,
+            height=3.5,
+        )
         canvas.mask[:] = 0
     g.crowns(canvas, 4.5, np.where(free > 3.5, np.float32(canvas.uniform(0.1, 0.5)), np.float32(0)))
     canvas.paint(canvas.soft(free - 1.2), canvas.vary(g.CONCRETE))
@@ -106,7 +123,10 @@ def railway(canvas: Canvas) -> None:
     across = (frame.v + half) % np.float32(gap) - np.float32(gap / 2)
     sleepers = canvas.soft(np.abs(across) - 1.5) * ((frame.u / 1.9) % 1 < 0.45) * bed
     canvas.paint(sleepers * np.float32(0.75), g.material(0.24, 0.19, 0.16, 0.25))
-    canvas.paint(canvas.soft(np.abs(np.abs(across) - 0.95) - 0.2) * bed * np.float32(0.9), g.material(0.72, 0.72, 0.75, 0.5))
+    canvas.paint(
+        canvas.soft(np.abs(np.abs(across) - 0.95) - 0.2) * bed * np.float32(0.9),
+        g.material(0.72, 0.72, 0.75, 0.5),
+    )
     if canvas.chance(0.4):
         platform = canvas.soft(box(frame.u, frame.v - half - 2, 26, 2))
         canvas.shadow(canvas.soft(box(frame.u, frame.v - half, 26, 1)), 0.4)
@@ -115,7 +135,11 @@ def railway(canvas: Canvas) -> None:
         row = (float(canvas.rng.integers(tracks)) + 0.5) * gap - float(half)
         train = frame._replace(u=frame.u - np.float32(canvas.uniform(-22, 22)), v=frame.v - np.float32(row))
         long = canvas.uniform(12, 32)
-        cover = canvas.standing(lambda at, long=long: canvas.soft(box(at.u, at.v, long, 1.45)), train, 1.6, 0.5)  # type: ignore[misc]
+
+        def coach(at: Frame, long: float = long) -> np.ndarray:
+            return canvas.soft(box(at.u, at.v, long, 1.45))
+
+        cover = canvas.standing(coach, train, 1.6, 0.5)
         canvas.paint(cover, canvas.vary(canvas.one_of([g.TILE, g.PALE_ROOF, g.BLUE_ROOF, g.SLATE, g.YELLOW])))
         canvas.shade(1 - 0.4 * cover * ((train.u / 9) % 1 < 0.12))
         canvas.shade(1 + 0.18 * cover * canvas.soft(np.abs(train.v) - 0.5))

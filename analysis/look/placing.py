@@ -1,0 +1,182 @@
+"""Where names stand in a figure, so that none covers another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, hypot, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LETTER, LINE = 3.9, 8.6  # points: a letter's width and a line's height at a font size of 7
+
+
+Box = tuple[float, float, float, float]  # left, right, bottom, top, in points
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A mark that wants its name beside it: its place in data coordinates, how far its interval reaches, and the text."""
+
+    x: float
+    y: float
+    name: str
+    low: float
+    high: float
+
+
+def spread(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
+    """Places as near as can be to the wanted ones (least squares), in their order, at least `least` apart, within low to high."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    blocks: list[tuple[float, int]] = []  # mean and size: pool neighbours that would overlap
+    for rank, i in enumerate(order):
+        mean, size = wanted[i] - rank * least, 1
+        while blocks and blocks[-1][0] > mean:
+            other, many = blocks.pop()
+            mean, size = (mean * size + other * many) / (size + many), size + many
+        blocks.append((mean, size))
+    flat = [mean for mean, size in blocks for _ in range(size)]
+    ceiling = max(low, high - (len(order) - 1) * least)
+    placed = dict(zip(order, flat, strict=True))
+    return [min(max(placed[i], low), ceiling) + order.index(i) * least for i in range(len(wanted))]
+
+
+def places(
+    marks: Sequence[tuple[float, float, str]], taken: Sequence[Box], height: float
+) -> dict[int, tuple[float, float]]:
+    """Where the names go: right beside their marks where nothing is in the way; those of a crowd in a column to the right of it.
+
+    Args:
+        marks: Place in points and name of each.
+        taken: What no name may cover: the marks and their intervals.
+        height: Of the axes, points.
+
+    Returns:
+        Left end and middle of each name, points.
+    """
+
+    def crowding(i: int) -> float:
+        return min(
+            (hypot(marks[i][0] - x, marks[i][1] - y) for k, (x, y, _) in enumerate(marks) if k != i),
+            default=0.0,
+        )
+
+    beside: dict[int, Box] = {}
+    for i in sorted(range(len(marks)), key=crowding, reverse=True):
+        x, y, name = marks[i]
+        box = (x + 7, x + 7 + LETTER * len(name), y - LINE / 2, y + LINE / 2)
+        if not any(_overlap(box, other) for other in (*taken, *beside.values())):
+            beside[i] = box
+    while True:
+        crowd = [i for i in range(len(marks)) if i not in beside]
+        found = {i: (box[0], marks[i][1]) for i, box in beside.items()}
+        if not crowd:
+            return found
+        middles = spread([marks[i][1] for i in crowd], LINE, 5, height - 5)
+        left = max(marks[i][0] for i in crowd) + 14
+        column = (
+            left,
+            left + LETTER * max(len(marks[i][2]) for i in crowd),
+            min(middles) - LINE / 2,
+            max(middles) + LINE / 2,
+        )
+        hit = [i for i, box in beside.items() if _overlap(column, box) or _overlap(column, _around(marks[i]))]
+        if not hit:
+            return found | {i: (left, y) for i, y in zip(crowd, middles, strict=True)}
+        for i in hit:  # they join the crowd
+            del beside[i]
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
+
+
+def _around(mark: tuple[float, float, str]) -> Box:
+    return mark[0] - 4.5, mark[0] + 4.5, mark[1] - 4.5, mark[1] + 4.5
+
+
+def name_marks(
+    axes: Axes, marks: Sequence[Mark], limits: tuple[float, float], size: tuple[float, float]
+) -> list[float]:
+    """Set the limits of the axes and write each mark's name, with a line to it where it does not stand beside it.
+
+    Args:
+        axes: Linear axes.
+        marks: What is named.
+        limits: Of y.
+        size: Width and height of the axes in points, about.
+
+    Returns:
+        How far each mark is moved along x so that marks of the same x stand apart.
+    """
+    first, last = min(m.x for m in marks), max(m.x for m in marks)
+    room = 14 + LETTER * max(len(m.name) for m in marks)
+    x_point, y_point = ((last - first) or 1.0) / (size[0] - room - 28), (limits[1] - limits[0]) / size[1]
+    shifts = [0.0] * len(marks)
+    for x in {m.x for m in marks}:
+        same = sorted((i for i, m in enumerate(marks) if m.x == x), key=lambda i: marks[i].y)
+        for rank, i in enumerate(same):
+            shifts[i] = 6 * (rank % 3 - (min(3, len(same)) - 1) / 2)
+    at = [
+        ((m.x - first) / x_point + 14 + d, (m.y - limits[0]) / y_point, m.name)
+        for m, d in zip(marks, shifts, strict=True)
+    ]
+    taken = [_around(mark) for mark in at]
+    taken += [
+        (x - 1, x + 1, (m.low - limits[0]) / y_point, (m.high - limits[0]) / y_point)
+        for (x, _, _), m in zip(at, marks, strict=True)
+    ]
+    left, line = (
+        first - 14 * x_point,
+        {"arrowstyle": "-", "color": "#b5b5b5", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3},
+    )
+    for i, (x, y) in places(at, taken, size[1]).items():
+        beside = abs(y - at[i][1]) < 1 and x - at[i][0] < 8
+        axes.annotate(
+            marks[i].name,
+            (left + at[i][0] * x_point, marks[i].y),
+            (left + x * x_point, limits[0] + y * y_point),
+            fontsize=7,
+            va="center",
+            arrowprops=None if beside else line,
+            annotation_clip=False,
+        )
+    axes.set(xlim=(left, left + size[0] * x_point), ylim=limits)
+    return [d * x_point for d in shifts]
+
+
+def spread_ticks(values: Sequence[float], least: float) -> list[float]:
+    """Powers of ten among sorted values, at least so many decades apart; where there are no two, the values' ends, if they are."""
+    low, high = values[0], values[-1]
+    powers = [10.0**k for k in range(-1, 16) if low <= 10.0**k <= high]
+    if len(powers) > 1:
+        return powers[:: max(1, ceil(least))]
+    return [low, high] if log10(high / low) >= least else [low]
+
+
+def levels(places: Sequence[float], names: Sequence[str]) -> list[int]:
+    """Lines above the axes for names at sorted `places`, so that neighbours do not overlap."""
+    reach = (max(places) - min(places)) or 1.0
+    ends: list[float] = []
+    found: list[int] = []
+    for place, name in zip(places, names, strict=True):
+        width = 0.0145 * len(name) * reach  # a letter's share of the axis
+        start = (
+            place
+            if place - min(places) < 0.2 * reach
+            else place - width * (1.0 if max(places) - place < 0.2 * reach else 0.5)
+        )
+        level = next((i for i, end in enumerate(ends) if start > end), len(ends))
+        ends[level : level + 1] = [start + width + 0.02 * reach]
+        found.append(level)
+    return found
+
+
+def amount(number: float) -> str:
+    """A number of parameters, short enough for an axis."""
+    for unit, one in (("M", 1e6), ("k", 1e3)):
+        if number >= 10 * one or (number >= one and unit == "M"):
+            return f"{number / one:.4g} {unit}"
+    return f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"

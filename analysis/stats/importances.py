@@ -1,0 +1,257 @@
+"""Importances over the trials of a search: diagnostics of what the search saw. They carry no verdict.
+
+A search looks where it expects good values, so its trials are no fair sample of the space; and a surrogate's
+importances are of the surrogate. They are returned only where a random forest predicts held-out trials well,
+and never beside a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .index import Index, active_shares
+
+NEEDED = 0.8  # held-out R2 below which a surrogate explains too little to be asked what matters
+FEWEST = 20  # complete trials
+FOLDS, TREES, SHUFFLES, RESAMPLES = 5, 60, 3, 25
+CAUTION = "diagnostics of an adaptive search, without verdicts: its trials are no fair sample of the space"
+INACTIVE = "inactive"
+
+
+@dataclass(frozen=True)
+class Importances:
+    """Importances by method and parameter; empty where `reason` says why they are withheld."""
+
+    columns: dict[
+        str, tuple[Index, ...]
+    ]  # "fANOVA" and "PED-ANOVA": shares of a whole; "permutation": loss of held-out R2
+    r2: float | None  # of the surrogate on trials that it was not fitted to; None with fewer than `FEWEST`
+    used: int
+    left_out: dict[str, int]  # trials that are not complete, by state
+    active: dict[str, float]  # in what share of the trials used each parameter was active
+    reason: str
+    caution: str = field(default=CAUTION)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A parameter as one number per trial: where inactive, a value of its own."""
+
+    name: str
+    x: np.ndarray  # [n]
+    distribution: Any  # of what fANOVA is given
+    shown: list[Any]  # [n] what fANOVA is given
+
+
+def importances(
+    rows: Sequence[Mapping[str, Any]],
+    objective: str = "objective",
+    factors: Sequence[Mapping[str, Any]] = (),
+    maximize: bool = True,
+    confidence: float = 0.9,
+    seed: int = 0,
+) -> Importances:
+    """FANOVA, PED-ANOVA and permutation importance of the parameters of a search.
+
+    A conditional parameter takes part with the value "inactive" where it was not asked for. That value also
+    tells the surrogate what the switch above it says, so importance of a switch may be shown as that of what
+    it switches.
+
+    Args:
+        rows: Trials with `state`, `params` (a dict, or its JSON) and the objective. Of other states than
+            COMPLETE only the number counts.
+        objective: The column that is explained.
+        factors: Ranges as run.json's `design.factors` has them; of parameters that are not there, ranges are
+            those seen.
+        maximize: Whether large objectives are good (PED-ANOVA asks what sets good trials apart).
+        confidence: Of the bootstrap intervals over trials, in (0, 1). They show how much the numbers depend
+            on which trials there are, and no bias.
+        seed: Of forests, folds and resampling.
+
+    Returns:
+        The importances, or why they are withheld.
+    """
+    usable = [row for row in rows if row["state"] == "COMPLETE" and _finite(row[objective])]
+    left_out = dict(Counter(str(row["state"]) for row in rows if row["state"] != "COMPLETE"))
+    if strange := sum(row["state"] == "COMPLETE" for row in rows) - len(usable):
+        left_out["COMPLETE without a finite objective"] = strange
+    params = [
+        dict(json.loads(row["params"]) if isinstance(row["params"], str) else row["params"]) for row in usable
+    ]
+    names = list(dict.fromkeys(name for point in params for name in point))
+    active = active_shares(params, names)
+    if len(usable) < FEWEST or not names:
+        reason = (
+            f"{len(usable)} complete trials; at least {FEWEST} are needed"
+            if names or not usable
+            else "the trials have no parameters"
+        )
+        return Importances({}, None, len(usable), left_out, active, reason)
+    y = np.array([float(row[objective]) for row in usable])
+    known = {str(factor["path"]): factor for factor in factors}
+    columns = [_column(name, params, known.get(name)) for name in names]
+    r2, losses = _surrogate(np.stack([column.x for column in columns], axis=1), y, seed)
+    if not r2 >= NEEDED:
+        reason = (
+            f"the surrogate's held-out R2 is {r2:.2f}, under {NEEDED:g}: it does not know the outcome "
+            "well enough"
+        )
+        return Importances({}, r2, len(usable), left_out, active, reason)
+    found = {
+        "fANOVA": tuple(Index(name, value) for name, value in _fanova(columns, y, seed).items()),
+        "PED-ANOVA": _ped_anova(params, names, known, y if maximize else -y, confidence, seed),
+        "permutation": _permutation(names, losses, y, confidence, seed),
+    }
+    return Importances(found, r2, len(usable), left_out, active, "")
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(float(value))
+
+
+def _distribution(name: str, values: Sequence[Any], factor: Mapping[str, Any] | None) -> Any:
+    """The declared range of a parameter, or the one seen: numbers a range, everything else a choice."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if factor is not None and factor["kind"] != "categorical":
+        return FloatDistribution(float(factor["low"]), float(factor["high"]), log=bool(factor["log"]))
+    if factor is None and numbers:
+        low, high = float(min(values)), float(max(values))
+        return FloatDistribution(low, high, log=low > 0 and high / low > 20)
+    choices = list(factor["choices"]) if factor is not None else []
+    return CategoricalDistribution(choices + [value for value in _unique(values) if value not in choices])
+
+
+def _unique(values: Sequence[Any]) -> list[Any]:
+    """Each value once, by what it looks like, so that 1 and True stay two."""
+    return list({repr(value): value for value in values}.values())
+
+
+def _column(name: str, params: Sequence[Mapping[str, Any]], factor: Mapping[str, Any] | None) -> _Column:
+    """Inactive is a choice more, or a number a quarter of the range below it: trees cut it off at once."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    given = _distribution(name, [point[name] for point in params if name in point], factor)
+    conditional = any(name not in point for point in params)
+    if isinstance(given, CategoricalDistribution):
+        choices = [repr(choice) for choice in given.choices] + [INACTIVE] * conditional
+        shown = [repr(point[name]) if name in point else INACTIVE for point in params]
+        return _Column(
+            name,
+            np.array([choices.index(value) for value in shown], float),
+            CategoricalDistribution(choices),
+            shown,
+        )
+    scale: Callable[[float], float] = math.log if given.log else float
+    low, high = scale(given.low), scale(given.high)
+    below = low - 0.25 * (high - low) if conditional else low
+    x = np.array([scale(float(point[name])) if name in point else below for point in params])
+    return _Column(name, x, FloatDistribution(min(below, x.min()), max(high, x.max())), x.tolist())
+
+
+def _surrogate(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
+    """A forest's R2 on trials that it did not see, and by how much shuffling a parameter raises each trial's squared error: [n, k]."""
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.model_selection import KFold
+
+    rng = np.random.default_rng(seed)
+    errors, losses = np.empty(len(y)), np.zeros(X.shape)
+    for train, test in KFold(FOLDS, shuffle=True, random_state=seed).split(X):
+        forest = RandomForestRegressor(TREES, random_state=seed, n_jobs=1).fit(X[train], y[train])
+        errors[test] = (forest.predict(X[test]) - y[test]) ** 2
+        variants = []
+        for j in range(X.shape[1]):
+            for _ in range(SHUFFLES):
+                other = X[test].copy()
+                other[:, j] = rng.permutation(X[:, j])[: len(test)]
+                variants.append(other)
+        predicted = forest.predict(np.concatenate(variants)).reshape(X.shape[1], SHUFFLES, len(test))
+        losses[test] = ((predicted - y[test]) ** 2).mean(axis=1).T - errors[test][:, None]
+    spread = float(((y - y.mean()) ** 2).sum())
+    return (1 - float(errors.sum()) / spread if spread > 0 else math.nan), losses
+
+
+def _permutation(
+    names: Sequence[str], losses: np.ndarray, y: np.ndarray, confidence: float, seed: int
+) -> tuple[Index, ...]:
+    n = len(y)
+    W = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=500) / n
+    variance = W @ y**2 - (W @ y) ** 2
+    again = (W @ losses) / np.maximum(variance, 1e-300)[:, None]
+    return _indices(names, losses.mean(axis=0) / y.var(), again, confidence)
+
+
+def _indices(
+    names: Sequence[str], value: np.ndarray, again: np.ndarray, confidence: float
+) -> tuple[Index, ...]:
+    low, high = np.quantile(again, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return tuple(
+        Index(name, float(v), float(lo), float(hi))
+        for name, v, lo, hi in zip(names, value, low, high, strict=True)
+    )
+
+
+def _fanova(columns: Sequence[_Column], y: np.ndarray, seed: int) -> dict[str, float]:
+    from optuna.importance import FanovaImportanceEvaluator
+
+    distributions = {column.name: column.distribution for column in columns}
+    params = [{column.name: column.shown[number] for column in columns} for number in range(len(y))]
+    found = _asked(FanovaImportanceEvaluator(n_trees=32, seed=seed), params, [distributions] * len(y), y)
+    return {column.name: float(found.get(column.name, math.nan)) for column in columns}
+
+
+def _ped_anova(
+    params: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    known: Mapping[str, Mapping[str, Any]],
+    y: np.ndarray,
+    confidence: float,
+    seed: int,
+) -> tuple[Index, ...]:
+    """Optuna's, which treats conditional parameters itself (from version 5; NaN for them before)."""
+    from optuna.importance import PedAnovaImportanceEvaluator
+
+    every = {
+        name: _distribution(name, [point[name] for point in params if name in point], known.get(name))
+        for name in names
+    }
+    spaces = [{name: every[name] for name in point} for point in params]
+    rng = np.random.default_rng(seed)
+
+    def of(chosen: np.ndarray) -> list[float]:
+        picked = [dict(params[i]) for i in chosen], [spaces[i] for i in chosen], y[chosen]
+        found = _asked(PedAnovaImportanceEvaluator(), *picked)
+        return [found.get(name, math.nan) for name in names]
+
+    value = np.array(of(np.arange(len(y))))
+    again = np.array([of(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES)])
+    return _indices(names, value, again, confidence)
+
+
+def _asked(
+    evaluator: Any, params: Sequence[dict[str, Any]], spaces: Sequence[dict[str, Any]], y: np.ndarray
+) -> dict[str, float]:
+    """An evaluator's importances as shares of one, of a study made of these trials."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+        study.add_trials(
+            [
+                optuna.trial.create_trial(params=point, distributions=space, value=float(value))
+                for point, space, value in zip(params, spaces, y, strict=True)
+            ]
+        )
+        return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
+    finally:
+        optuna.logging.set_verbosity(verbosity)

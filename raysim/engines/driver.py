@@ -1,0 +1,50 @@
+"""The driver actor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+from raysim.core.types import RoundRecord
+from raysim.engines.ray_pool import RayPool, reserve
+from raysim.experiment.records import Experiment
+from raysim.simulation.rounds import Simulation
+from raysim.storage.store import Store
+
+
+class Driver:
+    """The driver actor: owns the rounds and the aggregation of one run, and its folder."""
+
+    def run(
+        self, experiment: Experiment, folder: Path, resume: bool, open_test: bool, group: PlacementGroup
+    ) -> Iterator[RoundRecord | dict[str, Any]]:
+        """Yield each finished round, then the result."""
+        torch.set_num_threads(1)
+        pool = RayPool(experiment.resources, group)
+        try:
+            simulation = Simulation(experiment, pool, Store(folder, experiment), resume)
+            yield from simulation.rounds()
+            yield {**simulation.result(), "test": simulation.open_test() if open_test else None}
+        finally:
+            pool.close()
+
+
+def run_on_ray(
+    experiment: Experiment, folder: Path, resume: bool, open_test: bool
+) -> Iterator[RoundRecord | dict[str, Any]]:
+    """Run an experiment under a driver actor; yield each finished round as it comes, then the result."""
+    group = reserve(experiment.resources)
+    driver = ray.remote(Driver).options(num_cpus=0).remote()
+    try:
+        for reference in driver.run.options(num_returns="streaming").remote(
+            experiment, folder.absolute(), resume, open_test, group
+        ):
+            yield ray.get(reference)
+    finally:
+        ray.kill(driver)
+        remove_placement_group(group)

@@ -1,0 +1,248 @@
+"""What the server makes of a round's updates, for any method: how it combines them, and a server optimiser.
+
+Combining (`aggregation`), of n updates whose tensors are all finite:
+    mean      weighted by images (FedAvg); takes in whatever comes, NaN too
+    median    coordinate-wise
+    trimmed   coordinate-wise mean without the floor(trim n) smallest and largest
+    clip      each update's change is cut to `clip` x the median norm of the changes, then the weighted mean
+All but the mean leave out updates that are not finite, with what was sent beside them. Median and trimmed
+mean give each update one vote, whatever its images; a stale one counts like the others. BatchNorm's scale,
+shift and statistics are treated like all other tensors (in the norm too). They read the clients' own tensors:
+THE SERVER HOLDS ALL UPDATES OF A ROUND AT ONCE, where the mean holds a sum.
+
+The combined tensors, minus what the clients started from, are a pseudo-gradient Delta (`optimiser`):
+    momentum (FedAvgM)   m <- beta1 m + Delta;                x <- x + lr m
+    adam (FedAdam)       m <- beta1 m + (1 - beta1) Delta;  v <- beta2 v + (1 - beta2) Delta^2;  x <- x + lr m / (sqrt(v) + tau)
+With "none" they are taken as they are.
+
+Reference: Hsu et al., "Measuring the Effects of Non-Identical Data Distribution for Federated Visual
+    Classification", 2019 (FedAvgM); Reddi et al., "Adaptive Federated Optimization", ICLR 2021 (FedAdam; no
+    bias correction, as there); Yin et al., "Byzantine-Robust Distributed Learning: Towards Optimal
+    Statistical Rates", ICML 2018 (median, trimmed mean); Sun et al., "Can You Really Backdoor Federated
+    Learning?", 2019 (clipped norms; the median as the yardstick is ours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import replace
+from typing import Literal
+
+import torch
+
+from raysim.core.config import Config, knob
+from raysim.core.types import ServerState, Tensors, Update
+
+
+class ServerOptimiser(Config):
+    """What the server does with the clients' updates."""
+
+    aggregation: Literal["mean", "median", "trimmed", "clip"] = knob(
+        "mean",
+        "how updates are combined; mean = by numbers of images",
+        basis="paper",
+        source="FedAvg weighting",
+        search="{mean,median,trimmed,clip}",
+    )
+    trim: float = knob(
+        0.2,
+        "trimmed: share of the updates left out at either end of every coordinate; 0 = unweighted mean",
+        basis="relative",
+        source="Yin et al.: at least the share of corrupt clients",
+        search="{0.1,0.2,0.4}",
+        ge=0,
+        lt=0.5,
+    )
+    clip: float = knob(
+        1.0,
+        "clip: longest change of a client, in median norms of the round's changes",
+        basis="guess",
+        search="{0.5,1,2}",
+        gt=0,
+        le=1e6,
+    )
+    optimiser: Literal["none", "momentum", "adam"] = knob(
+        "none",
+        "server optimiser; none = plain averaging",
+        basis="paper",
+        source="FedAvg weighting",
+        search="{none,momentum,adam}",
+    )
+    lr: float = knob(
+        1.0,
+        "server learning rate",
+        basis="relative",
+        source="FedAvgM 1; FedAdam 0.01 to 0.1",
+        search="log-U [1e-2, 1]",
+        gt=0,
+        le=100,
+    )
+    beta1: float = knob(
+        0.9,
+        "decay of the first moment",
+        basis="relative",
+        source="Reddi et al.",
+        search="{0.5,0.9}",
+        ge=0,
+        lt=1,
+    )
+    beta2: float = knob(
+        0.99,
+        "decay of the second moment (adam)",
+        basis="relative",
+        source="Reddi et al.",
+        ge=0,
+        lt=1,
+    )
+    tau: float = knob(
+        1e-3,
+        "adaptivity of adam: large is like momentum",
+        basis="relative",
+        source="Reddi et al.",
+        gt=0,
+        le=1,
+    )
+
+    @property
+    def robust(self) -> bool:
+        """Whether single clients' tensors are needed."""
+        return self.aggregation != "mean"
+
+
+def combined(config: ServerOptimiser, shared: Tensors, updates: Iterable[Update]) -> tuple[list[Update], int]:
+    """Updates whose plain mean is the robust aggregate, for a method's own `aggregate`.
+
+    Args:
+        config: Which (not "mean").
+        shared: What the server has; changes are measured from it.
+        updates: With their clients' own tensors (`each`).
+
+    Returns:
+        The updates without the clients that sent something infinite or NaN, whose `sums` carry the aggregate
+        of each tensor once; and how many clients were left out. A tensor that no finite update brought is in
+        none of them.
+    """
+    everything = list(updates)
+    kept = [part for part in map(_finite, everything) if part.clients]
+    votes: dict[str, list[tuple[torch.Tensor, float]]] = {}
+    factors = _factors(config.clip, shared, kept) if config.aggregation == "clip" else iter(())
+    for update in kept:
+        for images, sent in zip(update.examples, update.each, strict=True):
+            factor = next(factors, 1.0)
+            for name, tensor in sent.items():
+                moved = (
+                    tensor
+                    if factor == 1
+                    else shared[name].double() + factor * (tensor.double() - shared[name].double())
+                )
+                votes.setdefault(name, []).append((moved, float(images)))
+    return list(_carrying(kept, {name: _combine(config, pairs) for name, pairs in votes.items()})), _clients(
+        everything
+    ) - _clients(kept)
+
+
+def _clients(updates: Sequence[Update]) -> int:
+    return sum(len(update.clients) for update in updates)
+
+
+def _finite(update: Update) -> Update:
+    """Without the clients that sent something that is not finite."""
+    good = [
+        k
+        for k, sent in enumerate(update.each)
+        if all(bool(tensor.isfinite().all()) for tensor in sent.values())
+    ]
+    return replace(
+        update,
+        clients=tuple(update.clients[k] for k in good),
+        examples=update.examples[good],
+        aside=tuple(update.aside[k] for k in good),
+        each=tuple(update.each[k] for k in good),
+        private=tuple(update.private[k] for k in good),
+        sums={},
+    )
+
+
+def _factors(clip: float, shared: Tensors, updates: Sequence[Update]) -> Iterator[float]:
+    """What each client's change is multiplied by. Norms are compared among clients that send the same tensors (one architecture)."""
+    sent = [each for update in updates for each in update.each]
+    norms = [
+        float(sum((tensor.double() - shared[name]).square().sum() for name, tensor in each.items())) ** 0.5
+        for each in sent
+    ]
+    alike: dict[frozenset[str], list[float]] = {}
+    for each, norm in zip(sent, norms, strict=True):
+        alike.setdefault(frozenset(each), []).append(norm)
+    limits = {
+        names: clip * float(_median(torch.tensor(found, dtype=torch.float64)))
+        for names, found in alike.items()
+    }
+    for each, norm in zip(sent, norms, strict=True):
+        limit = limits[frozenset(each)]
+        yield limit / norm if norm > limit else 1.0
+
+
+def _combine(config: ServerOptimiser, votes: Sequence[tuple[torch.Tensor, float]]) -> torch.Tensor:
+    """One tensor's aggregate, float64."""
+    if config.aggregation == "clip":
+        total = sum(
+            (images * tensor.double() for tensor, images in votes), start=torch.zeros((), dtype=torch.float64)
+        )
+        return total / sum(images for _, images in votes)
+    stacked = torch.stack([tensor.double() for tensor, _ in votes])
+    return _median(stacked) if config.aggregation == "median" else _trimmed(stacked, config.trim)
+
+
+def _median(values: torch.Tensor) -> torch.Tensor:
+    """Along the first axis; of an even number the mean of the middle two."""
+    ordered, n = values.sort(0).values, len(values)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+
+
+def _trimmed(values: torch.Tensor, share: float) -> torch.Tensor:
+    """The mean along the first axis without floor(share n) at either end."""
+    cut = int(share * len(values) + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    return values.sort(0).values[cut : len(values) - cut].mean(0)
+
+
+def _carrying(updates: Sequence[Update], aggregate: Tensors) -> Iterator[Update]:
+    """The updates, with every tensor in the sums of the first that has it: their weighted mean is the aggregate."""
+    left = dict(aggregate)
+    for update in updates:
+        names = [name for name in update.each[0] if name in left]
+        yield replace(update, sums={name: left.pop(name) * update.images for name in names})
+
+
+def server_update(
+    config: ServerOptimiser, before: ServerState, after: ServerState, buffers: Set[str]
+) -> ServerState:
+    """The state after the server's optimiser.
+
+    Args:
+        config: Which, and its settings.
+        before: The state that was sent.
+        after: The state that averaging gave.
+        buffers: Shared names that are no trained weights (running statistics): they stay as averaged.
+
+    Returns:
+        `after` itself for "none"; else with moved weights, and the moments in `extra` under "moment1/" and
+        "moment2/".
+    """
+    if config.optimiser == "none":
+        return after
+    shared, moments = dict(after.shared), Tensors()
+    for name in after.shared.keys() - buffers:
+        delta = after.shared[name] - before.shared[name]
+        first = before.extra.get(f"moment1/{name}", torch.zeros_like(delta))
+        if config.optimiser == "momentum":
+            first = config.beta1 * first + delta
+            step = first
+        else:
+            first = config.beta1 * first + (1 - config.beta1) * delta
+            second = before.extra.get(f"moment2/{name}", torch.zeros_like(delta))
+            second = config.beta2 * second + (1 - config.beta2) * delta.square()
+            moments[f"moment2/{name}"] = second
+            step = first / (second.sqrt() + config.tau)
+        moments[f"moment1/{name}"] = first
+        shared[name] = before.shared[name] + config.lr * step
+    return ServerState(after.round, shared, {**after.extra, **dict(sorted(moments.items()))})

@@ -1,0 +1,196 @@
+"""Convolutional backbones: from pixels to the maps of their stages, fine to coarse.
+
+Three small ones for images of 32 to 128 px, and torchvision's for larger ones.
+
+Shapes: B images of S x S pixels, c channels of a map (each its own); a map of stride s has ceil(S / s) rows.
+
+Reference: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Sandler et al.,
+    "MobileNetV2", CVPR 2018; Howard et
+al., "Searching for MobileNetV3", ICCV 2019; Wu and He, "Group Normalization", ECCV 2018; Hsieh et al., "The
+Non-IID Data Quagmire of Decentralized Machine Learning", ICML 2020 (group in place of batch normalisation
+where clients differ).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from raysim.core.config import unknown
+from raysim.core.errors import UserError
+
+Norm = Literal["batch", "group"]
+NETWORKS = ("cnn", "small_resnet", "small_mobilenet", "resnet18", "resnet50", "mobilenet_v3_small")
+GROUPS = 8
+
+
+class Backbone(nn.Module):
+    """Stages one after the other; every stage's output is a map.
+
+    Args:
+        stages: Modules; each of them halves the rows and columns of what enters at least once.
+        channels: c of the maps.
+        stride: Of the last map.
+    """
+
+    def __init__(self, stages: Sequence[nn.Module], channels: tuple[int, ...], stride: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels, self.stride = channels, stride
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.num_batches_tracked = (
+                    None  # a count nobody reads, and the only state that would live in the module
+                )
+
+    def forward(self, x_B3SS: Tensor) -> tuple[Tensor, ...]:
+        """[B, 3, S, S] -> the maps [B, c, ., .], fine to coarse."""
+        maps = []
+        for stage in self.stages:
+            x_B3SS = stage(x_B3SS)
+            maps.append(x_B3SS)
+        return tuple(maps)
+
+
+def backbone(name: str, *, width: int = 16, norm: Norm = "batch", pretrained: bool = False) -> Backbone:
+    """Build a backbone.
+
+    Args:
+        name: One of `NETWORKS`.
+        width: Channels of the first stage of the small ones, a multiple of 8; torchvision's have their own
+            widths.
+        norm: "batch", or "group" (groups of channels in one image: no running statistics, nothing shared
+            between images).
+        pretrained: torchvision's ImageNet weights (their first published version), where the name is one of
+            torchvision's. Norms of another kind take over scale and shift.
+
+    Returns:
+        A module with attributes `channels` (of its maps, fine to coarse) and `stride` (of the last).
+
+    Raises:
+        UserError: Unknown name; pretrained weights that do not exist or cannot be had.
+    """
+    if name not in NETWORKS:
+        raise unknown("network", name, list(NETWORKS))
+    layer = _group_norm if norm == "group" else nn.BatchNorm2d
+    small = {"cnn": _cnn, "small_resnet": _small_resnet, "small_mobilenet": _small_mobilenet}
+    if name in small:
+        if pretrained:
+            raise UserError(
+                f"pretrained = true: there are no pretrained weights of '{name}'; "
+                f"{', '.join(NETWORKS[3:])} have them"
+            )
+        if width % 8:
+            raise UserError(f"width = {width} is not allowed: it should be a multiple of 8")
+        return small[name](width, layer)
+    return _torchvision(name, norm, pretrained)
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(math.gcd(GROUPS, channels), channels)
+
+
+def _convolution(before: int, after: int, stride: int, norm: Callable[[int], nn.Module]) -> list[nn.Module]:
+    return [nn.Conv2d(before, after, 3, stride, padding=1, bias=False), norm(after), nn.ReLU(inplace=True)]
+
+
+def _cnn(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
+    """Four convolutions of stride 2."""
+    channels = (width, 2 * width, 4 * width, 4 * width)
+    stages = [
+        nn.Sequential(*_convolution(before, after, 2, norm)) for before, after in pairwise((3, *channels))
+    ]
+    return Backbone(stages, channels, 16)
+
+
+def _small_resnet(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
+    """A stem at full resolution (small images have no pixels to give away), then basic blocks at strides 2, 4 and 8."""
+    from torchvision.models.resnet import BasicBlock, conv1x1
+
+    channels = (width, 2 * width, 4 * width)
+    stages = []
+    for before, after in pairwise((width, *channels)):
+        shortcut = nn.Sequential(conv1x1(before, after, 2), norm(after))
+        stages.append(nn.Sequential(BasicBlock(before, after, 2, shortcut, norm_layer=norm)))
+    stages[0] = nn.Sequential(*_convolution(3, width, 1, norm), *stages[0])
+    return Backbone(stages, channels, 8)
+
+
+def _small_mobilenet(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
+    """A stem at half the resolution with one depthwise block, then pairs of inverted residuals (expansion 4) at strides 4 and 8."""
+    from torchvision.models.mobilenetv2 import InvertedResidual
+
+    channels = (width, 2 * width, 4 * width)
+    stages: list[nn.Module] = [
+        nn.Sequential(*_convolution(3, width, 2, norm), InvertedResidual(width, width, 1, 1, norm))
+    ]
+    for before, after in pairwise(channels):
+        stages.append(
+            nn.Sequential(
+                InvertedResidual(before, after, 2, 4, norm), InvertedResidual(after, after, 1, 4, norm)
+            )
+        )
+    return Backbone(stages, channels, 8)
+
+
+def _torchvision(name: str, norm: Norm, pretrained: bool) -> Backbone:
+    from torchvision import models
+
+    options = {"norm_layer": _group_norm} if norm == "group" else {}
+    whole = models.get_model(name, weights=None, **options)
+    if not pretrained:
+        for module in whole.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                # MobileNetV3's 0.01 is for millions of steps: a federation's few would leave statistics at
+                # (0, 1)
+                module.momentum = 0.1
+    else:
+        _load(whole, name)
+    if name.startswith("resnet"):
+        layers = [whole.layer1, whole.layer2, whole.layer3, whole.layer4]
+        stem = [whole.conv1, whole.bn1, whole.relu, whole.maxpool]
+        expansion = layers[0][0].expansion
+        return Backbone(
+            [nn.Sequential(*stem, layers[0]), *layers[1:]],
+            tuple(expansion * c for c in (64, 128, 256, 512)),
+            32,
+        )
+    parts = [whole.features[start:end] for start, end in ((0, 2), (2, 4), (4, 9), (9, 13))]
+    return Backbone(parts, (16, 24, 48, 576), 32)
+
+
+def _load(whole: nn.Module, name: str) -> None:
+    """ImageNet weights of torchvision's first version, from torch's cache or from its site, into all that they fit."""
+    from torchvision import models
+
+    weights = models.get_model_weights(name)["IMAGENET1K_V1"]
+    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        found = weights.get_state_dict(progress=False, check_hash=True)
+        fitting = {
+            key: found[key]
+            for key, own in whole.state_dict().items()
+            if key in found and found[key].shape == own.shape
+        }
+        missing = [
+            key
+            for key in whole.state_dict()
+            if key not in fitting and not key.endswith("num_batches_tracked")
+        ]
+        if missing:
+            raise ValueError(f"it has no {missing[0]} of this shape")
+    except (
+        Exception
+    ) as error:  # no network, a broken file, another network's file: the same advice for all of them
+        raise UserError(
+            f"pretrained = true: no weights of '{name}' ({type(error).__name__}: {error}). Put "
+            f"{weights.url} at {file}, "
+            "or set TORCH_HOME to a folder that has it in hub/checkpoints"
+        ) from error
+    whole.load_state_dict(fitting, strict=False)

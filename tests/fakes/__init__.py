@@ -1,0 +1,1 @@
+"""Result folders made without training, with known numbers."""

@@ -1,0 +1,174 @@
+"""Networks in a federation: BatchNorm of one's own, clients of different architectures, none of it sent, and a resume of every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raysim.core.types import MicroCohort
+from raysim.engines.serial import Serial
+from raysim.methods.networks import fedcac
+from raysim.simulation.rounds import Simulation
+from raysim.simulation.worker import Worker
+from raysim.storage.store import Store
+from raysim.storage.vault import digest_of, fetch
+from tests.experiments import smallest
+
+Run = Callable[..., Simulation]
+TWO = {"method__network": "small_resnet+small_mobilenet", "method__projection": 32}
+
+
+# Everybody's BatchNorm, or each client's own
+
+
+def test_own_norms_stay_with_their_client(simulate: Run) -> None:
+    run = simulate(smallest("fedavg", rounds=2, method__batchnorm="local"))
+    assert run.personal
+    kept_names = set(fetch(run.privates[0], run.store.vault))
+    norms = {name.rsplit(".", 1)[0] for name in run.state.shared if "running_mean" in name}
+    assert len(norms) == 10 and kept_names == {
+        f"{norm}.{part}" for norm in norms for part in ("weight", "bias", "running_mean", "running_var")
+    }
+    worker = Worker(run.federation)
+    for client in (0, 1):
+        private = fetch(run.privates[client], run.store.vault)
+        start, _ = worker.method.receive(worker.model, run.state.shared, private, client, None)
+        for name, tensor in start.items():
+            assert torch.equal(tensor, private[name] if name in private else run.state.shared[name])
+    mine, other = (fetch(run.privates[client], run.store.vault) for client in (0, 1))
+    assert not torch.equal(mine[f"{min(norms)}.running_mean"], other[f"{min(norms)}.running_mean"])
+    accuracies = run.last
+    assert accuracies["acc_personal_own"] != accuracies["acc_shared_own"]
+    assert simulate(smallest("fedavg", rounds=2)).personal is False
+
+
+@pytest.mark.parametrize("name", ["fedprox", "fedema", "scaffold", "moon", "fedcac"])
+def test_own_norms_survive_every_merge(name: str, simulate: Run) -> None:
+    """Whoever took part starts its next round with the norms that it ended its last one with, also after rounds without it."""
+    run = simulate(smallest(name, rounds=3, participation=0.4, method__batchnorm="local"))
+    worker = Worker(run.federation)
+    norms = {name.rsplit(".", 1)[0] for name in run.state.shared if "running_mean" in name}
+    names = [f"{norm}.{part}" for norm in norms for part in ("weight", "bias", "running_mean", "running_var")]
+    assert len(run.privates) > 2
+    for client in run.privates:
+        private, received = (
+            fetch(run.privates[client], run.store.vault),
+            worker.method.broadcast(run.state, client),
+        )
+        start, _ = worker.method.receive(worker.model, received, private, client, None)
+        for norm in names:
+            mine = private[norm] if norm in private else private[f"own/{norm}"]
+            assert torch.equal(start[norm], mine) and not torch.equal(mine, run.state.shared[norm])
+        assert not any(f"c_i/{norm}" in start for norm in names)
+
+
+def test_without_batchnorm_there_is_nothing_of_ones_own(simulate: Run) -> None:
+    local, everybodys = (
+        simulate(smallest("fedavg", rounds=1, method__norm="group", method__batchnorm=kind))
+        for kind in ("local", "global")
+    )
+    assert (
+        digest_of(local.state.shared) == digest_of(everybodys.state.shared)
+        and not local.privates
+        and not local.first.buffers
+    )
+
+
+# Clients of different architectures
+
+
+@pytest.mark.parametrize("projection", [None, 32])
+def test_architectures_are_averaged_apart_and_the_head_together(
+    projection: int | None, simulate: Run, tmp_path: Path
+) -> None:
+    run = simulate(smallest("fedavg", rounds=1, **{**TWO, "method__projection": projection}))
+    worker, start = Worker(run.federation), run.first.state
+    sent = [worker.train(start, MicroCohort(0, (client,), (None,), str(tmp_path))) for client in range(5)]
+    places = {name.split("/")[0] for name in start.shared}
+    assert places == {"small_resnet", "small_mobilenet"} | ({"common"} if projection else set())
+    assert {name for name in start.shared if name.startswith("common/")} == (
+        {"common/head.weight", "common/head.bias"} if projection else set()
+    )
+    for name, tensor in run.state.shared.items():
+        place = name.split("/")[0]
+        holders = [
+            one
+            for client, one in enumerate(sent)
+            if place in ("common", ("small_resnet", "small_mobilenet")[client % 2])
+        ]
+        assert all((name in one.sums) == (one in holders) for one in sent)
+        expected = sum(one.sums[name] for one in holders) / sum(one.images for one in holders)
+        torch.testing.assert_close(tensor.double(), expected, rtol=1e-5, atol=1e-7)
+    if projection:
+        assert start.shared["common/head.weight"].shape == (4, projection)
+    assert len(run.method.server_models(run.state)) == 2 and run.last["acc_shared_global"] > 0
+
+
+@pytest.mark.parametrize("name", ["fedprox", "fedema", "scaffold", "moon", "fedcac", "local_network"])
+def test_every_method_runs_with_two_architectures(name: str, simulate: Run) -> None:
+    run = simulate(smallest(name, rounds=2, **TWO))
+    assert all(torch.isfinite(tensor).all() for tensor in run.state.shared.values())
+    assert run.last["acc_personal_own" if run.personal else "acc_shared_own"] > 0
+    if name == "fedcac":
+        known = run.state.extra[fedcac.OVERLAP] >= 0
+        alike = torch.arange(5)[:, None] % 2 == torch.arange(5) % 2
+        assert torch.equal(known, alike & ~torch.eye(5, dtype=torch.bool))
+    if name == "scaffold":
+        privates = [fetch(run.privates[client], run.store.vault) for client in range(5)]
+        head = torch.stack([private["c_i/common/head.weight"] for private in privates]).mean(0)
+        torch.testing.assert_close(run.state.extra["c/common/head.weight"], head, rtol=1e-4, atol=1e-6)
+        assert "c_i/small_mobilenet/projection.weight" not in privates[0]
+
+
+def test_a_local_network_sends_nothing(simulate: Run) -> None:
+    run = simulate(smallest("local_network", rounds=2))
+    assert not run.state.shared and run.personal and len(run.privates) == 5
+    assert all(
+        run.totals[name] == 0 for name in ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
+    )
+    assert (
+        run.last["acc_shared_own"] is None and run.last["acc_personal_own"] > run.last["acc_personal_global"]
+    )
+
+
+# One answer
+
+
+RESUMED: list[tuple[str, dict[str, Any]]] = [
+    ("fedavg", {"method__batchnorm": "local", "server__optimiser": "adam", "server__lr": 0.1}),
+    ("fedprox", {}),
+    ("fedema", {}),
+    ("fedema", {"method__batchnorm": "local"}),
+    ("scaffold", {}),
+    ("scaffold", TWO),
+    ("moon", {}),
+    ("moon", {"method__batchnorm": "local"}),
+    ("fedcac", {}),
+    ("fedcac", TWO),
+    ("local_network", TWO),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    RESUMED,
+    ids=lambda value: value if isinstance(value, str) else "+".join(value) or "plain",
+)
+def test_resume_equals_uninterrupted(
+    name: str, changes: dict[str, Any], simulate: Run, tmp_path: Path
+) -> None:
+    experiment = smallest(name, rounds=3, participation=0.6, evaluation__every=3, **changes)
+    whole = simulate(experiment)
+    broken = Simulation(experiment, Serial(), Store(tmp_path / "broken", experiment))
+    for record in broken.rounds():
+        if record.round == 2:
+            break
+    resumed = simulate(experiment, folder=tmp_path / "broken", resume=True)
+    assert resumed.result()["state_sha256"] == whole.result()["state_sha256"]
+    assert digest_of(resumed.state.extra) == digest_of(whole.state.extra)
+    for key in ("bytes_up", "bytes_down", "flops", "acc_personal_own", "acc_shared_global"):
+        assert resumed.result()[key] == whole.result()[key]

@@ -1,0 +1,143 @@
+"""CRO's estimators on paper, and their direction on a constructed imbalance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.stats import spearmanr
+
+from raysim.core.types import IGNORE
+from raysim.methods.networks import rectification as r
+from raysim.nn.networks import Output
+
+
+def linear(
+    pooled: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> tuple[Output, dict[str, torch.Tensor]]:
+    return Output(F.linear(pooled, weight, bias), pooled, pooled), {"head.weight": weight, "head.bias": bias}
+
+
+def test_gradients_of_the_last_layer_are_their_formula() -> None:
+    rng = np.random.default_rng(0)
+    z, w, b, y = (
+        rng.normal(size=(9, 4)),
+        rng.normal(size=(3, 4)),
+        rng.normal(size=3),
+        np.array([0, 0, 1, 1, 1, 2, 2, 2, 2]),
+    )
+    output, weights = linear(*(torch.tensor(a, dtype=torch.float64) for a in (z, w, b)))
+    found = r.head_gradients([(output, torch.tensor(y))], weights)
+    halves = [
+        linear(*(torch.tensor(a, dtype=torch.float64) for a in (z[part], w, b)))[0]
+        for part in (slice(4), slice(4, 9))
+    ]
+    torch.testing.assert_close(
+        found, r.head_gradients([(halves[0], torch.tensor(y[:4])), (halves[1], torch.tensor(y[4:]))], weights)
+    )
+    logits = z @ w.T + b
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    for label in range(3):
+        expected = np.zeros((3, 5))
+        for i in np.flatnonzero(y == label):  # dCE/dlogits = p - onehot
+            expected += np.outer(p[i] - np.eye(3)[label], np.append(z[i], 1.0)) / (y == label).sum()
+        np.testing.assert_allclose(found[label].numpy(), expected, atol=1e-12)
+        assert r.head_norms(found, "head")[label] == pytest.approx(np.linalg.norm(expected))
+        assert r.head_norms(found, "row")[label] == pytest.approx(np.linalg.norm(expected[label]))
+
+
+def test_gradients_of_pixels_leave_ignored_ones_out() -> None:
+    torch.manual_seed(0)
+    pooled, weight, bias = (
+        torch.randn(2, 4, 4, 4, dtype=torch.float64),
+        torch.randn(3, 4, 1, 1, dtype=torch.float64),
+        torch.zeros(3).double(),
+    )
+    y = torch.randint(0, 2, (2, 4, 4))
+    y[0, :2] = IGNORE
+    found = r.head_gradients(
+        [(Output(F.conv2d(pooled, weight, bias), pooled, pooled), y)],
+        {"head.weight": weight, "head.bias": bias},
+    )
+    flat, labels = pooled.permute(0, 2, 3, 1).reshape(-1, 4), y.flatten()
+    known = labels != IGNORE
+    output, weights = linear(flat[known], weight[:, :, 0, 0], bias)
+    plain = r.head_gradients([(output, labels[known])], weights)
+    torch.testing.assert_close(found, plain)
+    assert not found[2].any()  # no pixel of that class
+
+
+def test_gradients_of_all_weights_are_those_of_the_mean_loss() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
+    x, y = torch.randn(9, 4).double(), torch.tensor([0, 0, 1, 1, 1, 1, 1, 0, 0])
+    parameters = list(network.parameters())
+    found = r.whole_norms(network, x, y, parameters, 3, 2)
+    for label in (0, 1):
+        gradients = torch.autograd.grad(F.cross_entropy(network(x[y == label]), y[y == label]), parameters)
+        assert found[label] == pytest.approx(torch.cat([g.flatten() for g in gradients]).norm().item())
+    assert found[2] == 0
+
+
+def test_proportions_on_paper() -> None:
+    torch.testing.assert_close(
+        r.proportion(torch.tensor([1.0, 1.0, 2.0]), 1.0), torch.tensor([0.75, 0.75, 1.5]).double()
+    )
+    torch.testing.assert_close(
+        r.proportion(torch.tensor([1.0, 1.0, 2.0]), 2.0), torch.tensor([0.5, 0.5, 2.0]).double()
+    )
+    assert r.proportion(torch.tensor([3.0, 0.2]), 0.0).tolist() == [1.0, 1.0]
+    torch.testing.assert_close(
+        r.proportion(torch.tensor([1.0, 0.0, 3.0]), 1.0), torch.tensor([0.5, 1.0, 1.5]).double()
+    )  # unseen: the mean
+    torch.testing.assert_close(
+        r.rectified(torch.tensor([0.1, 1.0, 9.0]).double(), 0.5, 4.5), torch.tensor([0.25, 0.5, 2.25])
+    )
+
+
+def test_composition_is_the_inverse_of_the_estimated_shares() -> None:
+    norm = torch.tensor([0.5, 1.0]).double()
+    share = torch.softmax(1.0 / torch.tensor([0.25, 1.0]).double(), dim=0)
+    torch.testing.assert_close(r.composition(norm, 1.0), 2 * (1 / share) / (1 / share).sum())
+    assert torch.isfinite(r.composition(torch.tensor([1e-9, 1.0]), 1.0)).all()
+
+
+def test_the_ratio_on_paper() -> None:
+    own = torch.zeros(2, 2, 4)  # [samples' class, row, input and bias]
+    own[0, 0] = torch.tensor([-4.0, -1.0, -2.0, 9.0])
+    own[1, 0] = torch.tensor([1.0, 0.9, 1.0, 9.0])
+    own[1, 1], own[0, 1] = torch.tensor([-1.0, -1.0, -1.0, 0.0]), torch.tensor([2.0, 2.0, 2.0, 0.0])
+    # row 0: inputs 0 and 2 are dominated (1 < 0.8 * 4, 1 < 0.8 * 2), input 1 is not (0.9 > 0.8); row 1: none
+    assert r.ratio(own).tolist() == [pytest.approx(6.0 / 2.0), 1.0]
+    assert r.ratio(own, 2.5).tolist() == [2.5, 1.0]
+
+
+@pytest.mark.parametrize("estimator", ["head", "row", "composition", "ratio"])
+def test_rare_classes_get_the_larger_weights(estimator: str) -> None:
+    """A linear classifier trained on an imbalance of 50:1; the server's samples are balanced."""
+    correlations = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        counts = torch.tensor([300, 150, 70, 30, 12, 6])
+        centres = torch.randn(6, 16)
+        y = torch.repeat_interleave(torch.arange(6), counts)
+        x = centres[y] + 1.5 * torch.randn(len(y), 16)
+        weight, bias = torch.zeros(6, 16, requires_grad=True), torch.zeros(6, requires_grad=True)
+        optimiser = torch.optim.SGD([weight, bias], lr=0.3)
+        for _ in range(60):
+            optimiser.zero_grad()
+            F.cross_entropy(F.linear(x, weight, bias), y).backward()
+            optimiser.step()
+        labels = torch.arange(6).repeat_interleave(64)  # about the 63 of the ratio loss
+        pooled = centres[labels] + 1.5 * torch.randn(len(labels), 16)
+        output, weights = linear(pooled, weight.detach(), bias.detach())
+        gradients = r.head_gradients([(output, labels)], weights)
+        if estimator == "ratio":
+            cr = r.ratio(gradients)
+        elif estimator == "composition":
+            cr = r.composition(r.head_norms(gradients, "head"), 1.0)
+        else:
+            cr = r.proportion(r.head_norms(gradients, estimator), 1.0)  # type: ignore[arg-type]
+        correlations.append(float(spearmanr(cr, 1 / counts).statistic))
+    assert np.mean(correlations) > 0.6, correlations

@@ -1,0 +1,93 @@
+"""Large private states: files named by content, digests in messages and manifests, the same answer as small ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raysim.core.types import Kept
+from raysim.engines.serial import Serial
+from raysim.simulation.rounds import Simulation
+from raysim.storage import vault
+from raysim.storage.store import Store
+from tests.experiments import small
+
+
+def test_small_travels_large_is_kept(tmp_path: Path) -> None:
+    little = {"p": torch.zeros(4)}
+    assert vault.keep(little, tmp_path) is little and not list(tmp_path.iterdir())
+    large = {"p": torch.arange(vault.LARGE // 4 + 1, dtype=torch.float32), "q": torch.ones(2, 2).T}
+    kept = vault.keep(large, tmp_path)
+    assert kept == Kept(vault.digest_of(large)) == vault.keep(large, tmp_path)
+    assert [file.stem for file in tmp_path.iterdir()] == [kept.digest]
+    back = vault.fetch(kept, tmp_path)
+    assert (
+        all(torch.equal(back[name], large[name]) for name in large) and vault.digest_of(back) == kept.digest
+    )
+
+
+@pytest.mark.parametrize("participation", [1.0, 0.6])
+def test_the_answer_is_the_same_and_old_states_are_collected(
+    participation: float, simulate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = small(rounds=4, participation=participation)
+    plain: Simulation = simulate(experiment)
+    monkeypatch.setattr(vault, "LARGE", 0)
+    folder = tmp_path / "kept"
+    for record in Simulation(experiment, Serial(), Store(folder, experiment)).rounds():
+        files = list((folder / "checkpoints/private").glob("*"))
+        assert len(files) <= 5
+        if record.round == 2:
+            break
+    resumed: Simulation = simulate(experiment, folder=folder, resume=True)
+    assert all(isinstance(private, Kept) for private in resumed.privates.values())
+    assert resumed.result()["state_sha256"] == plain.result()["state_sha256"]
+    names = {file.stem for file in (folder / "checkpoints/private").iterdir()}
+    assert names == {vault.digest_of(private) for private in plain.privates.values()}
+    assert not any(
+        "private/" in key
+        for file in (folder / "checkpoints").glob("*.safetensors")
+        for key in vault.read(file)
+    )
+
+
+def test_a_fresh_start_forgets_the_states(
+    simulate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vault, "LARGE", 0)
+    experiment = small(rounds=1)
+    simulate(experiment, folder=tmp_path / "run")
+    first = {file.stem for file in (tmp_path / "run/checkpoints/private").iterdir()}
+    Simulation(experiment, Serial(), Store(tmp_path / "run", experiment))
+    assert first and not (tmp_path / "run/checkpoints/private").exists()
+
+
+def test_workers_share_the_vault(
+    ray_session: None, miniature: Path, simulate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 private tokens of width 512 are 80 KB: above the limit with real backbones. Any worker serves any client."""
+    from raysim.engines.ray_pool import RayPool
+    from raysim.experiment import Resources
+
+    monkeypatch.setenv("RAYSIM_CACHE", str(tmp_path / "cache"))
+    task = {
+        "task__dataset": "folder",
+        "task__path": str(miniature),
+        "task__backbone": "ViT-B-32/random",
+        "task__shots": None,
+    }
+    private = {"method__h_p": 40, "method__private_init": "random", "method__w_dpa": 0, "method__w_ot": 0}
+    experiment = small(
+        **task, **private, scenario="even", scenario__clients=2, rounds=2, training__micro_cohort=1
+    )
+    serial: Simulation = simulate(experiment)
+    pool = RayPool(Resources(workers=2))
+    try:
+        parallel: Simulation = simulate(experiment, engine=pool)
+    finally:
+        pool.close()
+    assert all(isinstance(state, Kept) for state in parallel.privates.values())
+    assert parallel.result()["state_sha256"] == serial.result()["state_sha256"]
