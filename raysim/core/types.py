@@ -68,7 +68,7 @@ class Payload:
 
 
 @dataclass(frozen=True)
-class First:
+class InitialState:
     """What a run starts from.
 
     The first server state; whether clients have models of their own; patches per image where they are used;
@@ -86,7 +86,7 @@ class First:
 
 
 @dataclass(frozen=True)
-class Sent:
+class ClientResult:
     """What a client's round leaves: what goes up to be averaged, what goes up beside it, and what stays."""
 
     up: Tensors
@@ -95,13 +95,13 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredState:
     """A private state that lies in the run's vault, named by its content."""
 
     digest: str
 
 
-Private = Tensors | Kept
+Private = Tensors | StoredState
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raysim.core.errors import UserError
-from raysim.core.types import First, Gallery, MicroCohort, Score, ServerState, Split, Update, nbytes
+from raysim.core.types import Gallery, InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Resources
 
@@ -81,7 +81,7 @@ class RayPool:
             for index in range(resources.workers)
         ]
 
-    def initial(self, experiment: str) -> First:
+    def initial(self, experiment: str) -> InitialState:
         """See `raysim.simulation.engine.Engine`; every actor warms up meanwhile."""
         return ray.get([actor.initial.remote(experiment) for actor in self.actors])[0]
 

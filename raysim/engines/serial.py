@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from raysim.core.types import First, Gallery, MicroCohort, Score, ServerState, Split, Update
+from raysim.core.types import Gallery, InitialState, MicroCohort, Score, ServerState, Split, Update
 from raysim.simulation.gallery import gallery
 from raysim.simulation.worker import worker_of
 
@@ -12,7 +12,7 @@ from raysim.simulation.worker import worker_of
 class Serial:
     """Everything in this process: for a debugger, for one small run, and as the reference of the Ray engine."""
 
-    def initial(self, experiment: str) -> First:
+    def initial(self, experiment: str) -> InitialState:
         """See `Engine`."""
         return worker_of(experiment).initial()
 

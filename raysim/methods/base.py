@@ -13,7 +13,17 @@ import torch
 import torch.nn.functional as F
 
 from raysim.core.config import Config
-from raysim.core.types import Batch, Context, Inputs, Scope, Sent, ServerState, Signature, Tensors, Update
+from raysim.core.types import (
+    Batch,
+    ClientResult,
+    Context,
+    Inputs,
+    Scope,
+    ServerState,
+    Signature,
+    Tensors,
+    Update,
+)
 
 Metrics = dict[str, torch.Tensor]
 
@@ -144,7 +154,7 @@ class Method(Config):
 
     def finish(
         self, model: Any, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """What a trained client sends and keeps: what came down under the same name goes up, the rest stays.
 
         Args:
@@ -156,7 +166,7 @@ class Method(Config):
             rate: Their learning rate.
         """
         up = {name: tensor for name, tensor in row.items() if name in received}
-        return Sent(up, {}, {name: tensor for name, tensor in row.items() if name not in received})
+        return ClientResult(up, {}, {name: tensor for name, tensor in row.items() if name not in received})
 
     def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
         """The next server state: the mean of the shared tensors, weighted by numbers of images (FedAvg).

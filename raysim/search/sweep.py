@@ -25,7 +25,7 @@ from raysim.search.tune import execute
 from raysim.simulation import images
 from raysim.simulation.federation import Federation
 from raysim.simulation.worker import try_method
-from raysim.storage.files import hold, taken_up
+from raysim.storage.files import hold, open_or_resume
 from raysim.storage.provenance import provenance
 from raysim.storage.trials import read_trials
 
@@ -150,7 +150,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
         "another space, scenario or override, or other --seeds, --search, --objectives, --race, "
         "--no-contrasts, --design or --budget"
     )
-    return taken_up(folder, begun, differs, resume)
+    return open_or_resume(folder, begun, differs, resume)
 
 
 def as_started(folder: Path, options: Options) -> Options:

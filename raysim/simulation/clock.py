@@ -19,7 +19,7 @@ class Clock:
 
         Args:
             federation: The clients.
-            payloads: What each architecture's client gets and sends in a round (`First.payloads`).
+            payloads: What each architecture's client gets and sends in a round (`InitialState.payloads`).
         """
         self.experiment: Experiment = federation.experiment
         self.federation, self.payloads = federation, payloads

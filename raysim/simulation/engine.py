@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from raysim.core.types import First, Gallery, MicroCohort, Score, ServerState, Split, Update
+from raysim.core.types import Gallery, InitialState, MicroCohort, Score, ServerState, Split, Update
 
 
 class Engine(Protocol):
     """Where clients are trained. Results come in the order of the micro-cohorts, with the same bits from every engine."""
 
-    def initial(self, experiment: str) -> First:
+    def initial(self, experiment: str) -> InitialState:
         """What the run starts from."""
 
     def serve(self, experiment: str, state: ServerState) -> ServerState:

@@ -22,12 +22,12 @@ from raysim.core.seeds import numpy_rng, torch_rng
 from raysim.core.types import (
     POOLED,
     Batch,
-    First,
+    ClientResult,
+    InitialState,
     MicroCohort,
     Payload,
     Scope,
     Score,
-    Sent,
     ServerState,
     Split,
     Tensors,
@@ -95,7 +95,7 @@ class Worker:
         self._held: Batch | None = None
         self._corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.trainers)
 
-    def initial(self) -> First:
+    def initial(self) -> InitialState:
         """What the run starts from."""
         method, seed = self.method, self.experiment.seed
         shared = method.init_shared(self.model, torch_rng(seed, "shared"))
@@ -111,7 +111,9 @@ class Worker:
         )  # the pooled feature comes first
         setup = method.setup(self.model, self._samples()) if method.needs_samples else 0
         payloads = self._payloads(state) if self.experiment.clocked else {}
-        return First(state, personal, patches, setup, method.buffers(self.model), self._totals(), payloads)
+        return InitialState(
+            state, personal, patches, setup, method.buffers(self.model), self._totals(), payloads
+        )
 
     def _payloads(self, state: ServerState) -> dict[str, Payload]:
         """What a client of each architecture gets and sends in any round: what an untrained one would send."""
@@ -460,9 +462,9 @@ class Worker:
             ) from cause
 
 
-def _all_up(sent: Sent) -> tuple[Tensors, ...]:
+def _all_up(sent: ClientResult) -> tuple[Tensors, ...]:
     return sent.up, sent.aside
 
 
-def _weights_up(sent: Sent) -> tuple[Tensors, ...]:
+def _weights_up(sent: ClientResult) -> tuple[Tensors, ...]:
     return (sent.up,)

@@ -89,7 +89,7 @@ def hold(folder: Path, seconds: float = 0) -> FileLock:
     return lock
 
 
-def taken_up(folder: Path, begun: Mapping[str, Any], differs: str, resume: bool) -> dict[str, Any]:
+def open_or_resume(folder: Path, begun: Mapping[str, Any], differs: str, resume: bool) -> dict[str, Any]:
     """What `run.json` of a sweep or stress run says that is to be continued; `begun` where the folder is new.
 
     Args:

@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import save_file
 
 from raysim.core.errors import UserError
-from raysim.core.types import Gallery, Kept, Private, RoundRecord, ServerState, Signature, Tensors
+from raysim.core.types import Gallery, Private, RoundRecord, ServerState, Signature, StoredState, Tensors
 from raysim.experiment.records import Experiment, to_dict
 from raysim.storage.files import make_folder, table_of, write_json, write_table, write_text
 from raysim.storage.vault import collect, digest_of, file_of, read
@@ -132,7 +132,9 @@ class Store:
         name = f"round-{record.round:06d}.safetensors"
         tensors = {f"shared/{key}": tensor.contiguous() for key, tensor in state.shared.items()}
         tensors |= {f"extra/{key}": tensor.contiguous() for key, tensor in state.extra.items()}
-        small = {client: private for client, private in changed.items() if not isinstance(private, Kept)}
+        small = {
+            client: private for client, private in changed.items() if not isinstance(private, StoredState)
+        }
         tensors |= {
             f"private/{client}/{key}": tensor.contiguous()
             for client, private in small.items()
@@ -145,7 +147,7 @@ class Store:
         self._files |= {
             client: f"{VAULT}/{private.digest}"
             for client, private in changed.items()
-            if isinstance(private, Kept)
+            if isinstance(private, StoredState)
         }
         manifest = {
             "round": record.round,
@@ -230,7 +232,9 @@ class Store:
         )
         self._files = {int(client): file for client, file in manifest["private"].items()}
         privates: Privates = {
-            client: Kept(Path(file).name) for client, file in self._files.items() if file.startswith(VAULT)
+            client: StoredState(Path(file).name)
+            for client, file in self._files.items()
+            if file.startswith(VAULT)
         }
         for file in sorted({file for file in self._files.values() if not file.startswith(VAULT)}):
             packed: dict[int, Tensors] = {}

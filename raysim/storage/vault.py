@@ -17,14 +17,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from raysim.core.errors import UserError
-from raysim.core.types import Kept, Private, Tensors, nbytes
+from raysim.core.types import Private, StoredState, Tensors, nbytes
 
 LARGE = 64 * 1024  # bytes
 
 
 def digest_of(private: Private) -> str:
     """SHA-256 over names, types, shapes and values, in hex; the same wherever the state lies."""
-    if isinstance(private, Kept):
+    if isinstance(private, StoredState):
         return private.digest
     found = hashlib.sha256()
     for name, tensor in sorted(private.items()):
@@ -53,7 +53,7 @@ def keep(private: Tensors, vault: Path) -> Private:
         beside = file.with_name(f".{digest}.{os.getpid()}")
         save_file({name: tensor.contiguous() for name, tensor in private.items()}, beside)
         os.replace(beside, file)
-    return Kept(digest)
+    return StoredState(digest)
 
 
 def fetch(private: Private, vault: Path) -> Tensors:
@@ -62,7 +62,7 @@ def fetch(private: Private, vault: Path) -> Tensors:
     Raises:
         UserError: its file is not here.
     """
-    if not isinstance(private, Kept):
+    if not isinstance(private, StoredState):
         return private
     file = file_of(vault, private.digest)
     if not file.exists():

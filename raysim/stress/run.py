@@ -18,7 +18,7 @@ from raysim.search.standing import settled
 from raysim.simulation import images
 from raysim.simulation.federation import Federation
 from raysim.simulation.worker import try_method
-from raysim.storage.files import hold, taken_up
+from raysim.storage.files import hold, open_or_resume
 from raysim.storage.provenance import provenance
 from raysim.stress.plan import StressOptions, StressPlan
 
@@ -103,7 +103,7 @@ def _open(folder: Path, spaces: Sequence[Space], options: StressOptions, resume:
         "spaces": names,
         "title": "Where does it break?",
     }
-    return taken_up(
+    return open_or_resume(
         folder, begun, "another space, override, number of seeds, choice of cases, or --quick", resume
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from raysim.core.types import Kept
+from raysim.core.types import StoredState
 from raysim.engines.serial import Serial
 from raysim.simulation.rounds import Simulation
 from raysim.storage import vault
@@ -21,7 +21,7 @@ def test_small_travels_large_is_kept(tmp_path: Path) -> None:
     assert vault.keep(little, tmp_path) is little and not list(tmp_path.iterdir())
     large = {"p": torch.arange(vault.LARGE // 4 + 1, dtype=torch.float32), "q": torch.ones(2, 2).T}
     kept = vault.keep(large, tmp_path)
-    assert kept == Kept(vault.digest_of(large)) == vault.keep(large, tmp_path)
+    assert kept == StoredState(vault.digest_of(large)) == vault.keep(large, tmp_path)
     assert [file.stem for file in tmp_path.iterdir()] == [kept.digest]
     back = vault.fetch(kept, tmp_path)
     assert (
@@ -43,7 +43,7 @@ def test_the_answer_is_the_same_and_old_states_are_collected(
         if record.round == 2:
             break
     resumed: Simulation = simulate(experiment, folder=folder, resume=True)
-    assert all(isinstance(private, Kept) for private in resumed.privates.values())
+    assert all(isinstance(private, StoredState) for private in resumed.privates.values())
     assert resumed.result()["state_sha256"] == plain.result()["state_sha256"]
     names = {file.stem for file in (folder / "checkpoints/private").iterdir()}
     assert names == {vault.digest_of(private) for private in plain.privates.values()}
@@ -89,5 +89,5 @@ def test_workers_share_the_vault(
         parallel: Simulation = simulate(experiment, engine=pool)
     finally:
         pool.close()
-    assert all(isinstance(state, Kept) for state in parallel.privates.values())
+    assert all(isinstance(state, StoredState) for state in parallel.privates.values())
     assert parallel.result()["state_sha256"] == serial.result()["state_sha256"]

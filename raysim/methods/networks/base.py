@@ -24,7 +24,7 @@ from torch.func import functional_call
 
 from raysim.core.config import knob, suggest
 from raysim.core.errors import UserError
-from raysim.core.types import IGNORE, Batch, Context, Inputs, Scope, Sent, ServerState, Tensors
+from raysim.core.types import IGNORE, Batch, ClientResult, Context, Inputs, Scope, ServerState, Tensors
 from raysim.methods.base import Method, Metrics
 from raysim.methods.prompts.base import normalise
 from raysim.methods.prompts.zeroshot import ZeroShot
@@ -272,10 +272,10 @@ class NetworkMethod(Method):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """The network goes up; BatchNorm's part also stays, where clients keep it."""
         up = {name: tensor for name, tensor in row.items() if name in received}
-        return Sent(up, {}, self.own_norms(model, row))
+        return ClientResult(up, {}, self.own_norms(model, row))
 
     def own_norms(self, model: Model, row: Tensors) -> Tensors:
         """BatchNorm's tensors of a row where they are the client's own; none where they are everybody's."""

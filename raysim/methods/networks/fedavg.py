@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import torch
 
-from raysim.core.types import Batch, Sent, ServerState, Tensors
+from raysim.core.types import Batch, ClientResult, ServerState, Tensors
 from raysim.methods.networks.base import Model, NetworkMethod
 
 
@@ -55,9 +55,9 @@ class LocalNetwork(NetworkMethod):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """All stays."""
-        return Sent({}, {}, row)
+        return ClientResult({}, {}, row)
 
     def server_models(self, state: ServerState) -> list[Tensors]:
         """There is none."""

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from raysim.core.config import knob
-from raysim.core.types import Sent, ServerState, Tensors, Update
+from raysim.core.types import ClientResult, ServerState, Tensors, Update
 from raysim.methods.networks.base import Model, NetworkMethod
 
 OVERLAP = "overlap"  # [N, N] of all clients; -1 where it is not known
@@ -94,7 +94,7 @@ class FedCAC(NetworkMethod):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """The network goes up, with a bit for every trained weight."""
         sent = super().finish(model, row, received, private, steps, rate)
         apart = self.buffers(model) | sent.private.keys()
@@ -103,7 +103,7 @@ class FedCAC(NetworkMethod):
             for name, tensor in sent.up.items()
             if name not in apart
         }
-        return Sent(sent.up, masks, sent.private)
+        return ClientResult(sent.up, masks, sent.private)
 
     def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
         """The mean network; the participants' networks and masks are remembered and compared."""

@@ -20,7 +20,7 @@ from typing import ClassVar
 import torch
 
 from raysim.core.config import knob
-from raysim.core.types import Batch, Sent, ServerState, Tensors
+from raysim.core.types import Batch, ClientResult, ServerState, Tensors
 from raysim.methods.networks.base import Model, NetworkMethod
 from raysim.methods.networks.personal import kept, merge, own
 
@@ -96,10 +96,10 @@ class FedEMA(NetworkMethod):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """The network goes up and also stays, with its round and lambda."""
         up = super().finish(model, row, received, private, steps, rate).up
         mine = own(private)
         scale = self._mixture(model, received, private, mine)[1] if mine is not None else None
         fixed = {} if scale is None else {SCALE: torch.tensor(scale, dtype=torch.float64)}
-        return Sent(up, {}, {**kept(up), LAST: received[ROUND], **fixed})
+        return ClientResult(up, {}, {**kept(up), LAST: received[ROUND], **fixed})

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from raysim.core.config import knob
-from raysim.core.types import Batch, Sent, Tensors
+from raysim.core.types import Batch, ClientResult, Tensors
 from raysim.methods.base import Metrics
 from raysim.methods.networks.base import Model, NetworkMethod
 from raysim.methods.networks.personal import OWN, kept, own
@@ -79,10 +79,10 @@ class MOON(NetworkMethod):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """The network goes up and also stays."""
         sent = super().finish(model, row, received, private, steps, rate)
-        return Sent(sent.up, {}, {**sent.private, **kept(sent.up)})
+        return ClientResult(sent.up, {}, {**sent.private, **kept(sent.up)})
 
 
 def contrast(

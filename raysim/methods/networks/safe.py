@@ -32,7 +32,7 @@ from torch import nn
 
 from raysim.core.config import knob
 from raysim.core.errors import UserError
-from raysim.core.types import Batch, Sent, ServerState, Signature, Tensors, Update, nbytes
+from raysim.core.types import Batch, ClientResult, ServerState, Signature, Tensors, Update, nbytes
 from raysim.methods import signatures
 from raysim.methods.base import Metrics
 from raysim.methods.networks import rectification
@@ -484,13 +484,13 @@ class SAFE(NetworkMethod):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """The network and the embedding go up; the network also stays, for FAU."""
         sent = super().finish(model, row, received, private, steps, rate)
         stays = kept(sent.up) if self.fau else dict(sent.private)
         if FIRST in row:
             stays[FIRST] = row[FIRST]
-        return Sent(sent.up, {MINE: row[MINE]} if self.ace else {}, stays)
+        return ClientResult(sent.up, {MINE: row[MINE]} if self.ace else {}, stays)
 
     def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
         """The mean network; every client's embedding takes its row of the matrix."""

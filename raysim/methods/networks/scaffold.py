@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import torch
 
-from raysim.core.types import Batch, Sent, ServerState, Tensors, Update
+from raysim.core.types import Batch, ClientResult, ServerState, Tensors, Update
 from raysim.methods.networks.base import COMMON, Model, NetworkMethod
 
 SERVER, CLIENT, CHANGE = (
@@ -91,12 +91,12 @@ class Scaffold(NetworkMethod):
 
     def finish(
         self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
-    ) -> Sent:
+    ) -> ClientResult:
         """The network and the change of the variates go up, the new variates stay."""
         sent = super().finish(model, row, received, private, steps, rate)
         new = {key.removeprefix(SUM): total / steps for key, total in row.items() if key.startswith(SUM)}
         change = {f"{CHANGE}{name}": variate - row[f"{CLIENT}{name}"] for name, variate in new.items()}
-        return Sent(
+        return ClientResult(
             sent.up, change, {**sent.private, **{f"{CLIENT}{name}": variate for name, variate in new.items()}}
         )
 

@@ -252,7 +252,7 @@ def test_the_rank_of_ratios_is_logged_every_round(simulate: Any, tmp_path: Path)
 
 
 def test_no_method_can_read_class_frequencies() -> None:
-    """Training images per class are in `First`, for the driver's log; no hook of a method is given it, and none imports the federation."""
+    """Training images per class are in `InitialState`, for the driver's log; no hook of a method is given it, and none imports the federation."""
     for path in Path(safe.__file__).parent.glob("*.py"):
         text = path.read_text()
         assert ".totals" not in text and "import First" not in text and "bincount" not in text, path
