@@ -1,5 +1,6 @@
-"""Frozen CLIP models: the bundled one, open_clip's, and local files."""
+"""Frozen CLIP models: the bundled one, open_clip's, and local weight files.
 
-from raysim.backbones.registry import Backbone, load_backbone
-
-__all__ = ["Backbone", "load_backbone"]
+`registry` opens a backbone by its name; `weights` builds and fills open_clip's models; `bundled` loads the
+model that comes with raysim, `pretrain` made it and `evaluate` measures it. It imports core, nn and data
+only.
+"""

@@ -1,7 +1,7 @@
-"""The bundled backbone `scenes-clip`: a small open_clip CLIP pretrained on captions of the bundled scenes.
+"""Bundled backbone `scenes-clip`: a small open_clip CLIP, pretrained on captions of the bundled scenes.
 
-Only the rows of the token embedding that pretraining used are stored; the others are drawn again at loading,
-always the same, so that words it never saw still differ from each other.
+Only the rows of the token embedding that pretraining used are stored. The others are drawn at loading with a
+fixed seed, so that unknown words still differ from each other.
 
 Shapes: V vocabulary, w text width.
 """
@@ -26,15 +26,14 @@ EMBEDDING = "token_embedding.weight"
 
 
 def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
-    """The model and what is known about it.
+    """Load the model and its record.
 
     Args:
-        folder: Where `scenes_clip.safetensors` and `scenes_clip.json` lie; None takes the ones that came with
-            raysim.
+        folder: Folder of `scenes_clip.safetensors` and `scenes_clip.json`; None takes those of the package.
 
     Returns:
         An `open_clip.CLIP` in evaluation mode, frozen, float32; and its record: sha256, image_size, mean,
-        std, seen_tokens (the ids that pretraining used), architecture, templates and how it was made.
+        std, seen_tokens (the ids that pretraining used), architecture, templates and pretraining.
 
     Raises:
         UserError: A file is missing or damaged.
@@ -54,10 +53,10 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
             f"the bundled backbone's record {card_file} is damaged: install raysim again"
         ) from None
     content = weights.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
         raise UserError(
-            f"the bundled backbone's file {weights} is damaged (sha256 {found[:12]}, expected "
+            f"the bundled backbone's file {weights} is damaged (sha256 {actual[:12]}, expected "
             f"{expected[:12]}): install raysim again"
         )
     clip = build(card["architecture"])
@@ -72,7 +71,7 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
 
 
 def build(architecture: dict[str, Any]) -> Any:
-    """An `open_clip.CLIP` with untrained weights.
+    """Build an `open_clip.CLIP` with untrained weights.
 
     Args:
         architecture: `embed_dim`, `vision_cfg`, `text_cfg` and `quick_gelu`, as in open_clip's model
@@ -91,7 +90,7 @@ def build(architecture: dict[str, Any]) -> Any:
 
 
 def unseen_rows(vocabulary: int, width: int) -> np.ndarray:
-    """[V, w] float32, the embeddings of words that pretraining never saw: normal, of deviation 0.02, always the same."""
+    """Draw the embeddings [V, w] float32 of unseen words: normal with deviation 0.02, by a fixed seed."""
     return numpy_rng(0, "unseen tokens").standard_normal((vocabulary, width), dtype=np.float32) * np.float32(
         0.02
     )

@@ -1,8 +1,8 @@
-"""What the bundled backbone can do on scenes that a federation uses: `python -m raysim.backbones.evaluate`.
+"""Evaluation of the bundled backbone on a federation's scenes: `python -m raysim.backbones.evaluate`.
 
-Zero-shot, centralized prompt learning (CoOp, Zhou et al., "Learning to Prompt for Vision-Language Models",
-IJCV 2022), one prompt per domain, and a linear probe, all through open_clip's plain text tower. Prompts learn
-on the training split; every number is from the test split.
+It measures zero-shot classification, centralized prompt learning (CoOp, Zhou et al., "Learning to Prompt for
+Vision-Language Models", IJCV 2022), one prompt per domain, and a linear probe, all by open_clip's plain text
+tower. Prompts learn on the training split; every number is from the test split.
 
 Shapes: N images, C classes, D domains, T context tokens, L tokens, w text width, d embedding.
 """
@@ -27,7 +27,7 @@ START = "a satellite photo of"
 
 
 def image_features(backbone: Backbone, dataset: Dataset, batch: int = 256) -> torch.Tensor:
-    """[N, d] normalised features of all images."""
+    """Return the normalised features [N, d] of all images."""
     parts = []
     for first in range(0, len(dataset), batch):
         images = [
@@ -38,10 +38,10 @@ def image_features(backbone: Backbone, dataset: Dataset, batch: int = 256) -> to
 
 
 class Prompt(torch.nn.Module):
-    """T learned tokens before each class name, started from words."""
+    """T learned tokens before each class name; they start from the embeddings of words."""
 
     def __init__(self, backbone: Backbone, classes: tuple[str, ...], start: str = START) -> None:
-        """Look the words up."""
+        """Take the embeddings of the words in `start`."""
         super().__init__()
         self.clip = backbone.clip
         ids_CL = backbone.tokenize([f"{start} {name}." for name in classes])
@@ -53,7 +53,7 @@ class Prompt(torch.nn.Module):
         self.before, self.after = embedded[:, :1], embedded[:, 1 + self.tokens :]
 
     def forward(self) -> torch.Tensor:
-        """[C, d] class features."""
+        """Return the class features [C, d]."""
         context = self.context.expand(len(self.ids_CL), -1, -1)
         hidden = (
             torch.cat([self.before, context, self.after], dim=1)
@@ -75,7 +75,7 @@ def learn_prompt(
     *,
     steps: int = 400,
 ) -> torch.Tensor:
-    """[C, d] class features of a prompt learned on all of the data, wherever it is (centralized)."""
+    """Learn a prompt on the pooled data (centralized) and return its class features [C, d]."""
     prompt, generator = Prompt(backbone, classes), torch_rng(0, "evaluate")
     optimizer = torch.optim.Adam([prompt.context], lr=5e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -90,7 +90,7 @@ def learn_prompt(
 
 
 def linear_probe(features: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.nn.Linear:
-    """Logistic regression on the features."""
+    """Fit a logistic regression on the features."""
     probe = torch.nn.Linear(features.shape[1], classes)
     torch.nn.init.zeros_(probe.weight)
     torch.nn.init.zeros_(probe.bias)
@@ -107,17 +107,17 @@ def linear_probe(features: torch.Tensor, labels: torch.Tensor, classes: int) -> 
 
 
 def _accuracy(features: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the share of correct predictions of a linear classifier."""
     return float(((features @ weights.T).argmax(1) == labels).float().mean())
 
 
 def evaluate(backbone: Backbone, dataset: Dataset, split_seed: int = 0) -> dict[str, Any]:
-    """All numbers of the model card.
+    """Compute all numbers of the model card.
 
     Returns:
-        Accuracies, 0 to 1: `zero_shot` for each template, `zero_shot_domains`, `coop`, `coop_domains` (one
-            prompt for all, by
-        domain), `coop_per_domain` (a prompt for each domain, mean), `linear_probe`, and zero-shot accuracy by
-        class.
+        Accuracies, 0 to 1: `zero_shot` for each template, `zero_shot_domains` and `zero_shot_classes`; `coop`
+        and `coop_domains` (one prompt for all domains); `coop_per_domain` and `coop_per_domain_domains` (one
+        prompt for each domain, the mean and each); `linear_probe`.
     """
     features = image_features(backbone, dataset)
     labels, domains = torch.from_numpy(dataset.labels), torch.from_numpy(dataset.attributes)
@@ -149,8 +149,8 @@ def evaluate(backbone: Backbone, dataset: Dataset, split_seed: int = 0) -> dict[
     single = {}
     for domain, name in enumerate(dataset.domains):
         at = train & (domains == domain)
-        own = learn_prompt(backbone, dataset.classes, features[at], labels[at])
-        single[name] = _accuracy(features[where[domain]], own, labels[where[domain]])
+        text = learn_prompt(backbone, dataset.classes, features[at], labels[at])
+        single[name] = _accuracy(features[where[domain]], text, labels[where[domain]])
     out["coop_per_domain"], out["coop_per_domain_domains"] = float(np.mean(list(single.values()))), single
     probe = linear_probe(features[train], labels[train], len(dataset.classes))
     out["linear_probe"] = float((probe(features[test]).argmax(1) == labels[test]).float().mean())

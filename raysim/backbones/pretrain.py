@@ -1,9 +1,9 @@
-"""How the bundled backbone was made: `python -m raysim.backbones.pretrain`.
+"""Pretraining of the bundled backbone: `python -m raysim.backbones.pretrain`.
 
-A small open_clip CLIP learns to match scenes and captions. Its scenes come from the stream "pretraining",
-which no dataset uses. Two in five are clear summer pictures; each other domain is rarer, mostly weaker than
-in a federation's scenes, and always named in its captions: so a prompt without domain words is at home in
-clear summer, and a federation has something to learn. A caption matches every image of its class, and of its
+A small open_clip CLIP learns to match scenes and captions. Its scenes are from the stream "pretraining",
+which no dataset uses. Two in five are clear summer pictures. Each other domain is rarer, mostly weaker than
+in a federation's scenes, and always named in its captions. So a prompt without domain words fits clear
+summer, and a federation has something to learn. A caption matches every image of its class, and of its
 domain where it names one (Yang et al., "Unified Contrastive Learning in Image-Text-Label Space", CVPR 2022):
 with 24 classes, other images of the same class are no negatives.
 
@@ -38,11 +38,13 @@ CONTEXT = 77
 
 
 class Pretraining(Config):
-    """What decides the weights, bit for bit on one machine."""
+    """Settings that determine the weights, bit for bit on one machine."""
 
-    seed: int = knob(0, "of scenes, captions, weights and batches", basis="guess")
+    seed: int = knob(0, "seed of scenes, captions, weights and batches", basis="guess")
     scenes: int = knob(32_768, "distinct scenes drawn", basis="guess", ge=256)
-    passes: int = knob(4, "times that each scene is shown, turned and mirrored", basis="guess", ge=1)
+    passes: int = knob(
+        4, "passes over the scenes, each with random rotations and mirroring", basis="guess", ge=1
+    )
     batch: int = knob(256, "image-caption pairs in a step", basis="guess", ge=2)
     rate: float = knob(2e-3, "peak learning rate of AdamW, cosine schedule", basis="guess", gt=0)
     decay: float = knob(0.05, "weight decay", basis="guess", ge=0)
@@ -56,14 +58,14 @@ class Pretraining(Config):
     weakest: float = knob(0.2, "least strength of another domain", basis="computed", ge=0, le=1)
     strongest: float = knob(
         1.0,
-        "greatest strength of another domain; 1 is what a federation meets",
+        "greatest strength of another domain; 1 is that of a federation's scenes",
         basis="computed",
         ge=0,
         le=1,
     )
     told: float = knob(
         0.4,
-        "share of clear scenes whose caption names the domain; the others' always do",
+        "share of clear scenes whose caption names the domain; captions of the others always do",
         basis="guess",
         ge=0,
         le=1,
@@ -72,7 +74,7 @@ class Pretraining(Config):
 
 
 def architecture(embed_dim: int) -> dict[str, Any]:
-    """The model's configuration in open_clip's words."""
+    """Return the model's configuration in open_clip's form."""
     return {
         "embed_dim": embed_dim,
         "quick_gelu": False,
@@ -82,7 +84,7 @@ def architecture(embed_dim: int) -> dict[str, Any]:
 
 
 def pairs(plan: Pretraining) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The scenes.
+    """Draw the scenes.
 
     Returns:
         Images [N, S, S, 3] uint8, classes [N] and domains [N] int64.
@@ -102,10 +104,10 @@ def pairs(plan: Pretraining) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Words:
-    """The few tokens that captions use, numbered in the order of their ids, so that [EOT] stays the highest."""
+    """The few tokens that captions use, numbered in the order of their ids so that [EOT] is the highest."""
 
     def __init__(self) -> None:
-        """Read every sentence that a caption can be."""
+        """Tokenise all words of all captions."""
         from open_clip import SimpleTokenizer
 
         from raysim.data.scenes.captions import DOMAIN_WORDS, SYNONYMS
@@ -117,14 +119,14 @@ class Words:
         self.rows: dict[str, torch.Tensor] = {}
 
     def __call__(self, text: str) -> torch.Tensor:
-        """[CONTEXT] row numbers of a caption's tokens; captions come again and again, so they are kept."""
+        """Return the row numbers [CONTEXT] of a caption's tokens; they are kept, because captions repeat."""
         if text not in self.rows:
             self.rows[text] = torch.searchsorted(self.seen, self.tokenizer([text])[0])
         return self.rows[text]
 
 
 def text_features(clip: Any, rows_PL: torch.Tensor) -> torch.Tensor:
-    """[P, d] features of captions, the context cut after the longest: later tokens cannot reach [EOT]."""
+    """Return the features [P, d] of captions; tokens after the longest are cut, as none can reach [EOT]."""
     last = rows_PL.argmax(dim=1)
     length = int(last.max()) + 1
     hidden = clip.token_embedding(rows_PL[:, :length]) + clip.positional_embedding[:length]
@@ -132,31 +134,44 @@ def text_features(clip: Any, rows_PL: torch.Tensor) -> torch.Tensor:
     return F.normalize(hidden[torch.arange(len(hidden)), last] @ clip.text_projection, dim=-1)
 
 
-def turned(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-    """[P, 3, S, S] float32 normalised images, the batch turned by a multiple of 90 degrees and perhaps mirrored."""
+def augmented(images: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    """Return standardised images [P, 3, S, S] float32, the batch rotated and mirrored at random."""
     images = np.rot90(images, int(rng.integers(4)), axes=(1, 2))
     if rng.random() < 0.5:
         images = images[:, :, ::-1]
-    x = (
-        torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(255)
-    )  # stays channels-last in memory
+    # channels-last in memory
+    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(255)
     return (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
-def loss_of(clip: Any, images: torch.Tensor, rows_PL: torch.Tensor, alike_PP: torch.Tensor) -> torch.Tensor:
-    """The contrastive loss; `alike_PP[i, j]` says that caption j is true of image i."""
+def contrastive_loss(
+    clip: Any, images: torch.Tensor, rows_PL: torch.Tensor, match_PP: torch.Tensor
+) -> torch.Tensor:
+    """Return the contrastive loss; `match_PP[i, j]` is whether caption j is true of image i."""
     image_Pd, text_Pd = F.normalize(clip.visual(images), dim=-1), text_features(clip, rows_PL)
     logits_PP = clip.logit_scale.exp() * image_Pd @ text_Pd.T
-    target = alike_PP.float()
+    target = match_PP.float()
     images_to_texts = -(target / target.sum(1, keepdim=True) * logits_PP.log_softmax(1)).sum(1).mean()
     texts_to_images = -(target / target.sum(0, keepdim=True) * logits_PP.log_softmax(0)).sum(0).mean()
     return (images_to_texts + texts_to_images) / 2
 
 
+def draw_captions(
+    plan: Pretraining, labels: np.ndarray, shown: np.ndarray, rng: np.random.Generator
+) -> list[str]:
+    """Draw a caption for each scene of a batch; a caption without a domain means a clear picture."""
+    names, domains = list(CLASSES), list(DOMAINS)
+    names_domain = (rng.random(len(labels)) < plan.told) | (shown > 0)
+    return [
+        caption(rng, names[label], domains[domain] if named else None)
+        for label, domain, named in zip(labels, shown, names_domain, strict=True)
+    ]
+
+
 def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[Any, Words]:
-    """The trained model, whose token embedding has a row for each seen token only, and its words."""
+    """Return the trained model, whose token embedding has rows for the seen tokens only, and its words."""
     images, labels, shown = data
-    names, domains, words = list(CLASSES), list(DOMAINS), Words()
+    words = Words()
     shape = architecture(plan.embed_dim)
     clip = bundled.build({**shape, "text_cfg": {**shape["text_cfg"], "vocab_size": len(words.seen)}})
     clip.visual.to(memory_format=torch.channels_last)
@@ -173,20 +188,14 @@ def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
         if place == 0:
             order = rng.permutation(plan.scenes)
         chosen = order[place * plan.batch : (place + 1) * plan.batch]
-        kind, shift = labels[chosen], shown[chosen]
-        told = (rng.random(plan.batch) < plan.told) | (
-            shift > 0
-        )  # a sentence without a domain stands for a clear picture
-        captions = [
-            caption(rng, names[k], domains[s] if named else None)
-            for k, s, named in zip(kind, shift, told, strict=True)
-        ]
-        alike = (kind[:, None] == kind[None, :]) & (shift[:, None] == shift[None, :])
-        loss = loss_of(
+        label, domain = labels[chosen], shown[chosen]
+        captions = draw_captions(plan, label, domain, rng)
+        match = (label[:, None] == label[None, :]) & (domain[:, None] == domain[None, :])
+        loss = contrastive_loss(
             clip,
-            turned(images[chosen], rng),
+            augmented(images[chosen], rng),
             torch.stack([words(text) for text in captions]),
-            torch.from_numpy(alike),
+            torch.from_numpy(match),
         )
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * min((step + 1) / 50, 0.5 * (1 + math.cos(math.pi * step / steps)))
@@ -204,7 +213,7 @@ def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
 
 
 def save(clip: Any, words: Words, plan: Pretraining, folder: Path) -> None:
-    """Write the weights in fp16, seen rows only, and the record beside them."""
+    """Write the weights in fp16, with the seen rows only, and the record."""
     from safetensors.torch import save as pack
 
     state = {
@@ -230,7 +239,7 @@ def save(clip: Any, words: Words, plan: Pretraining, folder: Path) -> None:
 
 
 def main() -> None:
-    """Make the weights anew."""
+    """Compute the weights and write them."""
     parser = argparse.ArgumentParser(
         prog="python -m raysim.backbones.pretrain", description=__doc__.partition("\n")[0]
     )

@@ -1,7 +1,7 @@
-"""The registry of frozen CLIP backbones.
+"""Registry of the frozen CLIP backbones.
 
-Names: `scenes-clip` (bundled), `ARCH/TAG` (open_clip's, e.g. `ViT-B-16/openai`), `ARCH/random`, the published
-remote-sensing weights in `FILES` (with a path), and with a path to any file or folder simply the
+The names are `scenes-clip` (bundled), `ARCH/TAG` (open_clip's, e.g. `ViT-B-16/openai`), `ARCH/random`, the
+published remote-sensing weights in `FILES` (with a path), and for a path to any other file or folder the
 architecture: `ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend from OpenAI's.
 
 Shapes: N images, S x S pixels, M patches, d embedding, T texts, L context length.
@@ -22,13 +22,13 @@ import torch.nn.functional as F
 
 from raysim.backbones import weights
 from raysim.backbones.weights import Source
-from raysim.core.config import canonical, unknown
+from raysim.core.config import canonical_json, unknown_name
 from raysim.core.errors import UserError
 
 BUNDLED = "scenes-clip"
 FILES = {
-    # Both continue OpenAI's weights. RemoteCLIP's own example loads them into a model with plain GELU;
-    # task.backbone=ViT-B-32 does that.
+    # both were trained from OpenAI's weights; RemoteCLIP's own example loads them into a model with plain
+    # GELU, as task.backbone=ViT-B-32 does
     "RemoteCLIP-ViT-B-32": Source(
         "ViT-B-32", True, where="https://huggingface.co/chendelong/RemoteCLIP (RemoteCLIP-ViT-B-32.pt)"
     ),
@@ -42,18 +42,17 @@ RANDOM = ("ViT-B-32/random", "ViT-B-16/random")
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A frozen CLIP with its tokenizer and preprocessing.
+    """Frozen CLIP with its tokenizer and preprocessing.
 
     Args:
-        name: As asked for.
-        fingerprint: SHA-256 over weights, architecture and preprocessing; the same for the same weights from
-            another path.
+        name: Name, as in `task.backbone`.
+        fingerprint: SHA-256 over weights, architecture and preprocessing; it does not depend on the path.
         clip: `open_clip.CLIP`, in evaluation mode, float32, without gradients.
-        transform: open_clip's validation transform, on a PIL image.
-        tokenizer: open_clip's.
-        mean: Per channel, as `preprocess` subtracts it.
-        std: Per channel.
-        seen_tokens: Token ids that occurred in pretraining, where that is known.
+        transform: Validation transform of open_clip, for a PIL image.
+        tokenizer: Tokenizer of open_clip.
+        mean: Mean of each channel, which `preprocess` subtracts.
+        std: Standard deviation of each channel, by which it divides.
+        seen_tokens: Token ids that occurred in pretraining; None where unknown.
     """
 
     name: str
@@ -67,72 +66,74 @@ class Backbone:
 
     @property
     def embed_dim(self) -> int:
-        """d: size of an image or text feature."""
+        """Size d of an image or text feature."""
         return int(self.clip.visual.output_dim)
 
     @property
     def image_size(self) -> int:
-        """S: pixels a side."""
+        """Side S of an image in pixels."""
         size = self.clip.visual.image_size
         return int(size if isinstance(size, int) else size[0])
 
     @property
     def logit_scale(self) -> float:
-        """What cosines are multiplied by (exp of the stored parameter; 100 for OpenAI's)."""
+        """Factor of the cosines in the logits (exp of the stored parameter; 100 for OpenAI's)."""
         return float(self.clip.logit_scale.exp())
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         device: torch.device = self.clip.logit_scale.device
         return device
 
     def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        """[T, L] int64 token ids, each row [SOS] .. [EOT] 0 .. 0; longer texts are cut."""
+        """Return token ids [T, L] int64, each row [SOS] .. [EOT] 0 .. 0; longer texts are cut."""
         ids: torch.Tensor = self.tokenizer(list(texts), context_length=self.clip.context_length)
         return ids
 
     def unseen_words(self, texts: Sequence[str]) -> list[str]:
-        """Words, in order of appearance, with a token that pretraining never saw; empty where that is not known."""
+        """Return the words with a token that pretraining did not use; none where that is unknown."""
         if self.seen_tokens is None:
             return []
         words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W_]+", text.lower()))
         return [word for word in words if not self.seen_tokens.issuperset(self.tokenizer.encode(word))]
 
     def preprocess(self, image: np.ndarray) -> torch.Tensor:
-        """[H, W, 3] uint8 RGB -> [3, S, S] float32, resized, cropped and normalised."""
+        """Return an image [H, W, 3] uint8 RGB resized, cropped and standardised, [3, S, S] float32."""
         from PIL import Image
 
         return self.transform(Image.fromarray(image))
 
     @torch.no_grad()
     def encode_images(self, images: torch.Tensor, patches: bool = False) -> torch.Tensor:
-        """Image features, computed on the backbone's device.
+        """Compute image features on the backbone's device.
 
         Args:
-            images: [N, 3, S, S] as `preprocess` makes them.
-            patches: Also the patch features in the same space: for a ViT every token through the last layer
-                norm and the projection (as PLOT and FedOTP do), for a ResNet every position through the
+            images: Images as `preprocess` returns them. [N, 3, S, S]
+            patches: Whether to add the patch features in the same space: for a ViT every token after the last
+                layer norm and the projection (as PLOT and FedOTP do), for a ResNet every position after the
                 pool's value and output projections.
 
         Returns:
-            [N, d], or [N, 1 + M, d] with the pooled feature first; each of L2 norm 1, float32, on the CPU.
+            Features [N, d], or [N, 1 + M, d] with the pooled feature first; each of L2 norm 1, float32, on
+            the CPU.
 
         Raises:
-            UserError: Patches of an image tower that is neither of the two.
+            UserError: Patches are wanted of an image tower that is neither a ViT nor a ResNet.
         """
         images = images.to(self.device, torch.float32)
         features = self._all_tokens(images) if patches else self.clip.encode_image(images)
         return F.normalize(features.float(), dim=-1).cpu()
 
     def _all_tokens(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the pooled feature and the patch features, [N, 1 + M, d], not normalised."""
         from open_clip.modified_resnet import ModifiedResNet
         from open_clip.transformer import VisionTransformer
 
         visual = self.clip.visual
         if isinstance(visual, ModifiedResNet):
-            found = visual.forward_intermediates(images, indices=1)
-            positions = found["image_intermediates"][-1].flatten(2).transpose(1, 2)
+            outputs = visual.forward_intermediates(images, indices=1)
+            positions = outputs["image_intermediates"][-1].flatten(2).transpose(1, 2)
             tokens = visual.attnpool.c_proj(visual.attnpool.v_proj(positions))
         elif (
             isinstance(visual, VisionTransformer)
@@ -140,30 +141,29 @@ class Backbone:
             and visual.attn_pool is None
             and visual.proj is not None
         ):
-            found = visual.forward_intermediates(
+            outputs = visual.forward_intermediates(
                 images, indices=1, normalize_intermediates=True, output_fmt="NLC"
             )
-            tokens = found["image_intermediates"][-1] @ visual.proj
+            tokens = outputs["image_intermediates"][-1] @ visual.proj
         else:
             raise UserError(
                 f"{self.name}: its image tower has no patch features in the text's space; use a ViT or "
                 "ResNet CLIP"
             )
-        return torch.cat([found["image_features"].unsqueeze(1), tokens], dim=1)
+        return torch.cat([outputs["image_features"].unsqueeze(1), tokens], dim=1)
 
 
 def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "cpu") -> Backbone:
-    """A frozen backbone by name.
+    """Load a frozen backbone by its name.
 
     Args:
-        name: See the module's text.
-        path: A weight file, a folder with one weight file, or a folder in open_clip's layout. With `ARCH/TAG`
-            and the names in `FILES` it replaces the download and keeps what the name says about activation
-            and preprocessing.
-        device: Where it computes.
+        name: Name, as the module's docstring lists them.
+        path: Weight file, folder with one weight file, or folder in open_clip's layout. With `ARCH/TAG` and
+            the names in `FILES` it replaces the download; activation and preprocessing are those of the name.
+        device: Device on which it computes.
 
     Raises:
-        UserError: Unknown name, weights that cannot be had, or a file that does not fit.
+        UserError: Unknown name, weights that cannot be loaded, or a file that does not fit.
     """
     if name == BUNDLED:
         return _bundled(path, device)
@@ -182,9 +182,10 @@ def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "c
 
 
 def _weights(name: str, source: Source, path: str | None) -> Any:
+    """Return the model of a name, with weights from the path, the download or a seed."""
     if path is not None:
         if name.endswith("/random"):
-            raise UserError(f"task.backbone={name} takes no task.backbone_path: its weights are drawn")
+            raise UserError(f"task.backbone={name} takes no task.backbone_path: its weights are random")
         return weights.from_file(source, Path(path))
     if name.endswith("/random"):
         return weights.random(source)
@@ -199,15 +200,15 @@ def _weights(name: str, source: Source, path: str | None) -> Any:
 
 
 def _source(name: str) -> Source:
-    """What a name says: architecture, activation, tag."""
+    """Return architecture, activation and tag of a name."""
     import open_clip
 
     if name in FILES:
         return FILES[name]
-    given, _, tag = name.partition("/")
-    architecture = given.removesuffix("-quickgelu")
+    spelled, _, tag = name.partition("/")
+    architecture = spelled.removesuffix("-quickgelu")
     if architecture not in open_clip.list_models():
-        known = [
+        names = [
             BUNDLED,
             *FILES,
             *DOWNLOADS,
@@ -215,8 +216,8 @@ def _source(name: str) -> Source:
             "any ARCH/TAG of open_clip",
             "any ARCH with task.backbone_path",
         ]
-        raise unknown("backbone", name, known)
-    quick_gelu = given.endswith("-quickgelu") or bool(
+        raise unknown_name("backbone", name, names)
+    quick_gelu = spelled.endswith("-quickgelu") or bool(
         open_clip.get_model_config(architecture).get("quick_gelu", False)
     )
     if tag in ("", "random"):
@@ -226,26 +227,27 @@ def _source(name: str) -> Source:
         tags = sorted(
             {
                 *open_clip.list_pretrained_tags_by_model(architecture),
-                *open_clip.list_pretrained_tags_by_model(given),
+                *open_clip.list_pretrained_tags_by_model(spelled),
                 "random",
             }
         )
-        raise unknown(f"weights of {architecture}", tag, tags)
-    trained_so = bool(source.tag_config.get("quick_gelu", False))
-    if quick_gelu and not trained_so:
+        raise unknown_name(f"weights of {architecture}", tag, tags)
+    trained_with = bool(source.tag_config.get("quick_gelu", False))
+    if quick_gelu and not trained_with:
         raise UserError(
             f"task.backbone={name}: '{tag}' was trained without QuickGELU; use {architecture}/{tag}"
         )
-    return Source(architecture, trained_so, tag)
+    return Source(architecture, trained_with, tag)
 
 
 def _bundled(path: str | None, device: str) -> Backbone:
+    """Load the bundled backbone."""
     if path is not None:
         raise UserError(
-            f"task.backbone_path = {path}: which architecture is it? Say task.backbone=ViT-B-32, or "
+            f"task.backbone_path = {path}: which architecture is it? Set task.backbone=ViT-B-32, or "
             "task.backbone=ViT-B-32-quickgelu "
-            "if the weights descend from OpenAI's (the file does not tell, and the wrong one loses "
-            "accuracy in silence); "
+            "if the weights descend from OpenAI's (the file does not say which, and the wrong one loses "
+            "accuracy without an error); "
             f"{BUNDLED} itself needs no path"
         )
     from open_clip.transform import PreprocessCfg
@@ -260,8 +262,9 @@ def _bundled(path: str | None, device: str) -> Backbone:
 
 
 def _backbone(
-    name: str, clip: Any, description: str, device: str, seen: frozenset[int] | None = None
+    name: str, clip: Any, description: str, device: str, seen_tokens: frozenset[int] | None = None
 ) -> Backbone:
+    """Freeze a model and put it together with its tokenizer and preprocessing."""
     import open_clip
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -280,18 +283,20 @@ def _backbone(
         tokenizer=open_clip.SimpleTokenizer(context_length=clip.context_length),
         mean=tuple(preprocess.mean),
         std=tuple(preprocess.std),
-        seen_tokens=seen,
+        seen_tokens=seen_tokens,
     )
 
 
 def _quick_gelu(clip: Any) -> bool:
+    """Return whether a model has QuickGELU as its activation."""
     from open_clip.transformer import QuickGELU
 
     return any(isinstance(module, QuickGELU) for module in clip.modules())
 
 
 def _fingerprint(clip: Any, description: str, preprocess: dict[str, Any]) -> str:
-    digest = hashlib.sha256(canonical([description, preprocess]).encode())
+    """Return the SHA-256 over architecture, preprocessing and weights, in hex."""
+    digest = hashlib.sha256(canonical_json([description, preprocess]).encode())
     for name, weight in sorted(clip.state_dict().items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.detach().cpu().contiguous().reshape(-1).numpy())

@@ -1,4 +1,4 @@
-"""Building an open_clip CLIP and filling it with weights: every way that can fail is one clear `UserError`."""
+"""Models of open_clip filled with weights; every failure is one clear `UserError`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from raysim.core.config import canonical
+from raysim.core.config import canonical_json
 from raysim.core.errors import UserError
 from raysim.core.seeds import derive
 
@@ -24,14 +24,14 @@ DIRECTORY_CONFIG = "open_clip_config.json"
 
 @dataclass(frozen=True)
 class Source:
-    """What a backbone's name says about its weights.
+    """Facts about the weights that a backbone's name determines.
 
     Args:
-        architecture: open_clip's name, without `-quickgelu`.
-        quick_gelu: Whether the weights were trained with QuickGELU. Nothing in a weight file tells; a wrong
-            flag costs accuracy in silence.
-        tag: open_clip's name of downloadable weights.
-        where: Where a person finds the file, for weights that open_clip does not know.
+        architecture: Name in open_clip, without `-quickgelu`.
+        quick_gelu: Whether the weights were trained with QuickGELU. A weight file does not say it, and a
+            wrong flag costs accuracy without an error.
+        tag: Name of downloadable weights in open_clip.
+        where: Web page of the file, for weights that open_clip does not know.
     """
 
     architecture: str
@@ -41,26 +41,28 @@ class Source:
 
     @property
     def spelled(self) -> str:
-        """The architecture with its activation in the name."""
+        """Name of the architecture with its activation."""
         return f"{self.architecture}-quickgelu" if self.quick_gelu else self.architecture
 
     @property
     def description(self) -> str:
-        """The architecture as canonical JSON, for the fingerprint."""
+        """Architecture as canonical JSON, for the fingerprint."""
         import open_clip
 
-        return canonical({**open_clip.get_model_config(self.architecture), "quick_gelu": self.quick_gelu})
+        return canonical_json(
+            {**open_clip.get_model_config(self.architecture), "quick_gelu": self.quick_gelu}
+        )
 
     @property
     def tag_config(self) -> dict[str, Any]:
-        """open_clip's record of the tag: preprocessing and where the weights are; empty without a tag."""
+        """Record of the tag in open_clip: preprocessing and address of the weights; empty without a tag."""
         import open_clip
 
-        known = [self.spelled, self.architecture]
+        names = [self.spelled, self.architecture]
         return next(
             (
                 dict(cfg)
-                for name in known
+                for name in names
                 if self.tag and (cfg := open_clip.get_pretrained_cfg(name, self.tag))
             ),
             {},
@@ -68,10 +70,10 @@ class Source:
 
 
 def downloaded(source: Source) -> Any:
-    """The model with open_clip's own weights, from its cache or the hub.
+    """Return the model with open_clip's own weights, from its cache or the hub.
 
     Raises:
-        UserError: They can be had from neither.
+        UserError: Neither has them.
     """
     from open_clip.pretrained import download_pretrained
 
@@ -79,11 +81,11 @@ def downloaded(source: Source) -> Any:
     try:
         with _quiet():
             file = download_pretrained(cfg)
-    except Exception as error:  # the hub's client has many kinds of failure
+    except Exception as error:  # the hub's client raises many types
         tried = cfg.get("hf_hub") or cfg.get("url")
         offline = os.environ.get("HF_HUB_OFFLINE", "")
         raise UserError(
-            f"the weights '{source.tag}' of {source.architecture} cannot be had: they are in no local "
+            f"the weights '{source.tag}' of {source.architecture} cannot be loaded: they are in no local "
             f"cache, and {tried} "
             f"{f'was not asked (HF_HUB_OFFLINE={offline})' if offline else 'cannot be reached'} "
             f"({_short(error)}). "
@@ -95,10 +97,10 @@ def downloaded(source: Source) -> Any:
 
 
 def from_file(source: Source, path: Path) -> Any:
-    """The model with the weights of a file, or of the only weight file in a folder.
+    """Return the model with the weights of a file, or of the only weight file in a folder.
 
     Raises:
-        UserError: No such file, not weights, or weights of another architecture.
+        UserError: The file does not exist, has no weights, or has weights of another architecture.
     """
     import open_clip
 
@@ -108,7 +110,7 @@ def from_file(source: Source, path: Path) -> Any:
     )
     if scripted and not source.quick_gelu:
         raise UserError(
-            f"{file} is an archive as OpenAI publishes them, trained with QuickGELU: use "
+            f"{file} is an archive in OpenAI's format, trained with QuickGELU: use "
             f"task.backbone={source.architecture}-quickgelu"
         )
     clip = _empty(source)
@@ -125,13 +127,15 @@ def from_file(source: Source, path: Path) -> Any:
                 )
             else:
                 open_clip.load_checkpoint(clip, str(file), strict=True)
-    except Exception as error:  # torch, pickle, zip and safetensors each have their own
+    except Exception as error:  # torch, pickle, zip and safetensors raise their own types
         raise UserError(f"{file} does not hold the weights of a {source.spelled}: {_short(error)}") from None
     return clip
 
 
 def from_directory(path: Path) -> tuple[Any, str]:
-    """The model of a folder in open_clip's own layout (`open_clip_config.json` beside the weights), and its description.
+    """Return the model of a folder in open_clip's own layout, and the description of its architecture.
+
+    The folder contains `open_clip_config.json` and one weight file.
 
     Raises:
         UserError: The folder is not complete, or its weights do not fit its configuration.
@@ -147,17 +151,18 @@ def from_directory(path: Path) -> tuple[Any, str]:
         raise UserError(
             f"{path} cannot be loaded as its {DIRECTORY_CONFIG} describes it: {_short(error)}"
         ) from None
-    return clip, canonical(description)
+    return clip, canonical_json(description)
 
 
 def random(source: Source) -> Any:
-    """The model with seeded random weights: for shapes and speed, not for accuracy."""
+    """Return the model with seeded random weights: for tests of shapes and speed, not for accuracy."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(0, "random backbone", source.architecture))
         return _empty(source)
 
 
 def _empty(source: Source) -> Any:
+    """Build the model with the preprocessing of its source and random weights."""
     import open_clip
 
     with _quiet():
@@ -175,31 +180,33 @@ def _empty(source: Source) -> Any:
 
 
 def _only_file(path: Path) -> Path:
+    """Return the file itself, or the only weight file of a folder."""
     if path.is_file():
         return path
     if not path.is_dir():
         raise UserError(f"task.backbone_path = {path}: no such file or folder")
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     if len(files) != 1:
-        found = (
-            f"holds several weight files ({', '.join(file.name for file in files)})"
+        content = (
+            f"has several weight files ({', '.join(file.name for file in files)})"
             if files
-            else "holds no weight file"
+            else "has no weight file"
         )
         raise UserError(
-            f"task.backbone_path = {path}: the folder {found}; name one file ending in {', '.join(SUFFIXES)}"
+            f"task.backbone_path = {path}: the folder {content}; name one file, {' or '.join(SUFFIXES)}"
         )
     return files[0]
 
 
 def _short(error: Exception) -> str:
+    """Return the message of an error on one line, cut at 300 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else f"{text[:300]} ..."
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """open_clip logs through the root logger and warns of flags that are set here on purpose."""
+    """Silence open_clip, which uses the root logger and warns of flags that are set here on purpose."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,7 +1,10 @@
-"""Who gets how many images of which class: integer tables, made constructively in bounded time.
+"""Integer tables of images per client and class, and the assignment of single images by such a table.
 
-Shapes: K clients, C classes, N images. A table `counts_KC` says how many images of each class every client
-holds; `totals_C` says how many there are. Only `deal` touches single images.
+Every table is made by a fixed number of draws and integer arithmetic, so that it always ends. Only
+`deal_images` assigns single images.
+
+Shapes: K clients, C classes, N images; `counts_KC` images of each class for each client, `totals_C` images of
+each class in all.
 """
 
 from __future__ import annotations
@@ -13,21 +16,21 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def deal(labels: Ints, counts_KC: Ints, rng: np.random.Generator) -> list[Ints]:
-    """Hand out single images at random so that every client gets its row of the table.
+def deal_images(labels: Ints, counts_KC: Ints, rng: np.random.Generator) -> list[Ints]:
+    """Assign single images to clients at random so that every client gets its row of the table.
 
     Args:
         labels: Class of each image, 0..C-1. [N]
-        counts_KC: Images of each class for each client; a class may keep a remainder, which nobody gets. [K,
-            C]
-        rng: Decides which images.
+        counts_KC: Images of each class for each client; images beyond its sum are assigned to no client.
+            [K, C]
+        rng: Generator of the assignment.
 
     Returns:
         For each client the sorted indices of its images.
     """
     clients, classes = counts_KC.shape
     left_C = np.bincount(labels, minlength=classes) - counts_KC.sum(axis=0)
-    takers_SC = np.vstack([counts_KC, left_C])  # one more row: nobody
+    takers_SC = np.vstack([counts_KC, left_C])  # the last row: images without a client
     shuffled = rng.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     owner = np.empty(len(labels), dtype=np.int64)
@@ -36,13 +39,13 @@ def deal(labels: Ints, counts_KC: Ints, rng: np.random.Generator) -> list[Ints]:
     return np.split(by_owner, np.cumsum(takers_SC.sum(axis=1))[:-1])[:clients]
 
 
-def emptiest(load: Ints, number: int, rng: np.random.Generator) -> Ints:
-    """Indices of the `number` smallest entries of `load`, ties at random."""
+def smallest(load: Ints, number: int, rng: np.random.Generator) -> Ints:
+    """Return the indices of the `number` smallest entries of `load`, ties at random."""
     return np.lexsort((rng.random(len(load)), load))[:number]
 
 
-def even(totals_C: Ints, clients: int, rng: np.random.Generator) -> Ints:
-    """Every class split evenly; what is left over goes to the emptiest clients.
+def even_table(totals_C: Ints, clients: int, rng: np.random.Generator) -> Ints:
+    """Split every class evenly; the remainder goes to the clients with the fewest images.
 
     Sizes, and the counts of any one class, differ by at most one between clients.
 
@@ -57,27 +60,29 @@ def even(totals_C: Ints, clients: int, rng: np.random.Generator) -> Ints:
     counts_KC = np.repeat((totals_C // clients)[None], clients, axis=0)
     load_K = counts_KC.sum(axis=1)
     for label in rng.permutation(len(totals_C)):
-        lucky = emptiest(load_K, int(totals_C[label] % clients), rng)
+        lucky = smallest(load_K, int(totals_C[label] % clients), rng)
         counts_KC[lucky, label] += 1
         load_K[lucky] += 1
     return counts_KC
 
 
-def dirichlet(totals_C: Ints, clients: int, alpha: float, min_images: int, rng: np.random.Generator) -> Ints:
-    """Per class Dir(alpha) over the clients, a client being closed once it holds its fair share N / K.
+def dirichlet_table(
+    totals_C: Ints, clients: int, alpha: float, min_images: int, rng: np.random.Generator
+) -> Ints:
+    """Split each class by Dir(alpha) over the clients that hold less than their fair share N / K.
 
-    The relatives draw p over all clients, multiply by (size_k < N / K), divide by the sum (which can be zero)
-    and draw everything again until nobody is too small (which can take for ever). A part of a Dirichlet
-    vector, renormalised, is Dirichlet itself: so drawing over the open clients only has the same
-    distribution, never divides by zero, and needs one draw per class. Clients below `min_images` are then
-    filled by `top_up`.
+    Published code draws p over all clients, multiplies it by (size_k < N / K), divides by the sum (which can
+    be zero) and draws everything again until no client is too small (which may never end). A part of a
+    Dirichlet vector, renormalised, is Dirichlet itself. So a draw over the clients below their share only has
+    the same distribution, never divides by zero, and is needed once per class. Clients below `min_images` are
+    then filled by `top_up`.
 
     Args:
         totals_C: Images per class. [C]
         clients: Number of clients K.
-        alpha: Concentration: towards 0 a class lives on one client, large is even.
-        min_images: The least a client may hold; K * min_images <= N.
-        rng: The draws.
+        alpha: Concentration > 0: towards 0 a class is held by one client, large values are even.
+        min_images: Fewest images of a client; K * min_images <= N.
+        rng: Generator of the draws.
 
     Returns:
         The table. [K, C]
@@ -89,20 +94,21 @@ def dirichlet(totals_C: Ints, clients: int, alpha: float, min_images: int, rng: 
     counts_KC = np.zeros((clients, len(totals_C)), dtype=np.int64)
     size_K = np.zeros(clients, dtype=np.int64)
     total = int(totals_C.sum())
-    for label in rng.permutation(
-        len(totals_C)
-    ):  # in random order: the last classes meet the fewest open clients
+    # classes in random order, because the last ones find the fewest open clients
+    for label in rng.permutation(len(totals_C)):
         open_clients = rng.permutation(np.flatnonzero(size_K * clients < total))
         if not len(open_clients):
-            break  # nothing is left to hand out
-        taken = systematic(rng.dirichlet(np.full(len(open_clients), alpha)), int(totals_C[label]), rng)
-        counts_KC[open_clients, label] = taken
-        size_K[open_clients] += taken
+            break  # no image is left
+        share = round_systematically(
+            rng.dirichlet(np.full(len(open_clients), alpha)), int(totals_C[label]), rng
+        )
+        counts_KC[open_clients, label] = share
+        size_K[open_clients] += share
     return top_up(counts_KC, min_images)
 
 
-def systematic(share: Floats, total: int, rng: np.random.Generator) -> Ints:
-    """Round `share * total` to integers of sum `total`, each up or down, and right on average (systematic sampling)."""
+def round_systematically(share: Floats, total: int, rng: np.random.Generator) -> Ints:
+    """Round `share * total` up or down to integers of sum `total`, without bias (systematic sampling)."""
     edges = np.floor(np.cumsum(share) * total + rng.random()).astype(np.int64)
     edges = np.minimum(edges, total)
     edges[-1] = total
@@ -110,31 +116,31 @@ def systematic(share: Floats, total: int, rng: np.random.Generator) -> Ints:
 
 
 def top_up(counts_KC: Ints, min_images: int) -> Ints:
-    """Fill clients below `min_images` with as few moves as there are missing images.
+    """Fill clients below `min_images` with as few moved images as are missing.
 
-    An image comes from the client with the most to spare of the class that the receiver already holds most
-    of, so that the receiver's label mix is kept; where nobody can spare that class, from the client with the
-    most to spare, and there from its largest class. No donor falls below `min_images`.
+    The images are of the receiver's largest class, from the client with the most of them to spare, so that
+    the receiver's label distribution is kept. Where no client can spare that class, they are of the largest
+    class of the client with the most images to spare. No donor falls below `min_images`.
 
     Args:
-        counts_KC: The table; its sum is at least K * min_images. [K, C]
-        min_images: The least a client may hold.
+        counts_KC: Table of sum K * min_images or more. [K, C]
+        min_images: Fewest images of a client.
 
     Returns:
-        A table with the same sum per class. [K, C]
+        Table with the same sum per class. [K, C]
     """
     counts_KC = counts_KC.copy()
     spare_K = counts_KC.sum(axis=1) - min_images
     for client in np.flatnonzero(spare_K < 0):
         while spare_K[client] < 0:
             label = int(counts_KC[client].argmax())
-            can_K = (
+            available_K = (
                 np.minimum(spare_K, counts_KC[:, label])
                 if counts_KC[client, label]
                 else np.zeros_like(spare_K)
             )
-            donor = int(can_K.argmax())
-            if can_K[donor] <= 0:
+            donor = int(available_K.argmax())
+            if available_K[donor] <= 0:
                 donor = int(spare_K.argmax())
                 label = int(counts_KC[donor].argmax())
             moved = int(min(-spare_K[client], spare_K[donor], counts_KC[donor, label]))
@@ -146,11 +152,13 @@ def top_up(counts_KC: Ints, min_images: int) -> Ints:
 
 
 def apportion(weights: Floats, total: int, low: Ints, high: Ints) -> Ints:
-    """Integers of sum `total`, as proportional to `weights` as bounds allow: clip(t * weights, low, high), largest remainder.
+    """Apportion `total` in proportion to `weights` within bounds.
+
+    The real-valued solution clip(t * weights, low, high) is rounded by the largest-remainder rule.
 
     Args:
-        weights: Positive. [n]
-        total: From sum(low) to sum(high).
+        weights: Positive weights. [n]
+        total: Sum of the result, from sum(low) to sum(high).
         low: Least values. [n]
         high: Greatest values. [n]
 
@@ -158,7 +166,7 @@ def apportion(weights: Floats, total: int, low: Ints, high: Ints) -> Ints:
         The integers. [n]
     """
     small, large = 0.0, float(np.max(high / weights))
-    for _ in range(200):  # bisection for t; more halvings than a float64 has values between the ends
+    for _ in range(200):  # bisection for t, to the precision of a float64
         middle = (small + large) / 2
         small, large = (
             (middle, large) if np.clip(middle * weights, low, high).sum() <= total else (small, middle)
@@ -170,16 +178,16 @@ def apportion(weights: Floats, total: int, low: Ints, high: Ints) -> Ints:
     return whole
 
 
-def blocks(totals_C: Ints, size_K: Ints, rng: np.random.Generator) -> Ints:
-    """Clients of given sizes with the class mix kept: each count is within about two of its proportional value.
+def block_table(totals_C: Ints, size_K: Ints, rng: np.random.Generator) -> Ints:
+    """Give clients of given sizes the label distribution of all: each count within about two of its share.
 
-    Every class is spread evenly, with a random phase, over one sequence; clients take consecutive blocks of
-    it.
+    The images of every class are spread evenly, with a random phase, over one sequence; clients take
+    consecutive blocks of it.
 
     Args:
         totals_C: Images per class. [C]
         size_K: Images per client, of sum N. [K]
-        rng: The phases.
+        rng: Generator of the phases.
 
     Returns:
         The table. [K, C]
@@ -193,21 +201,21 @@ def blocks(totals_C: Ints, size_K: Ints, rng: np.random.Generator) -> Ints:
     return np.bincount(cell, minlength=clients * classes).reshape(clients, classes)
 
 
-def owners(quota_C: Ints, clients: int, per_client: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Exactly `per_client` classes for every client and `quota_C` owners for every class, at random.
+def draw_owners(quota_C: Ints, clients: int, per_client: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw `per_client` classes for every client and `quota_C` owners for every class.
 
-    A class with as many owners to find as there are clients left must be taken; the others are drawn in
-    proportion to the owners they still need. This never runs into a dead end when quota_C <= K and
-    sum(quota_C) = K * per_client.
+    Clients are served one after the other. A class that needs as many owners as there are clients left must
+    be drawn; the others are drawn in proportion to the owners that they still need. This always succeeds when
+    quota_C <= K and sum(quota_C) = K * per_client.
 
     Args:
         quota_C: Owners per class. [C]
         clients: Number of clients K.
         per_client: Classes per client.
-        rng: The draws.
+        rng: Generator of the draws.
 
     Returns:
-        Who owns what. [K, C]
+        Whether a client owns a class. [K, C]
     """
     owns_KC = np.zeros((clients, len(quota_C)), dtype=bool)
     need_C = quota_C.copy()
@@ -216,22 +224,22 @@ def owners(quota_C: Ints, clients: int, per_client: int, rng: np.random.Generato
             rng.exponential(size=len(need_C)), need_C, out=np.full(len(need_C), np.inf), where=need_C > 0
         )
         race[need_C == clients - client] = -1.0
-        taken = np.argsort(race, kind="stable")[:per_client]
-        owns_KC[client, taken] = True
-        need_C[taken] -= 1
+        drawn = np.argsort(race, kind="stable")[:per_client]
+        owns_KC[client, drawn] = True
+        need_C[drawn] -= 1
     return owns_KC
 
 
-def among_owners(totals_C: Ints, owns_KC: NDArray[np.bool_], rng: np.random.Generator) -> Ints:
-    """Each class split evenly among its owners; what is left over goes to the emptiest of them.
+def split_among_owners(totals_C: Ints, owns_KC: NDArray[np.bool_], rng: np.random.Generator) -> Ints:
+    """Split each class evenly among its owners; the remainder goes to those with the fewest images.
 
     Args:
         totals_C: Images per class. [C]
-        owns_KC: Who owns what. [K, C]
+        owns_KC: Whether a client owns a class. [K, C]
         rng: Breaks ties.
 
     Returns:
-        The table; a class without an owner stays with nobody. [K, C]
+        The table; images of a class without an owner are assigned to no client. [K, C]
     """
     counts_KC = np.zeros(owns_KC.shape, dtype=np.int64)
     load_K = np.zeros(len(owns_KC), dtype=np.int64)
@@ -241,37 +249,37 @@ def among_owners(totals_C: Ints, owns_KC: NDArray[np.bool_], rng: np.random.Gene
             continue
         each, over = divmod(int(totals_C[label]), len(holders))
         counts_KC[holders, label] = each
-        counts_KC[holders[emptiest(load_K[holders], over, rng)], label] += 1
+        counts_KC[holders[smallest(load_K[holders], over, rng)], label] += 1
         load_K += counts_KC[:, label]
     return counts_KC
 
 
-def spread(
+def dirichlet_or_even_table(
     totals_C: Ints, clients: int, alpha: float | None, min_images: int, rng: np.random.Generator
 ) -> Ints:
-    """`dirichlet`, or `even` where `alpha` is None (then `min_images` holds by itself)."""
+    """Split by `dirichlet_table`, or by `even_table` where `alpha` is None; both meet `min_images`."""
     return (
-        even(totals_C, clients, rng)
+        even_table(totals_C, clients, rng)
         if alpha is None
-        else dirichlet(totals_C, clients, alpha, min_images, rng)
+        else dirichlet_table(totals_C, clients, alpha, min_images, rng)
     )
 
 
-def long_tail(totals_C: Ints, imbalance: float, profile: str, rng: np.random.Generator) -> Ints:
-    """How many images each class keeps so that frequent and rare classes stand in a given ratio.
+def long_tail_totals(totals_C: Ints, imbalance: float, profile: str, rng: np.random.Generator) -> Ints:
+    """Return the images that each class keeps so that frequent and rare classes have a given ratio.
 
     kept_c = floor(n_max * w_c); exponential: w_c = imbalance^(-rank_c / (C - 1)); step: w_c = 1 for the
-    frequent half of the classes, 1 / imbalance for the rare one. Ranks are drawn at random; n_max is the
-    greatest that every class can follow.
+    frequent half of the classes, 1 / imbalance for the rare half. Ranks are drawn at random; n_max is the
+    greatest value for which every class has enough images.
 
     Args:
         totals_C: Images per class. [C]
-        imbalance: Most frequent to rarest class, at least 1.
+        imbalance: Images of the most frequent class over those of the rarest, at least 1.
         profile: "exponential" or "step".
-        rng: Draws the ranks.
+        rng: Generator of the ranks.
 
     Returns:
-        Images kept per class; 0 where the ratio asks for less than one image. [C]
+        Images kept per class; 0 where the ratio requires less than one image. [C]
 
     Reference:
         Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", 2019 (exponential); Buda et

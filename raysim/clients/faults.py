@@ -1,29 +1,34 @@
-"""Faults of a federation on a virtual clock: who drops out, who is late, whose update is corrupt. Seconds are counted, never slept.
+"""Faults of a federation on a virtual clock: dropouts, late updates and corrupt updates.
 
-    seconds_i = (down_i + up_i) / link_i + steps_i * step_seconds * speed_i         from the round's start to the update's arrival
-    speed_i   = exp(speed_sigma * z),  link_i = bytes_per_second * exp(link_sigma * z)        z ~ N(0, 1) of a client, for the run
+Seconds are counted, nothing sleeps. From the round's start to the arrival of client i's update it takes
 
-A round draws ceil(over_selection * cohort) clients. Some drop out: they got the model, then died; they keep
-the private state of before. Of the others the first `cohort` that arrive until the deadline are averaged. The
-server goes on with the last of these, or at the deadline where they were too few; without a deadline when it
-has enough or nobody is left (so it does notice who is gone). All others of that round are late: they finish
-their work and keep its private state, for they do not know. Their updates are lost (`stale = "drop"`) or
-added to the round in which they arrive (`"keep"`), as long as the run lasts, with the weight
+    seconds_i = (down_i + up_i) / link_i + steps_i * step_seconds * speed_i
+    speed_i   = exp(speed_sigma * z),  link_i = bytes_per_second * exp(link_sigma * z)
 
-    images * (1 + staleness)^(-1/2)                                                 staleness: rounds since the one of its training
+where each z ~ N(0, 1) is drawn once per client and run.
 
-Where nothing arrives the shared tensors stay as they are. Every draw is addressed by (seed, purpose, round,
-client): it depends on no order and on no other client.
+A round draws ceil(over_selection * cohort) clients. Some drop out: they receive the model and then fail, and
+their private state stays as before. Of the others the first `cohort` that arrive before the deadline are
+aggregated. The server goes on when the last of these arrives, or at the deadline where they are too few;
+without a deadline it goes on when it has enough updates or no client is left. All other clients of the round
+are late. They are not told, so they finish and keep the new private state. Their updates are lost
+(`stale = "drop"`) or aggregated in the round in which they arrive (`"keep"`), until the run ends, with weight
 
-Simplified: a client that is still on its way may be drawn again and then does both; connections do not share
-bandwidth; a client that dropped out cost its download and nothing else. A corrupt client corrupts what is
-averaged: what it sends beside that, and what it keeps, is true.
+    images * (1 + staleness)^(-1/2)
+
+where staleness is the number of rounds since the round of the training. If nothing arrives, the shared
+tensors stay the same. Every draw is addressed by (seed, purpose, round, client), so that it depends on no
+order and on no other client.
+
+Simplifications: a client whose update is still on its way can be drawn again and then does both; connections
+do not share bandwidth; a client that drops out costs its download only. A corrupt client corrupts only the
+tensors that are aggregated; what it sends aside from them, and what it keeps, is correct.
 
 References:
     Bonawitz et al., "Towards Federated Learning at Scale: System Design", MLSys 2019 (over-selection,
     reporting deadline). Xie et al., "Asynchronous Federated Optimization" (FedAsync), 2019 (polynomial weight
     of a stale model, a = 1/2). Blanchard et al., "Machine Learning with Adversaries: Byzantine Tolerant
-    Gradient Descent", NeurIPS 2017 (workers that send anything).
+    Gradient Descent", NeurIPS 2017 (workers that send arbitrary vectors).
 """
 
 from __future__ import annotations
@@ -40,18 +45,19 @@ from raysim.core.config import Config, knob
 from raysim.core.seeds import numpy_rng
 from raysim.core.types import Payload, Tensors, Update
 
-# before "ROUND/CLIENT" (float64: seconds until it arrives, images) and "ROUND/CLIENT/NAME" (what was sent)
-HELD = "late/"
+# late updates in a checkpoint: "late/ROUND/CLIENT" holds float64 [seconds until the arrival, images],
+# "late/ROUND/CLIENT/NAME" the tensor that was sent
+LATE_PREFIX = "late/"
 ROUNDING = 1e-9  # 0.1 * 30 is 3, not 3.0000000000000004
 
 
 class Faults(Config):
-    """What goes wrong. By default nothing does, and no clock runs."""
+    """Settings of the faults. By default there are none, and no virtual clock runs."""
 
     dropout: float = knob(
         0.0,
-        "probability that a client drawn for a round dies after it got the model; its private state stays "
-        "as before",
+        "probability that a client drawn for a round fails after it received the model; its private state "
+        "stays as before",
         basis="guess",
         search="{0,0.1,0.3,0.5}",
         ge=0,
@@ -67,7 +73,7 @@ class Faults(Config):
     )
     corruption: Literal["nan", "sign_flip", "scaled"] = knob(
         "sign_flip",
-        "what a corrupt client sends: NaN; its change with the opposite sign; its change times `scale`",
+        "update of a corrupt client: NaN; its change with the opposite sign; its change times `scale`",
         basis="relative",
         source="Blanchard et al.; Yin et al., ICML 2018",
         search="{nan,sign_flip,scaled}",
@@ -106,8 +112,8 @@ class Faults(Config):
     )
     deadline: float | None = knob(
         None,
-        "virtual seconds after which the server goes on without the rest; null = it waits for all that "
-        "are left",
+        "virtual seconds after which the server goes on without the late clients; null = it waits for all "
+        "that are left",
         basis="guess",
         search="quantiles of virtual_seconds",
         gt=0,
@@ -115,7 +121,7 @@ class Faults(Config):
     )
     over_selection: float = knob(
         1.0,
-        "clients drawn over clients wanted, never more than there are; the first to arrive count",
+        "clients drawn over clients wanted, at most all; the first to arrive are aggregated",
         basis="relative",
         source="Bonawitz et al.: 1.3",
         search="{1,1.3}",
@@ -124,7 +130,7 @@ class Faults(Config):
     )
     stale: Literal["drop", "keep"] = knob(
         "drop",
-        "late updates: lost, or added to the round in which they arrive with weight (1 + staleness)^(-1/2)",
+        "late updates: lost, or aggregated in the round of their arrival with weight (1 + staleness)^(-1/2)",
         basis="relative",
         source="drop: Bonawitz et al.; keep: FedAsync",
         search="{drop,keep}",
@@ -132,13 +138,20 @@ class Faults(Config):
 
     @property
     def active(self) -> bool:
-        """Whether any field is not its default: then the clock runs."""
+        """Whether any field differs from its default: then the clock runs."""
         return self != Faults()
 
 
 @dataclass(frozen=True)
-class Turn:
-    """How a round went: who arrived in time, who is late by how many seconds after the server went on, who dropped out, its seconds."""
+class RoundOutcome:
+    """Clients of a round by what happened to them, and the round's length.
+
+    Attributes:
+        arrived: Clients whose updates arrived in time.
+        late: Late clients: virtual seconds from the end of the round to the arrival.
+        dropped: Clients that dropped out.
+        seconds: Virtual seconds of the round.
+    """
 
     arrived: tuple[int, ...]
     late: Mapping[int, float] = field(default_factory=dict)
@@ -146,109 +159,137 @@ class Turn:
     seconds: float = 0.0
 
 
-def drawn(faults: Faults, wanted: int, clients: int) -> int:
-    """How many clients are drawn so that `wanted` arrive, of so many that there are."""
+def draw_count(faults: Faults, wanted: int, clients: int) -> int:
+    """Return how many of the `clients` are drawn in a round that waits for `wanted` updates."""
     return min(clients, ceil(wanted * faults.over_selection - ROUNDING))
 
 
 def client_seconds(faults: Faults, seed: int, client: int, steps: int, payload: Payload) -> float:
-    """Virtual seconds from the round's start to the arrival of a client's update."""
+    """Return the virtual seconds from the round's start to the arrival of a client's update."""
     speed, link = (
         exp(sigma * numpy_rng(seed, purpose, client).standard_normal())
         for purpose, sigma in (("speed", faults.speed_sigma), ("link", faults.link_sigma))
     )
-    return (payload.down + payload.up) / (
-        faults.bytes_per_second * link
-    ) + steps * faults.step_seconds * speed
+    transfer = (payload.down + payload.up) / (faults.bytes_per_second * link)
+    return transfer + steps * faults.step_seconds * speed
 
 
 def drops_out(faults: Faults, seed: int, round_: int, client: int) -> bool:
-    """Whether a client that was drawn for the round dies in it."""
+    """Return whether a client that is drawn for the round drops out of it."""
     return bool(numpy_rng(seed, "dropout", round_, client).random() < faults.dropout)
 
 
-def turn(faults: Faults, seed: int, round_: int, seconds: Mapping[int, float], wanted: int) -> Turn:
-    """Decide a round.
+def decide_round(
+    faults: Faults, seed: int, round_: int, seconds: Mapping[int, float], wanted: int
+) -> RoundOutcome:
+    """Decide which clients of a round arrive in time, are late or drop out.
 
     Args:
-        faults: What may go wrong.
-        seed: The experiment's.
-        round_: From 0.
-        seconds: When each drawn client's update would arrive (`client_seconds`).
+        faults: Settings of the faults.
+        seed: Seed of the experiment.
+        round_: Number of the round, from 0.
+        seconds: Virtual seconds to the arrival of each drawn client's update (`client_seconds`).
         wanted: Updates that the server waits for.
 
     Returns:
-        Clients in ascending order. Equal times: the lower number is first. An update that arrives at the
-        deadline is in time.
+        The clients in ascending order. At equal times the lower number comes first. An update that
+        arrives exactly at the deadline is in time.
     """
     dropped = tuple(client for client in sorted(seconds) if drops_out(faults, seed, round_, client))
-    order = sorted((second, client) for client, second in seconds.items() if client not in dropped)
-    first = [
-        (second, client)
-        for second, client in order[:wanted]
-        if faults.deadline is None or second <= faults.deadline
+    arrivals = sorted((arrival, client) for client, arrival in seconds.items() if client not in dropped)
+    in_time = [
+        (arrival, client)
+        for arrival, client in arrivals[:wanted]
+        if faults.deadline is None or arrival <= faults.deadline
     ]
-    end = max(first, default=(0.0, 0))[0]
-    if faults.deadline is not None and len(first) < wanted:
+    end = max(in_time, default=(0.0, 0))[0]
+    if faults.deadline is not None and len(in_time) < wanted:
         end = faults.deadline
-    arrived = {client for _, client in first}
-    late = {client: second - end for second, client in order if client not in arrived}
-    return Turn(tuple(sorted(arrived)), dict(sorted(late.items())), dropped, end)
+    arrived = {client for _, client in in_time}
+    late = {client: arrival - end for arrival, client in arrivals if client not in arrived}
+    return RoundOutcome(tuple(sorted(arrived)), dict(sorted(late.items())), dropped, end)
 
 
 def corrupt_clients(faults: Faults, seed: int, trainers: np.ndarray) -> frozenset[int]:
-    """The clients whose updates are corrupt, the same in every round: ceil(corrupt * n) of the n that take part in training."""
+    """Return the clients that are corrupt in every round: ceil(corrupt * n) of the n that train."""
     count = ceil(faults.corrupt * len(trainers) - ROUNDING)
     return frozenset(numpy_rng(seed, "corrupt").permutation(trainers)[:count].tolist())
 
 
-def corrupted(faults: Faults, received: Tensors, up: Tensors) -> Tensors:
-    """What a corrupt client sends in place of `up` to be averaged: all of it, BatchNorm's statistics too. Its own copies stay true."""
+def corrupt_update(faults: Faults, received: Tensors, sent: Tensors) -> Tensors:
+    """Return the tensors that a corrupt client sends in place of `sent`.
+
+    All of them are corrupt, BatchNorm's statistics too; the client's own copies stay correct.
+    """
     if faults.corruption == "nan":
-        return {name: torch.full_like(tensor, torch.nan) for name, tensor in up.items()}
+        return {name: torch.full_like(tensor, torch.nan) for name, tensor in sent.items()}
     factor = -1.0 if faults.corruption == "sign_flip" else faults.scale
-    return {name: received[name] + factor * (tensor - received[name]) for name, tensor in up.items()}
+    return {name: received[name] + factor * (tensor - received[name]) for name, tensor in sent.items()}
 
 
-def hold(update: Update, late: Mapping[int, float], round_: int) -> Tensors:
-    """A late update as tensors that go into the checkpoint: MEMORY GROWS WITH THE CLIENTS ON THEIR WAY, by their shared tensors each."""
-    held: Tensors = {}
-    for client, images, sent in zip(update.clients, update.examples, update.each, strict=True):
-        key = f"{HELD}{round_}/{client}"
-        held[key] = torch.tensor([late[client], float(images)], dtype=torch.float64)
-        held |= {f"{key}/{name}": tensor.clone() for name, tensor in sent.items()}
-    return held
+def pack_late_update(update: Update, late: Mapping[int, float], round_: int) -> Tensors:
+    """Return a late update as tensors for the checkpoint.
+
+    Memory grows with the number of late clients: each needs a copy of the shared tensors.
+    """
+    tensors: Tensors = {}
+    for client, images, sent in zip(update.clients, update.examples, update.client_tensors, strict=True):
+        key = f"{LATE_PREFIX}{round_}/{client}"
+        tensors[key] = torch.tensor([late[client], float(images)], dtype=torch.float64)
+        tensors |= {f"{key}/{name}": tensor.clone() for name, tensor in sent.items()}
+    return tensors
 
 
-def arriving(held: Tensors, round_: int, seconds: float) -> tuple[list[Update], Tensors]:
-    """The late updates that arrive within the `seconds` of a round, oldest first, and what is still on its way."""
+def unpack_arrived(late: Tensors, round_: int, seconds: float) -> tuple[list[Update], Tensors]:
+    """Return the late updates that arrive within a round, oldest first, and the tensors of the others.
+
+    Args:
+        late: Late updates as `pack_late_update` packs them.
+        round_: Number of the round.
+        seconds: Virtual seconds of the round.
+    """
     updates: list[Update] = []
     waiting: Tensors = {}
-    for born, client in sorted(
-        (int(born), int(client)) for born, client, *rest in map(_parts, held) if not rest
+    for training_round, client in sorted(
+        (int(training_round), int(client))
+        for training_round, client, *name in map(_key_parts, late)
+        if not name
     ):
-        key = f"{HELD}{born}/{client}"
-        left, images = held[key].tolist()
+        key = f"{LATE_PREFIX}{training_round}/{client}"
+        seconds_left, images = late[key].tolist()
         sent = {
             name.removeprefix(f"{key}/"): tensor
-            for name, tensor in held.items()
+            for name, tensor in late.items()
             if name.startswith(f"{key}/")
         }
-        if left > seconds:
+        if seconds_left > seconds:
             waiting |= {
-                key: torch.tensor([left - seconds, images], dtype=torch.float64),
+                key: torch.tensor([seconds_left - seconds, images], dtype=torch.float64),
                 **{f"{key}/{name}": sent[name] for name in sent},
             }
         else:
-            updates.append(_stale(client, images * (1 + round_ - born) ** -0.5, sent))
+            updates.append(_stale_update(client, images * (1 + round_ - training_round) ** -0.5, sent))
     return updates, waiting
 
 
-def _parts(key: str) -> list[str]:
-    return key.removeprefix(HELD).split("/", 2)
+def _key_parts(key: str) -> list[str]:
+    """Split a key into round, client and, for a tensor, its name."""
+    return key.removeprefix(LATE_PREFIX).split("/", 2)
 
 
-def _stale(client: int, weight: float, sent: Tensors) -> Update:
-    """An update of one client as the server adds it; what it measured, kept and cost was written down when it was trained."""
+def _stale_update(client: int, weight: float, sent: Tensors) -> Update:
+    """Return a late client's update with its weight.
+
+    It has no metrics, private state or bytes: these were recorded in the round of its training.
+    """
     sums = {name: weight * tensor.double() for name, tensor in sent.items()}
-    return Update(-1, (client,), np.array([weight]), sums, ({},), (sent,), ({},), {}, 0, 0, 0, 0, 0.0)
+    return Update(
+        index=-1,
+        clients=(client,),
+        examples=np.array([weight]),
+        sums=sums,
+        aside=({},),
+        client_tensors=(sent,),
+        private=({},),
+        metrics={},
+    )

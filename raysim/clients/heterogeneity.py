@@ -1,4 +1,4 @@
-"""What a scenario achieved: how different the clients' data really are, and the table that records who holds what.
+"""Measures of how different the clients' data are, and the table of all images with their clients.
 
 Shapes: K clients, C classes (or domains), N training images.
 """
@@ -18,20 +18,20 @@ from raysim.clients.counts import Floats, Ints
 def heterogeneity(parts: Sequence[Ints], labels: Ints, attributes: Ints) -> dict[str, Any]:
     """Measure a partition.
 
-    With p_k the label distribution of client k, n_k its size, p the label distribution of all images handed
-    out, H the entropy:
+    With p_k the label distribution of client k, n_k its number of images, p the label distribution of all
+    assigned images, and H the entropy:
 
     * `js_divergence` = 1/K sum_k JS(p_k, p), JS(a, b) = H((a + b) / 2) - (H(a) + H(b)) / 2 in bits: 0 (all
-    alike) to 1.
+    equal) to 1.
     * `js_divergence_weighted` = sum_k (n_k / sum n) JS(p_k, p): the same, per image instead of per client.
-    * `domain_js`: as `js_divergence`, of domains.
+    * `domain_js`: as `js_divergence`, for domains.
     * `effective_classes` = 1/K sum_k exp(H(p_k)), H in nats: 1 (single-class clients) to C.
     * `size_gini` = sum_ij |n_i - n_j| / (2 K sum n): 0 (equal sizes) towards 1.
-    * `imbalance` = images of the most frequent class to the rarest, among those handed out.
-    * `clients`, `min_size`, `max_size`, and `dropped_images`, those that no client has.
+    * `imbalance` = images of the most frequent class over those of the rarest, among assigned images.
+    * `clients`, `min_size`, `max_size`, and `dropped_images`, the images without a client.
 
-    A client with a handful of images has a skewed `p_k` by chance alone, so an even split with few images has
-    a JS above 0.
+    The `p_k` of a client with few images is skewed by chance alone, so an even split of few images has a JS
+    above 0.
 
     Args:
         parts: For each client the indices of its images; none is empty. K arrays
@@ -64,19 +64,20 @@ def heterogeneity(parts: Sequence[Ints], labels: Ints, attributes: Ints) -> dict
 
 
 def partition_table(
-    parts: Sequence[Ints], labels: Ints, attributes: Ints, images: Ints, told: Ints | None = None
+    parts: Sequence[Ints], labels: Ints, attributes: Ints, images: Ints, training_labels: Ints | None = None
 ) -> pa.Table:
-    """Who holds what, a row for each image, sorted by client.
+    """Return the table of all assigned images: one row for each, sorted by client.
 
     Args:
         parts: For each client the indices of its images. K arrays
         labels: Class of each training image. [N]
         attributes: Domain of each training image. [N]
         images: Index of each training image in its dataset. [N]
-        told: The class that its client trains it as, where labels are noisy. [N]
+        training_labels: Class with which its client trains it, where labels are noisy. [N]
 
     Returns:
-        Columns client (int32), image (int64), label (int16), domain (int16), and with `told` told (int16).
+        Columns client (int32), image (int64), label (int16), domain (int16), and training_label (int16)
+            where `training_labels` are given.
     """
     rows = np.concatenate(parts)
     client = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -86,32 +87,38 @@ def partition_table(
             "image": pa.array(images[rows], pa.int64()),
             "label": pa.array(labels[rows], pa.int16()),
             "domain": pa.array(attributes[rows], pa.int16()),
-            **({} if told is None else {"told": pa.array(told[rows], pa.int16())}),
+            **(
+                {}
+                if training_labels is None
+                else {"training_label": pa.array(training_labels[rows], pa.int16())}
+            ),
         }
     )
 
 
 def _histogram(parts: Sequence[Ints], size_K: Ints, values: Ints) -> Ints:
+    """Count the values among each client's images. [K, number of values]."""
     rows = np.concatenate(parts)
-    kinds = int(values.max()) + 1
-    cell = np.repeat(np.arange(len(parts)), size_K) * kinds + values[rows]
-    return np.bincount(cell, minlength=len(parts) * kinds).reshape(len(parts), kinds)
+    width = int(values.max()) + 1
+    cell = np.repeat(np.arange(len(parts)), size_K) * width + values[rows]
+    return np.bincount(cell, minlength=len(parts) * width).reshape(len(parts), width)
 
 
 def _entropy(share: Floats) -> NDArray[np.float64]:
-    """Entropy in bits over the last axis."""
+    """Return the entropy in bits over the last axis."""
     return -(share * np.log2(share, out=np.zeros_like(share), where=share > 0)).sum(axis=-1)
 
 
 def _js_to_all(counts_KC: Ints) -> NDArray[np.float64]:
+    """Return the Jensen-Shannon divergence of every row from their sum, in bits. [K]."""
     share_KC = counts_KC / counts_KC.sum(axis=1, keepdims=True)
     share_C = counts_KC.sum(axis=0) / counts_KC.sum()
     js_K = _entropy((share_KC + share_C) / 2) - (_entropy(share_KC) + _entropy(share_C)) / 2
-    return np.clip(js_K, 0.0, 1.0)  # rounding may leave it a hair outside
+    return np.clip(js_K, 0.0, 1.0)  # rounding errors
 
 
 def _gini(size_K: Ints) -> float:
-    """Mean absolute difference over twice the mean, from the sorted sizes."""
+    """Return the Gini coefficient: the mean absolute difference over twice the mean."""
     rank = np.arange(1, len(size_K) + 1)
     weighted = (2 * rank - len(size_K) - 1) @ np.sort(size_K)
     return float(weighted / (len(size_K) * size_K.sum()))

@@ -1,6 +1,6 @@
-"""Label noise: which training images a client was told the wrong class of, and which class is easily taken for which.
+"""Label noise: the labels that clients train with, and the classes that look most alike.
 
-Shapes: N images, C classes, F numbers of a thumbnail.
+Shapes: N images, C classes, F values of a thumbnail.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ import numpy as np
 from raysim.clients.counts import Floats, Ints
 from raysim.core.errors import UserError
 from raysim.core.seeds import numpy_rng
-from raysim.data.cache import cache_folder, resize
 from raysim.data.dataset import Dataset
-from raysim.data.memo import Arrays, in_threads, remember
+from raysim.data.memo import Arrays, cache_folder, in_threads, remember
+from raysim.data.views import probe_picture, resize
 
-# pixels a side of a thumbnail: colour and coarse layout, so that no method's own features decide what is
-# confusable
+# pixels a side of a thumbnail: colour and coarse layout only, so that the similarity of classes depends on no
+# method's features
 SIDE = 8
 
 
-def told(
+def training_labels(
     labels: Ints, shards: Sequence[Ints], share: float, classes: int, confused_C: Ints | None, seed: int
 ) -> Ints:
-    """The labels that clients train with: of every client exactly round(share * n) are wrong (Python's round: halves to even).
+    """Return the labels that clients train with, of which round(share * n) are wrong for each client.
 
-    Each client's draw has an address of its own, and the images of a smaller share are among those of a
-    larger one.
+    The rounding is Python's: halves go to the even number. Each client's draw has its own address, and the
+    wrong labels of a smaller share are among those of a larger share.
 
     Args:
         labels: True class of each image. [N]
         shards: For each client the indices of its images. K arrays
         share: Share of each client's images whose label is wrong, 0 <= share < 1.
         classes: C.
-        confused_C: The class that each class is taken for; None: any other class, all alike. [C]
-        seed: The experiment's.
+        confused_C: Wrong label of each class; None draws any other class with equal probability. [C]
+        seed: Seed of the experiment.
 
     Returns:
-        Labels, the true ones of images that no client has. [N]
+        Labels; images without a client keep their true ones. [N]
 
     Raises:
         UserError: There is only one class.
@@ -50,36 +50,33 @@ def told(
             f"scenario.label_noise = {share:g} is not allowed: with a single class no label can be wrong; "
             "it should be 0"
         )
-    found = labels.copy()
+    noisy = labels.copy()
     for client, shard in enumerate(shards):
         rng = numpy_rng(seed, "label noise", client)
         wrong = rng.permutation(shard)[: round(share * len(shard))]
         true = labels[wrong]
-        found[wrong] = (
+        noisy[wrong] = (
             (true + rng.integers(1, classes, size=len(wrong))) % classes
             if confused_C is None
             else confused_C[true]
         )
-    return found
+    return noisy
 
 
 def class_means(dataset: Dataset, train: Ints) -> Floats:
-    """The mean thumbnail (8 x 8 RGB) of each class's training images: read once per dataset and split, then from the cache folder.
+    """Return the mean thumbnail (8 x 8 RGB) of each class's training images, from the cache folder if there.
 
     Args:
-        dataset: Of C classes.
+        dataset: Dataset of C classes.
         train: Indices of the training images, ascending.
 
     Returns:
-        Means in 0 to 255; NaN for a class without a training image. [C, F] with F = 192
+        Means, 0 to 255; NaN for a class without a training image. [C, F] with F = 192
     """
-    picture = (
-        np.add.outer(np.arange(37) ** 2, np.arange(53))[:, :, None] * np.array([3, 5, 7]) % 256
-    ).astype(np.uint8)
     key = {
         "images": dataset.fingerprint,
         "train": hashlib.sha256(np.ascontiguousarray(train, dtype=np.int64).tobytes()).hexdigest(),
-        "transform": hashlib.sha256(resize(picture, SIDE).tobytes()).hexdigest(),
+        "transform": hashlib.sha256(resize(probe_picture(), SIDE).tobytes()).hexdigest(),
         "libraries": {name: version(name) for name in ("numpy", "pillow")},
     }
 
@@ -87,9 +84,8 @@ def class_means(dataset: Dataset, train: Ints) -> Floats:
         thumbnails = np.stack(
             in_threads(lambda place: resize(dataset.image(int(train[place])), SIDE), len(train))
         )
-        total_CF = np.zeros(
-            (len(dataset.classes), thumbnails[0].size), dtype=np.int64
-        )  # whole numbers: the order of images cannot matter
+        # integers, so that the order of the images does not matter
+        total_CF = np.zeros((len(dataset.classes), thumbnails[0].size), dtype=np.int64)
         np.add.at(total_CF, dataset.labels[train], thumbnails.reshape(len(train), -1).astype(np.int64))
         images_C = np.bincount(dataset.labels[train], minlength=len(dataset.classes))[:, None]
         return {
@@ -100,10 +96,10 @@ def class_means(dataset: Dataset, train: Ints) -> Floats:
 
 
 def most_confusable(means_CF: Floats) -> Ints:
-    """For each class the other one whose mean thumbnail is nearest (Euclidean); the first of equals.
+    """Return for each class the other class with the nearest mean thumbnail (Euclidean), the first of equals.
 
     Args:
-        means_CF: Class means; NaN for a class without images, which nothing is taken for. [C, F]
+        means_CF: Class means; NaN for a class without images, which is never the nearest. [C, F]
 
     Returns:
         Classes. [C]
@@ -115,7 +111,7 @@ def most_confusable(means_CF: Floats) -> Ints:
     if seen.sum() < 2:
         raise UserError(
             "scenario.noise_kind = 'pairs' needs at least two classes with training images; 'symmetric' "
-            "does not look at them"
+            "needs no images"
         )
     distance_CC = np.linalg.norm(means_CF[:, None] - means_CF[None], axis=-1)
     distance_CC[:, ~seen] = np.inf

@@ -1,4 +1,4 @@
-"""Experiments as plain data: strict records, overrides by dotted path, and errors a person can act on."""
+"""Strict records of plain data, fields whose default has a source, and messages for wrong values."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Basis = Literal["paper", "relative", "computed", "guess"]
 
 
 class Config(BaseModel):
-    """A frozen, strict record. Unknown keys are errors; every field is checked when it is set."""
+    """Frozen, strict record: unknown keys are errors, and every field is checked when it is set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def replace(self, **changes: Any) -> Self:
-        """A checked copy with some fields changed."""
+        """Return a checked copy with some fields changed."""
         return type(self).model_validate({**self.model_dump(), **changes})
 
 
@@ -29,15 +29,15 @@ C = TypeVar("C", bound=Config)
 
 
 def knob(default: Any, doc: str, *, basis: Basis, search: str = "", source: str = "", **bounds: Any) -> Any:
-    """A field of a config whose default has a provenance.
+    """Declare a field of a `Config` together with the source of its default.
 
     Args:
-        default: The value used when nothing is said.
-        doc: One line: what it is, its unit, what the extremes mean.
-        basis: Where the default comes from: the paper's own text, a published relative's code, a computation
-            kept in the tests, or a guess.
-        search: The range worth searching, in words.
-        source: The relative or the computation.
+        default: Value of the field where none is given.
+        doc: One line: the meaning, the unit, and what the extremes mean.
+        basis: Source of the default: the paper's text ("paper"), the code of related published work
+            ("relative"), a computation kept in the tests ("computed"), or a guess.
+        search: Range worth searching, in words.
+        source: Name of the related work or of the computation.
         **bounds: pydantic's constraints (`ge`, `gt`, `le`, `lt`).
     """
     return Field(
@@ -49,18 +49,27 @@ def knob(default: Any, doc: str, *, basis: Basis, search: str = "", source: str 
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """`; did you mean 'x'?` for a near miss, else nothing."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    """Return "; did you mean 'x'?" for the known word that is most similar to `word`, or "" for none."""
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
-def unknown(kind: str, word: str, known: list[str]) -> UserError:
-    """The error for a name that is in no registry."""
+def unknown_name(kind: str, word: str, known: list[str]) -> UserError:
+    """Return the error for a name that is in no registry; its message lists the known names."""
     return UserError(f"unknown {kind} '{word}'{suggest(word, known)} Known: {', '.join(sorted(known))}")
 
 
 def parse(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
-    """Build `cls` from a mapping; a mistake becomes a `UserError` that names the dotted path, the value and what is allowed."""
+    """Build a record from a mapping.
+
+    Args:
+        cls: Class of the record.
+        values: Its fields by name; nested records as mappings.
+        path: Dotted path of the record in the experiment, for messages.
+
+    Raises:
+        UserError: An unknown key, a missing key or a value that is not allowed, each by its dotted path.
+    """
     try:
         return cls.model_validate(dict(values))
     except ValidationError as error:
@@ -68,6 +77,7 @@ def parse(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:
 
 
 def _explain(cls: type[Config], item: Any, path: str) -> str:
+    """Return the message for one of pydantic's errors."""
     where = ".".join([path, *map(str, item["loc"])] if path else map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
         known = sorted(cls.model_fields)
@@ -90,7 +100,7 @@ def _explain(cls: type[Config], item: Any, path: str) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """A command-line value: JSON where it is JSON (numbers, true, null, lists), else the text itself."""
+    """Return a value of the command line: JSON (numbers, true, null, lists) is parsed, other text is kept."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -98,18 +108,18 @@ def parse_value(text: str) -> Any:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """`path=value` from the command line."""
+    """Return the dotted path and the value of `path=value` from the command line."""
     path, equals, value = text.partition("=")
     if not equals or not path:
-        raise UserError(f"'{text}' is no override: write path=value, for example scenario.alpha=0.1")
+        raise UserError(f"'{text}' is not an override: write path=value, for example scenario.alpha=0.1")
     return path.strip(), parse_value(value.strip())
 
 
-def canonical(values: Any) -> str:
-    """JSON with sorted keys: the form that is hashed."""
+def canonical_json(values: Any) -> str:
+    """Return JSON with sorted keys and without spaces: the form that is hashed."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(values: Any, length: int = 12) -> str:
-    """The first `length` hex digits of the SHA-256 of the canonical JSON."""
-    return hashlib.sha256(canonical(values).encode()).hexdigest()[:length]
+    """Return the first `length` hex digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:length]

@@ -1,26 +1,32 @@
-"""Who is to blame: UserError 2, ClientError 1."""
+"""Exceptions of raysim, each with the exit status of the command that ends by it.
+
+A `UserError` ends it with 2, a `ClientError` and everything else with 1.
+"""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A user's mistake: one message that names the field, the value and what is allowed. The command exits with 2."""
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """What was raised first, without the wrapping that an engine put around it (Ray's errors carry it as `cause`)."""
-    while isinstance(inner := getattr(error, "cause", None), BaseException):
-        error = inner
-    return error
-
-
-class OutOfTime(Exception):
-    """A trial took longer than it was given."""
+    """A user's mistake: one message that names the field, the value and what is allowed."""
 
 
 class ClientError(RuntimeError):
-    """A client's work failed: names the round, the clients and the first cause."""
+    """A failure of a client's work: the message names the round, the clients and the first cause."""
 
 
 class Diverged(ClientError):
-    """A loss became infinite or NaN."""
+    """A loss that became infinite or NaN."""
+
+
+class OutOfTime(Exception):
+    """A trial that took longer than its time limit."""
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the exception that was raised first.
+
+    An engine may wrap it in others: Ray's errors carry the wrapped one as `cause`.
+    """
+    while isinstance(inner := getattr(error, "cause", None), BaseException):
+        error = inner
+    return error

@@ -1,4 +1,4 @@
-"""The small records that travel between driver, workers and disk.
+"""Records that travel between driver, workers and disk.
 
 Shapes: K clients of a micro-cohort, B images of a batch, S x S pixels, C classes, D domains.
 """
@@ -6,41 +6,44 @@ Shapes: K clients of a micro-cohort, B images of a batch, S x S pixels, C classe
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import torch
+if TYPE_CHECKING:  # the names and constants of this file are needed where no tensor is
+    import numpy as np
+    import torch
 
-Tensors = dict[str, torch.Tensor]
+Tensors = dict[str, "torch.Tensor"]
 Inputs = Literal["features", "patches", "pixels"]
 Split = Literal["train", "validation", "test"]
 Scope = Literal["shared", "personal"]
-Kind = Literal["classification", "segmentation"]
+TaskKind = Literal["classification", "segmentation"]
 
 SPLITS: dict[str, int] = {"train": 0, "validation": 1, "test": 2}
-ACCURACIES = ("acc_shared_own", "acc_shared_global", "acc_personal_own", "acc_personal_global")
-IGNORE = 255  # the pixel class that counts nowhere
-POOLED = -1  # the client number of a pseudo-client that holds every client's images (centralized training)
+IGNORE = 255  # pixel class that enters no loss and no accuracy
+POOLED = -1  # number of the pseudo-client that holds the images of all clients (centralized training)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a method may know of the task: names and the frozen backbone, never the data."""
+    """The task as a method sees it: names, sizes and the frozen backbone, never the data."""
 
     classes: tuple[str, ...]
     templates: tuple[str, ...]
     backbone: Any  # raysim.backbones.Backbone, or None for a method that trains its own network
     image_size: int
     device: torch.device
-    kind: Kind = "classification"
+    kind: TaskKind = "classification"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One stacked batch.
+    """Batches of K clients, stacked.
 
-    `x` [K, B, ...]; `y` [K, B] int64, or of segmentation [K, B, S, S] with `IGNORE`; `weight` [K, B] float (1
-    real, 0 padding); `rngs`: a generator for each client, for noise inside the model.
+    Attributes:
+        x: Inputs. [K, B, ...]
+        y: Classes, int64. [K, B]; in segmentation [K, B, S, S] with `IGNORE`
+        weight: 1 for an image, 0 for padding. [K, B]
+        rngs: A generator for each client, for noise inside the model.
     """
 
     x: torch.Tensor
@@ -51,7 +54,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server after `round` rounds: what it averages, and what else it keeps (class ratios, activations, momentum ..)."""
+    """State of the server after `round` rounds: shared tensors and extra ones (class ratios, momentum)."""
 
     round: int
     shared: Tensors
@@ -60,20 +63,25 @@ class ServerState:
 
 @dataclass(frozen=True)
 class Payload:
-    """Bytes that one client gets and sends in a round; `weights` is the part of `down` that is weights."""
+    """Bytes that a client receives and sends in a round; `weights` is the part of `down` that is weights."""
 
     down: int
     up: int
     weights: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InitialState:
-    """What a run starts from.
+    """Start of a run, as an engine's workers build it.
 
-    The first server state; whether clients have models of their own; patches per image where they are used;
-    bytes that a client gets once; the shared names that are no trained weights; training images (pixels, for
-    segmentation) per class [C]; by architecture what a client's round sends, where rounds have a clock.
+    Attributes:
+        state: First state of the server.
+        personal: Whether clients have models of their own.
+        patches: Patches per image; None where the method uses none.
+        setup: Bytes that a client receives once, before the first round.
+        buffers: Names of the shared tensors that are not trained weights.
+        totals: Training images of each class, in segmentation pixels. [C]
+        payloads: Bytes per round of a client, by architecture; empty without a virtual clock.
     """
 
     state: ServerState
@@ -87,7 +95,7 @@ class InitialState:
 
 @dataclass(frozen=True)
 class ClientResult:
-    """What a client's round leaves: what goes up to be averaged, what goes up beside it, and what stays."""
+    """Tensors after a client's round: sent to be averaged, sent aside from the average, and kept private."""
 
     up: Tensors
     aside: Tensors
@@ -96,7 +104,7 @@ class ClientResult:
 
 @dataclass(frozen=True)
 class StoredState:
-    """A private state that lies in the run's vault, named by its content."""
+    """Reference to a private state in the run's vault: the digest of its content."""
 
     digest: str
 
@@ -106,27 +114,41 @@ Private = Tensors | StoredState
 
 @dataclass(frozen=True)
 class MicroCohort:
-    """A fixed group of clients that train stacked; `private[k]` is None for a client that takes part for the first time.
+    """Fixed group of clients that train stacked.
 
-    `vault` is the folder of the run's large private states; `each`: the clients' own tensors are wanted,
-    beside their sum.
+    Attributes:
+        index: Place in the round.
+        clients: Numbers of the clients. K
+        private: Their private states; None for a client that takes part for the first time. K
+        vault: Folder of the run's large private states.
+        needs_client_tensors: Whether the update must carry every client's tensors, besides their sum.
     """
 
     index: int
     clients: tuple[int, ...]
     private: tuple[Private | None, ...]
     vault: str = ""
-    each: bool = False
+    needs_client_tensors: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Update:
-    """What a micro-cohort sends back.
+    """Result of a micro-cohort's training.
 
-    `sums` is the float64 sum over its clients of (number of images x tensor sent up), `images` the number of
-    images behind it; `aside` holds what each client sent beside it, `each` the clients' own tensors where
-    they are wanted. `metrics` maps a name to per-client (total, count) arrays. `bytes_*_weights` is the part
-    of the traffic that is weights of the network or prompt.
+    Attributes:
+        index: Place of the micro-cohort in the round.
+        clients: Numbers of its clients. K
+        examples: Training images of each client. [K]
+        sums: For each tensor sent up the float64 sum over clients of (images x tensor).
+        aside: For each client the tensors sent aside from the average. K
+        client_tensors: For each client the tensors sent up; empty where only their sum is needed. K
+        private: For each client the new private state. K
+        metrics: By name (totals, counts), each [K].
+        bytes_up: Bytes sent by the clients.
+        bytes_down: Bytes received by the clients.
+        bytes_weights_up: Part of `bytes_up` that is weights of the network or prompt.
+        bytes_weights_down: Part of `bytes_down` that is weights of the network or prompt.
+        flops: Floating-point operations of the training.
     """
 
     index: int
@@ -134,35 +156,44 @@ class Update:
     examples: np.ndarray
     sums: Tensors
     aside: tuple[Tensors, ...]
-    each: tuple[Tensors, ...]
+    client_tensors: tuple[Tensors, ...]
     private: tuple[Private, ...]
     metrics: dict[str, tuple[np.ndarray, np.ndarray]]
-    bytes_up: int
-    bytes_down: int
-    bytes_weights_up: int
-    bytes_weights_down: int
-    flops: float
+    bytes_up: int = 0
+    bytes_down: int = 0
+    bytes_weights_up: int = 0
+    bytes_weights_down: int = 0
+    flops: float = 0.0
 
     @property
     def images(self) -> float:
-        """Images of its clients."""
+        """Training images of all its clients."""
         return float(self.examples.sum())
 
     def light(self) -> Update:
-        """Without tensors, for what is written down; numbers are copied, because as views they would hold the whole message in memory."""
+        """Return the update without tensors, for the tables.
+
+        Numbers are copied: as views they would keep the whole message in memory.
+        """
         metrics = {name: (totals.copy(), counts.copy()) for name, (totals, counts) in self.metrics.items()}
-        return replace(self, sums={}, aside=(), each=(), examples=self.examples.copy(), metrics=metrics)
+        return replace(
+            self, sums={}, aside=(), client_tensors=(), examples=self.examples.copy(), metrics=metrics
+        )
 
 
 @dataclass(frozen=True)
 class Score:
-    """Correct predictions of some clients: `correct` [K, C * D] per class and domain; the shared model has `clients = ()`, K = 1.
+    """Correct predictions of some clients' models, or of the shared model (`clients = ()`, K = 1).
 
-    Of segmentation: [K, C * D, C, 2], pixels in intersection and union per images' class and domain, and per
-    pixel class.
-
-    `observed` holds what the method measures about the clients' models, each [K]; `novel` the share of the
-    novel classes' images that the shared model tells apart by their names, where there are such classes.
+    Attributes:
+        index: Place of the micro-cohort.
+        scope: Whether the shared parameters alone predict, or shared and private ones together.
+        clients: Numbers of the clients. K
+        correct: Correct predictions per class and domain of the images. [K, C * D]; in segmentation pixels
+            in intersection and union, also per pixel class. [K, C * D, C, 2]
+        flops: Floating-point operations of the evaluation.
+        observed: Measures of the method about the clients' models, by name, each [K].
+        novel: Accuracy of the shared model on the images of novel classes; None without such classes.
     """
 
     index: int
@@ -176,7 +207,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Signature:
-    """A failure that a run shows: what was measured, the limit it passed, and one clause that says so."""
+    """A failure seen in a run: the measured value, the limit that it passed, and one clause that says so."""
 
     name: str
     round: int
@@ -185,9 +216,9 @@ class Signature:
     detail: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """A finished round: one row of `rounds`, the rows of `clients`, those of `classes` where it was evaluated, and class ratios."""
+    """A finished round as rows of the tables `rounds` (one row), `clients`, `classes` and class ratios."""
 
     round: int
     row: dict[str, Any]
@@ -196,9 +227,9 @@ class RoundRecord:
     ratios: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """What a model attends to: `arrays` and `shown` (a row each) of some images, `rows` of all whose foreground is known."""
+    """Masks of a model: `arrays` and `shown` of some images, `rows` of all images with a known foreground."""
 
     arrays: dict[str, np.ndarray]
     shown: list[dict[str, Any]]
@@ -206,29 +237,5 @@ class Gallery:
 
 
 def nbytes(tensors: Tensors) -> int:
-    """Bytes of the payload."""
+    """Return the bytes of all tensors together."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-
-
-TRAFFIC = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
-
-
-TOTALS = (*TRAFFIC, "flops", "seconds")
-
-
-RESULTS = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy")
-
-
-EXTRAS = (
-    "acc_shared_newcomers",
-    "acc_personal_newcomers",
-    "acc_base",
-    "acc_novel",
-    "acc_harmonic",
-)  # None where not asked for
-
-
-MEASURED = (*RESULTS, *EXTRAS)
-
-
-Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What a dataset is: labelled images, one class and one domain each, and the record that says where to get it.
+"""Base of all datasets: labelled images with one class and one domain each, and the record of their source.
 
 Shapes: N images, C classes, D domains.
 """
@@ -17,25 +17,24 @@ from raysim.core.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """What is known of a dataset before it is opened.
+    """Facts about a dataset that are known before it is opened.
 
     Args:
         name: The name in the registry, e.g. `"ucmerced"`.
-        title: The name people use.
-        counts: Images per class, by class words, in the order of the labels; empty where anything is
-            accepted, 0 where nobody counted.
-        templates: Prompts with one `{}` for the class words.
-        folders: Names of class folders that differ from the class words by more than case, spaces and
+        title: The usual name.
+        counts: Images per class, by class name, in the order of the labels; empty where any classes are
+            accepted, 0 for unknown numbers.
+        templates: Prompts with one `{}` for the class name.
+        folders: Class names of folders whose own names differ from them by more than case, spaces and
             punctuation.
-        aliases: Names that the dataset's own folder may have, besides `name`; case and punctuation do not
-            matter.
-        layouts: Where in that folder the class folders may lie, besides directly.
-        example: One file as the archive has it.
-        archive: The archive's file name, empty when nothing is to be had.
-        size: Its size, in words.
-        page: Where to get it.
+        aliases: Other names of the dataset's folder, besides `name`; case and punctuation do not matter.
+        layouts: Subfolders that may contain the class folders.
+        example: Path of one file in the archive.
+        archive: File name of the archive, empty where there is none.
+        size: Size of the archive, in words.
+        page: Web page of the archive.
         terms: Licence or terms of use, in words.
-        total: Images of the complete dataset, where `counts` does not say.
+        total: Images of the complete dataset, where `counts` does not give them.
     """
 
     name: str
@@ -54,39 +53,39 @@ class DatasetInfo:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names as words, in the order of the labels."""
+        """Class names, in the order of the labels."""
         return tuple(self.counts)
 
     @property
     def images(self) -> int:
-        """How many images the complete dataset has."""
+        """Number of images of the complete dataset."""
         return self.total or sum(self.counts.values())
 
     def class_of(self, folder: str) -> str | None:
-        """The class words for a folder's name, or None for a folder that is no class."""
-        known = {plain(words): words for words in self.counts} | {
-            plain(name): words for name, words in self.folders.items()
+        """Return the class name of a folder, or None for a folder that is no class."""
+        names = {comparable_name(words): words for words in self.counts} | {
+            comparable_name(name): words for name, words in self.folders.items()
         }
-        return known.get(plain(folder))
+        return names.get(comparable_name(folder))
 
 
-def plain(name: str) -> str:
-    """A name without case, spaces and punctuation: `"Dense_Residential"` and `"dense residential"` become one."""
+def comparable_name(name: str) -> str:
+    """Return a name without case, spaces and punctuation, so that different spellings are equal."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 class Dataset(ABC):
-    """Labelled images; those of a segmentation dataset also have a class for every pixel.
+    """Labelled images; in a segmentation dataset every pixel has a class too.
 
     Attributes:
         name: The name in the registry; of a mixed dataset the names joined by `+`.
-        classes: C class names as words.
-        templates: Prompts with one `{}` for the class words.
-        domains: D names of domains; `("all",)` when there is one.
-        labels: [N] int64, the class of each image.
-        attributes: [N] int64, the domain of each image.
-        segments: Whether the images have masks; then `labels` is the class that most of an image's pixels
-            have, unless the dataset says otherwise.
+        classes: C class names.
+        templates: Prompts with one `{}` for the class name.
+        domains: D names of domains; `("all",)` for a single one.
+        labels: Class of each image. [N] int64
+        attributes: Domain of each image. [N] int64
+        segments: Whether the images have masks; then `labels` is the most frequent class of each image's
+            pixels, unless the dataset's docstring says otherwise.
     """
 
     name: str
@@ -100,35 +99,42 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Content hash of all images, in hex: equal for equal images, computed once per object."""
+        """Content hash of all images, in hex: equal for equal images, computed once for each object."""
 
     @abstractmethod
     def image(self, index: int) -> np.ndarray:
-        """The image at `index`; safe to call from several threads.
+        """Return the image at `index`; safe to call from several threads.
 
         Returns:
             [H, W, 3] uint8 RGB.
         """
 
     def mask(self, index: int) -> np.ndarray:
-        """The class of every pixel of the image at `index`; safe to call from several threads.
+        """Return the class of every pixel of the image at `index`; safe to call from several threads.
 
         Returns:
-            [H, W] uint8, indices into `classes`, 255 = ignore.
+            [H, W] uint8, indices into `classes`, 255 for ignored pixels.
 
         Raises:
             UserError: The images have no masks.
         """
-        raise UserError(f"dataset '{self.name}' has no masks; `raysim data list` shows which have")
+        raise UserError(f"dataset '{self.name}' has no masks; `raysim data list` names those that have")
 
     def foreground(self, index: int) -> np.ndarray | None:
-        """Where the thing itself is in the image at `index`, [H, W] bool; None where nobody knows."""
+        """Return the pixels [H, W] bool that show the object of the image's class; None where unknown."""
         return None
 
-    def parts(self, split_seed: int) -> np.ndarray | None:
-        """The dataset's own split, [N] int8: 0 train, 1 validation, 2 test, -1 none; None for the usual one (`raysim.data.splits`)."""
+    def predefined_split(self, split_seed: int) -> np.ndarray | None:
+        """Return the split that the dataset itself defines, or None for the usual one (`raysim.data.splits`).
+
+        Args:
+            split_seed: Seed of the part that is drawn.
+
+        Returns:
+            0 train, 1 validation, 2 test, -1 none. [N] int8
+        """
         return None
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         return len(self.labels)

@@ -1,4 +1,4 @@
-"""Datasets that are folders of images, one folder per class: finding them, checking them, reading them.
+"""Datasets of one folder of images per class: finding, checking and reading them.
 
 Shapes: N images, H and W pixels.
 """
@@ -15,25 +15,23 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from PIL import Image
 
 from raysim.core.errors import UserError
-from raysim.data.dataset import Dataset, DatasetInfo, plain
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
+from raysim.data.dataset import Dataset, DatasetInfo, comparable_name
+from raysim.data.files import data_roots, file_digest, list_images, read_image, shorten_list, subfolders
 
 
 class ClassFolders(Dataset):
-    """A known archive, unpacked: `CLASS/*.{jpg,jpeg,png,tif,tiff,webp}`, directly or where the archive's own layout has it.
+    """Unpacked archive of class folders: `CLASS/*.{jpg,jpeg,png,tif,tiff,webp}`, also deep in its own layout.
 
-    A subclass names the archive in `info`; every class must be there with its known number of images.
+    A subclass describes the archive in `info`; every class must have its known number of images.
 
     Args:
-        path: The dataset's folder, or a folder that holds it; None looks for `<name>` in every folder of
+        path: The dataset's folder, or a folder that contains it; None searches `<name>` in every folder of
             `$RAYSIM_DATA`.
 
     Raises:
-        UserError: Nothing was found, or what was found is not the complete dataset.
+        UserError: The dataset was not found, or is not complete.
     """
 
     info: ClassVar[DatasetInfo]
@@ -51,7 +49,7 @@ class ClassFolders(Dataset):
         self.domains, self.attributes = self._read_domains(self.files)
 
     def _read_folders(self, root: Path) -> tuple[list[Path], dict[str, str]]:
-        """The images in their order, and the class of each folder; also sets `classes`."""
+        """Set `classes`; return the image files in their order and the class of each folder."""
         self.classes = self.info.classes
         listing = list_images(root)
         _check_complete(self.info, root, listing)
@@ -60,17 +58,17 @@ class ClassFolders(Dataset):
         return [root / folder / name for folder in order for name in listing[folder]], folders
 
     def _read_domains(self, files: list[Path]) -> tuple[tuple[str, ...], np.ndarray]:
-        """The names of the domains and the domain of each image."""
+        """Return the names of the domains and the domain of each image."""
         return ("all",), np.zeros(len(files), dtype=np.int64)
 
     @classmethod
     def find(cls) -> Path | None:
-        """The folder of its class folders under `$RAYSIM_DATA`, or None."""
+        """Return the folder that contains the class folders, under `$RAYSIM_DATA`, or None."""
         return find_root(cls.info)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over class, file name and bytes of every image, in hex; where the folders lie and how they are named does not enter."""
+        """SHA-256 over class, file name and bytes of every image, in hex; folder names do not enter."""
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             digests = list(pool.map(file_digest, self.files))
         total = hashlib.sha256()
@@ -79,7 +77,7 @@ class ClassFolders(Dataset):
         return total.hexdigest()
 
     def image(self, index: int) -> np.ndarray:
-        """The image at `index`.
+        """Return the image at `index`.
 
         Returns:
             [H, W, 3] uint8 RGB.
@@ -91,7 +89,7 @@ class ClassFolders(Dataset):
 
 
 class Folder(ClassFolders):
-    """Any class-folder tree, taken as it is: each folder with images is a class, and its name gives the class words."""
+    """Any tree of class folders: each folder with images is a class and gives it its name."""
 
     info = DatasetInfo(
         name="folder", title="Any folder of class folders", example="CLASS/IMAGE.png", terms="your own"
@@ -101,15 +99,15 @@ class Folder(ClassFolders):
         listing = list_images(root)
         folders = {folder: class_words(folder) for folder in listing}
         if len(set(folders.values())) < len(folders):
-            twice = sorted(folder for folder in folders if list(folders.values()).count(folders[folder]) > 1)
+            equal = sorted(folder for folder in folders if list(folders.values()).count(folders[folder]) > 1)
             raise UserError(
-                f"{root}: the folders {', '.join(twice)} stand for the same class; rename or merge them"
+                f"{root}: the folders {', '.join(equal)} have the same class name; rename or merge them"
             )
         if len(folders) < 2:
             raise UserError(
                 f"{root}: found {len(folders)} folders with images, expected at least 2 class folders "
                 "CLASS/*.jpg|png|tif|webp "
-                f"(folders here: {some(subfolders(root)) or 'none'})"
+                f"(folders here: {shorten_list(subfolders(root)) or 'none'})"
             )
         self.classes = tuple(sorted(folders.values()))
         order = sorted(listing, key=lambda folder: folders[folder])
@@ -117,24 +115,24 @@ class Folder(ClassFolders):
 
 
 def class_words(folder: str) -> str:
-    """A folder's name as words: `"DenseResidential"`, `"dense_residential"` and `"Dense-residential"` are dense residential."""
+    """Return a folder's name as words: `"DenseResidential"` becomes `"dense residential"`."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder)
     return " ".join(re.split(r"[\W_]+", spaced)).strip().lower()
 
 
 def find_root(info: DatasetInfo, path: str | None = None) -> Path | None:
-    """The folder that holds the class folders, or None.
+    """Return the folder that contains the class folders, or None.
 
-    Of several candidates the one with the most known class folders is taken, the first among equals.
+    It is the candidate with the most known class folders, the first of equals.
     """
     if info.name == "folder":
         if path is None:
             raise UserError(
-                "dataset 'folder' needs a path: the folder that holds one folder of images per class"
+                "dataset 'folder' needs a path: the folder that contains one folder of images per class"
             )
         return Path(path).expanduser() if Path(path).expanduser().is_dir() else None
     best, most = None, 0
-    for folder in candidates(info, path):
+    for folder in candidate_folders(info, path):
         for layout in (*info.layouts, "."):
             known = sum(info.class_of(name) is not None for name in subfolders(folder / layout))
             if known > most:
@@ -142,101 +140,25 @@ def find_root(info: DatasetInfo, path: str | None = None) -> Path | None:
     return best
 
 
-def data_roots() -> list[Path]:
-    """The folders in `$RAYSIM_DATA`, in their order."""
-    return [Path(part).expanduser() for part in os.environ.get("RAYSIM_DATA", "").split(os.pathsep) if part]
+def candidate_folders(info: DatasetInfo, path: str | None) -> list[Path]:
+    """Return where a dataset's folder may be.
 
-
-def list_images(root: Path) -> dict[str, list[str]]:
-    """Sorted names of image files per folder below `root`; hidden files and folders without images are left out."""
-    listing = {}
-    for folder in subfolders(root):
-        names = [entry.name for entry in os.scandir(root / folder) if is_image(entry)]
-        if names:
-            listing[folder] = sorted(names)
-    return listing
-
-
-def read_image(file: Path) -> np.ndarray:
-    """Read an image of any common kind.
-
-    Gray becomes RGB; transparent pixels become black, the colour of no data; gray images of more than 8 bits
-    are stretched from their 0.5 to their 99.5 percentile, because their sensors' ranges differ and are not
-    written in the file.
-
-    Returns:
-        [H, W, 3] uint8 RGB.
-
-    Raises:
-        UserError: The file is not a readable image.
+    These are the path itself and subfolders with the dataset's name, there or in every folder of
+    `$RAYSIM_DATA`.
     """
-    try:
-        with Image.open(file) as image:
-            if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                return np.repeat(_stretch(np.asarray(image, dtype=np.float64))[:, :, None], 3, axis=2)
-            if image.has_transparency_data:
-                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-                return np.array(Image.alpha_composite(black, image.convert("RGBA")).convert("RGB"))
-            return np.array(image.convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise many kinds
-        raise UserError(
-            f"cannot read the image {file} ({error}); it is damaged or no image: fetch it again"
-        ) from error
-
-
-def _stretch(values: np.ndarray) -> np.ndarray:
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    low, high = np.percentile(values, [0.5, 99.5])
-    return np.round(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
-
-
-def is_image(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a file that is named like an image and not hidden."""
-    return (
-        not entry.name.startswith(".")
-        and os.path.splitext(entry.name)[1].lower() in EXTENSIONS
-        and entry.is_file()
-    )
-
-
-def file_digest(file: Path) -> bytes:
-    """SHA-256 of a file's bytes.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except OSError as error:
-        raise UserError(f"cannot read {file} ({error.strerror})") from error
-
-
-def subfolders(folder: Path) -> list[str]:
-    """Sorted names of the folders in it, hidden ones left out; none where it is no folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
-
-
-def candidates(info: DatasetInfo, path: str | None) -> list[Path]:
-    """Where a dataset's own folder may be: the path and what is named like the dataset in it, or in every folder of `$RAYSIM_DATA`."""
     roots = data_roots() if path is None else [Path(path).expanduser()]
-    wanted = [plain(name) for name in (info.name, *info.aliases)]
-    found = [
+    names = [comparable_name(name) for name in (info.name, *info.aliases)]
+    named = [
         root / name
         for root in roots
         for name in sorted(subfolders(root), key=lambda n: n != info.name)
-        if plain(name) in wanted
+        if comparable_name(name) in names
     ]
-    return found if path is None else [*roots, *found]
+    return named if path is None else [*roots, *named]
 
 
 def _check_complete(info: DatasetInfo, root: Path, listing: Mapping[str, list[str]]) -> None:
+    """Refuse a dataset whose classes or numbers of images differ from the record."""
     homes: dict[str | None, list[str]] = {}
     for folder in listing:
         homes.setdefault(info.class_of(folder), []).append(folder)
@@ -254,29 +176,26 @@ def _check_complete(info: DatasetInfo, root: Path, listing: Mapping[str, list[st
             if counts.get(words, expected) != expected
         ],
     }
-    problems = "; ".join(f"{what}: {some(items)}" for what, items in parts.items() if items)
+    problems = "; ".join(f"{what}: {shorten_list(items)}" for what, items in parts.items() if items)
     if problems:
         raise UserError(
             f"{info.title} in {root} is not the complete dataset: {problems}. Expected {len(info.classes)} "
             f"classes and {info.images} "
             f"images, found {len(homes)} and {sum(counts.values())}. Unpack {info.archive} again (from "
-            f"{info.page}), or take the "
-            f"folder as it is: dataset 'folder' with the path {root}"
+            f"{info.page}), or use the folder as it is: dataset 'folder' with the path {root}"
         )
 
 
 def _missing(info: DatasetInfo, path: str | None) -> str:
+    """Return the message for a dataset that was not found: where it was searched and how to get it."""
     if info.name == "folder":
         return (
-            f"dataset 'folder': {path} is no folder; give the folder that holds one folder of images "
-            "per class"
+            f"dataset 'folder': {path} is no folder; give the folder that contains one folder of "
+            "images per class"
         )
     roots = data_roots() if path is None else [Path(path).expanduser()]
     places = [root / info.name for root in roots] if path is None else roots
-    looked = (
-        "; ".join(_what_is_there(info, place) for place in places)
-        or "RAYSIM_DATA is not set and no path was given"
-    )
+    looked = "; ".join(_content(place) for place in places) or "RAYSIM_DATA is not set and no path was given"
     also = f" (or under the name {' or '.join(info.aliases)})" if info.aliases else ""
     packed = [root / info.archive for root in roots if (root / info.archive).is_file()]
     get = (
@@ -288,17 +207,13 @@ def _missing(info: DatasetInfo, path: str | None) -> str:
     return (
         f"{info.title} ('{info.name}') was not found: {looked}{also}. Expected there: {info.example}, or "
         "CLASS/*.jpg|png|tif|webp, one "
-        f"folder for each of {len(info.classes)} classes ({some(list(info.classes))}). To mend it: {get} "
-        f"to {home}" + (f", with RAYSIM_DATA={data}" if path is None else "")
+        f"folder for each of {len(info.classes)} classes ({shorten_list(list(info.classes))}). To fix it: "
+        f"{get} to {home}" + (f", with RAYSIM_DATA={data}" if path is None else "")
     )
 
 
-def _what_is_there(info: DatasetInfo, place: Path) -> str:
+def _content(place: Path) -> str:
+    """Return what a folder without class folders contains, for the message."""
     if not place.is_dir():
         return f"no folder {place}"
-    return f"{place} has no class folder (it holds {some(sorted(os.listdir(place))) or 'nothing'})"
-
-
-def some(items: list[str], most: int = 8) -> str:
-    """The first few of a list, and how many more there are."""
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+    return f"{place} has no class folder (it contains {shorten_list(sorted(os.listdir(place))) or 'nothing'})"

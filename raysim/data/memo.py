@@ -1,4 +1,4 @@
-"""What is slow to learn of files and needed by every process that opens them: kept in the cache folder beside the features."""
+"""Small results that are slow to compute from files and needed by every process, kept in the cache folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock
 
 from raysim.core.config import digest
 
@@ -21,35 +20,42 @@ Arrays = dict[str, np.ndarray]
 LOG = logging.getLogger(__name__)
 
 
-def remember(folder: Path, name: str, key: Any, compute: Callable[[], Arrays]) -> Arrays:
-    """What `compute` returns for this key: from the folder, or computed now and kept there.
+def cache_folder(cache_dir: Path | None = None) -> Path:
+    """Return the folder of the cache: the argument, else `$RAYSIM_CACHE`, else `~/.cache/raysim`."""
+    return Path(cache_dir or os.environ.get("RAYSIM_CACHE") or Path("~/.cache/raysim")).expanduser()
 
-    A folder that cannot be written costs time, not the answer.
+
+def remember(folder: Path, name: str, key: Any, compute: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays of this key: read from the folder, or computed now and written to it.
+
+    Where the folder cannot be written, every process computes them again.
 
     Args:
-        folder: Where the files lie.
-        name: What the file's name starts with.
-        key: Everything that the answer depends on; plain data.
-        compute: Returns named arrays of numbers or texts.
+        folder: Folder of the files.
+        name: Beginning of the file's name.
+        key: Everything on which the arrays depend, as plain data.
+        compute: Function that returns named arrays of numbers or texts.
 
     Returns:
         The arrays.
     """
+    from filelock import FileLock
+
     path = folder / f"{name}-{digest(key, 20)}.npz"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            known = _read(path)
-            if known is None:
-                known = compute()
+            arrays = _read(path)
+            if arrays is None:
+                arrays = compute()
                 beside = path.with_name(f".{path.name}.{os.getpid()}")
                 with beside.open("wb") as file:
-                    np.savez_compressed(file, **known)  # type: ignore[arg-type]
+                    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
                 os.replace(beside, path)
-            return known
+            return arrays
     except OSError as error:
         LOG.warning(
-            "%s cannot be written (%s): what is learned of %s is learned again by every process",
+            "%s cannot be written (%s): every process computes %s again",
             folder,
             error,
             name,
@@ -58,19 +64,19 @@ def remember(folder: Path, name: str, key: Any, compute: Callable[[], Arrays]) -
 
 
 def stamp(files: Sequence[Path]) -> list[list[Any]]:
-    """Path, size and time of change of each file: while they stay the same, the content is taken to be the same."""
-    found = [(file, file.stat()) for file in files]
-    return [[str(file.absolute()), status.st_size, status.st_mtime_ns] for file, status in found]
+    """Return path, size and time of change of each file; equal stamps are taken to mean equal content."""
+    stats = [(file, file.stat()) for file in files]
+    return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
 
 
 def in_threads(work: Callable[[int], T], number: int) -> list[T]:
-    """`work` for 0 .. number - 1, in order, by a few threads."""
+    """Return `work` of 0 .. number - 1, in this order, computed by a few threads."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(work, range(number)))
 
 
 def _read(path: Path) -> Arrays | None:
-    """The arrays of a file; None where there is none or it is damaged."""
+    """Return the arrays of a file, or None where there is no file or it is damaged."""
     try:
         with np.load(path) as content:
             return {name: content[name] for name in content.files}

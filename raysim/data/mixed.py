@@ -1,4 +1,4 @@
-"""Several datasets as one: the union of their class names, and the dataset of origin as the domain."""
+"""Mixture of several datasets: the union of their classes, with the dataset of origin as the domain."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from raysim.data.dataset import Dataset
 
 
 class MixedDataset(Dataset):
-    """The images of all `parts`, one after the other.
+    """Images of all `parts`, one dataset after the other.
 
-    Classes with equal words are one class; they come in the order in which the parts first name them. The
-    domain of an image is its dataset of origin; domains that a part has of its own are dropped.
+    Classes with equal names are one class; they are in the order of their first occurrence in the parts. The
+    domain of an image is its dataset of origin; the parts' own domains are dropped.
 
     Args:
         parts: At least two different datasets.
 
     Raises:
-        UserError: A dataset is named twice, or only one is given.
+        UserError: A dataset is given twice, or only one is given.
     """
 
     def __init__(self, parts: list[Dataset]) -> None:
@@ -45,7 +45,7 @@ class MixedDataset(Dataset):
         return hashlib.sha256("\0".join(part.fingerprint for part in self.datasets).encode()).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
-        """The image at `index`.
+        """Return the image at `index`.
 
         Returns:
             [H, W, 3] uint8 RGB.
@@ -54,11 +54,11 @@ class MixedDataset(Dataset):
         return part.image(place)
 
     def foreground(self, index: int) -> np.ndarray | None:
-        """Where the thing itself is in the image at `index`, [H, W] bool; None where its dataset does not know."""
+        """Return the pixels [H, W] bool that show the object of the image's class; None where unknown."""
         part, place = self._origin(index)
         return part.foreground(place)
 
     def _origin(self, index: int) -> tuple[Dataset, int]:
-        """The dataset that an image comes from, and its index there."""
+        """Return the dataset of an image and its index there."""
         origin = int(self.attributes[index])
         return self.datasets[origin], int(index % len(self) - self._starts[origin])

@@ -1,4 +1,4 @@
-"""Images with a class for every pixel: files of images and masks, any folder of them, and images cut into squares.
+"""Segmentation datasets: image and mask files, any folder of them, and images cut into squares.
 
 Shapes: N images, C pixel classes, H and W pixels.
 """
@@ -14,26 +14,27 @@ import numpy as np
 
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
-from raysim.data.cache import cache_folder
 from raysim.data.dataset import Dataset, DatasetInfo
-from raysim.data.folder import file_digest, read_image, some
-from raysim.data.masks import count_classes, domains_of, pair, read_classes, read_mask, survey
-from raysim.data.memo import in_threads, remember, stamp
+from raysim.data.files import file_digest, read_image, shorten_list
+from raysim.data.mask_files import count_values, domains_of, number_classes, pair, read_classes, read_mask
+from raysim.data.memo import cache_folder, in_threads, remember, stamp
 from raysim.data.splits import by_domain, split
 
-FORBIDDEN = 254  # in the table from mask values to classes: a value that no mask may have
-MOST_IGNORED = 0.9  # a square with a larger share of ignored pixels is dropped
+FORBIDDEN = 254  # entry of the table from mask values to classes for values that no mask may have
+MAX_IGNORED = 0.9  # squares with a larger share of ignored pixels are dropped
 
 
 class MaskedFiles(Dataset):
-    """Images and masks in files, pair by pair. The first opening reads every mask; what it finds is kept in the cache folder.
+    """Pairs of image files and mask files.
+
+    The first opening reads every mask and keeps the counts of its values in the cache folder.
 
     Attributes:
-        images: N files.
-        masks: N files of one band.
-        pixels: [N, C + 1] int64, pixels of each class in each mask, last the ignored ones.
-        labels: The class that most pixels have that are not ignored; 0 for an image of ignored pixels only,
-            which has no split.
+        images: Image files. N
+        masks: Mask files of one band. N
+        pixels: Pixels of each class in each mask, last the ignored ones. [N, C + 1] int64
+        labels: Most frequent class of the pixels that are not ignored; 0 for an image of ignored pixels only,
+            which belongs to no split. [N] int64
     """
 
     info: ClassVar[DatasetInfo]
@@ -42,17 +43,17 @@ class MaskedFiles(Dataset):
     masks: list[Path]
     pixels: np.ndarray
 
-    def _adopt(self, table: np.ndarray) -> None:
-        """Read what the masks hold, and set `pixels` and `labels`.
+    def _count_pixels(self, table: np.ndarray) -> None:
+        """Set `pixels` and `labels` from the values of the masks.
 
         Args:
-            table: The class of each mask value, 255 = ignore, 254 = not allowed. [256] uint8
+            table: Class of each mask value, 255 for ignored and 254 for forbidden values. [256] uint8
 
         Raises:
-            UserError: A mask has a value that is not allowed, or is of another size than its image.
+            UserError: A mask has a forbidden value, or another size than its image.
         """
         self._table = table
-        values = survey(self.name, self.images, self.masks)
+        values = count_values(self.name, self.images, self.masks)
         if values[:, table == FORBIDDEN].any():
             index, value = np.argwhere(np.where(table == FORBIDDEN, values, 0))[0]
             raise self._refuse(int(index), int(value))
@@ -63,22 +64,23 @@ class MaskedFiles(Dataset):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over classes, domains, names and bytes of every image and mask, in hex; where the folder lies does not enter."""
+        """SHA-256 over classes, domains, names and bytes of all images and masks, in hex."""
         files = [*self.images, *self.masks]
 
         def read() -> dict[str, np.ndarray]:
             digests = in_threads(lambda index: file_digest(files[index]), len(files))
             return {"digests": np.frombuffer(b"".join(digests), np.uint8).reshape(len(files), -1)}
 
-        known = remember(cache_folder(), f"{self.name}-content", {"version": 1, "files": stamp(files)}, read)
+        key = {"version": 1, "files": stamp(files)}
+        content = remember(cache_folder(), f"{self.name}-content", key, read)
         total = hashlib.sha256("\0".join(self.classes).encode() + self._table.tobytes())
         for index, file in enumerate(self.images):
             total.update(f"{self.domains[self.attributes[index]]}/{file.stem}\0".encode())
-            total.update(known["digests"][[index, len(self) + index]].tobytes())
+            total.update(content["digests"][[index, len(self) + index]].tobytes())
         return total.hexdigest()
 
     def image(self, index: int) -> np.ndarray:
-        """The image at `index`.
+        """Return the image at `index`.
 
         Returns:
             [H, W, 3] uint8 RGB.
@@ -86,45 +88,47 @@ class MaskedFiles(Dataset):
         return read_image(self.images[index])
 
     def mask(self, index: int) -> np.ndarray:
-        """The class of every pixel of the image at `index`.
+        """Return the class of every pixel of the image at `index`.
 
         Returns:
-            [H, W] uint8, 255 = ignore.
+            [H, W] uint8, 255 for ignored pixels.
         """
-        raw = read_mask(self.masks[index])
-        found = self._table[raw]
-        if (found == FORBIDDEN).any():
-            raise self._refuse(index, int(raw[found == FORBIDDEN][0]))
-        return found
+        values = read_mask(self.masks[index])
+        classes = self._table[values]
+        if (classes == FORBIDDEN).any():
+            raise self._refuse(index, int(values[classes == FORBIDDEN][0]))
+        return classes
 
-    def parts(self, split_seed: int) -> np.ndarray | None:
-        """Within each domain 64 / 16 / 20 %, of nine images 6, 1 and 2. [N] int8."""
+    def predefined_split(self, split_seed: int) -> np.ndarray | None:
+        """Return a split of 64 / 16 / 20 % within each domain; of nine images 6, 1 and 2. [N] int8."""
         return by_domain(self, split_seed, np.flatnonzero(self.pixels[:, :-1].any(axis=1)))
 
     def _refuse(self, index: int, value: int) -> UserError:
+        """Return the error for a forbidden mask value."""
         allowed = np.flatnonzero(self._table != FORBIDDEN)
         classes = allowed[self._table[allowed] != IGNORE]
         ignored = ", ".join(map(str, allowed[self._table[allowed] == IGNORE]))
         return UserError(
             f"{self.masks[index]}: mask value {value} is not allowed: it should be {classes[0]} to "
             f"{classes[-1]} for the "
-            f"{len(self.classes)} classes ({some(list(self.classes))}), or {ignored} for pixels to ignore"
+            f"{len(self.classes)} classes ({shorten_list(list(self.classes))}), "
+            f"or {ignored} for ignored pixels"
         )
 
 
 class ImageMasks(MaskedFiles):
-    """Any folder `images/` and `masks/` with equal names, e.g. `images/tile1_001.jpg` and `masks/tile1_001.png`.
+    """Any pair of folders `images/` and `masks/` with equal file names, e.g. `tile1_001.jpg` and `.png`.
 
     Masks are PNG or TIFF of one band (gray or palette). Line i of a file `classes.txt` beside the folders,
-    from 0, names the class of mask value i; where it says `ignore`, pixels of that value are ignored. Without
-    the file 0 is ignored and value k is "class k". 255 is always ignored. What a name has before its last `_`
-    is the image's domain, where that groups the images.
+    from 0, names the class of mask value i; the word `ignore` marks an ignored value. Without the file value
+    0 is ignored and value k is "class k". 255 is always ignored. The part of a name before its last `_` is
+    the image's domain, where that groups the images.
 
     Args:
-        path: The folder that holds `images` and `masks`.
+        path: Folder that contains `images` and `masks`.
 
     Raises:
-        UserError: Files that do not fit together: naming the file and what is allowed.
+        UserError: Files do not fit together; the message names the file and what is allowed.
     """
 
     info = DatasetInfo(
@@ -137,44 +141,44 @@ class ImageMasks(MaskedFiles):
     def __init__(self, path: str | None = None) -> None:
         if path is None:
             raise UserError(
-                "dataset 'image_masks' needs a path: the folder that holds the folders 'images' and 'masks'"
+                "dataset 'image_masks' needs a path: the folder that contains 'images' and 'masks'"
             )
         root = Path(path).expanduser()
         self.name, self.templates = self.info.name, self.info.templates
         self.images, self.masks = pair(root / "images", root / "masks")
         self.domains, self.attributes = domains_of([file.stem for file in self.images])
-        named = root / "classes.txt"
+        class_file = root / "classes.txt"
         words = (
-            read_classes(named)
-            if named.is_file()
-            else count_classes(root, survey(self.name, self.images, self.masks))
+            read_classes(class_file)
+            if class_file.is_file()
+            else number_classes(root, count_values(self.name, self.images, self.masks))
         )
         self.classes = tuple(word for word in words if word)
         if len(self.classes) < 2:
             raise UserError(
-                f"{named if named.is_file() else root}: segmentation needs at least 2 classes besides what "
-                "is ignored"
+                f"{class_file if class_file.is_file() else root}: segmentation needs at least 2 classes "
+                "besides ignored pixels"
             )
         table = np.full(256, FORBIDDEN, dtype=np.uint8)
-        places = iter(range(len(self.classes)))
-        table[: len(words)] = [next(places) if word else IGNORE for word in words]
+        numbers = iter(range(len(self.classes)))
+        table[: len(words)] = [next(numbers) if word else IGNORE for word in words]
         table[IGNORE] = IGNORE
-        self._adopt(table)
+        self._count_pixels(table)
 
 
 class Cropped(Dataset):
-    """A segmentation dataset whose images are cut into squares, without overlap from the top left corner.
+    """Segmentation dataset whose images are cut into squares, from the top left corner without overlap.
 
-    What is left at the right and the lower edge is dropped if it is less than half a square, else the last
-    square is moved inwards. A side shorter than a square is kept whole. Squares of one image are of one
-    split; those almost without classes are dropped.
+    A rest at the right or the lower edge is dropped if it is less than half a square; else the last square is
+    moved inwards and overlaps. A side shorter than a square is kept whole. All squares of one image are in
+    the same split; squares with almost no classes are dropped.
 
     Args:
-        dataset: Has masks.
+        dataset: Dataset with masks.
         crop: Side of a square in pixels of the original images, at least 1.
 
     Raises:
-        UserError: A dataset without masks, or nothing is left.
+        UserError: The dataset has no masks, or no square is kept.
     """
 
     segments = True
@@ -195,56 +199,60 @@ class Cropped(Dataset):
             dataset.domains,
         )
         key = {"version": 1, "images": dataset.fingerprint, "crop": crop}
-        found = remember(cache_folder(), f"{self.name}-crops-{crop}px", key, self._cut)
-        kept = found["pixels"][:, -1] <= MOST_IGNORED * found["pixels"].sum(axis=1)
+        squares = remember(cache_folder(), f"{self.name}-crops-{crop}px", key, self._cut)
+        kept = squares["pixels"][:, -1] <= MAX_IGNORED * squares["pixels"].sum(axis=1)
         if not kept.any():
             raise UserError(
-                f"task.crop = {crop}: no square of '{self.name}' has at least {1 - MOST_IGNORED:.0%} of "
+                f"task.crop = {crop}: no square of '{self.name}' has at least {1 - MAX_IGNORED:.0%} of "
                 "pixels with a class"
             )
-        self.owner, self._box, self.pixels = found["owner"][kept], found["box"][kept], found["pixels"][kept]
+        self.owner, self._box, self.pixels = (squares[name][kept] for name in ("owner", "box", "pixels"))
         self.attributes, self.labels = dataset.attributes[self.owner], self.pixels[:, :-1].argmax(axis=1)
-        self._image = lru_cache(maxsize=8)(dataset.image)  # neighbours are asked for one after the other
+        self._image = lru_cache(maxsize=8)(dataset.image)  # squares of one image are read one after the other
         self._mask = lru_cache(maxsize=8)(dataset.mask)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what is cut and how, in hex."""
+        """SHA-256 of the dataset and the rule of cutting, in hex."""
         return hashlib.sha256(
-            f"{self.dataset.fingerprint} in squares of {self.crop} with less than {MOST_IGNORED}".encode()
+            f"{self.dataset.fingerprint} in squares of {self.crop} with less than {MAX_IGNORED}".encode()
         ).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
-        """The square at `index`.
+        """Return the square at `index`.
 
         Returns:
-            [H, W, 3] uint8 RGB, each side at most the square's.
+            [H, W, 3] uint8 RGB, each side at most `crop`.
         """
         return self._part(self._image(int(self.owner[index])), index)
 
     def mask(self, index: int) -> np.ndarray:
-        """The class of every pixel of the square at `index`.
+        """Return the class of every pixel of the square at `index`.
 
         Returns:
-            [H, W] uint8, 255 = ignore.
+            [H, W] uint8, 255 for ignored pixels.
         """
         return self._part(self._mask(int(self.owner[index])), index)
 
     def foreground(self, index: int) -> np.ndarray | None:
-        """Where the thing itself is, if the dataset knows. [H, W] bool."""
+        """Return the pixels [H, W] bool that show the object of the class; None where unknown."""
         whole = self.dataset.foreground(int(self.owner[index]))
         return None if whole is None else self._part(whole, index)
 
-    def parts(self, split_seed: int) -> np.ndarray | None:
-        """The split of the image that a square is cut from. [N] int8."""
+    def predefined_split(self, split_seed: int) -> np.ndarray | None:
+        """Return for each square the split of its image. [N] int8."""
         return split(self.dataset, split_seed)[self.owner]
 
     def _part(self, whole: np.ndarray, index: int) -> np.ndarray:
+        """Cut the square at `index` from its image or mask."""
         top, left, high, wide = self._box[index]
         return whole[top : top + high, left : left + wide].copy()
 
     def _cut(self) -> dict[str, np.ndarray]:
-        """Every square, before any is dropped: its image, its place [top, left, height, width] and its pixels per class."""
+        """Return all squares, before any is dropped, as named arrays.
+
+        These are the index of the image, the box [top, left, height, width] and the pixels per class.
+        """
         classes = len(self.classes)
 
         def squares(index: int) -> list[tuple[list[int], np.ndarray]]:
@@ -258,16 +266,16 @@ class Cropped(Dataset):
             counts = [np.bincount(part, minlength=256)[[*range(classes), IGNORE]] for part in parts]
             return list(zip(boxes, counts, strict=True))
 
-        found = in_threads(squares, len(self.dataset))
+        images = in_threads(squares, len(self.dataset))
         return {
-            "owner": np.repeat(np.arange(len(found)), [len(part) for part in found]),
-            "box": np.array([box for part in found for box, _ in part]),
-            "pixels": np.array([counts for part in found for _, counts in part]),
+            "owner": np.repeat(np.arange(len(images)), [len(parts) for parts in images]),
+            "box": np.array([box for parts in images for box, _ in parts]),
+            "pixels": np.array([counts for parts in images for _, counts in parts]),
         }
 
 
 def cuts(length: int, crop: int) -> list[tuple[int, int]]:
-    """Start and length of the squares along a side of the image."""
+    """Return start and length of the squares along a side of the image."""
     if length <= crop:
         return [(0, length)]
     starts = [(start, crop) for start in range(0, length - crop + 1, crop)]

@@ -1,4 +1,4 @@
-"""Frozen splits: which images are for training, validation and test.
+"""Fixed splits of a dataset into training, validation and test images.
 
 Shapes: N images, G cells (class x domain), S splits.
 """
@@ -15,31 +15,28 @@ from raysim.core.seeds import derive
 from raysim.data.dataset import Dataset
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-NONE = -1  # of no split: nothing in the image has a class
-FRACTIONS = (
-    Fraction(64, 100),
-    Fraction(16, 100),
-    Fraction(20, 100),
-)  # exact, so that no rounding of floats decides
+NONE = -1  # images of no split: none of their pixels has a class
+FRACTIONS = (Fraction(64, 100), Fraction(16, 100), Fraction(20, 100))  # exact: no rounding of floats decides
 
 
 def split(dataset: Dataset, split_seed: int) -> np.ndarray:
-    """Assign every image to a split: the dataset's own where it has one, else 64 / 16 / 20 %, stratified by class and domain.
+    """Assign every image to a split: the dataset's own, else 64 / 16 / 20 % stratified by class and domain.
 
-    Each class gets exactly the numbers of the largest-remainder rule, so a class of three or more images has
-    a test image; each of its domains gets them to within one image. Depends on the dataset's name, its class
-    and domain names, how many images each has, and the seed; not on the platform or on NumPy's generators.
+    Each class gets exactly the numbers of the largest-remainder rule, so that a class of three or more images
+    has a test image; each of its domains gets them to within one image. The split depends on the dataset's
+    name, its class and domain names, their numbers of images, and the seed; not on the platform or on NumPy's
+    generators.
 
     Args:
-        dataset: What to split.
-        split_seed: Names the split; the usual one is 0.
+        dataset: Dataset of N images.
+        split_seed: Seed of the split; the usual one is 0.
 
     Returns:
-        [N] int8: 0 train, 1 validation, 2 test; in a dataset's own split also -1, none.
+        0 train, 1 validation, 2 test; in a split that the dataset itself defines also -1, none. [N] int8
     """
-    own = dataset.parts(split_seed)
-    if own is not None:
-        return own
+    predefined = dataset.predefined_split(split_seed)
+    if predefined is not None:
+        return predefined
     assignment = np.empty(len(dataset), dtype=np.int8)
     for label in np.unique(dataset.labels):
         words, present = dataset.classes[label], np.flatnonzero(dataset.labels == label)
@@ -55,20 +52,20 @@ def split(dataset: Dataset, split_seed: int) -> np.ndarray:
 def by_domain(
     dataset: Dataset, split_seed: int, among: np.ndarray, fractions: Sequence[Fraction] = FRACTIONS
 ) -> np.ndarray:
-    """Assign some images to splits within each domain, in a seeded order: a domain gets the numbers of the largest-remainder rule.
+    """Assign some images to splits within each domain, by the largest-remainder rule and in a seeded order.
 
-    For datasets whose images have many classes at once: of 9 images of a domain 6 are for training, 1 is for
-    validation, 2 are for test. Depends on the dataset's name, its domain names, how many images each has, and
-    the seed.
+    It is for datasets whose images have many classes at once. Of 9 images of a domain 6 are for training, 1
+    for validation and 2 for test. The split depends on the dataset's name, its domain names, their numbers of
+    images, and the seed.
 
     Args:
-        dataset: Of N images.
-        split_seed: Names the split.
+        dataset: Dataset of N images.
+        split_seed: Seed of the split.
         among: Indices of the images to assign, ascending.
-        fractions: Shares of training, validation and test, which sum to 1; the last ones may be left out.
+        fractions: Shares of training, validation and test, of sum 1; the last ones may be left out.
 
     Returns:
-        [N] int8: 0 train, 1 validation, 2 test; -1 for images that are not among them.
+        0 train, 1 validation, 2 test; -1 for all other images. [N] int8
     """
     assignment = np.full(len(dataset), NONE, dtype=np.int8)
     for domain in np.unique(dataset.attributes[among]):
@@ -87,13 +84,13 @@ def by_domain(
 def limit_shots(
     train_indices: np.ndarray, labels: np.ndarray, shots: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """At most `shots` training images of every class, drawn without replacement.
+    """Draw at most `shots` training images of every class, without replacement.
 
     Args:
-        train_indices: [T] int64 indices of the training images.
-        labels: [N] int64 classes of all images.
-        shots: Images per class, at least 1; a class with fewer keeps what it has.
-        rng: Decides which.
+        train_indices: Indices of the training images. [T] int64
+        labels: Classes of all images. [N] int64
+        shots: Images per class, at least 1; a class with fewer keeps all.
+        rng: Generator of the draw.
 
     Returns:
         Sorted int64 indices, a subset of `train_indices`.
@@ -108,7 +105,7 @@ def limit_shots(
 
 
 def _largest_remainder(size: int, fractions: Sequence[Fraction] = FRACTIONS) -> list[int]:
-    """`size` images over the splits; ties go to the earlier split."""
+    """Divide `size` images among the splits; ties go to the earlier split."""
     quotas = [fraction * size for fraction in fractions]
     counts = [int(quota) for quota in quotas]
     by_remainder = sorted(range(len(quotas)), key=lambda s: (counts[s] - quotas[s], s))
@@ -118,21 +115,22 @@ def _largest_remainder(size: int, fractions: Sequence[Fraction] = FRACTIONS) -> 
 
 
 def _cell_counts(sizes: list[int]) -> list[list[int]]:
-    """[G, S] counts for the G cells of one class: rows sum to `sizes`, columns to the class's own largest-remainder counts.
+    """Return the counts [G, S] for the G cells of one class.
 
-    Every cell gets its quotas rounded down; what is left goes to the splits that still want most, at most one
-    image each, cells with most left first. That greedy always ends with all columns met (Gale and Ryser),
-    because no split wants more than there are cells with something left.
+    Rows sum to `sizes`, columns to the largest-remainder counts of the class. Every cell gets its quotas
+    rounded down. Its remaining images go to the splits that still need most, at most one image each, cells
+    with the most remaining images first. This greedy rule always meets all columns (Gale and Ryser), because
+    no split needs more images than there are cells with remaining ones.
     """
     floors = [[int(fraction * size) for fraction in FRACTIONS] for size in sizes]
-    wanted = [
+    missing = [
         total - sum(column)
         for total, column in zip(_largest_remainder(sum(sizes)), zip(*floors, strict=True), strict=True)
     ]
     for cell in sorted(range(len(sizes)), key=lambda c: (sum(floors[c]) - sizes[c], c)):
-        for s in sorted(range(len(FRACTIONS)), key=lambda s: (-wanted[s], s))[
+        for s in sorted(range(len(FRACTIONS)), key=lambda s: (-missing[s], s))[
             : sizes[cell] - sum(floors[cell])
         ]:
             floors[cell][s] += 1
-            wanted[s] -= 1
+            missing[s] -= 1
     return floors

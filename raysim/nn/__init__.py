@@ -1,1 +1,5 @@
-"""Pure tensor functions and modules without state: the text tower, optimal transport, networks, the gate, CKA."""
+"""Tensor functions and modules without state of their own: weights are passed in.
+
+`text` (CLIP's text tower), `ot` (optimal transport), `cka`, `gate`, `convnets`, `decoder`, `networks` and
+`rows` (stacks of clients). It imports core only.
+"""

@@ -1,17 +1,17 @@
-"""Linear centred kernel alignment: how alike two networks see the same samples, whatever the widths of their features.
+"""Linear centred kernel alignment (CKA): the similarity of two networks' features of the same samples.
 
     CKA(X, Y) = HSIC(K, L) / sqrt( HSIC(K, K) HSIC(L, L) ),   K = X X^T,  L = Y Y^T
 
-It compares the two matrices of inner products between samples, so rows must be the same samples in the same
-order. With the plain (biased) HSIC it nears 1 for unrelated features as soon as the samples are fewer than
-the features (0.97 at n = 16, d = 512), hence the unbiased estimator by default.
+It compares the matrices of inner products between samples, so the features may differ in width, but rows must
+be the same samples in the same order. With the plain (biased) HSIC it approaches 1 for unrelated features
+when the samples are fewer than the features (0.97 at n = 16, d = 512). So the unbiased estimator is the
+default.
 
 Shapes: n samples, d features (p and q where the two sides differ).
 
 Reference: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019 (linear CKA);
-    Song et al., "Feature
-Selection via Dependence Maximization", JMLR 2012, eq. 5 (unbiased HSIC); Nguyen et al., "Do Wide and Deep
-Networks Learn the Same Things?", ICLR 2021 (CKA from it).
+    Song et al., "Feature Selection via Dependence Maximization", JMLR 2012, eq. 5 (unbiased HSIC); Nguyen et
+    al., "Do Wide and Deep Networks Learn the Same Things?", ICLR 2021 (CKA from it).
 """
 
 from __future__ import annotations
@@ -21,21 +21,20 @@ from torch import Tensor
 
 
 def linear_cka(x_np: Tensor, y_nq: Tensor, debiased: bool = True) -> Tensor:
-    """Linear CKA of two sets of features.
+    """Return the linear CKA of two sets of features.
 
     Args:
         x_np: [n, p] features of n samples, any float type; computed in float64.
         y_nq: [n, q] features of the same samples in the same order.
-        debiased: Take the unbiased estimate of HSIC (n >= 4); otherwise Kornblith's, which is pulled towards
-            1 at small n.
+        debiased: Whether to use the unbiased estimate of HSIC (n >= 4), or Kornblith's, which is biased
+            towards 1 at small n.
 
     Returns:
-        A scalar in [0, 1], dtype of `x_np`: 1 for features equal up to rotation, scale and shift. 0 where one
-        side does not vary over the samples, or where its unbiased HSIC is not positive (then nothing can be
-        said).
+        A scalar in [0, 1], dtype of `x_np`: 1 for features equal up to rotation, scale and shift; 0 where one
+        side does not vary over the samples or its unbiased HSIC is not positive, so that CKA is undefined.
 
     Raises:
-        ValueError: The sides have different numbers of samples, or too few.
+        ValueError: The two sides have different numbers of samples, or too few.
     """
     n, least = len(x_np), 4 if debiased else 2
     if x_np.dim() != 2 or y_nq.dim() != 2 or n != len(y_nq) or n < least:
@@ -45,27 +44,30 @@ def linear_cka(x_np: Tensor, y_nq: Tensor, debiased: bool = True) -> Tensor:
         )
     x, y = _centred(x_np), _centred(y_nq)
     if debiased:
-        cross, own_x, own_y = _unbiased(x @ x.T, y @ y.T)
+        cross, self_x, self_y = _unbiased(x @ x.T, y @ y.T)
     else:
-        cross, own_x, own_y = _biased(x, y)
-    known = ~((own_x <= 0) | (own_y <= 0))  # a NaN stays one: a diverged network is not hidden
-    scale = torch.where(known, own_x * own_y, torch.ones_like(own_x)).sqrt()
-    return torch.where(known, (cross / scale).clamp(0, 1), torch.zeros_like(cross)).to(x_np.dtype)
+        cross, self_x, self_y = _biased(x, y)
+    defined = ~((self_x <= 0) | (self_y <= 0))  # NaN counts as defined, so that a diverged network shows
+    scale = torch.where(defined, self_x * self_y, torch.ones_like(self_x)).sqrt()
+    return torch.where(defined, (cross / scale).clamp(0, 1), torch.zeros_like(cross)).to(x_np.dtype)
 
 
 def _centred(x_nd: Tensor) -> Tensor:
-    """Columns at mean 0, in float64; all zero where the samples differ by no more than the rounding of the incoming type."""
+    """Return the features in float64 with columns of mean 0.
+
+    They are all zero where the samples differ by no more than the rounding of the incoming type.
+    """
     x = x_nd.double()
     centred = x - x.mean(0)
     rounding = 8 * torch.finfo(x_nd.dtype).eps * x.abs().amax()
     centred = torch.where(centred.abs().amax() <= rounding, torch.zeros_like(centred), centred)
-    # to a largest entry of 1: CKA ignores scale, and the fourth powers to come stay in range
+    # scaled to a largest entry of 1: CKA ignores scale, and the fourth powers below stay in range
     largest = centred.abs().amax()
     return centred / torch.where(largest == 0, torch.ones_like(largest), largest)
 
 
 def _biased(x_np: Tensor, y_nq: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """HSIC times n^2 of (K, L), (K, K), (L, L), through the smaller of samples and features."""
+    """Return HSIC times n^2 of (K, L), (K, K), (L, L), by the smaller of samples and features."""
     if len(x_np) < max(x_np.shape[1], y_nq.shape[1]):
         k, m = x_np @ x_np.T, y_nq @ y_nq.T
         return (k * m).sum(), (k * k).sum(), (m * m).sum()
@@ -73,7 +75,7 @@ def _biased(x_np: Tensor, y_nq: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _unbiased(k_nn: Tensor, l_nn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """HSIC times n (n - 3) of (K, L), (K, K), (L, L) by the unbiased estimator: Song's equation 5 without its factor."""
+    """Return unbiased HSIC times n (n - 3) of (K, L), (K, K), (L, L): Song, eq. 5 without its factor."""
     n = len(k_nn)
     k, m = (gram - torch.diag(gram.diagonal()) for gram in (k_nn, l_nn))
 

@@ -1,14 +1,13 @@
-"""Convolutional backbones: from pixels to the maps of their stages, fine to coarse.
+"""Convolutional backbones: from pixels to the feature maps of their stages, fine to coarse.
 
-Three small ones for images of 32 to 128 px, and torchvision's for larger ones.
+Three small ones for images of 32 to 128 px, and torchvision's for larger images.
 
 Shapes: B images of S x S pixels, c channels of a map (each its own); a map of stride s has ceil(S / s) rows.
 
 Reference: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Sandler et al.,
-    "MobileNetV2", CVPR 2018; Howard et
-al., "Searching for MobileNetV3", ICCV 2019; Wu and He, "Group Normalization", ECCV 2018; Hsieh et al., "The
-Non-IID Data Quagmire of Decentralized Machine Learning", ICML 2020 (group in place of batch normalisation
-where clients differ).
+    "MobileNetV2", CVPR 2018; Howard et al., "Searching for MobileNetV3", ICCV 2019; Wu and He, "Group
+    Normalization", ECCV 2018; Hsieh et al., "The Non-IID Data Quagmire of Decentralized Machine Learning",
+    ICML 2020 (group in place of batch normalisation where clients differ).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from raysim.core.config import unknown
+from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
 
 Norm = Literal["batch", "group"]
@@ -30,13 +29,13 @@ NETWORKS = ("cnn", "small_resnet", "small_mobilenet", "resnet18", "resnet50", "m
 GROUPS = 8
 
 
-class Backbone(nn.Module):
-    """Stages one after the other; every stage's output is a map.
+class ConvBackbone(nn.Module):
+    """Stages in sequence; the output of every stage is a feature map.
 
     Args:
-        stages: Modules; each of them halves the rows and columns of what enters at least once.
-        channels: c of the maps.
-        stride: Of the last map.
+        stages: Modules; each halves the rows and columns of its input at least once.
+        channels: Channels c of each map.
+        stride: Stride of the last map.
     """
 
     def __init__(self, stages: Sequence[nn.Module], channels: tuple[int, ...], stride: int) -> None:
@@ -45,12 +44,11 @@ class Backbone(nn.Module):
         self.channels, self.stride = channels, stride
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.num_batches_tracked = (
-                    None  # a count nobody reads, and the only state that would live in the module
-                )
+                # a counter that nothing reads, and the only state that the module itself would keep
+                module.num_batches_tracked = None
 
     def forward(self, x_B3SS: Tensor) -> tuple[Tensor, ...]:
-        """[B, 3, S, S] -> the maps [B, c, ., .], fine to coarse."""
+        """Return the maps [B, c, ., .], fine to coarse, of images [B, 3, S, S]."""
         maps = []
         for stage in self.stages:
             x_B3SS = stage(x_B3SS)
@@ -58,26 +56,25 @@ class Backbone(nn.Module):
         return tuple(maps)
 
 
-def backbone(name: str, *, width: int = 16, norm: Norm = "batch", pretrained: bool = False) -> Backbone:
-    """Build a backbone.
+def build_backbone(
+    name: str, *, width: int = 16, norm: Norm = "batch", pretrained: bool = False
+) -> ConvBackbone:
+    """Build a backbone by name.
 
     Args:
         name: One of `NETWORKS`.
-        width: Channels of the first stage of the small ones, a multiple of 8; torchvision's have their own
-            widths.
-        norm: "batch", or "group" (groups of channels in one image: no running statistics, nothing shared
+        width: Channels of the first stage of the small ones, a multiple of 8; torchvision's networks have
+            their own widths.
+        norm: "batch", or "group" (groups of channels of one image: no running statistics, nothing shared
             between images).
-        pretrained: torchvision's ImageNet weights (their first published version), where the name is one of
-            torchvision's. Norms of another kind take over scale and shift.
-
-    Returns:
-        A module with attributes `channels` (of its maps, fine to coarse) and `stride` (of the last).
+        pretrained: Whether to load ImageNet weights (torchvision's first version), for torchvision's names
+            only. Group norms take scale and shift from the weights of batch norms.
 
     Raises:
-        UserError: Unknown name; pretrained weights that do not exist or cannot be had.
+        UserError: Unknown name, a wrong width, or pretrained weights that do not exist or cannot be loaded.
     """
     if name not in NETWORKS:
-        raise unknown("network", name, list(NETWORKS))
+        raise unknown_name("network", name, list(NETWORKS))
     layer = _group_norm if norm == "group" else nn.BatchNorm2d
     small = {"cnn": _cnn, "small_resnet": _small_resnet, "small_mobilenet": _small_mobilenet}
     if name in small:
@@ -97,20 +94,21 @@ def _group_norm(channels: int) -> nn.GroupNorm:
 
 
 def _convolution(before: int, after: int, stride: int, norm: Callable[[int], nn.Module]) -> list[nn.Module]:
+    """Return a 3 x 3 convolution from `before` to `after` channels, its norm and a ReLU."""
     return [nn.Conv2d(before, after, 3, stride, padding=1, bias=False), norm(after), nn.ReLU(inplace=True)]
 
 
-def _cnn(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
-    """Four convolutions of stride 2."""
+def _cnn(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
+    """Build four convolutions of stride 2."""
     channels = (width, 2 * width, 4 * width, 4 * width)
     stages = [
         nn.Sequential(*_convolution(before, after, 2, norm)) for before, after in pairwise((3, *channels))
     ]
-    return Backbone(stages, channels, 16)
+    return ConvBackbone(stages, channels, 16)
 
 
-def _small_resnet(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
-    """A stem at full resolution (small images have no pixels to give away), then basic blocks at strides 2, 4 and 8."""
+def _small_resnet(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
+    """Build a stem at full resolution, because images are small, then basic blocks at strides 2, 4 and 8."""
     from torchvision.models.resnet import BasicBlock, conv1x1
 
     channels = (width, 2 * width, 4 * width)
@@ -119,11 +117,14 @@ def _small_resnet(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
         shortcut = nn.Sequential(conv1x1(before, after, 2), norm(after))
         stages.append(nn.Sequential(BasicBlock(before, after, 2, shortcut, norm_layer=norm)))
     stages[0] = nn.Sequential(*_convolution(3, width, 1, norm), *stages[0])
-    return Backbone(stages, channels, 8)
+    return ConvBackbone(stages, channels, 8)
 
 
-def _small_mobilenet(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
-    """A stem at half the resolution with one depthwise block, then pairs of inverted residuals (expansion 4) at strides 4 and 8."""
+def _small_mobilenet(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
+    """Build a stem at stride 2, then pairs of inverted residual blocks (expansion 4) at strides 4 and 8.
+
+    The stem has one depthwise block.
+    """
     from torchvision.models.mobilenetv2 import InvertedResidual
 
     channels = (width, 2 * width, 4 * width)
@@ -136,10 +137,11 @@ def _small_mobilenet(width: int, norm: Callable[[int], nn.Module]) -> Backbone:
                 InvertedResidual(before, after, 2, 4, norm), InvertedResidual(after, after, 1, 4, norm)
             )
         )
-    return Backbone(stages, channels, 8)
+    return ConvBackbone(stages, channels, 8)
 
 
-def _torchvision(name: str, norm: Norm, pretrained: bool) -> Backbone:
+def _torchvision(name: str, norm: Norm, pretrained: bool) -> ConvBackbone:
+    """Build one of torchvision's networks without its classifier, cut into four stages."""
     from torchvision import models
 
     options = {"norm_layer": _group_norm} if norm == "group" else {}
@@ -147,8 +149,8 @@ def _torchvision(name: str, norm: Norm, pretrained: bool) -> Backbone:
     if not pretrained:
         for module in whole.modules():
             if isinstance(module, nn.BatchNorm2d):
-                # MobileNetV3's 0.01 is for millions of steps: a federation's few would leave statistics at
-                # (0, 1)
+                # MobileNetV3's 0.01 is for millions of steps; after the few steps of a federation the
+                # statistics would still be near their first values, 0 and 1
                 module.momentum = 0.1
     else:
         _load(whole, name)
@@ -156,27 +158,27 @@ def _torchvision(name: str, norm: Norm, pretrained: bool) -> Backbone:
         layers = [whole.layer1, whole.layer2, whole.layer3, whole.layer4]
         stem = [whole.conv1, whole.bn1, whole.relu, whole.maxpool]
         expansion = layers[0][0].expansion
-        return Backbone(
+        return ConvBackbone(
             [nn.Sequential(*stem, layers[0]), *layers[1:]],
             tuple(expansion * c for c in (64, 128, 256, 512)),
             32,
         )
     parts = [whole.features[start:end] for start, end in ((0, 2), (2, 4), (4, 9), (9, 13))]
-    return Backbone(parts, (16, 24, 48, 576), 32)
+    return ConvBackbone(parts, (16, 24, 48, 576), 32)
 
 
 def _load(whole: nn.Module, name: str) -> None:
-    """ImageNet weights of torchvision's first version, from torch's cache or from its site, into all that they fit."""
+    """Load the ImageNet weights of torchvision's first version, from torch's cache or from its site."""
     from torchvision import models
 
     weights = models.get_model_weights(name)["IMAGENET1K_V1"]
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
-        found = weights.get_state_dict(progress=False, check_hash=True)
+        loaded = weights.get_state_dict(progress=False, check_hash=True)
         fitting = {
-            key: found[key]
-            for key, own in whole.state_dict().items()
-            if key in found and found[key].shape == own.shape
+            key: loaded[key]
+            for key, value in whole.state_dict().items()
+            if key in loaded and loaded[key].shape == value.shape
         }
         missing = [
             key
@@ -185,9 +187,7 @@ def _load(whole: nn.Module, name: str) -> None:
         ]
         if missing:
             raise ValueError(f"it has no {missing[0]} of this shape")
-    except (
-        Exception
-    ) as error:  # no network, a broken file, another network's file: the same advice for all of them
+    except Exception as error:  # no connection, a damaged file, another network's file: the same advice
         raise UserError(
             f"pretrained = true: no weights of '{name}' ({type(error).__name__}: {error}). Put "
             f"{weights.url} at {file}, "

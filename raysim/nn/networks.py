@@ -1,44 +1,43 @@
-"""Networks of federated methods: a backbone, perhaps a projection and ACE's gate, and a head.
+"""Networks of federated methods: a backbone, an optional projection, an optional gate of ACE, and a head.
 
-    maps = backbone(x);  top = projection(maps[-1]);  top = gate(top, E);   logits = head(pool(top))            classification
-                                                                            logits = up(head(decoder(maps[:-1], top)))   segmentation
+    maps = backbone(x);  top = projection(maps[-1]);  top = gate(top, E)
+    logits = head(pool(top))                           classification
+    logits = up(head(decoder(maps[:-1], top)))         segmentation
 
-A module here is a frozen shape: its weights are passed in with `torch.func.functional_call`, as one
+A module here is a fixed architecture: its weights are passed in with `torch.func.functional_call`, as one
 dictionary of parameters and running statistics. In training mode BatchNorm writes the new running statistics
 into the tensors that were passed.
 
 Shapes: B images of S x S pixels, C classes, c channels of a map (each its own), h x w of the coarsest map, N
-= h * w positions, M contexts of width e, d features (channels of the coarsest map), p channels behind the
+= h * w positions, M contexts of width e, d features (channels of the coarsest map), p channels after the
 projection or the decoder.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from raysim.nn.convnets import NETWORKS, Norm, backbone
+from raysim.core.types import TaskKind
+from raysim.nn.convnets import Norm, build_backbone
 from raysim.nn.decoder import Decoder
 from raysim.nn.gate import Gate, GateConfig
 
-__all__ = ["NETWORKS", "GateConfig", "Kind", "Network", "Output", "backbone", "initial", "normalised"]
-
-Kind = Literal["classification", "segmentation"]
 WIDEST_PYRAMID = 128  # channels of the decoder: Kirillov et al. 2019 decode at 128
 
 
 class Output(NamedTuple):
-    """What a network says about a batch.
+    """Output of a network for a batch.
 
     Attributes:
         logits: [B, C], in segmentation [B, C, S, S].
-        features: [B, d] last map of the backbone, averaged over positions: before projection and gate, so
-            that clients with different heads or masks are compared by what their backbones see.
-        pooled: What the classifier's last linear layer sees: [B, p], in segmentation [B, p, h', w'] at the
+        features: [B, d] last map of the backbone, averaged over positions; before projection and gate, so
+            that clients with different heads or masks are compared by their backbones.
+        pooled: Input of the classifier's last linear layer: [B, p], in segmentation [B, p, h', w'] at the
             finest map's size.
         mask: [B, 1, h, w] exactly 0 or 1, or None without a gate.
         soft: [B, 1, h, w] in (0, 1), without noise, or None without a gate.
@@ -52,22 +51,22 @@ class Output(NamedTuple):
 
 
 class Network(nn.Module):
-    """Backbone -> [projection] -> [gate] -> head, or decoder and head.
+    """Backbone, optional projection, optional gate, and a head, for segmentation behind a decoder.
 
     Args:
         name: One of `NETWORKS`.
-        classes: C.
-        kind: One class per image, or one per pixel.
+        classes: Number of classes C.
+        kind: Whether each image has a class, or each pixel.
         width: Channels of the first stage of the small networks.
         norm: Normalisation of the backbone.
-        pretrained: Start from ImageNet weights (`initial` then keeps them).
-        projection: p of a 1x1 convolution on the coarsest map, so that what follows has the same shape behind
-            every backbone; in segmentation also the width of the decoder. None: no projection.
-        gate: ACE's gate on the coarsest map (in segmentation, on what enters the decoder there). None: no
-            gate.
+        pretrained: Whether to start from ImageNet weights (`initial_weights` then keeps them).
+        projection: Channels p of a 1 x 1 convolution on the coarsest map, so that the later layers have the
+            same shape with every backbone; in segmentation also the width of the decoder. None: no
+            projection.
+        gate: Sizes of ACE's gate on the coarsest map, before the decoder in segmentation. None: no gate.
 
     Raises:
-        UserError: Unknown name, or no pretrained weights.
+        UserError: Unknown name, or pretrained weights that cannot be loaded.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Network(nn.Module):
         name: str,
         classes: int,
         *,
-        kind: Kind = "classification",
+        kind: TaskKind = "classification",
         width: int = 16,
         norm: Norm = "batch",
         pretrained: bool = False,
@@ -84,7 +83,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.classes, self.kind, self.pretrained = name, classes, kind, pretrained
-        self.backbone = backbone(name, width=width, norm=norm, pretrained=pretrained)
+        self.backbone = build_backbone(name, width=width, norm=norm, pretrained=pretrained)
         *finer, last = self.backbone.channels
         top = projection or last
         self.projection = nn.Conv2d(last, projection, 1) if projection else None
@@ -105,10 +104,10 @@ class Network(nn.Module):
         noise_BN2: Tensor | None = None,
         tau_g: float = 1.0,
     ) -> Output:
-        """Logits, and what the methods look at besides.
+        """Return the logits, and the features and masks that methods use.
 
         Args:
-            x_B3SS: [B, 3, S, S] standardised pixels (`normalised`).
+            x_B3SS: [B, 3, S, S] standardised pixels (`standardise`).
             context_Me: [M, e] contexts of all clients; needed with a gate, ignored without.
             noise_BN2: [B, N, 2] Gumbel noise for training with a gate, N of `positions`; None for evaluation.
             tau_g: Temperature of the gate.
@@ -135,26 +134,26 @@ class Network(nn.Module):
         return Output(self.head(pooled_Bp), features_Bd, pooled_Bp, mask, soft)
 
     def _pool(self, top_Bphw: Tensor, mask_B1hw: Tensor | None) -> Tensor:
-        """The mean over positions, of the open ones behind a hard gate (all zero where none is open)."""
+        """Return the mean over positions; behind a hard gate over open positions, zero where none is open."""
         if mask_B1hw is None or (self.gate is not None and self.gate.config.residual):
             return top_Bphw.mean((-2, -1))
         return top_Bphw.sum((-2, -1)) / mask_B1hw.sum((-2, -1)).clamp_min(1)
 
     def positions(self, size: int) -> int:
-        """N of the gated map for images of `size` px: what Gumbel noise is drawn for."""
+        """Return N of the gated map for images of `size` px, the number of positions with Gumbel noise."""
         return math.ceil(size / self.backbone.stride) ** 2
 
 
-def initial(network: Network, rng: torch.Generator) -> dict[str, Tensor]:
-    """First values of all that a network is called with.
+def initial_weights(network: Network, rng: torch.Generator) -> dict[str, Tensor]:
+    """Draw the first parameters and running statistics of a network.
 
     Kaiming normal over the inputs (with ReLU's gain for convolutions, without for linear layers and the
-    classifier), norms at 1 and 0, running statistics at 0 and 1, biases at 0 but the gate's `open_bias`. Of a
-    pretrained network the backbone keeps its weights.
+    classifier); norms start at 1 and 0, running statistics at 0 and 1, biases at 0 except for the gate's
+    `open_bias`. The backbone of a pretrained network keeps its weights.
 
     Args:
         network: The module; its own values are read only where they are pretrained.
-        rng: A CPU generator.
+        rng: CPU generator.
 
     Returns:
         Tensors on the CPU by name: parameters and running statistics.
@@ -179,8 +178,8 @@ def initial(network: Network, rng: torch.Generator) -> dict[str, Tensor]:
     return values
 
 
-def normalised(x: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 pixels [..., S, S, 3] -> float [..., 3, S, S], channels standardised."""
+def standardise(x: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Return float [..., 3, S, S] with standardised channels, from uint8 pixels [..., S, S, 3]."""
     scaled = (
         x.float().div(255).sub(torch.tensor(mean, device=x.device)).div(torch.tensor(std, device=x.device))
     )

@@ -1,18 +1,18 @@
-"""Entropic optimal transport for many small problems at once.
+"""Entropic optimal transport for many small problems at once, by Sinkhorn's iteration.
 
-    Pi* = argmin <Pi, C> + lam * sum_nm Pi_nm (log Pi_nm - 1)      over the plans that `log_a` and `log_b` allow
+    Pi* = argmin <Pi, C> + lam * sum_nm Pi_nm (log Pi_nm - 1)      over plans with the marginals a and b
 
-Sinkhorn's iteration in the log domain, Pi = exp(f + g - C / lam), with the plan of the last check absorbed
-into the kernel: ten iterations are matrix-vector products with exp(f + g - C / lam) itself, whose scalings u,
-v stay near 1, then f += log u, g += log v. These are the log-domain iterates at a fifth of their cost; a
+The iteration works in the log domain, Pi = exp(f + g - C / lam), and absorbs the plan of the last check into
+the kernel: ten iterations are matrix-vector products with exp(f + g - C / lam) itself, whose scalings u, v
+stay near 1; then f += log u, g += log v. These are the log-domain iterates at a fifth of their cost. A
 problem whose scalings leave a safe range takes the same steps by log-sum-exp instead.
 
-Shapes: leading dimensions of any kind (flattened to B problems), N rows, M columns.
+Shapes: any leading dimensions (flattened to B problems), N rows, M columns.
 
 Reference: Cuturi, Sinkhorn Distances, NeurIPS 2013; Schmitzer, Stabilized Sparse Scaling Algorithms, SIAM J.
-    Sci. Comput. 2019
-(absorption); Benamou et al., Iterative Bregman Projections, SIAM J. Sci. Comput. 2015 (caps); Chizat et al.,
-Scaling Algorithms for Unbalanced Optimal Transport, Math. Comp. 2018 (relaxed marginals).
+    Sci. Comput. 2019 (absorption); Benamou et al., Iterative Bregman Projections, SIAM J. Sci. Comput. 2015
+    (caps); Chizat et al., Scaling Algorithms for Unbalanced Optimal Transport, Math. Comp. 2018 (relaxed
+    marginals).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-CHECK_EVERY = 10
+CHECK_EVERY = 10  # iterations between two checks of the marginal error
 SAFE_LOG = 30.0  # e^30: two such scalings and a kernel entry still fit float32
 
 
 class Transport(NamedTuple):
-    """What `sinkhorn` found, one entry per problem."""
+    """Result of `sinkhorn`, one entry for each problem."""
 
     plan: Tensor
     marginal_error: Tensor
@@ -36,7 +36,7 @@ class Transport(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """One marginal: its masses and what is asked of it."""
+    """One marginal: its masses, and whether they are exact, capped or relaxed."""
 
     mass_BN: Tensor
     log_BN: Tensor
@@ -44,19 +44,19 @@ class _Side(NamedTuple):
     power: float  # 1, or rho / (rho + lam) for a relaxed marginal
 
     def at(self, which: Tensor) -> _Side:
-        """The side of some of the problems."""
+        """Return this side of some of the problems."""
         return self._replace(mass_BN=self.mass_BN[which], log_BN=self.log_BN[which])
 
     def potential(self, log_sum_BN: Tensor) -> Tensor:
-        """The optimal log scaling, given the log of what the kernel and the other side's scaling sum to."""
+        """Return the optimal log scaling, given the log of the kernel's sums under the other scaling."""
         new = self.power * (self.log_BN - log_sum_BN)
         if self.cap:
             new = new.clamp(max=0.0)
-        # a row without mass, or one that meets no mass, carries nothing
+        # a row without mass, or with mass only where the other side has none, gets no transport
         return torch.where(torch.isneginf(self.log_BN) | torch.isneginf(log_sum_BN), -math.inf, new)
 
     def scaling(self, sum_BN: Tensor, potential_BN: Tensor) -> Tensor:
-        """The factor by which `exp(potential_BN)` changes in a step, given the row sums under it."""
+        """Return the factor by which a step changes `exp(potential_BN)`, given the row sums under it."""
         if self.power != 1.0:
             log_sum = sum_BN.log() - potential_BN
             return (self.potential(log_sum) - potential_BN).exp().nan_to_num(0.0)
@@ -64,11 +64,11 @@ class _Side(NamedTuple):
         return torch.minimum(factor, (-potential_BN).exp()) if self.cap else factor
 
     def error(self, sum_BN: Tensor, potential_BN: Tensor) -> Tensor:
-        """L1 distance of the row sums to what the next step would make them, [B]."""
-        wanted = self.mass_BN
+        """Return the L1 distance of the row sums from those after the next step, [B]."""
+        target_BN = self.mass_BN
         if self.cap:
-            wanted = torch.fmin(wanted, sum_BN * (-potential_BN).exp())
-        return (wanted - sum_BN).abs().sum(-1)
+            target_BN = torch.fmin(target_BN, sum_BN * (-potential_BN).exp())
+        return (target_BN - sum_BN).abs().sum(-1)
 
 
 @torch.no_grad()
@@ -84,9 +84,9 @@ def sinkhorn(
     tolerance: float = 1e-3,
     max_iterations: int = 1000,
 ) -> Transport:
-    """Entropic transport plans of a batch of problems, without gradient; each stops on its own.
+    """Compute the entropic transport plans of a batch of problems, without gradient.
 
-    A problem's numbers do not depend on what it is batched with: once it has converged it is taken out of the
+    A problem's numbers do not depend on the other problems of the batch: once it has converged it leaves the
     batch. Masses of zero (`-inf`) give rows and columns of zeros, so problems of different sizes can be
     padded.
 
@@ -97,19 +97,19 @@ def sinkhorn(
         log_b: [..., M] log masses of the columns.
         lam: Entropic regularisation > 0, in units of the cost. Near 0 the plan is the unregularised one and
             needs more iterations; large values give the product of the marginals.
-        cap_a: Row sums may be at most a, not exactly a (FedOTP's partial transport).
+        cap_a: Whether row sums may be below a (FedOTP's partial transport), or must be equal to it.
         cap_b: The same for columns.
         rho_b: Column sums may differ from b at the price rho_b * KL(column sums | b) (semi-relaxed); None for
             exactly b.
-        tolerance: Stop when the marginal error is at most this.
-        max_iterations: Stop here in any case; the error tells.
+        tolerance: Largest marginal error of a converged problem.
+        max_iterations: Largest number of iterations; a problem that has not converged stops there.
 
     Returns:
-        plan [..., N, M]; marginal_error [...]: the L1 distance between the row sums and the sums which the
-        next step would give them (columns are met exactly by then). For an exact marginal that is the L1
-        marginal error; for a cap the excess over it plus the mass missing where the cap is priced; with
-        `rho_b` the rows' L1 marginal error. Above `tolerance` the problem has not converged, NaN means that
-        the costs were not finite; iterations [...] int64 used.
+        plan [..., N, M]; marginal_error [...]: the L1 distance between the row sums and those after the next
+        step (column sums are exact then). For an exact marginal that is the L1 marginal error; for a cap the
+        excess over it plus the missing mass where the cap binds; with `rho_b` the rows' L1 marginal error.
+        Above `tolerance` the problem has not converged; NaN means that its costs were not finite.
+        iterations [...] int64: the iterations used.
 
     Raises:
         ValueError: lam, rho_b, tolerance or max_iterations out of range, or columns both capped and relaxed.
@@ -129,19 +129,20 @@ def sinkhorn(
     column = _Side(log_b.exp(), log_b, cap_b, 1.0 if rho_b is None else rho_b / (rho_b + lam))
     start = torch.where(torch.isneginf(log_b), -math.inf, torch.zeros_like(log_b))
     f_BN, g_BM = _log_steps(kernel_BNM, row, column, start, 1)
-    at_B = torch.arange(
-        len(kernel_BNM), device=cost.device
-    )  # the problems still at work: from here on B counts these
+    # the problems that have not converged: from here on B counts these
+    at_B = torch.arange(len(kernel_BNM), device=cost.device)
     result = Transport(torch.empty_like(kernel_BNM), kernel_BNM.new_empty(len(at_B)), torch.empty_like(at_B))
-    done = 1
+    iterations = 1
     while True:
         plan_BNM = (kernel_BNM + f_BN.unsqueeze(-1) + g_BM.unsqueeze(-2)).exp_()
         sum_BN = plan_BNM.sum(-1)
         error_B = row.error(sum_BN, f_BN)
-        for of_all, value in zip(result, (plan_BNM, error_B, torch.full_like(at_B, done)), strict=True):
-            of_all[at_B] = value
-        steps = min(CHECK_EVERY, max_iterations - done)
-        open_ = (error_B > tolerance).nonzero().squeeze(1)  # without NaN, which no step can mend
+        for all_values, values in zip(
+            result, (plan_BNM, error_B, torch.full_like(at_B, iterations)), strict=True
+        ):
+            all_values[at_B] = values
+        steps = min(CHECK_EVERY, max_iterations - iterations)
+        open_ = (error_B > tolerance).nonzero().squeeze(1)  # without NaN, which no step can change
         if steps == 0 or not len(open_):
             break
         if len(open_) < len(at_B):
@@ -149,19 +150,11 @@ def sinkhorn(
                 part[open_] for part in (at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM)
             )
             row, column = row.at(open_), column.at(open_)
-        new_f, new_g = _scaling_steps(plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
-        unsafe_B = ~(_moved_little(new_f, f_BN) & _moved_little(new_g, g_BM))
-        if unsafe_B.any():
-            slow_f, slow_g = _log_steps(kernel_BNM, row, column, g_BM, steps)
-            new_f, new_g = (
-                torch.where(unsafe_B.unsqueeze(-1), slow_f, new_f),
-                torch.where(unsafe_B.unsqueeze(-1), slow_g, new_g),
-            )
+        f_BN, g_BM = _safe_steps(kernel_BNM, plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
         if rho_b is not None:
-            shift = _best_shift(row.mass_BN, column.log_BN, new_g, rho_b / lam)
-            new_f, new_g = new_f - shift, new_g + shift
-        f_BN, g_BM = new_f, new_g
-        done += steps
+            shift = _best_shift(row.mass_BN, column.log_BN, g_BM, rho_b / lam)
+            f_BN, g_BM = f_BN - shift, g_BM + shift
+        iterations += steps
     return Transport(
         result.plan.reshape(cost.shape),
         result.marginal_error.reshape(batch),
@@ -169,10 +162,30 @@ def sinkhorn(
     )
 
 
+def _safe_steps(
+    kernel_BNM: Tensor,
+    plan_BNM: Tensor,
+    sum_BN: Tensor,
+    row: _Side,
+    column: _Side,
+    f_BN: Tensor,
+    g_BM: Tensor,
+    steps: int,
+) -> tuple[Tensor, Tensor]:
+    """Take Sinkhorn steps by scalings, or by log-sum-exp for the problems whose scalings are too large."""
+    new_f, new_g = _scaling_steps(plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
+    unsafe_B = ~(_moved_little(new_f, f_BN) & _moved_little(new_g, g_BM))
+    if unsafe_B.any():
+        slow_f, slow_g = _log_steps(kernel_BNM, row, column, g_BM, steps)
+        new_f = torch.where(unsafe_B.unsqueeze(-1), slow_f, new_f)
+        new_g = torch.where(unsafe_B.unsqueeze(-1), slow_g, new_g)
+    return new_f, new_g
+
+
 def _scaling_steps(
     plan_BNM: Tensor, sum_BN: Tensor, row: _Side, column: _Side, f_BN: Tensor, g_BM: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Sinkhorn steps as scalings of the plan absorbed so far; the potentials after them."""
+    """Take Sinkhorn steps as scalings of the absorbed plan; return the potentials after them."""
     product = torch.empty_like(plan_BNM)
     for step in range(steps):
         u_BN = row.scaling(sum_BN, f_BN)
@@ -185,7 +198,7 @@ def _scaling_steps(
 def _log_steps(
     kernel_BNM: Tensor, row: _Side, column: _Side, g_BM: Tensor, steps: int
 ) -> tuple[Tensor, Tensor]:
-    """The same steps by log-sum-exp."""
+    """Take the same steps by log-sum-exp."""
     for _ in range(steps):
         f_BN = row.potential(torch.logsumexp(kernel_BNM + g_BM.unsqueeze(-2), -1))
         g_BM = column.potential(torch.logsumexp(kernel_BNM + f_BN.unsqueeze(-1), -2))
@@ -193,31 +206,32 @@ def _log_steps(
 
 
 def _best_shift(mass_BN: Tensor, log_b: Tensor, g_BM: Tensor, ratio: float) -> Tensor:
-    """The constant that f should give to g, [B, 1]: it leaves the plan alone and makes the masses that both sides want equal.
+    """Return the constant that is best moved from f to g, [B, 1].
 
-    Without it a relaxed marginal with rho far above lam converges at the rate rho / (rho + lam), however
-    simple the problem.
+    It does not change the plan, and makes the total masses of both sides equal. Without it a relaxed marginal
+    with rho far above lam converges at the rate rho / (rho + lam) only, even for simple problems.
+
     Reference: Sejourne, Vialard, Peyre, Faster Unbalanced Optimal Transport: Translation invariant Sinkhorn,
         AISTATS 2022.
     """
-    wanted = (log_b - g_BM / ratio).exp().nan_to_num(0.0).sum(-1, keepdim=True)
-    return (ratio * (wanted.log() - mass_BN.sum(-1, keepdim=True).log())).nan_to_num(0.0, 0.0, 0.0)
+    mass_B1 = (log_b - g_BM / ratio).exp().nan_to_num(0.0).sum(-1, keepdim=True)
+    return (ratio * (mass_B1.log() - mass_BN.sum(-1, keepdim=True).log())).nan_to_num(0.0, 0.0, 0.0)
 
 
 def _moved_little(new: Tensor, old: Tensor) -> Tensor:
-    """Whether the potentials of a problem moved so little that scalings could express it, [B]; -inf stays -inf."""
+    """Return whether a problem's potentials moved so little that scalings can express it, [B]."""
     return (new - old).abs().nan_to_num(0.0, math.inf).amax(-1) < SAFE_LOG
 
 
 def transport_cost(plan: Tensor, cost: Tensor) -> Tensor:
-    """<Pi, C> per problem; with a plan from `sinkhorn` differentiable in the cost alone.
+    """Return <Pi, C> of each problem; with a plan of `sinkhorn` it is differentiable in the cost alone.
 
     Args:
-        plan: [..., N, M].
-        cost: [..., N, M].
+        plan: Transport plans. [..., N, M]
+        cost: Costs. [..., N, M]
 
     Returns:
-        [...], in the unit of the cost.
+        Costs of the plans, in the unit of the cost. [...]
     """
     return (plan * cost).sum((-2, -1))
 

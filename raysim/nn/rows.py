@@ -1,4 +1,4 @@
-"""Rows of named tensors, stacked: the clients of a micro-cohort side by side.
+"""Named tensors of several clients as one stack: the clients of a micro-cohort are its rows.
 
 Shapes: K clients.
 """
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 
 import torch
 
-Tensors = dict[str, torch.Tensor]
+from raysim.core.types import Tensors
 
 
 def stack(rows: Sequence[Tensors], device: torch.device) -> Tensors:
-    """Rows of the same names as one stack: each [...] -> [K, ...] on `device`."""
+    """Stack rows of the same names: each [...] becomes [K, ...] on `device`."""
     return {name: torch.stack([row[name].to(device) for row in rows]) for name in rows[0]}
 
 
 def prefix(params: Tensors, active: int) -> Tensors:
-    """The first `active` clients of a stack; views."""
+    """Return the first `active` clients of a stack, as views."""
     return {name: tensor if active == len(tensor) else tensor[:active] for name, tensor in params.items()}
 
 
 def to_cpu(tensors: Tensors) -> Tensors:
-    """Without gradient, on the CPU."""
+    """Return the tensors without gradient, on the CPU."""
     return {name: tensor.detach().cpu() for name, tensor in tensors.items()}

@@ -1,14 +1,13 @@
-"""CLIP's causal text tower for learned prompts: exact, without computing anything twice.
+"""CLIP's causal text tower for learned prompts: exact, and no result is computed twice.
 
-The tower is causal and its weights are frozen, so for prompts that stand before the class name
+The tower is causal and its weights are frozen. So for prompts before the class name
 
-- tokens after [EOT] cannot influence the text feature: they are left out;
-- [SOS] and the prompt are the same for all classes: they run once per client, and every class attends to
-them. All tokens of
-  a client, `[SOS] prompt | class 0 | class 1 | ...`, are one sequence of T rows whose attention mask is a
-  tree: the prefix is the stem, each class a branch. No padding, one matrix product per linear layer for all
-  classes and clients;
-- the first block's projections of the class names never change: they are computed in `prepare`;
+- tokens after [EOT] cannot influence the text feature and are left out;
+- [SOS] and the prompt are the same for all classes: they are computed once per client, and every class
+  attends to them. All tokens of a client, `[SOS] prompt | class 0 | class 1 | ...`, are one sequence of T
+  rows whose attention mask is a tree: the prefix is the stem, each class is a branch. There is no padding,
+  and each linear layer is one matrix product for all classes and clients;
+- the first block's projections of the class names never change and are computed in `prepare`;
 - the last block needs its query, output projection and MLP at the [EOT] rows only;
 - weights get no gradients.
 
@@ -19,96 +18,39 @@ Shapes: K clients, C classes, P prompt tokens, Q = P + 1 prefix tokens, S suffix
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from raysim.core.errors import UserError
-
-QUICK_GELU = 1.702
-
-
-@dataclass(frozen=True)
-class _Tensors:
-    def to(self, device: str | torch.device) -> Self:
-        """The same on another device."""
-        moved = {
-            f.name: getattr(self, f.name).to(device)
-            for f in fields(self)
-            if isinstance(getattr(self, f.name), Tensor)
-        }
-        return replace(self, **moved)
+from raysim.nn.text_layers import Block, Linear, Norm, TensorRecord, check_tower, frozen_copy
 
 
 @dataclass(frozen=True)
-class _Norm(_Tensors):
-    weight: Tensor
-    bias: Tensor
-    eps: float
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-
-
-@dataclass(frozen=True)
-class _Linear(_Tensors):
-    weight: Tensor
-    bias: Tensor | None
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
-
-    def rows(self, start: int, stop: int | None = None) -> _Linear:
-        return _Linear(self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
-
-
-@dataclass(frozen=True)
-class _Block:
-    norm_1: _Norm
-    qkv: _Linear
-    out: _Linear
-    norm_2: _Norm
-    fc: _Linear
-    act: str  # "silu", or how GELU is computed: "none", "tanh"
-    proj: _Linear
-
-    def to(self, device: str | torch.device) -> _Block:
-        return replace(
-            self, **{f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "act"}
-        )
-
-    def mlp(self, x: Tensor) -> Tensor:
-        hidden = self.fc(self.norm_2(x))
-        if self.act == "silu":
-            return x + self.proj(F.silu(hidden))
-        return x + self.proj(F.gelu(hidden, approximate=self.act))
-
-
-@dataclass(frozen=True)
-class Suffixes(_Tensors):
-    """Class names made ready for a tower and a prompt length (see `TextTower.prepare`)."""
+class Suffixes(TensorRecord):
+    """Class names, prepared for a tower and a prompt length (see `TextTower.prepare`)."""
 
     classes: int
     prefix_length: int
     input_Sw: Tensor  # token and position embeddings
     qkv_S3w: Tensor  # the first block's projections of them
     mask_TT: Tensor  # added to the scores: 0 where a row may attend to a column, else -inf
-    eot_C: Tensor  # rows of [EOT]
+    eot_C: Tensor  # the row of [EOT] of each class
     eot_mask_CT: Tensor
 
     @property
     def tokens(self) -> int:
-        """T: prefix and suffix tokens of one client."""
+        """Number T of prefix and suffix tokens of a client."""
         return self.mask_TT.shape[0]
 
 
 @dataclass(frozen=True)
 class TextTower:
-    """A frozen CLIP text tower in plain tensors; `from_clip` builds it.
+    """Frozen CLIP text tower in plain tensors; `from_clip` builds it.
 
     Reference: Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML
         2021 (arXiv 2103.00020).
@@ -116,41 +58,41 @@ class TextTower:
 
     token_embedding: Tensor
     positions: Tensor
-    blocks: tuple[_Block, ...]
-    norm: _Norm
-    projection: _Linear
+    blocks: tuple[Block, ...]
+    norm: Norm
+    projection: Linear
     heads: int
     sos: int
     eot: int
 
     @classmethod
     def from_clip(cls, clip: Any, sos: int | None = None) -> TextTower:
-        """Copy the text tower of an open_clip CLIP, refusing one that this form does not cover exactly.
+        """Copy the text tower of an open_clip CLIP; refuse a tower that cannot be reproduced exactly.
 
         Args:
             clip: An `open_clip.CLIP` (or a model with the same text attributes). Half precision is copied as
                 float32.
-            sos: Token id of [SOS]; default the vocabulary's last but one, as in CLIP's own tokenizer ([EOT]
-                is the last).
+            sos: Token id of [SOS]; None takes the last but one of the vocabulary, as in CLIP's own tokenizer
+                ([EOT] is the last).
 
         Raises:
             UserError: The tower is not causal, not CLIP's own transformer, or pools elsewhere than at [EOT].
         """
-        _check(clip)
+        check_tower(clip)
         first = clip.transformer.resblocks[0]
         vocabulary = clip.token_embedding.weight.shape[0]
         projection = clip.text_projection
         if isinstance(projection, torch.nn.Linear):
-            last = _linear(projection)
+            last = Linear.of(projection)
         elif projection is None:
-            last = _Linear(torch.diag(torch.ones_like(_plain(clip.ln_final.weight))), None)
+            last = Linear(torch.diag(torch.ones_like(frozen_copy(clip.ln_final.weight))), None)
         else:
-            last = _Linear(_plain(projection).T.contiguous(), None)
+            last = Linear(frozen_copy(projection).T.contiguous(), None)
         return cls(
-            token_embedding=_plain(clip.token_embedding.weight),
-            positions=_plain(clip.positional_embedding),
-            blocks=tuple(_block(block) for block in clip.transformer.resblocks),
-            norm=_norm(clip.ln_final),
+            token_embedding=frozen_copy(clip.token_embedding.weight),
+            positions=frozen_copy(clip.positional_embedding),
+            blocks=tuple(Block.of(block) for block in clip.transformer.resblocks),
+            norm=Norm.of(clip.ln_final),
             projection=last,
             heads=first.attn.num_heads,
             sos=vocabulary - 2 if sos is None else sos,
@@ -159,26 +101,26 @@ class TextTower:
 
     @property
     def width(self) -> int:
-        """w: size of a prompt token."""
+        """Size w of a prompt token."""
         return self.token_embedding.shape[1]
 
     @property
     def embed_dim(self) -> int:
-        """d: size of a text feature."""
+        """Size d of a text feature."""
         return self.projection.weight.shape[0]
 
     @property
     def context_length(self) -> int:
-        """The longest sequence, [SOS] and [EOT] included."""
+        """Length of the longest sequence, with [SOS] and [EOT]."""
         return self.positions.shape[0]
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return self.positions.device
 
     def to(self, device: str | torch.device) -> TextTower:
-        """The same tower on another device."""
+        """Return the tower on another device."""
         return replace(
             self,
             token_embedding=self.token_embedding.to(device),
@@ -189,13 +131,13 @@ class TextTower:
         )
 
     def strip(self, rows: Tensor) -> list[list[int]]:
-        """Tokenised texts `[SOS] words [EOT] 0 0 ..` as `words [EOT]`: what `prepare` takes.
+        """Return tokenised texts `[SOS] words [EOT] 0 0 ..` as `words [EOT]`, the form that `prepare` takes.
 
         Args:
-            rows: [C, L] int64 token ids.
+            rows: Token ids. [C, L] int64
 
         Raises:
-            UserError: A row without [EOT].
+            UserError: A row has no [EOT].
         """
         result = []
         for row in rows.tolist():
@@ -207,26 +149,26 @@ class TextTower:
         return result
 
     def embed(self, tokens: Sequence[int] | Tensor) -> Tensor:
-        """Token embeddings without positions, e.g. of "a satellite photo of a", to be used as a prompt.
+        """Return token embeddings without positions, e.g. of "a satellite photo of a", for use as a prompt.
 
         Args:
-            tokens: [P] token ids.
+            tokens: Token ids. [P]
 
         Returns:
-            [P, w].
+            Embeddings. [P, w]
         """
         return self.token_embedding[torch.as_tensor(tokens, dtype=torch.long, device=self.device)]
 
     def prepare(self, class_tokens: Sequence[Sequence[int]], prefix_length: int) -> Suffixes:
-        """Everything about the class names that training cannot change.
+        """Compute everything about the class names that training cannot change.
 
         Args:
-            class_tokens: C lists of token ids, each the name's tokens, '.', [EOT]; no [SOS], no context (see
-                `strip`).
-            prefix_length: P, the number of prompt tokens before the name; 0 for [SOS] alone.
+            class_tokens: Token ids of each class: its name, '.', [EOT]; without [SOS] and without a prompt
+                (see `strip`). C lists
+            prefix_length: Number P of prompt tokens before the name; 0 for [SOS] alone.
 
         Raises:
-            UserError: A sequence longer than the context, or one that does not end in its only [EOT].
+            UserError: A sequence is longer than the context, or does not end in its only [EOT].
         """
         lengths = [len(tokens) for tokens in class_tokens]
         longest = max(lengths, default=0) + prefix_length + 1
@@ -241,20 +183,10 @@ class TextTower:
             list(tokens).count(self.eot) != 1 or tokens[-1] != self.eot for tokens in class_tokens
         ):
             raise UserError("every class needs tokens that end in their only end-of-text token")
-        owner = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
         order = torch.cat([torch.arange(length) for length in lengths]) + prefix_length + 1
         flat = torch.tensor([token for tokens in class_tokens for token in tokens])
         input_Sw = self.embed(flat) + self.positions[order.to(self.device)]
-        # the stem is branch -1, seen by all; a branch sees itself; nobody sees what comes later
-        branch = torch.cat([torch.full((prefix_length + 1,), -1), owner])
-        position = torch.cat([torch.arange(prefix_length + 1), order])
-        visible = (branch[None] == -1) | (branch[:, None] == branch[None])
-        unseen = ~visible | (position[:, None] < position[None])
-        mask_TT = (
-            torch.zeros(unseen.shape, dtype=input_Sw.dtype)
-            .masked_fill_(unseen, float("-inf"))
-            .to(self.device)
-        )
+        mask_TT = _tree_mask(lengths, order, prefix_length + 1, input_Sw.dtype).to(self.device)
         eot_C = (torch.tensor(lengths).cumsum(0) + prefix_length).to(self.device)
         first = self.blocks[0]
         return Suffixes(
@@ -268,14 +200,14 @@ class TextTower:
         )
 
     def encode(self, prompts_KPw: Tensor, suffixes: Suffixes) -> Tensor:
-        """Text features of every class under every client's prompt; differentiable with respect to the prompts.
+        """Return the text features of every class with every client's prompt, differentiable in the prompts.
 
         Args:
-            prompts_KPw: [K, P, w] prompt tokens without positions; P = 0 for plain class names.
-            suffixes: Prepared for this tower and this P.
+            prompts_KPw: Prompt tokens without positions; P = 0 for plain class names. [K, P, w]
+            suffixes: Class names, prepared for this tower and this P.
 
         Returns:
-            [K, C, d], each of L2 norm 1, in the order given to `prepare`.
+            Features of L2 norm 1, in the order of the classes in `prepare`. [K, C, d]
         """
         clients, length, width = prompts_KPw.shape
         if length != suffixes.prefix_length:
@@ -298,7 +230,7 @@ class TextTower:
         return F.normalize(self.projection(self.norm(self._last(x_KTw, qkv_KT3w, suffixes))), dim=-1)
 
     def _last(self, x_KTw: Tensor, qkv_KT3w: Tensor, suffixes: Suffixes) -> Tensor:
-        """The last block at the [EOT] rows, [K, C, w]: all rows give keys and values, nothing else of them is needed."""
+        """Return the last block's output at the [EOT] rows, [K, C, w]; other rows give keys and values."""
         block, width = self.blocks[-1], self.width
         x_KCw = x_KTw.index_select(1, suffixes.eot_C)
         if len(self.blocks) == 1:
@@ -313,102 +245,47 @@ class TextTower:
         return block.mlp(x_KCw + block.out(attended.transpose(1, 2).flatten(2)))
 
     def _split_heads(self, x_KTnw: Tensor) -> list[Tensor]:
-        """[K, T, n*w] -> n views [K, H, T, w/H]."""
+        """Return n views [K, H, T, w / H] of [K, T, n * w]."""
         return [
             part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in x_KTnw.split(self.width, dim=2)
         ]
 
-    def flops(self, clients: int, suffixes: Suffixes) -> int:
-        """Floating-point operations (a multiply-add is two) of the matrix products of one forward `encode`.
+    def flops(self, clients: int, suffixes: Suffixes, backward: bool = False) -> int:
+        """Floating-point operations (a multiply-add is two) of the matrix products of one `encode`.
 
         Args:
             clients: K.
             suffixes: As given to `encode`.
+            backward: Count the gradient to the prompts instead of the forward pass: the same products with
+                the frozen weights, and five products of attention in place of two (see `nn.flops`).
         """
         width, hidden, layers = self.width, self.blocks[0].fc.weight.shape[0], len(self.blocks)
         tokens, prefix, classes = suffixes.tokens, suffixes.prefix_length + 1, suffixes.classes
-        after = 2 * width * width + 4 * width * hidden  # output projection and MLP of one row
-        full = tokens * (after + 4 * tokens * width)
-        last = classes * (after + 4 * tokens * width)
+        rows = (layers - 1) * tokens + classes  # queries of all blocks: the last has them at [EOT] only
         if layers == 1:
-            projections = prefix * 6 * width * width
+            projections = 3 * prefix
         else:
-            projections = (prefix + (layers - 2) * tokens) * 6 * width * width + (
-                2 * tokens + classes
-            ) * 2 * width * width
-        return clients * (projections + (layers - 1) * full + last + classes * 2 * width * self.embed_dim)
+            projections = 3 * prefix + 3 * (layers - 2) * tokens + 2 * tokens + classes
+        linear = 2 * width * (projections * width + rows * (width + 2 * hidden) + classes * self.embed_dim)
+        attention = 4 * tokens * width * rows
+        return clients * (linear + (attention * 5 // 2 if backward else attention))
 
 
-def _plain(weight: Tensor) -> Tensor:
-    copy = weight.detach().clone()
-    return copy if copy.dtype in (torch.float32, torch.float64) else copy.float()
+def _tree_mask(lengths: list[int], position_S: Tensor, prefix: int, dtype: torch.dtype) -> Tensor:
+    """Return the attention mask of the packed sequence, added to the scores. [T, T].
 
+    The prefix is the stem, each class a branch: a token attends to the earlier tokens of the stem and of its
+    own branch.
 
-def _linear(layer: Any, scale: float = 1.0) -> _Linear:
-    return _Linear(_plain(layer.weight) * scale, None if layer.bias is None else _plain(layer.bias) * scale)
-
-
-def _norm(layer: Any) -> _Norm:
-    return _Norm(_plain(layer.weight), _plain(layer.bias), layer.eps)
-
-
-def _block(block: Any) -> _Block:
-    from open_clip.transformer import QuickGELU
-
-    attention, gelu = block.attn, block.mlp.gelu
-    quick = isinstance(gelu, QuickGELU)
-    # x sigmoid(1.702 x) = silu(1.702 x) / 1.702: one kernel instead of three, the factors go into the weights
-    # beside it
-    proj = _linear(block.mlp.c_proj)
-    return _Block(
-        norm_1=_norm(block.ln_1),
-        qkv=_Linear(_plain(attention.in_proj_weight), _plain(attention.in_proj_bias)),
-        out=_linear(attention.out_proj),
-        norm_2=_norm(block.ln_2),
-        fc=_linear(block.mlp.c_fc, QUICK_GELU if quick else 1.0),
-        act="silu" if quick else gelu.approximate,
-        proj=_Linear(proj.weight / QUICK_GELU, proj.bias) if quick else proj,
-    )
-
-
-def _check(clip: Any) -> None:
-    """Refuse what `TextTower` would not reproduce exactly."""
-    from open_clip.transformer import QuickGELU, ResidualAttentionBlock
-
-    if not all(
-        hasattr(clip, name)
-        for name in ("transformer", "token_embedding", "positional_embedding", "ln_final", "attn_mask")
-    ):
-        raise UserError(
-            f"{type(clip).__name__} has no CLIP text tower of its own (a Hugging Face or custom text "
-            "tower): use a CLIP"
-        )
-    if clip.text_pool_type not in ("argmax", "eos"):
-        raise UserError(
-            f"the text tower pools by '{clip.text_pool_type}', not at the end-of-text token: it cannot be "
-            "used exactly"
-        )
-    length = clip.positional_embedding.shape[0]
-    causal = torch.full((length, length), float("-inf")).triu_(1)
-    if clip.attn_mask is None or not torch.equal(clip.attn_mask.detach().float().cpu(), causal):
-        raise UserError(
-            "the text tower is not causal: the class names would change the prompt's features, so it "
-            "cannot be used exactly"
-        )
-    for block in clip.transformer.resblocks:
-        plain = (
-            type(block) is ResidualAttentionBlock
-            and isinstance(block.ls_1, torch.nn.Identity)
-            and isinstance(block.ls_2, torch.nn.Identity)
-            and not hasattr(block, "ln_1_kv")
-            and type(block.mlp.gelu) in (torch.nn.GELU, QuickGELU)
-            and block.attn.in_proj_weight is not None
-            and block.attn.in_proj_bias is not None
-            and block.attn.bias_k is None
-            and not block.attn.add_zero_attn
-        )
-        if not plain:
-            raise UserError(
-                "the text tower's blocks are not CLIP's (layer scale, head scale or another activation): "
-                "use a plain CLIP"
-            )
+    Args:
+        lengths: Tokens of each class. C
+        position_S: Position of each suffix token in its own sequence. [S]
+        prefix: Number of prefix tokens.
+        dtype: Type of the scores.
+    """
+    owner_S = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    branch_T = torch.cat([torch.full((prefix,), -1), owner_S])
+    position_T = torch.cat([torch.arange(prefix), position_S])
+    visible_TT = (branch_T[None] == -1) | (branch_T[:, None] == branch_T[None])
+    masked_TT = ~visible_TT | (position_T[:, None] < position_T[None])
+    return torch.zeros(masked_TT.shape, dtype=dtype).masked_fill_(masked_TT, float("-inf"))

@@ -103,7 +103,7 @@ def test_cut_captions_have_the_plain_towers_features(loaded: tuple[Any, dict[str
 
 
 def test_pretraining_learns_and_repeats(tmp_path: Path) -> None:
-    plan = pretrain.Pretraining(scenes=256, batch=64, passes=3)
+    plan = pretrain.Pretraining(scenes=256, batch=64, passes=2)
     data = pretrain.pairs(plan)
     cards = []
     for folder in (tmp_path / "one", tmp_path / "two"):

@@ -1,80 +1,11 @@
-"""Experiments as data: overrides, identity, and errors that say what is allowed."""
+"""Assignments of the command line and messages about wrong names."""
 
 from __future__ import annotations
 
 import pytest
 
-from raysim.core.config import parse_assignment
+from raysim.core.config import Config, canonical_json, digest, knob, parse, parse_assignment
 from raysim.core.errors import UserError
-from raysim.experiment import REGISTRIES, Experiment, difference, from_dict, override, paths, to_dict
-from raysim.methods import METHODS
-
-
-def test_an_experiment_survives_its_dict() -> None:
-    for method in METHODS:
-        experiment = override(Experiment(), {"method": method, "scenario": "dirichlet"})
-        assert from_dict(to_dict(experiment)) == experiment
-        assert from_dict(to_dict(experiment)).id == experiment.id
-
-
-def test_resources_are_no_part_of_the_identity() -> None:
-    experiment = Experiment()
-    assert override(experiment, {"resources.workers": 7, "resources.gpus": 0.25}).id == experiment.id
-    assert override(experiment, {"seed": 1}).id != experiment.id
-
-
-def test_a_kind_keeps_the_number_of_clients_but_not_alpha() -> None:
-    first = override(Experiment(), {"scenario": "dirichlet", "scenario.alpha": 0.05, "scenario.clients": 40})
-    second = override(first, {"scenario": "long_tail"})
-    assert second.scenario.clients == 40
-    assert to_dict(second)["scenario"]["alpha"] == 0.5
-
-
-def test_a_method_keeps_the_hyperparameters_it_shares() -> None:
-    base = override(Experiment(), {"method.h": 8, "method.shared_init": "a photo of a"})
-    other = override(base, {"method": "promptfl"})
-    assert to_dict(other)["method"] == {"name": "promptfl", "h": 8, "shared_init": "a photo of a"}
-
-
-def test_a_method_does_not_keep_the_defaults_of_another() -> None:
-    """Both have a lambda and a limit of iterations; only what was chosen is carried over."""
-    fedotp = override(Experiment(), {"method.h": 8, "method": "fedotp"}).method
-    assert (fedotp.h, fedotp.lam, fedotp.ot_iterations) == (8, 0.1, 100)
-    assert override(Experiment(), {"method.lam": 0.05, "method": "fedotp"}).method.lam == 0.05
-
-
-@pytest.mark.parametrize(
-    ("assignment", "words"),
-    [
-        ("method.lamb=0.1", ["unknown path 'method.lamb'", "did you mean 'method.lam'?", "method.w_ot"]),
-        ("method.lam=-1", ["method.lam = -1", "greater than or equal to 0.001"]),
-        ("method.fusion=cat", ["method.fusion = 'cat'", "'concat', 'pair' or 'mix'"]),
-        ("scenario=dirichlets", ["unknown scenario 'dirichlets'", "did you mean 'dirichlet'?"]),
-        ("method=fedrclip", ["unknown method 'fedrclip'", "did you mean 'fedrsclip'?"]),
-        ("method.name=safe2", ["unknown method 'safe2'", "Known:"]),
-        ("training=1", ["'training' is a group", "training.lr"]),
-        ("rounds=0", ["rounds = 0 is not allowed"]),
-        ("participation=0", ["participation = 0", "greater than 0"]),
-        ("scenario.clients=0", ["scenario.clients = 0", "greater than or equal to 1"]),
-        ("training.lr=abc", ["training.lr = 'abc'", "valid number"]),
-        ("method.shared_init=", ["method.shared_init = ''", "'random' or some words"]),
-        ("nonsense=1", ["unknown path 'nonsense'", "Known:"]),
-    ],
-)
-def test_a_mistake_is_one_message_that_names_path_value_and_what_is_allowed(
-    assignment: str, words: list[str]
-) -> None:
-    with pytest.raises(UserError) as error:
-        override(Experiment(), dict([parse_assignment(assignment)]))
-    for word in words:
-        assert word in str(error.value)
-
-
-def test_contradicting_choices_are_refused() -> None:
-    with pytest.raises(UserError, match="h_p = 8 must equal h = 4"):
-        override(Experiment(), {"method.dpa_form": "token", "method.h_p": 8})
-    with pytest.raises(UserError, match="needs a private prompt"):
-        override(Experiment(), {"method.h_p": 0, "method.fusion": "pair"})
 
 
 def test_no_override_without_an_equals_sign() -> None:
@@ -82,26 +13,43 @@ def test_no_override_without_an_equals_sign() -> None:
         parse_assignment("rounds")
 
 
-def test_difference_is_the_way_back() -> None:
-    base = Experiment()
-    other = override(
-        base,
-        {
-            "method": "promptfl",
-            "scenario": "dirichlet",
-            "scenario.alpha": 0.05,
-            "training.lr": 0.1,
-            "seed": 3,
-        },
-    )
-    assert override(base, difference(other, base)) == other
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.1", 0.1),
+        ("3", 3),
+        ("true", True),
+        ("null", None),
+        ("None", None),
+        ("[1, 2]", [1, 2]),
+        ("a b", "a b"),
+    ],
+)
+def test_values_are_json_or_text(text: str, value: object) -> None:
+    assert parse_assignment(f"method.h = {text}") == ("method.h", value)
 
 
-def test_every_choice_says_where_its_default_comes_from() -> None:
-    for block, registry in REGISTRIES.items():
-        for cls in registry.values():
-            for name, field in cls.model_fields.items():
-                assert field.description, f"{block} {cls.__name__}.{name}"
-                assert isinstance(field.json_schema_extra, dict)
-                assert field.json_schema_extra["basis"] in ("paper", "relative", "computed", "guess")
-    assert "method.lam" in paths(to_dict(Experiment()))
+class Box(Config):
+    width: int = knob(1, "width in cm", basis="guess", ge=1)
+    height: int
+
+
+def test_a_record_refuses_what_it_does_not_know() -> None:
+    assert parse(Box, {"height": 2}).replace(width=3) == Box(width=3, height=2)
+    for values, message in (
+        (
+            {"heigth": 2, "height": 1},
+            "unknown key 'box.heigth'; did you mean 'height'? Known keys of box: height",
+        ),
+        ({}, "'box.height' is required"),
+        ({"height": 2, "width": 0}, "box.width = 0 is not allowed: it should be greater than or equal to 1"),
+    ):
+        with pytest.raises(UserError) as error:
+            parse(Box, values, "box")
+        assert message in str(error.value)
+
+
+def test_the_hashed_form_does_not_depend_on_the_order_of_keys() -> None:
+    assert canonical_json({"b": 1, "a": [2.5, None]}) == '{"a":[2.5,null],"b":1}'
+    assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1}) != digest({"a": 1, "b": 2})
+    assert len(digest({}, 20)) == 20

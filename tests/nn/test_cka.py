@@ -33,7 +33,7 @@ def biased(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def unbiased_hsic(k: np.ndarray, m: np.ndarray) -> float:
-    """Song et al. 2012, the U-statistic itself: mean of k_st (m_st + m_uv - 2 m_su) over ordered quadruples of different samples."""
+    """Song et al. 2012, the U-statistic: mean of k_st (m_st + m_uv - 2 m_su) over quadruples of samples."""
     terms = [k[s, t] * (m[s, t] + m[u, v] - 2 * m[s, u]) for s, t, u, v in permutations(range(len(k)), 4)]
     return float(np.mean(terms))
 

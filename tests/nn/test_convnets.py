@@ -1,4 +1,4 @@
-"""Backbones: their maps, torchvision's as the reference, and pretrained weights that are kept or asked for by name."""
+"""Backbones: their maps, torchvision's as the reference, and pretrained weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from torch.func import functional_call
 from torchvision import models
 
 from raysim.core.errors import UserError
-from raysim.nn.networks import NETWORKS, GateConfig, Network, backbone, initial
+from raysim.nn.convnets import NETWORKS, build_backbone
+from raysim.nn.gate import GateConfig
+from raysim.nn.networks import Network, initial_weights
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -26,7 +28,7 @@ def images(count: int = 2, size: int = 32, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("norm", ["batch", "group"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_maps_run_from_fine_to_coarse(name, norm):
-    module = backbone(name, norm=norm).eval()
+    module = build_backbone(name, norm=norm).eval()
     for size in (32, 65, 96):
         with torch.no_grad():
             maps = module(images(2, size))
@@ -39,7 +41,7 @@ def test_maps_run_from_fine_to_coarse(name, norm):
 
 
 def renamed(network: Network, whole: nn.Module) -> dict[str, Tensor]:
-    """torchvision's tensors under this project's names: both list them in the same order, its classifier last."""
+    """torchvision's tensors by the names of this project; both have the same order, the classifier last."""
     theirs = [
         tensor for name, tensor in whole.state_dict().items() if not name.endswith("num_batches_tracked")
     ]
@@ -62,7 +64,7 @@ def test_equals_torchvisions_resnet(name, parameters):
 def test_equals_torchvisions_mobilenet():
     whole = models.mobilenet_v3_small().eval()
     network = Network("mobilenet_v3_small", 10).eval()
-    weights = {**initial(network, seeded()), **renamed(network, whole)}
+    weights = {**initial_weights(network, seeded()), **renamed(network, whole)}
     with torch.no_grad():
         out = functional_call(network, weights, (images(2, 64),))
         torch.testing.assert_close(out.features, whole.avgpool(whole.features(images(2, 64))).flatten(1))
@@ -92,7 +94,7 @@ def test_pretrained_weights_are_kept(checkpoints, norm):
     network = Network(
         "mobilenet_v3_small", 5, norm=norm, pretrained=True, gate=GateConfig(d_e=6, d=16, heads=2)
     )
-    values = initial(network, seeded())
+    values = initial_weights(network, seeded())
     theirs = {n: t for n, t in whole.features.state_dict().items() if not n.endswith("num_batches_tracked")}
     if norm == "group":
         theirs = {n: t for n, t in theirs.items() if "running" not in n}
@@ -101,7 +103,9 @@ def test_pretrained_weights_are_kept(checkpoints, norm):
     assert all(torch.equal(values[n], tensor) for n, tensor in zip(kept, theirs.values(), strict=True))
     assert values["head.weight"].shape == (5, 576) and abs(float(values["head.weight"].mean())) < 0.01
     functional_call(network.train(), values, (images(2, 64), torch.randn(3, 6, generator=seeded(1))))
-    again = initial(network, seeded())  # a copy was handed out: training did not write into the module
+    again = initial_weights(
+        network, seeded()
+    )  # a copy was handed out: training did not write into the module
     assert all(torch.equal(again[n], tensor) for n, tensor in zip(kept, theirs.values(), strict=True))
 
 

@@ -13,7 +13,7 @@ from scipy.stats import logistic, norm
 from torch.func import functional_call, grad, vmap
 
 from benchmarks import ace_latency
-from raysim.nn.gate import Gate, GateConfig, _lead, gumbel
+from raysim.nn.gate import Gate, GateConfig, _open_margin, gumbel
 
 CONFIG = GateConfig(d_e=6, d=8, heads=2, mlp_ratio=1.5)
 CHANNELS, HEIGHT, WIDTH, IMAGES, CONTEXTS = 5, 3, 4, 2, 7
@@ -103,7 +103,7 @@ def test_temperature_takes_the_soft_mask_to_the_hard_one_or_to_a_half():
 
 
 def test_noise_opens_with_the_probability_of_the_softmax():
-    """The Gumbel-max trick: frequencies over 4,000 draws lie within four standard errors of the probabilities."""
+    """Gumbel-max trick: frequencies of 4,000 draws are within four standard errors of the probabilities."""
     module, (f, context, _) = gate(), inputs(1)
     with torch.no_grad():
         module.mlp[2].weight.mul_(0.03)  # probabilities away from 0 and 1
@@ -139,9 +139,9 @@ def test_gradients_reach_every_weight_the_contexts_and_the_map(noisy):
 
 @pytest.mark.parametrize("tau_g", [0.1, 0.5, 1.0, 5.0])
 def test_gradients_fade_with_the_temperature(tau_g):
-    """Mean |dm / dl| over standard normal logits, against the integral of s (1 - s) / tau over the lead plus logistic noise."""
+    """Mean |dm / dl| over normal logits, against the integral of s (1 - s) / tau with logistic noise."""
     logits = torch.randn(400_000, 2, generator=seeded(5)).requires_grad_()
-    soft = torch.sigmoid(_lead(logits + gumbel((400_000, 2), seeded(6))) / tau_g)
+    soft = torch.sigmoid(_open_margin(logits + gumbel((400_000, 2), seeded(6))) / tau_g)
     (gradient,) = torch.autograd.grad(soft.sum(), logits)
 
     def density(
@@ -214,7 +214,7 @@ def test_refuses_heads_that_do_not_divide():
 
 @pytest.mark.parametrize("seed", [10, 11])
 def test_learns_where_to_look(seed):
-    """One position of sixteen tells which of four classes; the others are noise. A trained gate opens there and closes on the noise.
+    """One position of sixteen shows the class, the others are noise: a trained gate opens that one only.
 
     It learns at a tenth of the head's rate: at the same rate it often closes on whole classes before the head
     can use them. Even so it may close on one or two of the four (in 4 of 8 seeds), hence the bounds: chance
@@ -263,7 +263,7 @@ def test_learns_where_to_look(seed):
 
 
 def test_the_latency_script_counts_the_gate(tmp_path, capsys):
-    """FLOPs with and without the gate differ by its matrix products, counted by hand; power is not invented."""
+    """FLOPs with and without the gate differ by its matrix products, counted by hand; no power is claimed."""
     threads, file = torch.get_num_threads(), tmp_path / "out" / "latency.json"
     try:
         sizes = "--network cnn --width 8 --image-size 32 --clients 7 --classes 3 --d 16 --batches 1 3"

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from raysim.core.errors import UserError
+from raysim.nn.flops import count_flops
 from raysim.nn.text import TextTower
 
 open_clip = pytest.importorskip("open_clip")
@@ -49,7 +50,7 @@ def class_tokens(tower: TextTower, names=CLASSES) -> list[list[int]]:
 
 
 def plain_encode(clip, prompts_Pw: Tensor, tokens: list[list[int]]) -> Tensor:
-    """CoOp's way: the whole context of every class through open_clip's own modules, the prompt spliced into the embeddings."""
+    """As in CoOp: the whole context of every class by open_clip's own modules, with the prompt inserted."""
     length = prompts_Pw.shape[0]
     rows = torch.zeros(len(tokens), clip.context_length, dtype=torch.long)
     for row, suffix in zip(rows, tokens, strict=True):
@@ -154,15 +155,18 @@ def test_a_class_does_not_see_the_others():
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", [{}, {"layers": 1}, {"layers": 4, "heads": 4}], ids=str)
-def test_flops_match_the_counter(text):
-    from torch.utils.flop_counter import FlopCounterMode
-
+@pytest.mark.parametrize(
+    "text", [{}, {"layers": 1}, {"layers": 4, "heads": 4}, {"width": 32}, {"proj_type": "none"}], ids=str
+)
+@pytest.mark.parametrize("clients, length", [(1, 4), (3, 4), (1, 8)])
+def test_flops_match_the_counter(text, clients, length):
     tower = TextTower.from_clip(small_clip(**text))
-    suffixes = tower.prepare(class_tokens(tower), 4)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        tower.encode(torch.randn(3, 4, 64), suffixes)
-    assert tower.flops(3, suffixes) == pytest.approx(counter.get_total_flops(), rel=0.05)
+    suffixes = tower.prepare(class_tokens(tower), length)
+    prompts = torch.randn(clients, length, tower.width, requires_grad=True)
+    forward = count_flops(lambda: tower.encode(prompts.detach(), suffixes))
+    both = count_flops(lambda: tower.encode(prompts, suffixes).sum().backward())
+    assert tower.flops(clients, suffixes) == forward
+    assert tower.flops(clients, suffixes, backward=True) == both - forward
 
 
 def test_weights_are_copies_without_gradients():

@@ -1,1 +1,1 @@
-"""The room `archives`."""
+"""Published datasets, one file each: classes, known counts, templates, archive layout and source."""

@@ -44,7 +44,7 @@ COUNTS = {
 
 
 class Aid(ClassFolders):
-    """The archive's layout: `AID/Airport/airport_1.jpg`."""
+    """Unpacked archive, laid out as `AID/Airport/airport_1.jpg`."""
 
     info = DatasetInfo(
         name="aid",

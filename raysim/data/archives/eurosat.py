@@ -1,8 +1,9 @@
-"""EuroSAT RGB: 10 classes, 27,000 Sentinel-2 images of 64 px, 10 m per pixel, 2,000 to 3,000 a class, 34 European countries.
+"""EuroSAT RGB: 10 classes, 27,000 Sentinel-2 images of 64 px, 10 m per pixel, 2,000 to 3,000 a class.
+
+The images are from 34 European countries.
 
 Reference: Helber, Bischke, Dengel and Borth, "EuroSAT: a novel dataset and deep learning benchmark for land
-    use and land cover
-classification", IEEE JSTARS 2019.
+    use and land cover classification", IEEE JSTARS 2019.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ COUNTS = {
 
 
 class EuroSat(ClassFolders):
-    """The archives' layouts: `EuroSAT_RGB/AnnualCrop/AnnualCrop_1.jpg`, in the older one `2750/AnnualCrop/AnnualCrop_1.jpg`."""
+    """Unpacked archive, laid out as `EuroSAT_RGB/AnnualCrop/AnnualCrop_1.jpg`; an older one has `2750/`."""
 
     info = DatasetInfo(
         name="eurosat",

@@ -1,8 +1,9 @@
-"""LoveDA: land cover of 0.3 m per pixel, 5,987 images of 1024 px in three Chinese cities, urban and rural, 7 classes per pixel.
+"""LoveDA: land cover in 7 classes of pixels, 5,987 images of 1024 px, 0.3 m per pixel.
+
+The images are from three Chinese cities; the domains are urban and rural areas.
 
 Reference: Wang et al., "LoveDA: a remote sensing land-cover dataset for domain adaptive semantic
-    segmentation", NeurIPS 2021
-Datasets and Benchmarks.
+    segmentation", NeurIPS 2021 Datasets and Benchmarks.
 """
 
 from __future__ import annotations
@@ -16,36 +17,33 @@ import numpy as np
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
 from raysim.data.dataset import DatasetInfo
-from raysim.data.folder import candidates, data_roots, subfolders
-from raysim.data.masks import pair
+from raysim.data.files import data_roots, subfolders
+from raysim.data.folder import candidate_folders
+from raysim.data.mask_files import pair
 from raysim.data.segmentation import FORBIDDEN, MaskedFiles
 from raysim.data.splits import TEST, by_domain
 
 CLASSES = ("background", "building", "road", "water", "barren", "forest", "agriculture")
 DOMAINS = ("urban", "rural")
-COUNTS = {
-    ("Train", "urban"): 1156,
-    ("Train", "rural"): 1366,
-    ("Val", "urban"): 677,
-    ("Val", "rural"): 992,
-}  # from memory, unconfirmed
-HELD_BACK = (Fraction(4, 5), Fraction(1, 5))  # of the authors' training images: for training, for validation
+# from memory, unconfirmed
+COUNTS = {("Train", "urban"): 1156, ("Train", "rural"): 1366, ("Val", "urban"): 677, ("Val", "rural"): 992}
+TRAIN_FRACTIONS = (Fraction(4, 5), Fraction(1, 5))  # of the authors' training images: training, validation
 LOG = logging.getLogger(__name__)
 
 
 class LoveDA(MaskedFiles):
-    """The archives' layout: `Train/Urban/images_png/1366.png` with `Train/Urban/masks_png/1366.png`, so `Val` and `Rural`.
+    """Unpacked archives, with images like `Train/Urban/images_png/1366.png` and masks in `masks_png`.
 
-    Mask values: 0 no data (ignored), 1 background to 7 agriculture. `Test` has no masks and is left out. The
-    split: the authors' validation images are for test, a fifth of each domain's training images for
-    validation.
+    `Rural` and `Val` are laid out alike; `Test` has no masks and is not used. Mask value 0 is no data
+    (ignored), 1 is background, .., 7 is agriculture. The split: the authors' validation images are the test
+    images, and a fifth of each domain's training images are for validation.
 
     Args:
-        path: The folder that holds `Train` and `Val`, or one that holds it; None looks for `loveda` in every
-            folder of `$RAYSIM_DATA`.
+        path: Folder that contains `Train` and `Val`, or a folder that contains it; None searches `loveda` in
+            every folder of `$RAYSIM_DATA`.
 
     Raises:
-        UserError: Nothing was found, folders are missing, or files do not fit together.
+        UserError: The dataset was not found, folders are missing, or files do not fit together.
     """
 
     info = DatasetInfo(
@@ -65,15 +63,7 @@ class LoveDA(MaskedFiles):
     def __init__(self, path: str | None = None) -> None:
         root = _find(path)
         if root is None:
-            places = ", ".join(
-                map(str, [Path(path)] if path else [folder / "loveda" for folder in data_roots()])
-            )
-            raise UserError(
-                f"LoveDA ('loveda') was not found in {places or 'RAYSIM_DATA, which is not set'}. Expected "
-                f"there: {self.info.example}. To "
-                f"mend it: get {self.info.archive} from {self.info.page} and unpack both to one folder, "
-                "$RAYSIM_DATA/loveda"
-            )
+            raise _not_found(path)
         self.name, self.classes, self.templates, self.domains = (
             self.info.name,
             CLASSES,
@@ -97,29 +87,40 @@ class LoveDA(MaskedFiles):
             self.images += images
             self.masks += masks
             cells += [(part == "Val", DOMAINS.index(domain))] * len(images)
-        self._held_out, self.attributes = (
-            np.array([held for held, _ in cells]),
-            np.array([domain for _, domain in cells]),
-        )
+        self._is_test = np.array([is_test for is_test, _ in cells])
+        self.attributes = np.array([domain for _, domain in cells])
         table = np.full(256, FORBIDDEN, dtype=np.uint8)
         table[: len(CLASSES) + 1] = [IGNORE, *range(len(CLASSES))]
-        self._adopt(table)
+        self._count_pixels(table)
 
     @classmethod
     def find(cls) -> Path | None:
-        """The folder of `Train` and `Val` under `$RAYSIM_DATA`, or None."""
+        """Return the folder of `Train` and `Val` under `$RAYSIM_DATA`, or None."""
         return _find(None)
 
-    def parts(self, split_seed: int) -> np.ndarray | None:
-        """The authors' validation images for test; of the others a fifth of each domain for validation. [N] int8."""
-        known = self.pixels[:, :-1].any(axis=1)
-        assigned = by_domain(self, split_seed, np.flatnonzero(known & ~self._held_out), HELD_BACK)
-        assigned[known & self._held_out] = TEST
-        return assigned
+    def predefined_split(self, split_seed: int) -> np.ndarray | None:
+        """Return a split: test is the authors' validation, validation a fifth of the rest. [N] int8."""
+        labelled = self.pixels[:, :-1].any(axis=1)
+        trainable = np.flatnonzero(labelled & ~self._is_test)
+        assignment = by_domain(self, split_seed, trainable, TRAIN_FRACTIONS)
+        assignment[labelled & self._is_test] = TEST
+        return assignment
+
+
+def _not_found(path: str | None) -> UserError:
+    """Return the error that says where the dataset was searched and how to get it."""
+    info = LoveDA.info
+    places = [Path(path)] if path else [folder / "loveda" for folder in data_roots()]
+    searched = ", ".join(map(str, places)) or "RAYSIM_DATA, which is not set"
+    return UserError(
+        f"LoveDA ('loveda') was not found in {searched}. Expected there: {info.example}. To fix it: get "
+        f"{info.archive} from {info.page} and unpack both to one folder, $RAYSIM_DATA/loveda"
+    )
 
 
 def _find(path: str | None) -> Path | None:
-    for folder in candidates(LoveDA.info, path):
+    """Return the folder that contains `Train` or `Val`, or None."""
+    for folder in candidate_folders(LoveDA.info, path):
         for layout in (".", *LoveDA.info.layouts):
             if {"Train", "Val"} & set(subfolders(folder / layout)):
                 return (folder / layout).resolve()

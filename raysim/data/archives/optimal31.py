@@ -45,7 +45,7 @@ CLASSES = (
 
 
 class Optimal31(ClassFolders):
-    """The archive's layout: `OPTIMAL-31/Images/airplane/airplane1.jpg`."""
+    """Unpacked archive, laid out as `OPTIMAL-31/Images/airplane/airplane1.jpg`."""
 
     info = DatasetInfo(
         name="optimal31",

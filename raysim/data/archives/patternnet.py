@@ -1,8 +1,9 @@
-"""PatternNet: 38 classes x 800 images of 256 px from Google Earth and Google Map, 0.06 to 4.7 m per pixel, cities of the United States.
+"""PatternNet: 38 classes x 800 images of 256 px from Google Earth and Google Map, 0.06 to 4.7 m per pixel.
+
+The images are from cities of the United States.
 
 Reference: Zhou, Newsam, Li and Shao, "PatternNet: a benchmark dataset for performance evaluation of remote
-    sensing image
-retrieval", ISPRS Journal 2018.
+    sensing image retrieval", ISPRS Journal 2018.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ CLASSES = (
 
 
 class PatternNet(ClassFolders):
-    """The archive's layout: `PatternNet/images/airplane/airplane001.jpg`."""
+    """Unpacked archive, laid out as `PatternNet/images/airplane/airplane001.jpg`."""
 
     info = DatasetInfo(
         name="patternnet",

@@ -59,7 +59,7 @@ CLASSES = (
 
 
 class Resisc45(ClassFolders):
-    """The archive's layout: `NWPU-RESISC45/airplane/airplane_001.jpg`."""
+    """Unpacked archive, laid out as `NWPU-RESISC45/airplane/airplane_001.jpg`."""
 
     info = DatasetInfo(
         name="resisc45",

@@ -4,7 +4,7 @@ Reference: Zou, Ni, Zhang and Wang, "Deep learning based feature selection for r
     classification", IEEE GRSL 2015.
 
 The four scales are the domains. The archive does not name them: the running numbers 1-100, 101-200, 201-300
-and 301-400 go from the finest to the coarsest ground resolution (seen on the images), so the domains are
+and 301-400 go from the finest to the coarsest ground resolution (as the images show), so the domains are
 called "scale 1" (finest) to "scale 4".
 """
 
@@ -32,7 +32,7 @@ IMAGES_PER_SCALE = 100
 
 
 class Rsscn7(ClassFolders):
-    """The archive's layout: `RSSCN7/aGrass/a001.jpg`, with `bField`, `cIndustry`, `dRiverLake`, `eForest`, `fResident`, `gParking`."""
+    """Unpacked archive, laid out as `RSSCN7/aGrass/a001.jpg`; the domains are the four scales."""
 
     info = DatasetInfo(
         name="rsscn7",
@@ -77,11 +77,11 @@ class Rsscn7(ClassFolders):
 
 
 def _scale(file: Path) -> int:
-    """0 to 3 from the running number that ends the file's name."""
+    """Return the scale, 0 to 3, from the running number at the end of the file's name."""
     number = re.search(r"(\d+)$", file.stem)
     if number is None or not 1 <= int(number[1]) <= 4 * IMAGES_PER_SCALE:
         raise UserError(
-            f"RSSCN7: {file} must end in its running number, 001 to 400, which tells its scale; expected "
+            f"RSSCN7: {file} must end in its running number, 001 to 400, which gives its scale; expected "
             "names like a001.jpg"
         )
     return (int(number[1]) - 1) // IMAGES_PER_SCALE

@@ -35,7 +35,7 @@ CLASSES = (
 
 
 class UCMerced(ClassFolders):
-    """The archive's layout: `UCMerced_LandUse/Images/agricultural/agricultural00.tif`."""
+    """Unpacked archive, laid out as `UCMerced_LandUse/Images/agricultural/agricultural00.tif`."""
 
     info = DatasetInfo(
         name="ucmerced",

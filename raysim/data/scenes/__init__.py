@@ -1,8 +1,8 @@
-"""Bundled scenes: labelled pictures like satellite images, drawn by a program, so that a first run needs no download.
+"""Bundled scenes: labelled pictures like satellite images, drawn by a program, so no download is needed.
 
 24 classes in 6 domains (seasons, sensors, time of day, weather), each scene with the mask of its foreground.
-A scene depends on (seed, stream, index, class, domain) and nothing else. They prove that things work; they
-are no real imagery.
+A scene depends on (seed, stream, index, class, domain) and nothing else. The scenes show that the software
+works; they are not real imagery.
 
 Shapes: N scenes, S = 64 pixels a side.
 """
@@ -22,8 +22,8 @@ from raysim.data.scenes.canvas import SIZE, Canvas
 from raysim.data.scenes.captions import TEMPLATES
 from raysim.data.scenes.domains import DOMAINS, expose
 
-PER_CELL = 60  # scenes of each class in each domain, unless told otherwise
-VERSION = 1  # of the pixels: a test fails when they change and this does not
+PER_CELL = 60  # default number of scenes of each class in each domain
+VERSION = 1  # version of the pixels; a test fails when they change and this does not
 
 CLASSES: dict[str, Callable[[Canvas], None]] = {
     "forest": nature.forest,
@@ -59,12 +59,12 @@ def draw(
     """Draw one scene.
 
     Args:
-        seed: Of the generator.
-        stream: Scenes of different streams have nothing in common.
-        index: Of the scene in its stream.
-        class_name: A key of `CLASSES`.
-        domain: A key of `DOMAINS`.
-        strength: Of the domain: 1 in full, 0 a clear picture.
+        seed: Seed of the generator.
+        stream: Name of the series of scenes; different streams have no scene in common.
+        index: Number of the scene in its stream.
+        class_name: Key of `CLASSES`.
+        domain: Key of `DOMAINS`.
+        strength: Strength of the domain: 1 in full, 0 a clear picture.
 
     Returns:
         The image [S, S, 3] uint8 RGB and its foreground [S, S] bool.
@@ -76,12 +76,12 @@ def draw(
 
 
 class SceneDataset(Dataset):
-    """The bundled scenes, balanced over classes and domains, drawn when asked for.
+    """Bundled scenes, balanced over classes and domains; each is drawn when it is needed.
 
     Args:
-        per_cell: Scenes of each class in each domain; 1 or more.
-        seed: Of the generator.
-        stream: Which endless series of scenes; no two have a scene in common.
+        per_cell: Scenes of each class in each domain, 1 or more.
+        seed: Seed of the generator.
+        stream: Name of the series of scenes; different streams have no scene in common.
 
     Raises:
         UserError: `per_cell` is less than 1.
@@ -113,13 +113,13 @@ class SceneDataset(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the generator's version and arguments, in hex: they fix every pixel."""
+        """SHA-256 of the generator's version and arguments, in hex, which determine every pixel."""
         return digest(
             {"scenes": VERSION, "per_cell": self.per_cell, "seed": self.seed, "stream": self.stream}, 64
         )
 
     def scene(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The image [S, S, 3] uint8 RGB at `index` and its foreground [S, S] bool."""
+        """Return the image [S, S, 3] uint8 RGB at `index` and its foreground [S, S] bool."""
         place = range(len(self))[index]
         return draw(
             self.seed,
@@ -130,7 +130,7 @@ class SceneDataset(Dataset):
         )
 
     def image(self, index: int) -> np.ndarray:
-        """The image at `index`.
+        """Return the image at `index`.
 
         Returns:
             [S, S, 3] uint8 RGB.
@@ -138,7 +138,7 @@ class SceneDataset(Dataset):
         return self.scene(index)[0]
 
     def foreground(self, index: int) -> np.ndarray:
-        """Where the class itself is in the image at `index`: water of a river, roofs of an industrial area.
+        """Return the foreground of the image at `index`: water of a river, roofs of an industrial area.
 
         Returns:
             [S, S] bool.
@@ -149,13 +149,13 @@ class SceneDataset(Dataset):
 def contact_sheet(
     columns: int = 12, seed: int = 0, *, domain: str | None = None, masks: bool = False, scale: int = 1
 ) -> np.ndarray:
-    """One picture of many scenes: a class a row, the domains in turn.
+    """Return one picture of many scenes: a row for each class, the domains from left to right.
 
     Args:
         columns: Scenes of each class.
-        seed: Of the generator.
-        domain: Show only this one.
-        masks: Show foregrounds instead of images.
+        seed: Seed of the generator.
+        domain: The only domain to show; None shows all.
+        masks: Whether to show foregrounds instead of images.
         scale: Enlargement, in whole pixels.
 
     Returns:
@@ -165,8 +165,8 @@ def contact_sheet(
     sheet = np.zeros((len(CLASSES) * (SIZE + 2), columns * (SIZE + 2), 3), np.uint8)
     for row, class_name in enumerate(CLASSES):
         for column in range(columns):
-            shown = names[column * len(names) // columns]
-            image, mask = draw(seed, "sheet", row * 1000 + column, class_name, shown)
+            name = names[column * len(names) // columns]
+            image, mask = draw(seed, "sheet", row * 1000 + column, class_name, name)
             top, left = row * (SIZE + 2), column * (SIZE + 2)
             sheet[top : top + SIZE, left : left + SIZE] = mask[:, :, None] * np.uint8(255) if masks else image
     return sheet.repeat(scale, axis=0).repeat(scale, axis=1)

@@ -1,10 +1,10 @@
-"""What is said about a scene: class words with their synonyms, domain words, and the sentences around them."""
+"""Captions of scenes: class names and their synonyms, words for domains, and the sentences around them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# The first sentence is the best for zero-shot classification with the bundled backbone (see its model card).
+# the first sentence is the best for zero-shot classification with the bundled backbone (see its model card)
 TEMPLATES = (
     "a satellite photo of a {}.",
     "a satellite image of a {}.",
@@ -54,15 +54,15 @@ DOMAIN_WORDS: dict[str, tuple[str, ...]] = {
 
 
 def caption(rng: np.random.Generator, class_name: str, domain: str | None) -> str:
-    """One sentence about a scene.
+    """Draw a caption of a scene.
 
     Args:
-        rng: Where the choice comes from.
-        class_name: A key of `SYNONYMS`; its own words are taken half of the time.
-        domain: A key of `DOMAIN_WORDS`, or None to leave the domain unsaid.
+        rng: Generator of the choices.
+        class_name: Key of `SYNONYMS`; half of the captions use the class name, the others any synonym.
+        domain: Key of `DOMAIN_WORDS`, or None for a caption without the domain.
 
     Returns:
-        The caption; the domain's words come first or last.
+        The caption; the words of the domain are first or last.
     """
     words = class_name if rng.random() < 0.5 else str(rng.choice(SYNONYMS[class_name]))
     sentence = TEMPLATES[int(rng.integers(len(TEMPLATES)))]

@@ -1,4 +1,4 @@
-"""The domains: how a sensor, a season or the weather turns the six bands of a scene into a picture.
+"""Domains: sensors, seasons and weather, each a function from the six bands of a scene to a picture.
 
 Shapes: S pixels a side, B = 6 bands, rgb 3 channels first.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from raysim.data.scenes.canvas import Array, Canvas
 
@@ -17,11 +16,14 @@ SNOW = np.array([0.90, 0.93, 0.98, 0.80], np.float32)
 
 
 def _blurred(bands: Array, width: float) -> Array:
+    """Blur each band by a Gaussian of this width in pixels."""
+    from scipy.ndimage import gaussian_filter  # `raysim data list` needs no scipy
+
     return gaussian_filter(bands, (0, width, width), truncate=2.5)
 
 
 def _clear(canvas: Canvas) -> Array:
-    """[3, S, S] an ordinary colour picture: a little haze, a sensor's cast, a touch of noise."""
+    """Return an ordinary colour picture [3, S, S] with a little haze and the colour cast of a sensor."""
     rgb = canvas.bands[:3] * np.float32(canvas.uniform(0.85, 1.2))
     cast = (1 + 0.04 * canvas.rng.standard_normal(3)).astype(np.float32)[:, None, None]
     veil = np.float32(canvas.uniform(0, 0.08))
@@ -52,7 +54,7 @@ def winter(canvas: Canvas) -> Array:
 
 
 def infrared(canvas: Canvas) -> Array:
-    """Colour infrared: near infrared, red, green shown as red, green, blue; plants are red, water is black."""
+    """Colour infrared: near infrared, red and green as red, green and blue. Plants are red, water black."""
     red, green, _, near = canvas.bands[:4]
     gain = np.float32(canvas.uniform(0.9, 1.15))
     return np.stack([near * 1.1, red * 0.85, green * 0.85]) * gain + np.float32(0.02)
@@ -101,12 +103,12 @@ DOMAINS: dict[str, Callable[[Canvas], Array]] = {
 
 
 def expose(canvas: Canvas, domain: str, strength: float = 1.0) -> np.ndarray:
-    """Take the picture.
+    """Return the picture of a drawn scene in a domain.
 
     Args:
-        canvas: A drawn scene; its bands may be changed.
-        domain: A name in `DOMAINS`.
-        strength: 1 is the domain in full, 0 the clear picture, between them a mixture.
+        canvas: Drawn scene; its bands may be changed.
+        domain: Name in `DOMAINS`.
+        strength: Strength of the domain: 1 in full, 0 the clear picture, in between a mixture.
 
     Returns:
         [S, S, 3] uint8.

@@ -1,4 +1,4 @@
-"""Materials and the things that recur in many scenes: terrain, tree crowns, houses, roads, cars.
+"""Materials and the objects of many scenes: terrain, tree crowns, houses, roads, cars, water.
 
 Shapes: S pixels a side, B bands (see `canvas`).
 """
@@ -40,7 +40,6 @@ PALE_ROOF = material(0.82, 0.81, 0.78, 0.66)
 BLUE_ROOF = material(0.30, 0.46, 0.66, 0.40)
 YELLOW = material(0.80, 0.65, 0.20, 0.50)
 POOL = material(0.20, 0.70, 0.85, 0.06)
-LAMP = material(1.0, 0.85, 0.55, 0.5, 0.0, 1.0)
 CARS = [
     material(0.93, 0.93, 0.93, 0.7),
     material(0.12, 0.12, 0.14, 0.15),
@@ -54,15 +53,15 @@ WHOLE = np.ones((SIZE, SIZE), np.float32)
 
 
 def terrain(canvas: Canvas, kinds: list[Array], contrast: float = 0.10) -> None:
-    """Cover the whole canvas with one of `kinds`, mottled at several scales."""
-    first, second = (canvas.vary(canvas.one_of(kinds), 0.12) for _ in range(2))
+    """Cover the whole canvas with one of the materials `kinds`, varied at several scales."""
+    first, second = (canvas.vary_colour(canvas.pick(kinds), 0.12) for _ in range(2))
     canvas.paint(WHOLE, first)
     canvas.paint(np.clip(0.35 + 0.35 * canvas.noise(4, 2), 0, 1) * np.float32(canvas.uniform(0, 0.6)), second)
     canvas.shade(np.clip(1 + contrast * (0.6 * canvas.noise(7, 3) + 0.35 * canvas.grain()), 0.5, 1.5))
 
 
 def open_land(canvas: Canvas) -> None:
-    """Some natural ground that says little about the class: grass, dry grass, soil, with bushes or without."""
+    """Cover the canvas with ground that is common to many classes: grass, dry grass or soil, maybe bushes."""
     terrain(canvas, [GRASS, GRASS, DRY_GRASS, SOIL, LAWN])
     if canvas.chance(0.6):
         crowns(canvas, canvas.uniform(4, 7), canvas.noise(4) * 0.3 + np.float32(canvas.uniform(-0.1, 0.3)))
@@ -77,20 +76,20 @@ def crowns(
     mark: bool = False,
     clear: bool = False,
 ) -> None:
-    """Trees: round, lit from the sun, each with its shadow.
+    """Draw round tree crowns, lit by the sun, with their shadows.
 
     Args:
-        canvas: Where to draw.
+        canvas: Canvas of the scene.
         size: Width of a crown's cell in pixels.
         density: Share of cells with a tree, a number or a field [S, S].
-        kinds: Materials of the crowns.
-        mark: Crowns are foreground.
-        clear: Crowns hide the foreground.
+        kinds: Materials of the crowns; None takes trees and conifers.
+        mark: Whether crowns become foreground.
+        clear: Whether crowns hide the foreground.
     """
-    frame = canvas.anywhere(across=20)
-    chance, radius = canvas.table(), canvas.table(0.30, 0.48) * np.float32(size)
-    move_u, move_v = ((np.float32(size / 2) - radius) * canvas.table(-1, 1) for _ in range(2))
-    paint = canvas.choice(kinds or [TREE, TREE, CONIFER], 0.18)
+    frame = canvas.random_frame(across=20)
+    chance, radius = canvas.cell_values(), canvas.cell_values(0.30, 0.48) * np.float32(size)
+    move_u, move_v = ((np.float32(size / 2) - radius) * canvas.cell_values(-1, 1) for _ in range(2))
+    paint = canvas.cell_colours(kinds or [TREE, TREE, CONIFER], 0.18)
 
     def place(at: Frame) -> tuple[NDArray[np.intp], Array, Array, Array]:
         cell, u, v = lattice(at, size, size)
@@ -98,10 +97,10 @@ def crowns(
 
     def cover(at: Frame) -> Array:
         cell, u, v, reach = place(at)
-        dense = density if isinstance(density, float) else canvas.at_middle(density, at, u, v)
-        return canvas.soft(np.sqrt(u * u + v * v) - reach) * (chance[cell] < dense)
+        dense = density if isinstance(density, float) else canvas.at_cell_middle(density, at, u, v)
+        return canvas.cover(np.sqrt(u * u + v * v) - reach) * (chance[cell] < dense)
 
-    shape = canvas.standing(cover, frame, size * 0.35, 0.5)
+    shape = canvas.cover_with_shadow(cover, frame, size * 0.35, 0.5)
     cell, u, v, reach = place(frame)
     canvas.paint(shape, colours_of(paint, cell), mark=mark, clear=clear)
     canvas.shade(
@@ -123,25 +122,29 @@ def houses(
     height: float = 3.0,
     turn: float = 0.0,
 ) -> Array:
-    """Buildings with gabled roofs and shadows, one a cell at most; they are foreground.
+    """Draw buildings with gabled roofs and shadows as foreground, at most one per cell.
 
     Args:
-        canvas: Where to draw.
-        frame: The grid they stand in.
+        canvas: Canvas of the scene.
+        frame: Coordinates of the grid of plots.
         cell_size: Width and height of a plot in pixels.
         share: Share of plots with a house, a number or a field [S, S].
-        roofs: Materials.
+        roofs: Materials of the roofs.
         fill: Least and greatest half-width of a house over its plot's width.
-        height: In pixels; the shadow's length at a middling sun.
-        turn: How far single houses are turned off the grid, in radians.
+        height: Height in pixels, the length of the shadow at a medium sun.
+        turn: Largest rotation of single houses against the grid, in radians.
 
     Returns:
         Cover [S, S] of the roofs.
     """
-    chance, paint, angle = canvas.table(), canvas.choice(roofs, 0.14), canvas.table(-turn, turn)
+    chance, paint, angle = (
+        canvas.cell_values(),
+        canvas.cell_colours(roofs, 0.14),
+        canvas.cell_values(-turn, turn),
+    )
     half_u, half_v = (
-        canvas.table(*fill) * np.float32(cell_size[0]),
-        canvas.table(*fill) * np.float32(cell_size[1]),
+        canvas.cell_values(*fill) * np.float32(cell_size[0]),
+        canvas.cell_values(*fill) * np.float32(cell_size[1]),
     )
 
     def place(at: Frame) -> tuple[NDArray[np.intp], Array, Array]:
@@ -151,15 +154,14 @@ def houses(
 
     def cover(at: Frame) -> Array:
         cell, u, v = place(at)
-        dense = share if isinstance(share, float) else canvas.at_middle(share, at, u, v)
-        return canvas.soft(box(u, v, half_u[cell], half_v[cell])) * (chance[cell] < dense)
+        dense = share if isinstance(share, float) else canvas.at_cell_middle(share, at, u, v)
+        return canvas.cover(box(u, v, half_u[cell], half_v[cell])) * (chance[cell] < dense)
 
-    shape = canvas.standing(cover, frame, height, 0.62)
+    shape = canvas.cover_with_shadow(cover, frame, height, 0.62)
     cell, _, v = place(frame)
     canvas.paint(shape, colours_of(paint, cell), mark=True)
-    canvas.shade(
-        1 + shape * np.clip(v, -1, 1) * np.float32(0.26 * np.sign(frame.sun_v))
-    )  # a gable: one slope lit, one not
+    # a gable: one slope is lit, the other is not
+    canvas.shade(1 + shape * np.clip(v, -1, 1) * np.float32(0.26 * np.sign(frame.sun_v)))
     canvas.bands[5] = np.maximum(
         canvas.bands[5], 0.55 * shape * (np.abs(v) > half_v[cell] * 0.55) * (chance[cell] * 7 % 1 < 0.6)
     )
@@ -175,18 +177,18 @@ def road(
     line: bool = True,
     mark: bool = False,
 ) -> Array:
-    """A road along v = 0 of the frame with a dashed middle line and street lamps; returns its cover [S, S]."""
-    cover = canvas.soft(np.abs(frame.v) - np.float32(half))
-    canvas.paint(cover, canvas.vary(surface, 0.06), mark=mark)
+    """Draw a road along v = 0 with a dashed middle line and street lamps; return its cover [S, S]."""
+    cover = canvas.cover(np.abs(frame.v) - np.float32(half))
+    canvas.paint(cover, canvas.vary_colour(surface, 0.06), mark=mark)
     if line:
-        dash = canvas.soft(np.abs(frame.v) - np.float32(0.35)) * ((frame.u / 5) % 1 < 0.5)
+        dash = canvas.cover(np.abs(frame.v) - np.float32(0.35)) * ((frame.u / 5) % 1 < 0.5)
         canvas.paint(dash * np.float32(0.8), PAINT)
     lamps(canvas, frame, half + 0.5, 9)
     return cover
 
 
 def lamps(canvas: Canvas, frame: Frame, beside: float, gap: float) -> None:
-    """Street lamps on both sides of v = 0, `gap` pixels apart; they show at night only."""
+    """Draw street lamps on both sides of v = 0, `gap` pixels apart; they are visible at night only."""
     along = (frame.u / np.float32(gap)) % 1 - 0.5
     glow = np.exp(-((along * np.float32(gap)) ** 2 + (np.abs(frame.v) - np.float32(beside)) ** 2) / 3)
     canvas.bands[5] = np.maximum(canvas.bands[5], glow.astype(np.float32))
@@ -200,24 +202,24 @@ def cars(
     length: float = 3.2,
     within: Array | None = None,
 ) -> None:
-    """Vehicles in the cells of a grid, pointing along u, only where `within` [S, S] allows."""
-    chance, paint = canvas.table(), canvas.choice(CARS, 0.1)
-    move = canvas.table(-0.5, 0.5) * np.float32(max(cell_size[0] - length, 0) * 0.8)
+    """Draw vehicles along u in the cells of a grid, only within the cover `within` [S, S]."""
+    chance, paint = canvas.cell_values(), canvas.cell_colours(CARS, 0.1)
+    move = canvas.cell_values(-0.5, 0.5) * np.float32(max(cell_size[0] - length, 0) * 0.8)
 
     def cover(at: Frame) -> Array:
         cell, u, v = lattice(at, *cell_size)
         there = chance[cell] < share
-        return canvas.soft(box(u - move[cell], v, length / 2, 0.85)) * (
+        return canvas.cover(box(u - move[cell], v, length / 2, 0.85)) * (
             there if within is None else there & (within > 0.5)
         )
 
-    shape = canvas.standing(cover, frame, 0.8, 0.4)
+    shape = canvas.cover_with_shadow(cover, frame, 0.8, 0.4)
     cell, _, _ = lattice(frame, *cell_size)
     canvas.paint(shape, colours_of(paint, cell))
 
 
 def wave(canvas: Canvas, u: Array, height: float, length: float) -> tuple[Array, Array]:
-    """A wandering line v = f(u): its values and slopes [S, S]."""
+    """Return the values and slopes [S, S] of a random winding line v = f(u)."""
     value, slope = np.zeros_like(u), np.zeros_like(u)
     for part in (1.0, 0.45):
         rate, phase = (
@@ -230,14 +232,14 @@ def wave(canvas: Canvas, u: Array, height: float, length: float) -> tuple[Array,
     return value, slope
 
 
-def bent(canvas: Canvas, frame: Frame, height: float, length: float) -> Frame:
-    """The frame with its u axis bent into a wandering line, distances kept near it."""
+def winding_frame(canvas: Canvas, frame: Frame, height: float, length: float) -> Frame:
+    """Return the frame with its u axis bent into a winding line; distances from the line stay right."""
     value, slope = wave(canvas, frame.u, height, length)
     return frame._replace(v=(frame.v - value) / np.sqrt(1 + slope * slope))
 
 
-def blob(canvas: Canvas, frame: Frame, radius: float, rough: float = 0.25) -> Array:
-    """[S, S] distance to the shore of an irregular round shape about the frame's origin, negative inside."""
+def blob_distance(canvas: Canvas, frame: Frame, radius: float, rough: float = 0.25) -> Array:
+    """Return the distance [S, S] to the edge of an irregular round shape at the origin, negative inside."""
     angle = np.arctan2(frame.v, frame.u)
     reach = np.ones_like(frame.u)
     for order in (2, 3, 5):
@@ -248,7 +250,9 @@ def blob(canvas: Canvas, frame: Frame, radius: float, rough: float = 0.25) -> Ar
 
 
 def water(canvas: Canvas, cover: Array, *, colour: Array | None = None, mark: bool = False) -> None:
-    """Fill a shape [S, S] with water, rippled and with soft variations of depth."""
-    body = canvas.vary(colour if colour is not None else (WATER if canvas.chance(0.6) else GREEN_WATER), 0.15)
+    """Fill a shape [S, S] with water, with ripples and soft variations of depth."""
+    body = canvas.vary_colour(
+        colour if colour is not None else (WATER if canvas.chance(0.6) else GREEN_WATER), 0.15
+    )
     canvas.paint(cover, body, mark=mark, clear=not mark)
     canvas.shade(1 + cover * (np.float32(0.10) * canvas.noise(5, 2) + np.float32(0.05) * canvas.grain()))

@@ -1,4 +1,4 @@
-"""The bundled scenes as a segmentation task: the foreground of a river scene is "river", the rest is "background"."""
+"""Bundled scenes for segmentation: in a river scene the foreground is "river", the rest "background"."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from raysim.data.scenes.domains import DOMAINS
 
 
 class SceneMasks(SceneDataset):
-    """As `SceneDataset`, with a class for every pixel: 0 is the background, k the foreground of scenes of class k - 1.
+    """Bundled scenes with a class for every pixel: 0 is background, k the foreground of scene class k - 1.
 
-    `labels` is the class of the scene's foreground, not the class of most pixels, which is the background in
-    most scenes.
+    `labels` is the class of the scene's foreground, not the most frequent class of its pixels, which is the
+    background in most scenes.
 
     Args:
-        per_cell: As for `SceneDataset`.
-        seed: As for `SceneDataset`.
-        stream: As for `SceneDataset`.
+        per_cell: Scenes of each class in each domain, as for `SceneDataset`.
+        seed: Seed of the generator, as for `SceneDataset`.
+        stream: Name of the series of scenes, as for `SceneDataset`.
     """
 
     info = DatasetInfo(
@@ -41,11 +41,11 @@ class SceneMasks(SceneDataset):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the generator's version and arguments, in hex; another than that of the scenes without masks."""
+        """SHA-256 of the generator's version and arguments, in hex; not that of `SceneDataset`."""
         return digest({"masks": super().fingerprint}, 64)
 
     def mask(self, index: int) -> np.ndarray:
-        """The class of every pixel of the scene at `index`.
+        """Return the class of every pixel of the scene at `index`.
 
         Returns:
             [S, S] uint8.

@@ -1,4 +1,4 @@
-"""The bundled scenes: every scene is fixed by its address, every class and domain is there, and a person can look at them."""
+"""Bundled scenes: a scene depends on its address alone, and every class and domain is there."""
 
 import subprocess
 import sys
@@ -126,7 +126,7 @@ def test_strength_leads_from_clear_to_the_domain() -> None:
 
 
 def test_pixels_are_pinned(scenes: SceneDataset) -> None:
-    """Other processors may round single pixels otherwise; any change of the drawing moves these numbers by more."""
+    """Another processor may round single pixels differently; a change of the drawing changes these more."""
     assert VERSION == PINNED_VERSION
     assert len(PINNED) == 24
     for index, expected in PINNED.items():

@@ -1,0 +1,247 @@
+"""Inputs of the methods: image features of a frozen backbone, pixels and masks, computed once and cached.
+
+Every process maps the cached arrays into memory.
+
+Shapes: N images, V views, d features, M patches, S pixels a side, B images a batch, H and W pixels of a raw
+image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from raysim.core.errors import UserError
+from raysim.core.seeds import numpy_rng
+from raysim.core.types import Inputs
+from raysim.data.cache import cached_array
+from raysim.data.dataset import Dataset
+from raysim.data.views import VIEWS_VERSION, probe_picture, random_view, resize, resize_mask
+
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+
+BATCH = 32  # fixed, because the rounding of a matrix product may depend on it
+
+
+class Encoder(Protocol):
+    """Frozen image encoder, as `raysim.backbones.registry.Backbone` is one."""
+
+    @property
+    def clip(self) -> Any:
+        """Module in evaluation mode."""
+
+    @property
+    def name(self) -> str:
+        """Name of the encoder, for messages."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over weights, architecture and preprocessing."""
+
+    @property
+    def image_size(self) -> int:
+        """Side S of its images in pixels."""
+
+    def preprocess(self, image: np.ndarray, /) -> torch.Tensor:
+        """Return [3, S, S] standardised, from [H, W, 3] uint8."""
+
+    def encode_images(self, images: torch.Tensor, /, patches: bool = False) -> torch.Tensor:
+        """Return features [B, d] of images [B, 3, S, S]; with patches [B, 1 + M, d]."""
+
+
+def features(
+    dataset: Dataset,
+    backbone: Encoder | None,
+    *,
+    inputs: Inputs,
+    image_size: int,
+    views: int = 1,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Return the inputs of a method for every image, from the cache or computed now.
+
+    Args:
+        dataset: Dataset of N images.
+        backbone: The frozen image encoder; None for `"pixels"`.
+        inputs: `"features"` (pooled), `"patches"` (pooled first, then the patch tokens) or `"pixels"` (no
+            backbone).
+        image_size: Side S in pixels: the backbone's own, or any for `"pixels"`.
+        views: Number V of views, at least 1. View 0 is the plain transform, the others are seeded random
+            crops and flips.
+        cache_dir: Folder of the cache; None for `$RAYSIM_CACHE`, else `~/.cache/raysim`.
+        progress: Called with the number of computed images and of all images.
+
+    Returns:
+        A read-only memory map: [N, V, d] float32, [N, V, 1 + M, d] float32 or [N, V, S, S, 3] uint8.
+
+    Raises:
+        UserError: An impossible size or number of views, an unreadable image, or a folder that cannot be
+            written.
+    """
+    _check_arguments(dataset, backbone, inputs, image_size, views)
+    key = _key(dataset, backbone, inputs, image_size, views)
+    name = f"{dataset.name}-{inputs}-{image_size}px-{views}v"
+    return cached_array(
+        name,
+        key,
+        len(dataset),
+        cache_dir,
+        lambda: _compute(dataset, backbone, inputs, image_size, views, progress),
+    )
+
+
+def masks(
+    dataset: Dataset, *, image_size: int, cache_dir: Path | None = None, progress: Progress | None = None
+) -> np.ndarray:
+    """Return the class of every pixel of every image, cut and resized exactly as `"pixels"` inputs are.
+
+    Args:
+        dataset: Dataset of N images with masks (`dataset.segments`).
+        image_size: Side S in pixels.
+        cache_dir: Folder of the cache, as for `features`.
+        progress: Called with the number of computed masks and of all masks.
+
+    Returns:
+        A read-only memory map, [N, S, S] uint8: indices into `dataset.classes`, 255 for ignored pixels.
+
+    Raises:
+        UserError: A dataset without masks, an impossible size, an unreadable mask, or a folder that cannot be
+            written.
+    """
+    if not dataset.segments:
+        raise UserError(
+            f"task.kind = 'segmentation' is not allowed: the dataset '{dataset.name}' has no masks; "
+            "`raysim data list` names those that have"
+        )
+    _check_arguments(dataset, None, "pixels", image_size, 1)
+    picture = np.add.outer(np.arange(37) ** 2, np.arange(53)).astype(np.uint8)
+    key = {
+        "images": dataset.fingerprint,
+        "kind": "masks",
+        "image_size": image_size,
+        "transform": hashlib.sha256(resize_mask(picture, image_size).tobytes()).hexdigest(),
+        "libraries": {name: version(name) for name in ("numpy", "pillow")},
+    }
+
+    def compute() -> Iterator[np.ndarray]:
+        for block in _blocks(
+            len(dataset), lambda index: resize_mask(dataset.mask(index), image_size), progress
+        ):
+            yield np.array(block, dtype=np.uint8)
+
+    return cached_array(f"{dataset.name}-masks-{image_size}px", key, len(dataset), cache_dir, compute)
+
+
+def _check_arguments(
+    dataset: Dataset, backbone: Encoder | None, inputs: Inputs, image_size: int, views: int
+) -> None:
+    if (backbone is None) != (inputs == "pixels"):
+        raise ValueError(f"inputs = {inputs!r} {'takes no' if inputs == 'pixels' else 'needs a'} backbone")
+    if backbone is not None and image_size != backbone.image_size:
+        raise UserError(
+            f"image size {image_size} is not allowed: the backbone '{backbone.name}' takes images of "
+            f"{backbone.image_size} px"
+        )
+    if views < 1 or image_size < 1:
+        raise UserError(f"{views} views of {image_size} px are not allowed: both should be at least 1")
+    if dataset.segments and views > 1:
+        raise UserError(
+            f"task.views = {views} is not allowed: the masks of '{dataset.name}' belong to the plain view; "
+            "leave it at 1"
+        )
+
+
+def _key(
+    dataset: Dataset, backbone: Encoder | None, inputs: Inputs, image_size: int, views: int
+) -> dict[str, Any]:
+    """Return everything on which the cached numbers depend."""
+    # the view of a fixed picture stands for the transform: size, interpolation, mean and deviation
+    picture = probe_picture()
+    view = resize(picture, image_size) if backbone is None else backbone.preprocess(picture).numpy()
+    libraries = ["numpy", "pillow"] + (
+        ["torch", "torchvision", "open_clip_torch"] if backbone is not None else []
+    )
+    return {
+        "images": dataset.fingerprint,
+        "backbone": None if backbone is None else backbone.fingerprint,
+        "device": None if backbone is None else next(backbone.clip.parameters()).device.type,
+        "kind": inputs,
+        "image_size": image_size,
+        "views": [views, VIEWS_VERSION],
+        "transform": hashlib.sha256(np.ascontiguousarray(view).tobytes()).hexdigest(),
+        "libraries": {name: version(name) for name in libraries},
+    }
+
+
+def _compute(
+    dataset: Dataset,
+    backbone: Encoder | None,
+    inputs: Inputs,
+    size: int,
+    views: int,
+    progress: Progress | None,
+) -> Iterator[np.ndarray]:
+    """Yield blocks [B, V, ...] in the order of the images."""
+
+    def prepare(index: int) -> list[Any]:
+        """Return the views of an image, preprocessed for the backbone where there is one."""
+        image = dataset.image(index)
+        pictures = [image if backbone is not None else resize(image, size)]
+        pictures += [
+            random_view(image, size, numpy_rng(0, "view", dataset.fingerprint, index, view))
+            for view in range(1, views)
+        ]
+        return (
+            pictures
+            if backbone is None
+            else [backbone.preprocess(np.ascontiguousarray(picture)) for picture in pictures]
+        )
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so that no rounding depends on the number of cores
+    try:
+        with torch.inference_mode():
+            for block in _blocks(len(dataset), prepare, progress):
+                yield (
+                    np.array(block, dtype=np.uint8)
+                    if backbone is None
+                    else _encode(backbone, inputs, block, views)
+                )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _blocks(images: int, prepare: Callable[[int], T], progress: Progress | None) -> Iterator[list[T]]:
+    """Yield `prepare` of every index in blocks of B, while a few threads prepare the next block."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        ahead = [pool.submit(prepare, index) for index in range(min(BATCH, images))]
+        for start in range(0, images, BATCH):
+            block = [future.result() for future in ahead]
+            ahead = [
+                pool.submit(prepare, index) for index in range(start + BATCH, min(start + 2 * BATCH, images))
+            ]
+            yield block
+            if progress is not None:
+                progress(start + len(block), images)
+
+
+def _encode(backbone: Encoder, inputs: Inputs, block: list[list[torch.Tensor]], views: int) -> np.ndarray:
+    """Encode a block as [B, V, ...] float32.
+
+    Each view is its own batch, so that view 0 does not depend on the number of views.
+    """
+    encoded = [
+        backbone.encode_images(torch.stack([row[view] for row in block]), patches=inputs == "patches")
+        for view in range(views)
+    ]
+    return torch.stack(encoded, dim=1).float().cpu().numpy()

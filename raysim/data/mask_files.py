@@ -1,0 +1,203 @@
+"""Mask files of segmentation datasets: pairing them with images, reading them, and counting their values.
+
+Shapes: N images, C pixel classes, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from raysim.core.errors import UserError
+from raysim.core.types import IGNORE
+from raysim.data.files import is_image, shorten_list
+from raysim.data.memo import cache_folder, in_threads, remember, stamp
+
+EXTENSIONS = (".png", ".tif", ".tiff")  # lossless formats
+MAX_CLASSES = 254  # mask values for classes are below this; 254 is reserved and 255 is ignored
+MIN_DOMAIN_IMAGES = 3  # mean number of images per name prefix from which the prefixes are domains
+
+
+def count_values(name: str, images: list[Path], masks: list[Path]) -> np.ndarray:
+    """Open every mask and count the pixels of each value; the counts are kept in the cache folder.
+
+    Returns:
+        Pixels of each value. [N, 256] int64
+
+    Raises:
+        UserError: A mask cannot be read, has several bands, or has another size than its image.
+    """
+
+    def count(index: int) -> np.ndarray:
+        mask = read_mask(masks[index])
+        height, width = mask.shape
+        try:
+            with Image.open(images[index]) as image:
+                size = image.size
+        except Exception as error:  # Pillow's decoders raise many types
+            raise UserError(
+                f"cannot read the image {images[index]} ({error}); "
+                "it is damaged or not an image: download it again"
+            ) from error
+        if size != (width, height):
+            raise UserError(
+                f"{masks[index]}: a mask of {width}x{height} pixels is not allowed: it should be "
+                f"{size[0]}x{size[1]} as its image "
+                f"{images[index]}"
+            )
+        return np.bincount(mask.ravel(), minlength=256)
+
+    key = {"version": 1, "files": stamp([*images, *masks])}
+    return remember(
+        cache_folder(), f"{name}-values", key, lambda: {"values": np.stack(in_threads(count, len(masks)))}
+    )["values"]
+
+
+def read_mask(file: Path) -> np.ndarray:
+    """Read a mask: gray, palette colours (as their indices), or black and white (as 0 and 1).
+
+    Returns:
+        [H, W] uint8.
+
+    Raises:
+        UserError: The file is not readable, or its values are not class numbers.
+    """
+    try:
+        with Image.open(file) as image:
+            mode, values = image.mode, np.asarray(image)
+    except Exception as error:  # Pillow's decoders raise many types
+        raise UserError(
+            f"cannot read the mask {file} ({error}); it is damaged or not an image: download it again"
+        ) from error
+    if values.ndim != 2 or mode == "F":
+        raise UserError(
+            f"{file}: a mask of mode {mode} is not allowed: it should have one band of whole numbers, the "
+            "class of each pixel"
+        )
+    if values.min() < 0 or values.max() > IGNORE:
+        raise UserError(
+            f"{file}: mask value {max(values.max(), values.min(), key=abs)} is not allowed: it should be 0 "
+            f"to {IGNORE}"
+        )
+    return values.astype(np.uint8)
+
+
+def pair(images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
+    """Return the sorted image files of a folder and for each its mask, the file of the same name.
+
+    Raises:
+        UserError: A folder is missing or empty, or images and masks do not pair up.
+    """
+    for folder in (images, masks):
+        if not folder.is_dir():
+            raise UserError(
+                f"no folder {folder}: expected {images.name}/NAME.jpg|png|tif|webp and "
+                f"{masks.name}/NAME.png in {images.parent}"
+            )
+    image_files, mask_files = _listed(images), _listed(masks)
+    lossy = [file for file in mask_files if file.suffix.lower() not in EXTENSIONS]
+    if lossy:
+        raise UserError(
+            f"{lossy[0]}: a mask of this format is not allowed: it should be {' or '.join(EXTENSIONS)}, "
+            "which keep values"
+        )
+    for files in (image_files, mask_files):
+        stems = [file.stem for file in files]
+        equal = [file for file in files if stems.count(file.stem) > 1] if len(set(stems)) < len(stems) else []
+        if equal:
+            raise UserError(
+                f"{equal[0].parent}: {' and '.join(file.name for file in equal[:2])} have the same name; "
+                "keep one"
+            )
+    by_stem = {file.stem: file for file in mask_files}
+    alone = [file.name for file in image_files if file.stem not in by_stem]
+    if alone or not image_files:
+        problem = f"no mask for {shorten_list(alone)}" if alone else f"no images in {images}"
+        raise UserError(
+            f"{images.parent}: {problem}; expected {masks}/NAME.png for every {images}/NAME.jpg|png|tif|webp"
+        )
+    image_stems = {file.stem for file in image_files}
+    unmatched = sorted(file.name for stem, file in by_stem.items() if stem not in image_stems)
+    if unmatched:
+        raise UserError(
+            f"{images.parent}: no image for {masks.name}/{shorten_list(unmatched)}; expected "
+            f"{images}/NAME.jpg|png|tif|webp for every mask"
+        )
+    return image_files, [by_stem[file.stem] for file in image_files]
+
+
+def read_classes(file: Path) -> list[str]:
+    """Read the names of the mask values: line i names value i, "" stands for an ignored value.
+
+    Raises:
+        UserError: A line is empty, two are equal, or there are more than masks can have.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text().rstrip().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{file} cannot be read ({error}): it should be text, one class name per line"
+        ) from error
+    words = ["" if line.lower().startswith("ignore") else line for line in lines]
+    named = [word for word in words if word]
+    if "" in lines:
+        raise UserError(
+            f"{file}: line {lines.index('') + 1} is empty; write the name of mask value {lines.index('')}, "
+            "or ignore"
+        )
+    if len(set(named)) < len(named):
+        raise UserError(
+            f"{file}: '{max(named, key=named.count)}' is there twice; every class needs its own name"
+        )
+    if len(words) > MAX_CLASSES:
+        raise UserError(f"{file}: {len(words)} lines are not allowed: it should be at most {MAX_CLASSES}")
+    return words
+
+
+def number_classes(root: Path, counts: np.ndarray) -> list[str]:
+    """Return names as `read_classes` does where there is no such file.
+
+    Value 0 is ignored, the others are numbered up to the largest value.
+
+    Args:
+        root: The dataset's folder, for messages.
+        counts: Pixels of each value in each mask. [N, 256]
+
+    Raises:
+        UserError: The values are not class numbers.
+    """
+    values = np.flatnonzero(counts[:, 1:IGNORE].any(axis=0)) + 1
+    if len(values) < 2 or values[-1] >= MAX_CLASSES:
+        present = ", ".join(map(str, np.flatnonzero(counts.any(axis=0))[:12]))
+        raise UserError(
+            f"{root}: the masks have the values {present}; without a file {root / 'classes.txt'} (line i "
+            "names value i) they should be 0 for "
+            f"pixels to ignore and 1 to C for at least 2 classes, C < {MAX_CLASSES}"
+        )
+    return ["", *(f"class {value}" for value in range(1, values[-1] + 1))]
+
+
+def domains_of(stems: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the domains of files: the part of the name before the last `_`, or one domain for all.
+
+    The parts are domains where there are at least two and they group the files.
+
+    Args:
+        stems: Names without extension. N
+
+    Returns:
+        Names of D domains, and the domain of each file. [N] int64
+    """
+    groups = [stem.rpartition("_")[0] for stem in stems]
+    names = tuple(sorted(set(groups)))
+    if "" in names or not 2 <= len(names) <= len(stems) / MIN_DOMAIN_IMAGES:
+        return ("all",), np.zeros(len(stems), dtype=np.int64)
+    return names, np.array([names.index(group) for group in groups], dtype=np.int64)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return the image files of a folder, sorted."""
+    return sorted(Path(entry.path) for entry in os.scandir(folder) if is_image(entry))

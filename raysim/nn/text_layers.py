@@ -1,0 +1,171 @@
+"""Layers of CLIP's text tower as frozen records of tensors, and their conversion from open_clip's modules.
+
+Frozen weights need no gradients, so these layers are functions of plain tensors and not modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from raysim.core.errors import UserError
+
+QUICK_GELU = 1.702
+
+
+@dataclass(frozen=True)
+class TensorRecord:
+    """Frozen record of tensors that moves between devices as a whole."""
+
+    def to(self, device: str | torch.device) -> Self:
+        """Return the record on another device."""
+        moved = {
+            f.name: getattr(self, f.name).to(device)
+            for f in fields(self)
+            if isinstance(getattr(self, f.name), Tensor)
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Norm(TensorRecord):
+    """Layer normalisation."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    @classmethod
+    def of(cls, layer: Any) -> Norm:
+        """Copy the weights of a `torch.nn.LayerNorm`."""
+        return cls(frozen_copy(layer.weight), frozen_copy(layer.bias), layer.eps)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Normalise the last dimension."""
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True)
+class Linear(TensorRecord):
+    """Affine map."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, layer: Any, scale: float = 1.0) -> Linear:
+        """Copy the weights of a `torch.nn.Linear`, multiplied by `scale`."""
+        return cls(
+            frozen_copy(layer.weight) * scale, None if layer.bias is None else frozen_copy(layer.bias) * scale
+        )
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map the last dimension."""
+        return F.linear(x, self.weight, self.bias)
+
+    def rows(self, start: int, stop: int | None = None) -> Linear:
+        """Return some of the outputs."""
+        return Linear(self.weight[start:stop], None if self.bias is None else self.bias[start:stop])
+
+
+@dataclass(frozen=True)
+class Block:
+    """One transformer block: attention and MLP, each behind a layer norm and with a residual connection."""
+
+    norm_1: Norm
+    qkv: Linear
+    out: Linear
+    norm_2: Norm
+    fc: Linear
+    act: str  # "silu", or the approximation of GELU: "none", "tanh"
+    proj: Linear
+
+    @classmethod
+    def of(cls, block: Any) -> Block:
+        """Copy the weights of an open_clip `ResidualAttentionBlock`."""
+        from open_clip.transformer import QuickGELU
+
+        attention, gelu = block.attn, block.mlp.gelu
+        quick = isinstance(gelu, QuickGELU)
+        # x sigmoid(1.702 x) = silu(1.702 x) / 1.702: one kernel instead of three; the factors go into the
+        # weights of the layers before and after it
+        proj = Linear.of(block.mlp.c_proj)
+        return cls(
+            norm_1=Norm.of(block.ln_1),
+            qkv=Linear(frozen_copy(attention.in_proj_weight), frozen_copy(attention.in_proj_bias)),
+            out=Linear.of(attention.out_proj),
+            norm_2=Norm.of(block.ln_2),
+            fc=Linear.of(block.mlp.c_fc, QUICK_GELU if quick else 1.0),
+            act="silu" if quick else gelu.approximate,
+            proj=Linear(proj.weight / QUICK_GELU, proj.bias) if quick else proj,
+        )
+
+    def to(self, device: str | torch.device) -> Block:
+        """Return the block on another device."""
+        return replace(
+            self, **{f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "act"}
+        )
+
+    def mlp(self, x: Tensor) -> Tensor:
+        """Apply the second half of the block."""
+        hidden = self.fc(self.norm_2(x))
+        if self.act == "silu":
+            return x + self.proj(F.silu(hidden))
+        return x + self.proj(F.gelu(hidden, approximate=self.act))
+
+
+def frozen_copy(weight: Tensor) -> Tensor:
+    """Copy a weight without gradient; half precision becomes float32."""
+    copy = weight.detach().clone()
+    return copy if copy.dtype in (torch.float32, torch.float64) else copy.float()
+
+
+def check_tower(clip: Any) -> None:
+    """Refuse a CLIP whose text tower these layers would not reproduce exactly.
+
+    Raises:
+        UserError: The tower is not causal, not CLIP's own transformer, or pools elsewhere than at [EOT].
+    """
+    from open_clip.transformer import QuickGELU, ResidualAttentionBlock
+
+    if not all(
+        hasattr(clip, name)
+        for name in ("transformer", "token_embedding", "positional_embedding", "ln_final", "attn_mask")
+    ):
+        raise UserError(
+            f"{type(clip).__name__} has no CLIP text tower of its own (a Hugging Face or custom text "
+            "tower): use a CLIP"
+        )
+    if clip.text_pool_type not in ("argmax", "eos"):
+        raise UserError(
+            f"the text tower pools by '{clip.text_pool_type}', not at the end-of-text token: it cannot be "
+            "used exactly"
+        )
+    length = clip.positional_embedding.shape[0]
+    causal = torch.full((length, length), float("-inf")).triu_(1)
+    if clip.attn_mask is None or not torch.equal(clip.attn_mask.detach().float().cpu(), causal):
+        raise UserError(
+            "the text tower is not causal: the class names would change the prompt's features, so it "
+            "cannot be used exactly"
+        )
+    for block in clip.transformer.resblocks:
+        plain = (
+            type(block) is ResidualAttentionBlock
+            and isinstance(block.ls_1, torch.nn.Identity)
+            and isinstance(block.ls_2, torch.nn.Identity)
+            and not hasattr(block, "ln_1_kv")
+            and type(block.mlp.gelu) in (torch.nn.GELU, QuickGELU)
+            and block.attn.in_proj_weight is not None
+            and block.attn.in_proj_bias is not None
+            and block.attn.bias_k is None
+            and not block.attn.add_zero_attn
+        )
+        if not plain:
+            raise UserError(
+                "the text tower's blocks are not CLIP's (layer scale, head scale or another activation): "
+                "use a plain CLIP"
+            )
