@@ -1,32 +1,24 @@
-"""What a run is: one frozen record of plain data, its id, and overrides by dotted path."""
+"""Definition of a run: one frozen record of plain data, its id, and overrides by dotted path."""
 
-from raysim.experiment.overrides import at, difference, override, paths
-from raysim.experiment.records import (
-    REGISTRIES,
-    SES,
-    Evaluation,
-    Experiment,
-    Resources,
-    Task,
-    Training,
-    from_dict,
-    identity,
-    to_dict,
-)
+from raysim.experiment.evaluation import Evaluation
+from raysim.experiment.overrides import difference, override, paths, value_at
+from raysim.experiment.records import REGISTRIES, Experiment, from_dict, identity, to_dict
+from raysim.experiment.resources import Resources
+from raysim.experiment.task import Task
+from raysim.experiment.training import Training
 
 __all__ = [
     "REGISTRIES",
-    "SES",
     "Evaluation",
     "Experiment",
     "Resources",
     "Task",
     "Training",
-    "at",
     "difference",
     "from_dict",
     "identity",
     "override",
     "paths",
     "to_dict",
+    "value_at",
 ]

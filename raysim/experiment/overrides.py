@@ -1,29 +1,29 @@
-"""Method.lam=0.1."""
+"""Overrides of an experiment by dotted path, such as `method.lam=0.1`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from raysim.clients.partition import Scenario
-from raysim.core.config import suggest, unknown
+from raysim.clients.scenario import Scenario
+from raysim.core.config import suggest, unknown_name
 from raysim.core.errors import UserError
 from raysim.experiment.records import REGISTRIES, Experiment, from_dict, to_dict
 
 
 def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
-    """A copy with dotted paths set, in order.
+    """Return a copy with dotted paths set, in order.
 
-    `scenario` and `method` alone take a name: they are replaced by that kind's defaults, keeping
-    `scenario.clients` and the hyperparameters that the two methods share.
+    The paths `scenario` and `method` take a name. They replace the block by that kind's defaults, and keep
+    `scenario.clients` and the changed hyperparameters that both methods have.
 
     Raises:
-        UserError: for an unknown path (listing the known ones) or a value out of range.
+        UserError: an unknown path (the known ones are listed), or a value out of range.
     """
     values = to_dict(experiment)
     for path, value in changes.items():
         if path in REGISTRIES:
-            values[path] = _switch(path, value, values[path])
+            values[path] = _switched(path, value, values[path])
             continue
         *parents, key = path.split(".")
         block: Any = values
@@ -38,64 +38,66 @@ def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
                 f"'{path}' is a group: set one of {', '.join(f'{path}.{name}' for name in block[key])}"
             )
         if key == "name" and parents and parents[0] in REGISTRIES:
-            values[parents[0]] = _switch(parents[0], value, block)
+            values[parents[0]] = _switched(parents[0], value, block)
         else:
             block[key] = value
     return from_dict(values)
 
 
 def paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Every dotted path of an experiment's plain data."""
-    found: list[str] = []
+    """Return every dotted path of an experiment's plain data."""
+    names: list[str] = []
     for key, value in values.items():
-        found += paths(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
-    return found
+        names += paths(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
 
 
 def difference(experiment: Experiment, base: Experiment) -> dict[str, Any]:
-    """The overrides that turn `base` into `experiment`, kinds first; for commands that reproduce it."""
+    """Return the overrides that turn `base` into `experiment`, names of scenario and method first."""
     changes: dict[str, Any] = {}
     for block in REGISTRIES:
         if getattr(experiment, block).name != getattr(base, block).name:
             changes[block] = getattr(experiment, block).name
-    here, there = to_dict(experiment), to_dict(override(base, changes))
-    for path in paths(here):
-        value, other = at(here, path), at(there, path)
-        if value != other and not path.endswith(".name"):
+    values, base_values = to_dict(experiment), to_dict(override(base, changes))
+    for path in paths(values):
+        value = value_at(values, path)
+        if value != value_at(base_values, path) and not path.endswith(".name"):
             changes[path] = value
     return changes
 
 
-def at(values: Any, path: str) -> Any:
-    """The value at a dotted path of plain data."""
+def value_at(values: Any, path: str) -> Any:
+    """Return the value at a dotted path of plain data."""
     for part in path.split("."):
         values = values[part]
     return values
 
 
-def _switch(block: str, name: Any, before: dict[str, Any]) -> dict[str, Any]:
+def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of the scenario or method `name`, with the changed values of the one before that it has too.
+
+    Of a scenario only the fields of all scenarios are kept: alpha means different things in different ones. A
+    value that was a default is not kept: FedRSCLIP's default lambda is no choice for FedOTP.
+    """
     registry = REGISTRIES[block]
     if not isinstance(name, str) or name not in registry:
-        raise unknown(block, str(name), list(registry))
-    kinds = (
-        Scenario.model_fields if block == "scenario" else registry[name].model_fields
-    )  # alpha means different things in different scenarios
-    default = registry[
-        before["name"]
-    ]().model_dump()  # what was not chosen is not kept: FedRSCLIP's lambda is no choice for FedOTP
+        raise unknown_name(block, str(name), list(registry))
+    fields = registry[name].model_fields
+    common = Scenario.model_fields if block == "scenario" else fields
+    defaults = registry[values["name"]]().model_dump()
     kept = {
         key: value
-        for key, value in before.items()
-        if key in kinds and key in registry[name].model_fields and value != default[key]
+        for key, value in values.items()
+        if key in common and key in fields and value != defaults[key]
     }
     return {"name": name, **registry[name]().model_dump(), **kept}
 
 
 def _unknown_path(path: str, values: Mapping[str, Any]) -> UserError:
     known = paths(values)
-    near = suggest(path, known)
     group = path.rsplit(".", 1)[0] + "."
-    siblings = [name for name in known if name.startswith(group)] or known
+    siblings = [name for name in known if name.startswith(group)]
     return UserError(
-        f"unknown path '{path}'{near} Known{' there' if siblings is not known else ''}: {', '.join(siblings)}"
+        f"unknown path '{path}'{suggest(path, known)} Known{' there' if siblings else ''}: "
+        f"{', '.join(siblings or known)}"
     )

@@ -1,4 +1,4 @@
-"""The methods: one file each, one line here."""
+"""The registry of methods: each has a file of its own, and a line here."""
 
 from raysim.methods.base import Method
 from raysim.methods.networks.fedavg import CentralizedNetwork, FedAvg, LocalNetwork
@@ -7,7 +7,7 @@ from raysim.methods.networks.fedema import FedEMA
 from raysim.methods.networks.fedprox import FedProx
 from raysim.methods.networks.moon import MOON
 from raysim.methods.networks.ratio_loss import RatioLoss
-from raysim.methods.networks.safe import SAFE
+from raysim.methods.networks.safe.method import SAFE
 from raysim.methods.networks.scaffold import Scaffold
 from raysim.methods.prompts.fedotp import FedOTP
 from raysim.methods.prompts.fedpgp import FedPGP

@@ -1,25 +1,29 @@
-"""What the server makes of a round's updates, for any method: how it combines them, and a server optimiser.
+"""The server's aggregation of a round's updates and its optimiser, for any method.
 
-Combining (`aggregation`), of n updates whose tensors are all finite:
-    mean      weighted by images (FedAvg); takes in whatever comes, NaN too
+Aggregation (`aggregation`) of n updates whose tensors are all finite:
+    mean      weighted by images (FedAvg)
     median    coordinate-wise
     trimmed   coordinate-wise mean without the floor(trim n) smallest and largest
     clip      each update's change is cut to `clip` x the median norm of the changes, then the weighted mean
-All but the mean leave out updates that are not finite, with what was sent beside them. Median and trimmed
-mean give each update one vote, whatever its images; a stale one counts like the others. BatchNorm's scale,
-shift and statistics are treated like all other tensors (in the norm too). They read the clients' own tensors:
-THE SERVER HOLDS ALL UPDATES OF A ROUND AT ONCE, where the mean holds a sum.
 
-The combined tensors, minus what the clients started from, are a pseudo-gradient Delta (`optimiser`):
+The mean takes every update, NaN too. The others leave out updates that are not finite, with what was sent
+beside them. Median and trimmed mean give each update one vote, whatever its images; a stale update counts
+like the others. BatchNorm's scale, shift and statistics are treated like all other tensors (in the norm too).
+
+MEMORY: all but the mean read the clients' own tensors, so the server holds all updates of a round at once.
+For the mean it holds a sum.
+
+The aggregated tensors, minus those that the clients started from, are a pseudo-gradient Delta (`optimiser`):
     momentum (FedAvgM)   m <- beta1 m + Delta;                x <- x + lr m
-    adam (FedAdam)       m <- beta1 m + (1 - beta1) Delta;  v <- beta2 v + (1 - beta2) Delta^2;  x <- x + lr m / (sqrt(v) + tau)
-With "none" they are taken as they are.
+    adam (FedAdam)       m <- beta1 m + (1 - beta1) Delta;    v <- beta2 v + (1 - beta2) Delta^2;
+                         x <- x + lr m / (sqrt(v) + tau)
+With "none" the aggregated tensors are the new state.
 
 Reference: Hsu et al., "Measuring the Effects of Non-Identical Data Distribution for Federated Visual
     Classification", 2019 (FedAvgM); Reddi et al., "Adaptive Federated Optimization", ICLR 2021 (FedAdam; no
     bias correction, as there); Yin et al., "Byzantine-Robust Distributed Learning: Towards Optimal
     Statistical Rates", ICML 2018 (median, trimmed mean); Sun et al., "Can You Really Backdoor Federated
-    Learning?", 2019 (clipped norms; the median as the yardstick is ours).
+    Learning?", 2019 (clipped norms; the median norm as their unit is ours).
 """
 
 from __future__ import annotations
@@ -35,11 +39,11 @@ from raysim.core.types import ServerState, Tensors, Update
 
 
 class ServerOptimiser(Config):
-    """What the server does with the clients' updates."""
+    """The aggregation of the clients' updates, and the server's optimiser."""
 
     aggregation: Literal["mean", "median", "trimmed", "clip"] = knob(
         "mean",
-        "how updates are combined; mean = by numbers of images",
+        "aggregation of updates; mean = by numbers of images",
         basis="paper",
         source="FedAvg weighting",
         search="{mean,median,trimmed,clip}",
@@ -105,121 +109,123 @@ class ServerOptimiser(Config):
 
     @property
     def robust(self) -> bool:
-        """Whether single clients' tensors are needed."""
+        """Whether aggregation needs the tensors of single clients."""
         return self.aggregation != "mean"
 
 
-def combined(config: ServerOptimiser, shared: Tensors, updates: Iterable[Update]) -> tuple[list[Update], int]:
-    """Updates whose plain mean is the robust aggregate, for a method's own `aggregate`.
+def robust_updates(
+    config: ServerOptimiser, shared: Tensors, updates: Iterable[Update]
+) -> tuple[list[Update], int]:
+    """Return updates whose plain mean is the robust aggregate, for a method's own `aggregate`.
 
     Args:
-        config: Which (not "mean").
-        shared: What the server has; changes are measured from it.
-        updates: With their clients' own tensors (`each`).
+        config: The aggregation (not "mean").
+        shared: The server's tensors; changes are measured from them.
+        updates: Updates with their clients' own tensors (`client_tensors`).
 
     Returns:
         The updates without the clients that sent something infinite or NaN, whose `sums` carry the aggregate
         of each tensor once; and how many clients were left out. A tensor that no finite update brought is in
         none of them.
     """
-    everything = list(updates)
-    kept = [part for part in map(_finite, everything) if part.clients]
+    received = list(updates)
+    finite = [update for update in map(_finite_part, received) if update.clients]
+    factors = _clip_factors(config.clip, shared, finite) if config.aggregation == "clip" else iter(())
     votes: dict[str, list[tuple[torch.Tensor, float]]] = {}
-    factors = _factors(config.clip, shared, kept) if config.aggregation == "clip" else iter(())
-    for update in kept:
-        for images, sent in zip(update.examples, update.each, strict=True):
+    for update in finite:
+        for images, sent in zip(update.examples, update.client_tensors, strict=True):
             factor = next(factors, 1.0)
             for name, tensor in sent.items():
-                moved = (
-                    tensor
-                    if factor == 1
-                    else shared[name].double() + factor * (tensor.double() - shared[name].double())
-                )
-                votes.setdefault(name, []).append((moved, float(images)))
-    return list(_carrying(kept, {name: _combine(config, pairs) for name, pairs in votes.items()})), _clients(
-        everything
-    ) - _clients(kept)
+                if factor != 1:
+                    before = shared[name].double()
+                    tensor = before + factor * (tensor.double() - before)
+                votes.setdefault(name, []).append((tensor, float(images)))
+    aggregate = {name: _aggregate(config, pairs) for name, pairs in votes.items()}
+    return list(_with_sums(finite, aggregate)), _client_count(received) - _client_count(finite)
 
 
-def _clients(updates: Sequence[Update]) -> int:
+def _client_count(updates: Sequence[Update]) -> int:
     return sum(len(update.clients) for update in updates)
 
 
-def _finite(update: Update) -> Update:
-    """Without the clients that sent something that is not finite."""
-    good = [
+def _finite_part(update: Update) -> Update:
+    """An update without the clients that sent something that is not finite."""
+    finite = [
         k
-        for k, sent in enumerate(update.each)
+        for k, sent in enumerate(update.client_tensors)
         if all(bool(tensor.isfinite().all()) for tensor in sent.values())
     ]
     return replace(
         update,
-        clients=tuple(update.clients[k] for k in good),
-        examples=update.examples[good],
-        aside=tuple(update.aside[k] for k in good),
-        each=tuple(update.each[k] for k in good),
-        private=tuple(update.private[k] for k in good),
+        clients=tuple(update.clients[k] for k in finite),
+        examples=update.examples[finite],
+        aside=tuple(update.aside[k] for k in finite),
+        client_tensors=tuple(update.client_tensors[k] for k in finite),
+        private=tuple(update.private[k] for k in finite),
         sums={},
     )
 
 
-def _factors(clip: float, shared: Tensors, updates: Sequence[Update]) -> Iterator[float]:
-    """What each client's change is multiplied by. Norms are compared among clients that send the same tensors (one architecture)."""
-    sent = [each for update in updates for each in update.each]
+def _clip_factors(clip: float, shared: Tensors, updates: Sequence[Update]) -> Iterator[float]:
+    """Factors of the clients' changes, in their order.
+
+    Norms are compared among clients that send the same tensors (one architecture).
+    """
+    sent = [tensors for update in updates for tensors in update.client_tensors]
     norms = [
-        float(sum((tensor.double() - shared[name]).square().sum() for name, tensor in each.items())) ** 0.5
-        for each in sent
+        float(sum((tensor.double() - shared[name]).square().sum() for name, tensor in tensors.items())) ** 0.5
+        for tensors in sent
     ]
-    alike: dict[frozenset[str], list[float]] = {}
-    for each, norm in zip(sent, norms, strict=True):
-        alike.setdefault(frozenset(each), []).append(norm)
+    norms_by_names: dict[frozenset[str], list[float]] = {}
+    for tensors, norm in zip(sent, norms, strict=True):
+        norms_by_names.setdefault(frozenset(tensors), []).append(norm)
     limits = {
-        names: clip * float(_median(torch.tensor(found, dtype=torch.float64)))
-        for names, found in alike.items()
+        names: clip * float(_median(torch.tensor(values, dtype=torch.float64)))
+        for names, values in norms_by_names.items()
     }
-    for each, norm in zip(sent, norms, strict=True):
-        limit = limits[frozenset(each)]
+    for tensors, norm in zip(sent, norms, strict=True):
+        limit = limits[frozenset(tensors)]
         yield limit / norm if norm > limit else 1.0
 
 
-def _combine(config: ServerOptimiser, votes: Sequence[tuple[torch.Tensor, float]]) -> torch.Tensor:
-    """One tensor's aggregate, float64."""
+def _aggregate(config: ServerOptimiser, votes: Sequence[tuple[torch.Tensor, float]]) -> torch.Tensor:
+    """The aggregate of one tensor's (value, images) pairs, float64."""
     if config.aggregation == "clip":
         total = sum(
             (images * tensor.double() for tensor, images in votes), start=torch.zeros((), dtype=torch.float64)
         )
         return total / sum(images for _, images in votes)
     stacked = torch.stack([tensor.double() for tensor, _ in votes])
-    return _median(stacked) if config.aggregation == "median" else _trimmed(stacked, config.trim)
+    return _median(stacked) if config.aggregation == "median" else _trimmed_mean(stacked, config.trim)
 
 
 def _median(values: torch.Tensor) -> torch.Tensor:
-    """Along the first axis; of an even number the mean of the middle two."""
+    """Median along the first axis; of an even number the mean of the middle two."""
     ordered, n = values.sort(0).values, len(values)
     return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
 
 
-def _trimmed(values: torch.Tensor, share: float) -> torch.Tensor:
-    """The mean along the first axis without floor(share n) at either end."""
+def _trimmed_mean(values: torch.Tensor, share: float) -> torch.Tensor:
+    """Mean along the first axis without floor(share n) values at either end."""
     cut = int(share * len(values) + 1e-9)  # 0.29 * 100 is 28.999999999999996
     return values.sort(0).values[cut : len(values) - cut].mean(0)
 
 
-def _carrying(updates: Sequence[Update], aggregate: Tensors) -> Iterator[Update]:
-    """The updates, with every tensor in the sums of the first that has it: their weighted mean is the aggregate."""
-    left = dict(aggregate)
+def _with_sums(updates: Sequence[Update], aggregate: Tensors) -> Iterator[Update]:
+    """The updates with each tensor's aggregate in the sums of one of them: it is then their weighted mean."""
+    remaining = dict(aggregate)
     for update in updates:
-        names = [name for name in update.each[0] if name in left]
-        yield replace(update, sums={name: left.pop(name) * update.images for name in names})
+        names = [name for name in update.client_tensors[0] if name in remaining]
+        yield replace(update, sums={name: remaining.pop(name) * update.images for name in names})
 
 
 def server_update(
     config: ServerOptimiser, before: ServerState, after: ServerState, buffers: Set[str]
 ) -> ServerState:
-    """The state after the server's optimiser.
+    """Return the state after the server's optimiser.
 
     Args:
-        config: Which, and its settings.
+        config: The optimiser and its settings.
         before: The state that was sent.
         after: The state that averaging gave.
         buffers: Shared names that are no trained weights (running statistics): they stay as averaged.

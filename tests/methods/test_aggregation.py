@@ -62,11 +62,11 @@ def test_server_optimisers_serve_any_method(
         simulate(smallest(name, rounds=1)),
         simulate(smallest(name, rounds=1, server__optimiser=optimiser, server__lr=0.5)),
     )
-    start = plain.first.state.shared
+    start = plain.initial.state.shared
     assert digest_of(plain.state.shared) != digest_of(moved.state.shared)
     for tensor_name, tensor in moved.state.shared.items():
         delta = plain.state.shared[tensor_name] - start[tensor_name]
-        if tensor_name in plain.first.buffers:
+        if tensor_name in plain.initial.buffers:
             expected = plain.state.shared[tensor_name]
         elif optimiser == "momentum":
             expected = start[tensor_name] + 0.5 * delta

@@ -105,7 +105,7 @@ def test_a_transport_cut_short_is_told(simulate: Any, tmp_path: Path) -> None:
     assert "after 2 iterations" in rows[0]["detail"]
     described = json.loads((tmp_path / "run/run.json").read_text())
     assert described["signatures"] == ["ot_not_converged"] and set(described["signatures_watched"]) == set(
-        signatures.WATCHED
+        signatures.MEANINGS
     )
 
 
@@ -116,7 +116,7 @@ def test_a_mixture_without_private_share_is_unused(simulate: Any, tmp_path: Path
 
 
 def test_clients_show_how_far_their_prompts_are(simulate: Any, tmp_path: Path) -> None:
-    """The observed alignment is the loss of the final prompts, and its mean over clients stands in the round's row."""
+    """The observed alignment is the loss of the final prompts; the round's row has its mean over clients."""
     simulation: Simulation = simulate(small(method__w_dpa=0.0), folder=tmp_path / "run")
     clients = [
         row for row in ds.dataset(tmp_path / "run/tables/clients").to_table().to_pylist() if row["round"] == 3
@@ -130,11 +130,12 @@ def test_clients_show_how_far_their_prompts_are(simulate: Any, tmp_path: Path) -
     method = simulation.method
     assert isinstance(method, FedRSCLIP)
     from raysim.experiment.records import identity
+    from raysim.simulation.device import CPU
     from raysim.simulation.worker import worker_of
 
-    model = worker_of(identity(simulation.experiment)).model
-    shared = model.text(simulation.state.shared["prompt.shared"][None])[0]
-    private = model.text(simulation.privates[0]["prompt.private"][None])[0]
+    model = worker_of(identity(simulation.experiment), CPU).model
+    shared = model.class_features(simulation.state.shared["prompt.shared"][None])[0]
+    private = model.class_features(simulation.privates[0]["prompt.private"][None])[0]
     logits = method.s * (private @ shared.T).double().numpy()
     expected = float(np.mean(np.log(np.exp(logits).sum(1)) - np.diag(logits)))
     assert clients[0]["client"] == 0 and clients[0]["alignment_loss"] == pytest.approx(expected, rel=1e-4)
@@ -146,7 +147,7 @@ def test_a_resumed_run_judges_all_its_rounds(simulate: Any, tmp_path: Path) -> N
 
     experiment = small(method__ot_iterations=2, method__lam=0.005, rounds=4)
     whole: Simulation = simulate(experiment, folder=tmp_path / "whole")
-    broken = Simulation(experiment, Serial(), Store(tmp_path / "broken", experiment))
+    broken = Simulation(experiment, Serial(), Store(tmp_path / "broken", experiment)).open()
     for record in broken.rounds():
         if record.round == 2:
             break

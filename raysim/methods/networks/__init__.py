@@ -1,1 +1,1 @@
-"""The room `networks`."""
+"""Methods that train whole networks."""

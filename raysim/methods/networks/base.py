@@ -1,10 +1,8 @@
-"""What methods that train a whole network have in common: the networks, their names, clients of different architectures, BatchNorm.
+"""Base class of methods that train a whole network: the network's fields, architectures, BatchNorm.
 
-A row holds "ARCHITECTURE/NAME" for what belongs to one architecture and "common/NAME" for what all share
-behind a projection. Clients train one at a time (K = 1). Client i has architecture i mod n of the n that
-`network` joins by "+".
+Clients train one at a time (K = 1). Client i has architecture i mod n of the n that `network` joins by "+".
 
-Shapes: N images, B images of a batch, S x S pixels, C classes, d embedding.
+Shapes: N images, B images of a batch, S x S pixels, C classes.
 
 Reference: McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data",
     AISTATS 2017 (averaging); Li et al., "FedBN", ICLR 2021 (`batchnorm="local"`).
@@ -13,8 +11,8 @@ Reference: McMahan et al., "Communication-Efficient Learning of Deep Networks fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,74 +22,26 @@ from torch.func import functional_call
 
 from raysim.core.config import knob, suggest
 from raysim.core.errors import UserError
-from raysim.core.types import IGNORE, Batch, ClientResult, Context, Inputs, Scope, ServerState, Tensors
+from raysim.core.types import IGNORE, Batch, ClientResult, Context, Scope, ServerState, Tensors
 from raysim.methods.base import Method, Metrics
-from raysim.methods.prompts.base import normalise
+from raysim.methods.networks.model import (
+    COMMON,
+    IMAGENET,
+    TOWER,
+    NetworkModel,
+    Tower,
+    architecture_part,
+    images_per_call,
+)
 from raysim.methods.prompts.zeroshot import ZeroShot
-from raysim.nn.networks import NETWORKS, GateConfig, Network, Output, initial, normalised
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-TOWER = "image_tower"
-COMMON = "common"
-BEHIND = ("head.", "gate.")  # what a projection makes the same for all architectures
-AT_ONCE = 256 * 64 * 64  # pixels classified together outside training
-
-
-class Tower(nn.Module):
-    """CLIP's image tower with its zero-shot text features as the classifier, as the FedRSCLIP paper's communication baseline."""
-
-    def __init__(self, visual: nn.Module, text_CD: torch.Tensor, logit_scale: float) -> None:
-        super().__init__()
-        self.visual, self.text_CD, self.logit_scale = visual, text_CD, logit_scale
-
-    def forward(self, x: torch.Tensor) -> Output:
-        """[B, 3, S, S] standardised -> logits [B, C]."""
-        out = self.visual(x)
-        return Output(self.logit_scale * normalise(out) @ self.text_CD.T, out, out)
-
-
-@dataclass(frozen=True)
-class Model:
-    """The modules by architecture (their weights are passed in), and how pixels are standardised."""
-
-    context: Context
-    modules: dict[str, nn.Module]
-    common: bool
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def place(self, architecture: str, name: str) -> str:
-        """A module's own name as it stands in a row."""
-        return f"{COMMON if self.common and name.startswith(BEHIND) else architecture}/{name}"
-
-    def weights(self, row: Tensors) -> tuple[str, Tensors]:
-        """The architecture of a row of one client, and its tensors by the module's own names."""
-        architecture = next(name for name in (key.split("/")[0] for key in row) if name in self.modules)
-        return architecture, {
-            key.split("/", 1)[1]: tensor
-            for key, tensor in row.items()
-            if key.startswith((f"{architecture}/", f"{COMMON}/"))
-        }
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Every row name, and its tensor's kind: "weight", or "statistic" of a BatchNorm."""
-        for architecture, module in self.modules.items():
-            for name, _ in module.named_parameters():
-                yield self.place(architecture, name), "weight"
-            for name, _ in module.named_buffers() if isinstance(module, Network) else ():
-                yield self.place(architecture, name), "statistic"
-
-
-def at_once(x: torch.Tensor) -> int:
-    """How many of the images [B, S, S, 3] are classified together outside training; depends on their size alone."""
-    return max(1, AT_ONCE // (x.shape[1] * x.shape[2]))
+from raysim.methods.traits import Traits
+from raysim.nn.convnets import NETWORKS
+from raysim.nn.gate import GateConfig
+from raysim.nn.networks import Network, Output, initial_weights, standardise
 
 
 class NetworkMethod(Method):
-    """A method that trains whole networks; on its own it is FedAvg."""
-
-    stackable: ClassVar[bool] = False
-    segments: ClassVar[bool] = True
+    """A method that trains whole networks; without a subclass's changes it is FedAvg."""
 
     network: str = knob(
         "small_resnet",
@@ -139,54 +89,52 @@ class NetworkMethod(Method):
     @field_validator("network")
     @classmethod
     def check_network(cls, value: str) -> str:
-        """Known names."""
-        parts = value.split("+")
-        for name in parts:
+        """Check that every architecture is known, stands once, and that CLIP's tower stands alone."""
+        names = value.split("+")
+        for name in names:
             if name not in (*NETWORKS, TOWER):
                 raise ValueError(
                     f"'{name}' is unknown{suggest(name, [*NETWORKS, TOWER])}; known: "
                     f"{', '.join((*NETWORKS, TOWER))}, joined by '+'"
                 )
-        if len(set(parts)) < len(parts):
+        if len(set(names)) < len(names):
             raise ValueError(
                 "an architecture stands twice; clients take the architectures in turn, once each"
             )
-        if TOWER in parts and len(parts) > 1:
+        if TOWER in names and len(names) > 1:
             raise ValueError(f"'{TOWER}' cannot be mixed with other architectures")
         return value
 
     @property
-    def inputs(self) -> Inputs:
-        """Pixels: nothing about the images is frozen."""
-        return "pixels"
+    def traits(self) -> Traits:
+        """Pixels, one client at a time; clients have models of their own where they keep BatchNorm."""
+        traits = super().traits
+        return replace(
+            traits,
+            inputs="pixels",
+            stackable=False,
+            segments=True,
+            names_classes=self.network == TOWER,
+            personal=traits.personal or self.keeps_norms,
+        )
 
     @property
-    def names_classes(self) -> bool:
-        """CLIP's image tower is classified by names, all others by a trained head."""
-        return self.network == TOWER
+    def architectures(self) -> tuple[str, ...]:
+        """The networks that `network` joins by "+"."""
+        return tuple(self.network.split("+"))
 
     @property
-    def keeps(self) -> bool:
-        """BatchNorm's own part, where clients keep it; and clients of several architectures have models of their own anyway."""
-        return self.own_batchnorm or "+" in self.network
-
-    @property
-    def own_batchnorm(self) -> bool:
-        """Whether clients keep BatchNorm's part to themselves."""
+    def keeps_norms(self) -> bool:
+        """Whether clients keep BatchNorm's tensors to themselves."""
         return self.norm == "batch" and self.batchnorm == "local"
 
     @property
-    def gate(self) -> GateConfig | None:
-        """Sizes of ACE's gate; none here."""
+    def gate_config(self) -> GateConfig | None:
+        """Sizes of a gate on the last feature map; None: no gate."""
         return None
 
-    def architecture(self, client: int) -> str:
-        """The client's network."""
-        names = self.network.split("+")
-        return names[max(client, 0) % len(names)]
-
-    def build(self, context: Context) -> Model:
-        """The modules, without weights of their own that matter."""
+    def build(self, context: Context) -> NetworkModel:
+        """Return the modules; their weights come from the rows."""
         if self.network == TOWER:
             return self._tower(context)
         modules: dict[str, nn.Module] = {
@@ -198,19 +146,19 @@ class NetworkMethod(Method):
                 norm=self.norm,
                 pretrained=self.pretrained,
                 projection=self.projection,
-                gate=self.gate,
+                gate=self.gate_config,
             ).to(context.device)
-            for name in self.network.split("+")
+            for name in self.architectures
         }
-        return Model(context, modules, self.projection is not None, *IMAGENET)
+        return NetworkModel(context, modules, self.projection is not None, *IMAGENET)
 
-    def _tower(self, context: Context) -> Model:
+    def _tower(self, context: Context) -> NetworkModel:
         backbone = context.backbone
         if (
             context.kind == "segmentation"
-            or self.gate is not None
+            or self.gate_config is not None
             or self.projection is not None
-            or self.needs_samples
+            or self.traits.needs_samples
         ):
             raise UserError(
                 f"method.network = '{TOWER}' is not allowed here: it classifies whole images, has no "
@@ -224,79 +172,58 @@ class NetworkMethod(Method):
             )
         zeroshot = ZeroShot()
         text_CD = zeroshot.text_features(zeroshot.build(context), {}, "shared")[0]
-        return Model(
-            context,
-            {TOWER: Tower(backbone.clip.visual, text_CD, backbone.logit_scale)},
-            False,
-            backbone.mean,
-            backbone.std,
-        )
+        tower = Tower(backbone.clip.visual, text_CD, backbone.logit_scale)
+        return NetworkModel(context, {TOWER: tower}, False, backbone.mean, backbone.std)
 
-    def init_shared(self, model: Model, rng: torch.Generator) -> Tensors:
-        """Each architecture's first weights and statistics (the tower's and ImageNet's where they are pretrained)."""
-        found: Tensors = {}
+    def init_shared(self, model: NetworkModel, rng: torch.Generator) -> Tensors:
+        """Return each architecture's first weights and statistics; pretrained ones where there are such."""
+        shared: Tensors = {}
         for architecture, module in model.modules.items():
             if isinstance(module, Network):
-                first = initial(module, rng)
+                first = initial_weights(module, rng)
             else:
                 first = {name: tensor.detach().cpu().clone() for name, tensor in module.named_parameters()}
             for name, tensor in first.items():
-                found.setdefault(model.place(architecture, name), tensor)
-        return found
+                shared.setdefault(model.row_name(architecture, name), tensor)
+        return shared
 
-    def buffers(self, model: Model) -> frozenset[str]:
-        """BatchNorm's running statistics."""
-        return frozenset(name for name, kind in model.names() if kind == "statistic")
+    def buffers(self, model: NetworkModel) -> frozenset[str]:
+        """Return the names of BatchNorm's running statistics."""
+        return frozenset(name for name, kind in model.row_names() if kind == "statistic")
 
     def broadcast(self, state: ServerState, client: int) -> Tensors:
-        """The tensors of the client's architecture, and those that are common."""
-        return self._of(state, self.architecture(client))
-
-    def _of(self, state: ServerState, architecture: str) -> Tensors:
-        return {
-            name: tensor
-            for name, tensor in state.shared.items()
-            if name.startswith((f"{architecture}/", f"{COMMON}/"))
-        }
+        """Return the tensors of the client's architecture, and those that are common."""
+        return architecture_part(state.shared, self.architecture(client))
 
     def receive(
-        self, model: Model, received: Tensors, private: Tensors, client: int, samples: Batch | None
+        self, model: NetworkModel, received: Tensors, private: Tensors, client: int, samples: Batch | None
     ) -> tuple[Tensors, dict[str, float]]:
-        """The network as it came, with the client's own BatchNorm where it keeps one."""
-        row = {
-            name: tensor
-            for name, tensor in received.items()
-            if name.split("/")[0] in (*model.modules, COMMON)
-        }
+        """Return the network as it was sent, with the client's own BatchNorm where it keeps one."""
+        prefixes = (*model.modules, COMMON)
+        row = {name: tensor for name, tensor in received.items() if name.split("/")[0] in prefixes}
         return {**row, **{name: tensor for name, tensor in private.items() if name in row}}, {}
 
     def finish(
-        self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
+        self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
-        """The network goes up; BatchNorm's part also stays, where clients keep it."""
-        up = {name: tensor for name, tensor in row.items() if name in received}
-        return ClientResult(up, {}, self.own_norms(model, row))
+        """Send the network; also keep BatchNorm's tensors where clients keep them."""
+        sent = {name: tensor for name, tensor in row.items() if name in received}
+        return ClientResult(sent, {}, self.private_norms(model, row))
 
-    def own_norms(self, model: Model, row: Tensors) -> Tensors:
-        """BatchNorm's tensors of a row where they are the client's own; none where they are everybody's."""
-        if not self.own_batchnorm:
+    def private_norms(self, model: NetworkModel, row: Tensors) -> Tensors:
+        """Return BatchNorm's tensors of a row where clients keep them to themselves, else nothing."""
+        if not self.keeps_norms:
             return {}
-        own = {
-            model.place(architecture, f"{prefix}.{name}")
-            for architecture, module in model.modules.items()
-            for prefix, part in module.named_modules()
-            if isinstance(part, nn.BatchNorm2d)
-            for name in ("weight", "bias", "running_mean", "running_var")
-        }
-        return {name: tensor for name, tensor in row.items() if name in own}
+        norms = model.norm_names()
+        return {name: tensor for name, tensor in row.items() if name in norms}
 
     def server_models(self, state: ServerState) -> list[Tensors]:
-        """One row for each architecture."""
-        return [self._of(state, architecture) for architecture in self.network.split("+")]
+        """Return a row for each architecture."""
+        return [architecture_part(state.shared, architecture) for architecture in self.architectures]
 
     def forward(
         self,
-        model: Model,
+        model: NetworkModel,
         row: Tensors,
         x: torch.Tensor,
         rng: torch.Generator | None = None,
@@ -304,42 +231,43 @@ class NetworkMethod(Method):
     ) -> Output:
         """Run a client's network.
 
+        A batch of a single image is normalised by the running statistics: it has none of its own.
+
         Args:
             model: What `build` returned.
             row: The client's row, not stacked.
             x: uint8 [B, S, S, 3].
-            rng: For training (and the gate's noise); None: evaluation.
+            rng: Generator of the gate's noise, in training; None: evaluation.
             tau_g: The gate's temperature.
-
-        A batch of a single image is normalised by the running statistics: it has none of its own.
         """
         architecture, weights = model.weights(row)
         module = model.modules[architecture]
-        module.train(
-            rng is not None and len(x) > 1 and isinstance(module, Network)
-        )  # CLIP's tower is everybody's: nothing may write into it
-        return functional_call(
-            module,
-            weights,
-            (normalised(x, model.mean, model.std), *self.context_of(module, row, x, rng, tau_g)),
-        )
+        # CLIP's tower belongs to all clients of this process: no batch may change its statistics
+        module.train(rng is not None and len(x) > 1 and isinstance(module, Network))
+        inputs = (standardise(x, model.mean, model.std), *self.gate_inputs(module, row, x, rng, tau_g))
+        return functional_call(module, weights, inputs)
 
-    def outputs(self, model: Model, row: Tensors, samples: Batch) -> Iterator[tuple[Output, torch.Tensor]]:
-        """What a network says about the server's samples and their classes, in parts that fit into memory; no gradient."""
-        x, y, some = samples.x[0], samples.y[0], at_once(samples.x[0])
-        for part, classes in zip(x.split(some), y.split(some), strict=True):
-            with torch.no_grad():
-                output = self.forward(model, row, part)
-            yield output, classes  # outside: a generator would lend its no_grad to whoever reads it
-
-    def context_of(
+    def gate_inputs(
         self, module: nn.Module, row: Tensors, x: torch.Tensor, rng: torch.Generator | None, tau_g: float
     ) -> tuple[Any, ...]:
-        """What the network is given beside the image; nothing here."""
+        """Return what the network is given beside the images; nothing here."""
         return ()
 
+    def sample_outputs(
+        self, model: NetworkModel, row: Tensors, samples: Batch
+    ) -> Iterator[tuple[Output, torch.Tensor]]:
+        """Yield a network's outputs for the server's samples, and the samples' classes, part by part.
+
+        Outputs have no gradient. A part fits into memory.
+        """
+        x, y, size = samples.x[0], samples.y[0], images_per_call(samples.x[0])
+        for x_part, y_part in zip(x.split(size), y.split(size), strict=True):
+            with torch.no_grad():  # not around `yield`: the reader would run without gradients too
+                output = self.forward(model, row, x_part)
+            yield output, y_part
+
     def loss(
-        self, model: Model, params: Tensors, received: Tensors, batch: Batch
+        self, model: NetworkModel, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
         """Cross-entropy of the one client, [1]."""
         row = {name: tensor[0] for name, tensor in params.items()}
@@ -348,19 +276,21 @@ class NetworkMethod(Method):
         return ce_K, {"loss_ce": ce_K.detach()}
 
     def class_weights(self, received: Tensors) -> torch.Tensor | None:
-        """Weights [C] of the classes in the cross-entropy; None: all 1."""
+        """Return the weights [C] of the classes in the cross-entropy; None: all 1."""
         return None
 
     @staticmethod
     def cross_entropy(logits: torch.Tensor, y: torch.Tensor, weight_C: torch.Tensor | None) -> torch.Tensor:
-        """(1 / n) sum of w_y CE over the n images, or over the pixels that are not to be ignored: [B, C, ...] -> [1]."""
+        """(1 / n) sum of w_y CE over n images, or over the n pixels that count: [B, C, ...] -> [1]."""
         loss = F.cross_entropy(logits, y, weight_C, ignore_index=IGNORE, reduction="sum")
         return (loss / (y != IGNORE).sum().clamp_min(1))[None]
 
-    def predict(self, model: Model, params: Tensors, x: torch.Tensor, scope: Scope) -> torch.Tensor:
+    def predict(
+        self, model: NetworkModel, params: Tensors, x: torch.Tensor, scope: Scope
+    ) -> torch.Tensor | None:
         """Logits [K, N, C], of segmentation [K, N, C, S, S]."""
         clients = len(next(iter(params.values())))
-        parts = x.split(at_once(x))
+        parts = x.split(images_per_call(x))
         rows = [{name: tensor[k] for name, tensor in params.items()} for k in range(clients)]
         return torch.stack(
             [torch.cat([self.forward(model, row, part).logits for part in parts]) for row in rows]

@@ -1,38 +1,39 @@
-"""FedEMA: a client mixes its own last network with the incoming one, the more of its own the further apart they are.
+"""FedEMA: a client mixes its last network with the received one by the distance between the two.
 
-    W <- mu W_own + (1 - mu) W_server,   mu = min(lambda_i ||W_server - W_own||, 1),   lambda_i = tau / ||W_server - W_own||
+    W <- mu W_client + (1 - mu) W_server,    mu = min(lambda_i ||W_server - W_client||, 1)
 
-lambda_i is fixed at the client's first measurement (the autoscaler), or a constant. Only a client that took
-part in the round before mixes; others take the server's network as it is.
-
-The published method is self-supervised (an online encoder and a predictor, each with its rule); this is its
-merge in supervised form, of the whole network with one norm over all trained weights. Statistics of BatchNorm
-are the server's. A client keeps its own network, the round it was of and lambda_i. Its personal model is the
-one that it would start the next round with.
+lambda_i = tau / ||W_server - W_client|| is fixed at the client's first measurement (the autoscaler), or it is
+a constant. Only a client that took part in the round before mixes; the others take the server's network.
 
 Reference: Zhuang et al., "Divergence-aware Federated Self-Supervised Learning", ICLR 2022.
+
+Not as published: the method is self-supervised there (an online encoder and a predictor, each with its rule).
+This is its merge in supervised form, of the whole network with one norm over all trained weights. Filled in:
+statistics of BatchNorm are the server's; a client keeps its own network, the round of it, and lambda_i; its
+personal model is the one with which it would start the next round.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 
 from raysim.core.config import knob
 from raysim.core.types import Batch, ClientResult, ServerState, Tensors
-from raysim.methods.networks.base import Model, NetworkMethod
-from raysim.methods.networks.personal import kept, merge, own
+from raysim.methods.networks.base import NetworkMethod
+from raysim.methods.networks.model import NetworkModel
+from raysim.methods.networks.stored import merge, store_network, stored_network
+from raysim.methods.traits import Traits
 
-ROUND = "server/round"  # rounds done, sent with the network
-LAST, SCALE = (
-    "ema/round",
-    "ema/lambda",
-)  # the round of the client's own network, and its lambda once it is fixed
+ROUND = "server/round"  # finished rounds, sent with the network
+LAST_ROUND = "ema/round"  # the round of the client's own network
+LAMBDA = "ema/lambda"  # the client's lambda, once it is fixed
 
 
 class FedEMA(NetworkMethod):
-    """FedAvg whose clients mix the incoming network with their own."""
+    """FedAvg whose clients mix the received network with their own."""
 
     name: ClassVar[str] = "fedema"
 
@@ -56,50 +57,51 @@ class FedEMA(NetworkMethod):
     )
 
     @property
-    def keeps(self) -> bool:
-        """The client's own network."""
-        return True
+    def traits(self) -> Traits:
+        """Clients have networks of their own."""
+        return replace(super().traits, personal=True)
 
     def broadcast(self, state: ServerState, client: int) -> Tensors:
-        """The network and the number of rounds done."""
+        """Return the network and the number of finished rounds."""
         return {**super().broadcast(state, client), ROUND: torch.tensor(state.round)}
 
     def receive(
-        self, model: Model, received: Tensors, private: Tensors, client: int, samples: Batch | None
+        self, model: NetworkModel, received: Tensors, private: Tensors, client: int, samples: Batch | None
     ) -> tuple[Tensors, dict[str, float]]:
-        """The mixed network of a client that took part in the round before, else the server's; and mu."""
+        """Return the mixed network if the client took part in the last round, else the server's; and mu."""
         row, _ = super().receive(model, received, {}, client, samples)
-        mine = own(private)
-        if mine is None:
+        network = stored_network(private)
+        if network is None:
             return row, {"mu": 0.0}
-        mu, _ = self._mixture(model, received, private, mine)
-        return {**merge(mine, row, mu, self.buffers(model)), **self.own_norms(model, mine)}, {"mu": mu}
+        mu, _ = self._mixture(model, received, private, network)
+        mixed = merge(network, row, mu, self.buffers(model))
+        return {**mixed, **self.private_norms(model, network)}, {"mu": mu}
 
     def _mixture(
-        self, model: Model, received: Tensors, private: Tensors, mine: Tensors
+        self, model: NetworkModel, received: Tensors, private: Tensors, network: Tensors
     ) -> tuple[float, float | None]:
-        """The weight mu of the client's own network, and its lambda (None while nothing has been measured)."""
-        scale = float(private[SCALE]) if SCALE in private else self.lam
-        if int(private[LAST]) != int(received[ROUND]) - 1:
-            return 0.0, scale
-        apart = self.buffers(model) | self.own_norms(model, mine).keys()
+        """Return the weight mu of the client's own network, and lambda; None before its first measurement."""
+        lam = float(private[LAMBDA]) if LAMBDA in private else self.lam
+        if int(private[LAST_ROUND]) != int(received[ROUND]) - 1:
+            return 0.0, lam
+        excluded = self.buffers(model) | self.private_norms(model, network).keys()
         squares = [
             (received[name].cpu().double() - tensor.cpu().double()).square().sum()
-            for name, tensor in mine.items()
-            if name not in apart
+            for name, tensor in network.items()
+            if name not in excluded
         ]
         distance = float(torch.stack(squares).sum().sqrt())
         if distance == 0:
-            return 0.0, scale  # they are the same: nothing to mix, and nothing to scale by
-        scale = self.tau / distance if scale is None else scale
-        return min(scale * distance, 1.0), scale
+            return 0.0, lam  # equal networks: nothing to mix, and no distance that could fix lambda
+        lam = self.tau / distance if lam is None else lam
+        return min(lam * distance, 1.0), lam
 
     def finish(
-        self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
+        self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
-        """The network goes up and also stays, with its round and lambda."""
-        up = super().finish(model, row, received, private, steps, rate).up
-        mine = own(private)
-        scale = self._mixture(model, received, private, mine)[1] if mine is not None else None
-        fixed = {} if scale is None else {SCALE: torch.tensor(scale, dtype=torch.float64)}
-        return ClientResult(up, {}, {**kept(up), LAST: received[ROUND], **fixed})
+        """Send the network; keep a copy of it with its round and lambda."""
+        sent = super().finish(model, row, received, private, steps).up
+        network = stored_network(private)
+        lam = self._mixture(model, received, private, network)[1] if network is not None else None
+        fixed = {} if lam is None else {LAMBDA: torch.tensor(lam, dtype=torch.float64)}
+        return ClientResult(sent, {}, {**store_network(sent), LAST_ROUND: received[ROUND], **fixed})

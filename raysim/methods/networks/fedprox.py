@@ -1,10 +1,13 @@
-"""FedProx: FedAvg with a proximal term that keeps a client's network near what the server sent.
+"""FedProx: FedAvg with a proximal term that keeps a client's network near the one that the server sent.
 
-    L_k = L_CE + (mu / 2) ||w - w_server||^2        over trained weights; statistics of BatchNorm and a client's own norms are no part
+    L_k = L_CE + (mu / 2) ||w - w_server||^2
 
-The published variable amount of local work is not simulated: every client takes all its steps.
+The norm is over trained weights that clients share: not over the statistics of BatchNorm, nor over BatchNorm
+layers that clients keep to themselves.
 
 Reference: Li et al., "Federated Optimization in Heterogeneous Networks", MLSys 2020.
+
+Not as published: the amount of local work does not vary, every client takes all its steps.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ import torch
 from raysim.core.config import knob
 from raysim.core.types import Batch, Tensors
 from raysim.methods.base import Metrics
-from raysim.methods.networks.base import Model, NetworkMethod
+from raysim.methods.networks.base import NetworkMethod
+from raysim.methods.networks.model import NetworkModel
 
 
 class FedProx(NetworkMethod):
@@ -35,15 +39,15 @@ class FedProx(NetworkMethod):
     )
 
     def loss(
-        self, model: Model, params: Tensors, received: Tensors, batch: Batch
+        self, model: NetworkModel, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
         """Cross-entropy and the proximal term, [1]."""
         loss_K, metrics = super().loss(model, params, received, batch)
-        apart = self.buffers(model) | self.own_norms(model, params).keys()
+        excluded = self.buffers(model) | self.private_norms(model, params).keys()
         squares = [
             (tensor - received[name]).square().flatten(1).sum(1)
             for name, tensor in params.items()
-            if name not in apart
+            if name not in excluded
         ]
         prox_K = 0.5 * self.mu * torch.stack(squares).sum(0)
         return loss_K + prox_K, {**metrics, "loss_prox": prox_K.detach()}

@@ -1,20 +1,21 @@
-"""MOON: FedAvg whose clients keep their features near the global network's and away from their own previous network's.
+"""MOON: FedAvg whose clients keep their features near the global network's and away from their last one's.
 
-    L = L_CE + mu mean_x -log( exp(cos(z, z_global) / T) / (exp(cos(z, z_global) / T) + exp(cos(z, z_previous)
-    / T)) )
+    L = L_CE + mu mean_x -log( g / (g + p) )
+    g = exp(cos(z, z_global) / T),    p = exp(cos(z, z_previous) / T)
 
-z, z_global, z_previous are features of the same images by the network in training, the one that came, and the
-one that the client ended its last round with. Before a client's first round the previous network is the
-global one: the term is then log 2 with no gradient.
+z, z_global and z_previous are features of the same images: by the network in training, by the received one,
+and by the one with which the client ended its last round. Before a client's first round the previous network
+is the global one; the term is then log 2 and has no gradient.
+
+Reference: Li, He, Song, "Model-Contrastive Federated Learning", CVPR 2021.
 
 Not as published: z is the pooled last map of the backbone, without a projection head of its own, so that
 networks stay those of the other methods.
-
-Reference: Li, He, Song, "Model-Contrastive Federated Learning", CVPR 2021.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -23,8 +24,9 @@ import torch.nn.functional as F
 from raysim.core.config import knob
 from raysim.core.types import Batch, ClientResult, Tensors
 from raysim.methods.base import Metrics
-from raysim.methods.networks.base import Model, NetworkMethod
-from raysim.methods.networks.personal import OWN, kept, own
+from raysim.methods.networks.base import NetworkMethod
+from raysim.methods.networks.model import NetworkModel
+from raysim.methods.networks.stored import STORED, store_network, stored_network
 
 
 class MOON(NetworkMethod):
@@ -51,19 +53,19 @@ class MOON(NetworkMethod):
         le=100,
     )
 
-    def buffers(self, model: Model) -> frozenset[str]:
-        """BatchNorm's statistics and the previous network."""
-        return super().buffers(model) | {f"{OWN}{name}" for name, _ in model.names()}
+    def buffers(self, model: NetworkModel) -> frozenset[str]:
+        """Return the names of BatchNorm's statistics and of the previous network."""
+        return super().buffers(model) | {f"{STORED}{name}" for name, _ in model.row_names()}
 
     def receive(
-        self, model: Model, received: Tensors, private: Tensors, client: int, samples: Batch | None
+        self, model: NetworkModel, received: Tensors, private: Tensors, client: int, samples: Batch | None
     ) -> tuple[Tensors, dict[str, float]]:
-        """The incoming network, and beside it the previous one."""
+        """Return the received network, and beside it the previous one."""
         row, measured = super().receive(model, received, private, client, samples)
-        return {**row, **kept(own(private) or row)}, measured
+        return {**row, **store_network(stored_network(private) or row)}, measured
 
     def loss(
-        self, model: Model, params: Tensors, received: Tensors, batch: Batch
+        self, model: NetworkModel, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
         """Cross-entropy and the contrast, [1]."""
         if self.mu == 0:
@@ -72,24 +74,23 @@ class MOON(NetworkMethod):
         output = self.forward(model, row, batch.x[0], batch.rngs[0])
         ce_K = self.cross_entropy(output.logits, batch.y[0], self.class_weights(received))
         with torch.no_grad():
-            near_Bd = self.forward(model, received, batch.x[0]).features
-            away_Bd = self.forward(model, own(row) or row, batch.x[0]).features
-        contrast_K = contrast(output.features, near_Bd, away_Bd, self.temperature)[None]
+            global_Bd = self.forward(model, received, batch.x[0]).features
+            previous_Bd = self.forward(model, stored_network(row) or row, batch.x[0]).features
+        contrast_K = contrast(output.features, global_Bd, previous_Bd, self.temperature)[None]
         return ce_K + self.mu * contrast_K, {"loss_ce": ce_K.detach(), "loss_contrast": contrast_K.detach()}
 
     def finish(
-        self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
+        self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
-        """The network goes up and also stays."""
-        sent = super().finish(model, row, received, private, steps, rate)
-        return ClientResult(sent.up, {}, {**sent.private, **kept(sent.up)})
+        """Send the network, and keep a copy of it."""
+        result = super().finish(model, row, received, private, steps)
+        return replace(result, private={**result.private, **store_network(result.up)})
 
 
 def contrast(
-    z_Bd: torch.Tensor, near_Bd: torch.Tensor, away_Bd: torch.Tensor, temperature: float
+    z_Bd: torch.Tensor, global_Bd: torch.Tensor, previous_Bd: torch.Tensor, temperature: float
 ) -> torch.Tensor:
-    """Mean of log(1 + exp((cos(z, away) - cos(z, near)) / T)) over the batch, a scalar."""
-    apart_Bd = F.normalize(away_Bd, dim=1) - F.normalize(
-        near_Bd, dim=1
-    )  # exactly 0, and no gradient, where they are one network
-    return F.softplus((F.normalize(z_Bd, dim=1) * apart_Bd).sum(1) / temperature).mean()
+    """Mean over the batch of log(1 + exp((cos(z, previous) - cos(z, global)) / T)), a scalar."""
+    # where both are one network the difference is exactly 0, and so is the gradient
+    difference_Bd = F.normalize(previous_Bd, dim=1) - F.normalize(global_Bd, dim=1)
+    return F.softplus((F.normalize(z_Bd, dim=1) * difference_Bd).sum(1) / temperature).mean()

@@ -1,30 +1,36 @@
-"""Ratio loss: FedAvg whose clients weight the loss of class c by a + b R_c, R_c estimated by the server from gradients.
+"""Ratio loss: FedAvg whose clients weight the loss of class c by a + b R_c.
 
-The published program trains a copy of the model on each class's samples; here one gradient of the last layer
-stands for that training (its direction, and the ratio does not depend on its length).
+The server estimates the ratio R_c from gradients on its own samples (`rectification`).
 
 Reference: Wang et al., "Addressing Class Imbalance in Federated Learning", AAAI 2021.
+
+Not as published: the authors' program trains a copy of the model on each class's samples. Here one gradient
+of the last layer stands for that training: it has the same direction, and the ratio does not depend on its
+length.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 
 from raysim.core.config import knob
 from raysim.core.types import Batch, ServerState, Tensors
+from raysim.methods.diagnosis import Diagnosis
 from raysim.methods.networks import rectification
-from raysim.methods.networks.base import Model, NetworkMethod
+from raysim.methods.networks.base import NetworkMethod
+from raysim.methods.networks.model import NetworkModel
+from raysim.methods.traits import Traits
 
-CR = "server/cr"
+CLASS_WEIGHTS = "server/cr"
 
 
 class RatioLoss(NetworkMethod):
     """FedAvg with the ratio loss."""
 
     name: ClassVar[str] = "ratio_loss"
-    serves: ClassVar[bool] = True
 
     a: float = knob(
         1.0,
@@ -44,7 +50,7 @@ class RatioLoss(NetworkMethod):
         le=10,
     )
     cap: float = knob(
-        rectification.MOST,
+        rectification.LARGEST_RATIO,
         "largest ratio; as published a class's weight can reach 501",
         basis="relative",
         source="Wang et al.'s program",
@@ -54,38 +60,45 @@ class RatioLoss(NetworkMethod):
     )
 
     @property
-    def needs_samples(self) -> bool:
-        """Auxiliary samples of every class."""
-        return True
+    def traits(self) -> Traits:
+        """The server holds auxiliary samples of every class."""
+        return replace(super().traits, needs_samples=True)
 
-    def init_server(self, model: Model, clients: int, rng: torch.Generator) -> Tensors:
-        """All classes weigh the same in the first round."""
-        return {CR: torch.ones(len(model.context.classes))}
+    @property
+    def diagnosis(self) -> RatioLossDiagnosis:
+        """The weights of the classes."""
+        return RatioLossDiagnosis()
 
-    def server_step(self, model: Model, state: ServerState, samples: Batch, rounds: int) -> ServerState:
-        """The weights [C] for the next round."""
+    def init_server(self, model: NetworkModel, clients: int, rng: torch.Generator) -> Tensors:
+        """Return equal weights of the classes for the first round."""
+        return {CLASS_WEIGHTS: torch.ones(len(model.context.classes))}
+
+    def server_step(
+        self, model: NetworkModel, state: ServerState, samples: Batch, rounds: int
+    ) -> ServerState:
+        """Return the state with the weights [C] of the next round."""
         if state.round == 0:
             return state
-        found = []
+        ratios = []
         for row in self.server_models(state):
             row = {name: tensor.to(model.context.device) for name, tensor in row.items()}
-            found.append(
-                rectification.ratio(
-                    rectification.head_gradients(self.outputs(model, row, samples), model.weights(row)[1]),
-                    self.cap,
-                )
-            )
-        weight_C = (self.a + self.b * torch.stack(found).mean(0)).float()
-        return ServerState(state.round, state.shared, {**state.extra, CR: weight_C})
+            outputs, (_, weights) = self.sample_outputs(model, row, samples), model.weights(row)
+            ratios.append(rectification.ratio(rectification.head_gradients(outputs, weights), self.cap))
+        weight_C = (self.a + self.b * torch.stack(ratios).mean(0)).float()
+        return replace(state, extra={**state.extra, CLASS_WEIGHTS: weight_C})
 
     def broadcast(self, state: ServerState, client: int) -> Tensors:
-        """The network and the weights."""
-        return {**super().broadcast(state, client), CR: state.extra[CR]}
+        """Return the network and the weights of the classes."""
+        return {**super().broadcast(state, client), CLASS_WEIGHTS: state.extra[CLASS_WEIGHTS]}
 
     def class_weights(self, received: Tensors) -> torch.Tensor:
-        """As they came."""
-        return received[CR]
+        """Return the weights [C] as they were received."""
+        return received[CLASS_WEIGHTS]
+
+
+class RatioLossDiagnosis(Diagnosis):
+    """The weights of the classes, for the log."""
 
     def class_ratios(self, state: ServerState) -> torch.Tensor:
-        """For the log."""
-        return state.extra[CR]
+        """Return the weights [C] that are sent next."""
+        return state.extra[CLASS_WEIGHTS]

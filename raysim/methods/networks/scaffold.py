@@ -1,18 +1,21 @@
-"""SCAFFOLD: FedAvg whose clients correct every step by how their own gradients differ from everybody's.
+"""SCAFFOLD: FedAvg whose clients correct every step by how their own gradients differ from all clients'.
 
-    step:    y <- y - lr (g(y) - c_i + c)                          c_i the client's control variate, c the server's
-    client:  c_i <- c_i - c + (x - y_K) / (K lr)                   option II; K steps from the server's x to y_K
-    server:  c <- c + (1 / N) sum over participants of (change of c_i)       N all clients (of that architecture)
+    step:    y <- y - lr (g(y) - c_i + c)
+    client:  c_i <- c_i - c + (x - y_K) / (K lr)
+    server:  c <- c + (1 / N) sum over participants of (change of c_i)
 
-Under plain SGD option II is the mean of the step's own gradients g(y_1) .. g(y_K), and that mean is what is
-taken here: with momentum or Adam (x - y_K) / (K lr) is no gradient (momentum 0.9 makes it up to ten times too
-large), the mean still is. Weight decay is no part of it. Variates belong to trained weights that clients
-share; statistics of BatchNorm are averaged as in FedAvg.
-
-Not as published: networks are averaged by numbers of images, as everywhere here, not alike (the variates are,
-as published).
+c_i is the client's control variate, c the server's. A client takes K steps from the server's x to y_K (option
+II). N counts all clients of an architecture.
 
 Reference: Karimireddy et al., "SCAFFOLD: Stochastic Controlled Averaging for Federated Learning", ICML 2020.
+
+Filled in: under plain SGD, c_i of option II is the mean of the gradients g(y_1) .. g(y_K), and that mean is
+taken here. With momentum or Adam (x - y_K) / (K lr) is no gradient (momentum 0.9 makes it up to ten times too
+large), but the mean is one. Weight decay is not part of it. Only trained weights that clients share have
+variates; statistics of BatchNorm are averaged as in FedAvg.
+
+Not as published: networks are averaged by numbers of images, as everywhere in this package, instead of with
+equal weights. Variates are averaged with equal weights, as published.
 """
 
 from __future__ import annotations
@@ -24,15 +27,17 @@ from typing import ClassVar
 import torch
 
 from raysim.core.types import Batch, ClientResult, ServerState, Tensors, Update
-from raysim.methods.networks.base import COMMON, Model, NetworkMethod
+from raysim.methods.networks.base import NetworkMethod
+from raysim.methods.networks.model import COMMON, NetworkModel
+from raysim.methods.traits import Traits
 
-SERVER, CLIENT, CHANGE = (
-    "c/",
-    "c_i/",
-    "change/",
-)  # before a row's name: the variates, and what a client adds to the server's
-SUM = "gradients/"  # the sum of the client's gradients in this round
-CLIENTS = "clients"
+# before a row's name
+SERVER_VARIATE = "c/"
+CLIENT_VARIATE = "c_i/"
+CHANGE = "change/"  # of the client's variate in this round
+GRADIENT_SUM = "gradients/"  # the sum of the client's gradients in this round
+
+CLIENTS = "clients"  # the number of all clients
 
 
 class Scaffold(NetworkMethod):
@@ -41,70 +46,78 @@ class Scaffold(NetworkMethod):
     name: ClassVar[str] = "scaffold"
 
     @property
-    def sends_aside(self) -> bool:
-        """The change of the client's variates."""
-        return True
+    def traits(self) -> Traits:
+        """Clients send the change of their variates."""
+        return replace(super().traits, sends_aside=True)
 
-    def init_server(self, model: Model, clients: int, rng: torch.Generator) -> Tensors:
-        """Variates of zero for every trained weight, and the number of clients."""
+    def init_server(self, model: NetworkModel, clients: int, rng: torch.Generator) -> Tensors:
+        """Return variates of zero for every trained weight, and the number of clients."""
         weights, statistics = self.init_shared(model, rng), self.buffers(model)
         variates = {
-            f"{SERVER}{name}": torch.zeros_like(tensor)
+            f"{SERVER_VARIATE}{name}": torch.zeros_like(tensor)
             for name, tensor in weights.items()
             if name not in statistics
         }
         return {CLIENTS: torch.tensor(clients), **variates}
 
-    def buffers(self, model: Model) -> frozenset[str]:
-        """BatchNorm's statistics, and what a row carries beside the network."""
-        weights = [name for name, kind in model.names() if kind == "weight"]
-        return super().buffers(model) | {f"{kind}{name}" for kind in (CLIENT, SUM) for name in weights}
+    def buffers(self, model: NetworkModel) -> frozenset[str]:
+        """Return the names of BatchNorm's statistics, and of what a row carries beside the network."""
+        weights = [name for name, kind in model.row_names() if kind == "weight"]
+        prefixes = (CLIENT_VARIATE, GRADIENT_SUM)
+        return super().buffers(model) | {f"{prefix}{name}" for prefix in prefixes for name in weights}
 
     def broadcast(self, state: ServerState, client: int) -> Tensors:
-        """The network and the server's variates of it."""
+        """Return the network and the server's variates of it."""
         network = super().broadcast(state, client)
         return network | {
-            f"{SERVER}{name}": state.extra[f"{SERVER}{name}"]
+            f"{SERVER_VARIATE}{name}": state.extra[f"{SERVER_VARIATE}{name}"]
             for name in network
-            if f"{SERVER}{name}" in state.extra
+            if f"{SERVER_VARIATE}{name}" in state.extra
         }
 
     def receive(
-        self, model: Model, received: Tensors, private: Tensors, client: int, samples: Batch | None
+        self, model: NetworkModel, received: Tensors, private: Tensors, client: int, samples: Batch | None
     ) -> tuple[Tensors, dict[str, float]]:
-        """The network, the client's variates (zero before its first round), and room for the sum of its gradients."""
+        """Return the network, the client's variates (first zero), and zeros for the sum of its gradients."""
         row, measured = super().receive(model, received, private, client, samples)
-        apart = self.own_norms(model, row)
-        for name in [name for name in row if f"{SERVER}{name}" in received and name not in apart]:
-            row[f"{CLIENT}{name}"] = private.get(f"{CLIENT}{name}", torch.zeros_like(row[name]))
-            row[f"{SUM}{name}"] = torch.zeros_like(row[name])
+        norms = self.private_norms(model, row)
+        corrected = [name for name in row if f"{SERVER_VARIATE}{name}" in received and name not in norms]
+        for name in corrected:
+            zeros = torch.zeros_like(row[name])
+            row[f"{CLIENT_VARIATE}{name}"] = private.get(f"{CLIENT_VARIATE}{name}", zeros)
+            row[f"{GRADIENT_SUM}{name}"] = torch.zeros_like(row[name])
         return row, measured
 
     def adjust(self, params: Tensors, received: Tensors) -> None:
-        """Note the gradient g, then make it g - c_i + c."""
-        for key in [key for key in params if key.startswith(SUM)]:
-            name = key.removeprefix(SUM)
+        """Add the gradient g to the sum, then replace it by g - c_i + c."""
+        for key in [key for key in params if key.startswith(GRADIENT_SUM)]:
+            name = key.removeprefix(GRADIENT_SUM)
             gradient = params[name].grad
             if gradient is not None:
                 params[key].add_(gradient)
-                gradient.add_(received[f"{SERVER}{name}"] - params[f"{CLIENT}{name}"])
+                gradient.add_(received[f"{SERVER_VARIATE}{name}"] - params[f"{CLIENT_VARIATE}{name}"])
 
     def finish(
-        self, model: Model, row: Tensors, received: Tensors, private: Tensors, steps: int, rate: float
+        self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
-        """The network and the change of the variates go up, the new variates stay."""
-        sent = super().finish(model, row, received, private, steps, rate)
-        new = {key.removeprefix(SUM): total / steps for key, total in row.items() if key.startswith(SUM)}
-        change = {f"{CHANGE}{name}": variate - row[f"{CLIENT}{name}"] for name, variate in new.items()}
-        return ClientResult(
-            sent.up, change, {**sent.private, **{f"{CLIENT}{name}": variate for name, variate in new.items()}}
-        )
+        """Send the network and the change of the variates; keep the new variates."""
+        result = super().finish(model, row, received, private, steps)
+        variates = {
+            key.removeprefix(GRADIENT_SUM): total / steps
+            for key, total in row.items()
+            if key.startswith(GRADIENT_SUM)
+        }
+        changes = {
+            f"{CHANGE}{name}": variate - row[f"{CLIENT_VARIATE}{name}"] for name, variate in variates.items()
+        }
+        stored = {f"{CLIENT_VARIATE}{name}": variate for name, variate in variates.items()}
+        return ClientResult(result.up, changes, {**result.private, **stored})
 
     def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
-        """The mean network; the variates move by the participants' changes over the number of all clients."""
+        """Return the mean network; variates move by the participants' changes over the number of clients."""
         totals: Tensors = {}
 
-        def passing() -> Iterator[Update]:
+        def with_changes_added() -> Iterator[Update]:
             for update in updates:
                 for aside in update.aside:
                     for key, change in aside.items():
@@ -112,11 +125,11 @@ class Scaffold(NetworkMethod):
                         totals[name] = totals[name].add_(change) if name in totals else change.double()
                 yield update
 
-        after = super().aggregate(state, passing())
-        everybody = [self.architecture(client) for client in range(int(state.extra[CLIENTS]))]
+        after = super().aggregate(state, with_changes_added())
+        architectures = [self.architecture(client) for client in range(int(state.extra[CLIENTS]))]
         extra = dict(after.extra)
         for name, total in totals.items():
-            place, before = name.split("/")[0], state.extra[f"{SERVER}{name}"]
-            holders = len(everybody) if place == COMMON else everybody.count(place)
-            extra[f"{SERVER}{name}"] = (before.double() + total / holders).to(before.dtype)
+            prefix, before = name.split("/")[0], state.extra[f"{SERVER_VARIATE}{name}"]
+            holders = len(architectures) if prefix == COMMON else architectures.count(prefix)
+            extra[f"{SERVER_VARIATE}{name}"] = (before.double() + total / holders).to(before.dtype)
         return replace(after, extra=extra)

@@ -1,1 +1,1 @@
-"""The room `prompts`."""
+"""Methods that learn text prompts for a frozen CLIP."""

@@ -1,24 +1,23 @@
-r"""FedPGP: a shared prompt, to which each client adds a private term of low rank; a contrast keeps the shared one near zero-shot CLIP.
+"""FedPGP: a shared prompt and a private term of low rank; a contrast keeps the former near zero-shot CLIP.
 
 Reference: Cui, Li, Wang, Shi, "Harmonizing Generalization and Personalization in Federated Prompt Learning",
     ICML 2024 (arXiv 2405.09771). Formulas and defaults were checked against the authors' repository
     (TianyuCuiOvO/FedPGP).
 
-    P_k = P_s + U_k V_k                                U_k [h, b] and V_k [b, W] stay at the client, P_s [h, W] is averaged
-    L_k = CE(T_p) + mu * mean_c -log exp(<T_g, T_0>_c / temp) / (exp(<T_g, T_0>_c / temp) + exp(<T_g, T_p>_c /
-    temp))
+    P_k = P_s + U_k V_k
+    L_k = CE(T_p) + mu mean_c -log( z_c / (z_c + p_c) )
+    z_c = exp(<T_g, T_0>_c / temp),    p_c = exp(<T_g, T_p>_c / temp)
 
-with the class features T_p of P_k, T_g of P_s alone, and T_0 of zero-shot CLIP. The anchor is T_g: it is
-drawn to T_0 and pushed away from T_p. Nothing but the frozen T_0 is without gradient, so the contrast moves
-P_s, U and V.
+P_s [h, W] is averaged; U_k [h, b] and V_k [b, W] stay at the client. T_p are the class features under P_k,
+T_g under P_s alone, and T_0 those of zero-shot CLIP. The contrast draws T_g to T_0 and pushes it away from
+T_p. Only T_0 is frozen, so the contrast moves P_s, U and V.
 
 What differs from the repository, or had to be filled in:
   * T_0 uses the dataset's template, the words of method `zeroshot`. Their code encodes place-holders ("X X ..
-  X class."),
-    as many as the prompt has tokens.
-  * U and V start from N(0, 0.02^2) both, as theirs, but with a seed per client (theirs start all clients from
-  one copy). The product
-    is then far smaller than P_s (sqrt(b) 0.0004), yet not 0, where neither would get a gradient.
+    X class."), as many as the prompt has tokens.
+  * U and V both start from N(0, 0.02^2), as theirs, but with a seed per client (theirs start all clients from
+    one copy). Their product is then far smaller than P_s (sqrt(b) 0.0004), but not 0: from 0 neither would
+    get a gradient.
   * h = 4 tokens as for the other methods here (theirs 16), and P_s may start from words.
   * Scope "shared", which they do not evaluate: P_s alone.
 
@@ -38,12 +37,13 @@ from raysim.core.config import knob
 from raysim.core.types import Batch, Context, Scope, Signature, Tensors
 from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
+from raysim.methods.diagnosis import Diagnosis
 from raysim.methods.prompts.base import (
     SHARED,
     PromptModel,
     SharedPromptMethod,
     cosine_logits,
-    shared_prompt_loss,
+    prompt_loss,
 )
 from raysim.methods.prompts.zeroshot import ZeroShot
 
@@ -62,7 +62,6 @@ class FedPGP(SharedPromptMethod):
     """A shared prompt with a private term of low rank."""
 
     name: ClassVar[str] = "fedpgp"
-    watched: ClassVar[Mapping[str, str]] = signatures.watched("private_unused")
 
     bottleneck: int = knob(
         4,
@@ -90,8 +89,13 @@ class FedPGP(SharedPromptMethod):
         gt=0,
     )
 
+    @property
+    def diagnosis(self) -> FedPGPDiagnosis:
+        """The private term."""
+        return FedPGPDiagnosis()
+
     def build(self, context: Context) -> GuidedModel:
-        """The frozen text tower, class names and zero-shot features."""
+        """Return the frozen text tower, class names and zero-shot features."""
         plain = super().build(context)
         zero_shot = ZeroShot().text_features(plain, {}, "shared")[0]
         return GuidedModel(
@@ -99,7 +103,7 @@ class FedPGP(SharedPromptMethod):
         )
 
     def init_private(self, model: PromptModel, rng: torch.Generator, client: int) -> Tensors:
-        """U [h, b] and V [b, W]."""
+        """Return U [h, b] and V [b, W]."""
         u, v = (
             torch.randn(shape, generator=rng) * 0.02
             for shape in ((self.h, self.bottleneck), (self.bottleneck, model.tower.width))
@@ -109,25 +113,33 @@ class FedPGP(SharedPromptMethod):
     def loss(
         self, model: Any, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
-        """Cross-entropy of the personal prompt, and the contrast."""
-        personal_KPW = _personal(params)
+        """Cross-entropy of the personal prompt and the contrast, [K]."""
+        prompt_KPW = personal_prompt(params)
         if not self.mu:
-            return shared_prompt_loss(model, personal_KPW, batch)
-        shared_KCD, personal_KCD = model.text(torch.cat([params[SHARED], personal_KPW])).chunk(2)
-        ce_K = cross_entropy(cosine_logits(model, batch.x, personal_KCD), batch)
-        away_KC, near_KC = (shared_KCD * personal_KCD).sum(-1), (shared_KCD * model.zero_shot).sum(-1)
-        contrast_K = F.softplus((away_KC - near_KC) / self.temp).mean(1)
+            return prompt_loss(model, prompt_KPW, batch)
+        features = model.class_features(torch.cat([params[SHARED], prompt_KPW]))
+        shared_KCd, personal_KCd = features.chunk(2)
+        ce_K = cross_entropy(cosine_logits(model, batch.x, personal_KCd), batch)
+        sim_personal_KC = (shared_KCd * personal_KCd).sum(-1)
+        sim_zero_shot_KC = (shared_KCd * model.zero_shot).sum(-1)
+        contrast_K = F.softplus((sim_personal_KC - sim_zero_shot_KC) / self.temp).mean(1)
         return ce_K + self.mu * contrast_K, {"loss_ce": ce_K.detach(), "loss_contrast": contrast_K.detach()}
 
-    def failures(self, rounds: Sequence[Mapping[str, Any]]) -> list[Signature]:
-        """A private term without use."""
-        return signatures.private_unused(rounds)
-
     def text_features(self, model: PromptModel, params: Tensors, scope: Scope) -> torch.Tensor:
-        """P_s + U V for a client, P_s alone for all."""
-        return model.text(params[SHARED] if scope == "shared" else _personal(params))
+        """Return the class features under P_s + U V, or for the shared scope under P_s alone."""
+        return model.class_features(params[SHARED] if scope == "shared" else personal_prompt(params))
 
 
-def _personal(params: Tensors) -> torch.Tensor:
+def personal_prompt(params: Tensors) -> torch.Tensor:
     """P_s + U V, [K, h, W]."""
     return torch.baddbmm(params[SHARED], params[U], params[V])
+
+
+class FedPGPDiagnosis(Diagnosis):
+    """Diagnosis of the private term: whether it is used."""
+
+    watched: ClassVar[Mapping[str, str]] = signatures.meanings("private_unused")
+
+    def failures(self, rounds: Sequence[Mapping[str, Any]]) -> list[Signature]:
+        """Return a private term without use."""
+        return signatures.private_unused(rounds)

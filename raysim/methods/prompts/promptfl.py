@@ -1,4 +1,4 @@
-"""PromptFL: one text prompt, averaged by the server; and the forms of it that bound every other prompt method.
+"""PromptFL: one text prompt, averaged by the server; and its variants that bound every other prompt method.
 
 Reference: Guo et al., "PromptFL: Let Federated Participants Cooperatively Learn Prompts Instead of Models",
     IEEE TMC 2023. Without a server it is CoOp (Zhou et al., IJCV 2022): `centralized` on all images at once,
@@ -7,6 +7,8 @@ Reference: Guo et al., "PromptFL: Let Federated Participants Cooperatively Learn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +16,9 @@ import torch
 from raysim.core.config import knob
 from raysim.core.types import Batch, Scope, Tensors
 from raysim.methods.base import Metrics
-from raysim.methods.prompts.base import PRIVATE, SHARED, PromptModel, SharedPromptMethod, shared_prompt_loss
+from raysim.methods.placement import Alone, Pooled
+from raysim.methods.prompts.base import PRIVATE, SHARED, PromptModel, SharedPromptMethod, prompt_loss
+from raysim.methods.traits import Traits
 
 
 class PromptFL(SharedPromptMethod):
@@ -26,15 +30,15 @@ class PromptFL(SharedPromptMethod):
         self, model: Any, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
         """Cross-entropy."""
-        return shared_prompt_loss(model, params[SHARED], batch)
+        return prompt_loss(model, params[SHARED], batch)
 
-    def text_features(self, model: PromptModel, params: Tensors, scope: Scope) -> torch.Tensor | None:
-        """One prompt for everybody: shared and personal agree."""
-        return model.text(params[SHARED])
+    def text_features(self, model: PromptModel, params: Tensors, scope: Scope) -> torch.Tensor:
+        """Return the class features under the one prompt: shared and personal agree."""
+        return model.class_features(params[SHARED])
 
 
 class PromptFLFineTuned(PromptFL):
-    """PromptFL; before it is used at a client, the averaged prompt is tuned on the client's own images."""
+    """PromptFL whose averaged prompt is tuned on a client's own images before it is used there."""
 
     name: ClassVar[str] = "promptfl_ft"
 
@@ -48,38 +52,19 @@ class PromptFLFineTuned(PromptFL):
     )
 
     @property
-    def local_epochs_at_evaluation(self) -> int:
-        """The tuning epochs."""
-        return self.epochs_ft
+    def traits(self) -> Traits:
+        """Each client evaluates a model of its own: the shared prompt after local tuning."""
+        return replace(super().traits, personal=True, tuning_epochs=self.epochs_ft)
 
 
-class Centralized(PromptFL):
-    """CoOp on all images at once: what a federation gives up."""
+class Centralized(Pooled, PromptFL):
+    """CoOp on all images in one place."""
 
     name: ClassVar[str] = "centralized"
-    pooled: ClassVar[bool] = True
 
 
-class LocalOnly(PromptFL):
-    """CoOp at each client alone: nothing is sent."""
+class LocalOnly(Alone, PromptFL):
+    """CoOp at each client, trained alone."""
 
     name: ClassVar[str] = "local"
-    shares: ClassVar[bool] = False
-
-    def init_shared(self, model: PromptModel, rng: torch.Generator) -> Tensors:
-        """Nothing is shared."""
-        return {}
-
-    def init_private(self, model: PromptModel, rng: torch.Generator, client: int) -> Tensors:
-        """The client's prompt [h, W]."""
-        return {PRIVATE: model.start(self.shared_init, self.h, rng)}
-
-    def loss(
-        self, model: Any, params: Tensors, received: Tensors, batch: Batch
-    ) -> tuple[torch.Tensor, Metrics]:
-        """Cross-entropy."""
-        return shared_prompt_loss(model, params[PRIVATE], batch)
-
-    def text_features(self, model: PromptModel, params: Tensors, scope: Scope) -> torch.Tensor | None:
-        """There is no shared model."""
-        return model.text(params[PRIVATE]) if scope == "personal" else None
+    private_names: ClassVar[Mapping[str, str]] = {SHARED: PRIVATE}

@@ -1,8 +1,10 @@
-"""FedProx on prompts: PromptFL with a proximal term that keeps clients near what the server sent.
+"""FedProx on prompts: PromptFL with a proximal term that keeps a client's prompt near the server's.
 
-L_k = L_CE + (mu / 2) * ||P - P_server||^2
+    L_k = L_CE + (mu / 2) ||P - P_server||^2
 
 Reference: Li et al., "Federated Optimization in Heterogeneous Networks" (FedProx), MLSys 2020.
+
+Not as published: the amount of local work does not vary, every client takes all its steps.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class PromptFLProx(PromptFL):
     def loss(
         self, model: Any, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
-        """Cross-entropy and the proximal term."""
+        """Cross-entropy and the proximal term, [K]."""
         loss_K, metrics = super().loss(model, params, received, batch)
         prox_K = 0.5 * self.mu * (params[SHARED] - received[SHARED]).square().sum(dim=(1, 2))
         return loss_K + prox_K, {**metrics, "loss_prox": prox_K.detach()}

@@ -1,14 +1,13 @@
 """Logits by optimal transport between an image's patches and the prompts of a class.
 
-    logit[b, c] = exp(logit_scale) * sum_mn T_mn sim_mn,   sim_mn = <patch m of image b, feature of class c under prompt n>
+    logit[b, c] = exp(logit_scale) sum_mn T_mn sim_mn
 
-with T a plan for the costs 1 - sim, without gradient. Which plans are allowed (the marginals) is the method's
-choice.
+sim_mn is the cosine of patch m of image b and the feature of class c under prompt n. T is a plan for the
+costs 1 - sim and has no gradient. The method chooses which plans are allowed (the marginals).
 
-Shapes: K clients, B images, C classes, d embedding, M patches, N prompts, Q problems.
+Shapes: K clients, B images, C classes, d embedding, M patches, N prompts, Q transport problems.
 
-References:
-    Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision-Language Models", ICLR 2023.
+Reference: Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision-Language Models", ICLR 2023;
     Li et al., "Global and Local Prompts Cooperation via Optimal Transport for Federated Learning" (FedOTP),
     CVPR 2024.
 """
@@ -23,64 +22,70 @@ from raysim.core.types import Batch
 from raysim.methods.base import Metrics
 from raysim.nn import ot
 
-ENTRIES = (
-    1 << 20
-)  # of the costs that are solved at once in prediction: bounds the memory, the speed is flat around it
+COSTS_PER_CALL = 1 << 20  # costs in one call of the solver: bounds the memory; around it the speed is flat
 
-Solved = tuple[
-    torch.Tensor, torch.Tensor, torch.Tensor
-]  # what `ot.sinkhorn` returns: plan, marginal error, iterations
+Solution = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # `ot.sinkhorn`: plan, marginal error, iterations
+Solver = Callable[[torch.Tensor], Solution]
 
 
 def patch_logits(
-    scale: float, x: torch.Tensor, texts: Sequence[torch.Tensor], solve: Callable[[torch.Tensor], Solved]
-) -> tuple[torch.Tensor, Solved]:
-    """Logits [K, B, C], differentiable in the class features, and the plans [K, B, C, M, N] behind them.
+    scale: float, x: torch.Tensor, texts: Sequence[torch.Tensor], solver: Solver
+) -> tuple[torch.Tensor, Solution]:
+    """Return logits [K, B, C], differentiable in the class features, and the plans that they use.
 
     Args:
         scale: exp(logit_scale).
         x: Patch inputs [K, B, 1 + M, d], the pooled feature first; K = 1 for images that all clients look at.
         texts: N prompts' class features, each [K, C, d].
-        solve: Finds the plans for costs [K, B, C, M, N].
+        solver: Finds the plans for costs [K, B, C, M, N].
     """
     sim_KBCMN = torch.einsum("kbmd,kncd->kbcmn", x[:, :, 1:], torch.stack(list(texts), dim=1)).contiguous()
-    solved = solve(1 - sim_KBCMN.detach())
-    return scale * (solved[0] * sim_KBCMN).sum((-2, -1)), solved
+    solution = solver(1 - sim_KBCMN.detach())
+    plan_KBCMN, _, _ = solution
+    return scale * (plan_KBCMN * sim_KBCMN).sum((-2, -1)), solution
 
 
-def parts(x: torch.Tensor, clients: int, texts: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-    """Images `x` [B, 1 + M, d] in groups small enough to be solved for all clients at once."""
-    entries = clients * texts[0].shape[1] * len(texts) * (x.shape[1] - 1)
-    return x.split(max(1, ENTRIES // entries))
+def image_parts(x: torch.Tensor, clients: int, texts: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Split images `x` [B, 1 + M, d] into parts small enough to be solved for all clients at once."""
+    costs_per_image = clients * texts[0].shape[1] * len(texts) * (x.shape[1] - 1)
+    return x.split(max(1, COSTS_PER_CALL // costs_per_image))
 
 
-def quality(
+def solution_metrics(
     error_KQ: torch.Tensor, iterations_KQ: torch.Tensor, weight_KQ: torch.Tensor, tolerance: float
 ) -> Metrics:
-    """How well each client's problems were solved: means [K] under weights that sum to 1. NaN is not converged."""
-    found = {
+    """Mean error, iterations and share not converged of each client's problems, each [K].
+
+    Args:
+        error_KQ: Marginal errors. NaN counts as not converged.
+        iterations_KQ: Iterations.
+        weight_KQ: Weights of the problems; they sum to 1 for each client.
+        tolerance: Largest error of a converged problem.
+    """
+    measured = {
         "ot_marginal_error": error_KQ,
         "ot_iterations": iterations_KQ,
         "ot_unconverged": ~(error_KQ <= tolerance),
     }
-    return {name: (value.to(weight_KQ.dtype) * weight_KQ).sum(1) for name, value in found.items()}
+    return {name: (value.to(weight_KQ.dtype) * weight_KQ).sum(1) for name, value in measured.items()}
 
 
-def logits_solved(solved: Solved, batch: Batch, tolerance: float) -> Metrics:
-    """How well the problems behind patch logits were solved (padding left out), and the FLOPs they took, each [K]."""
-    plan, error_KBC, iterations_KBC = solved
-    weight_KBC = (batch.weight / batch.weight.sum(1, keepdim=True) / error_KBC.shape[2])[..., None].expand_as(
-        error_KBC
+def logits_metrics(solution: Solution, batch: Batch, tolerance: float) -> Metrics:
+    """Return `solution_metrics` and FLOPs of the transport of patch logits, without padding, each [K]."""
+    plan, error_KBC, iterations_KBC = solution
+    weight_KB1 = (batch.weight / batch.weight.sum(1, keepdim=True) / error_KBC.shape[2])[..., None]
+    weight_KBC = weight_KB1.expand_as(error_KBC)
+    metrics = solution_metrics(
+        error_KBC.flatten(1), iterations_KBC.flatten(1), weight_KBC.flatten(1), tolerance
     )
-    found = quality(error_KBC.flatten(1), iterations_KBC.flatten(1), weight_KBC.flatten(1), tolerance)
-    return {**found, "flops_ot": ot.flops(plan.shape[-2], plan.shape[-1], iterations_KBC).sum((1, 2))}
+    return {**metrics, "flops_ot": ot.flops(plan.shape[-2], plan.shape[-1], iterations_KBC).sum((1, 2))}
 
 
-def worse(first: Metrics, second: Metrics) -> Metrics:
-    """What two sets of problems say together: FLOPs add up, of the rest the larger counts; what only `second` has is kept."""
-    both = {
+def joint_metrics(first: Metrics, second: Metrics) -> Metrics:
+    """Return the metrics of `second`; where `first` has them too, FLOPs are added, else the larger counts."""
+    joined = {
         name: value + first[name] if name == "flops_ot" else torch.maximum(value, first[name])
         for name, value in second.items()
         if name in first
     }
-    return {**second, **both}
+    return {**second, **joined}

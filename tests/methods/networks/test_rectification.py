@@ -28,13 +28,14 @@ def test_gradients_of_the_last_layer_are_their_formula() -> None:
         np.array([0, 0, 1, 1, 1, 2, 2, 2, 2]),
     )
     output, weights = linear(*(torch.tensor(a, dtype=torch.float64) for a in (z, w, b)))
-    found = r.head_gradients([(output, torch.tensor(y))], weights)
+    gradients_CCd = r.head_gradients([(output, torch.tensor(y))], weights)
     halves = [
         linear(*(torch.tensor(a, dtype=torch.float64) for a in (z[part], w, b)))[0]
         for part in (slice(4), slice(4, 9))
     ]
     torch.testing.assert_close(
-        found, r.head_gradients([(halves[0], torch.tensor(y[:4])), (halves[1], torch.tensor(y[4:]))], weights)
+        gradients_CCd,
+        r.head_gradients([(halves[0], torch.tensor(y[:4])), (halves[1], torch.tensor(y[4:]))], weights),
     )
     logits = z @ w.T + b
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -42,9 +43,9 @@ def test_gradients_of_the_last_layer_are_their_formula() -> None:
         expected = np.zeros((3, 5))
         for i in np.flatnonzero(y == label):  # dCE/dlogits = p - onehot
             expected += np.outer(p[i] - np.eye(3)[label], np.append(z[i], 1.0)) / (y == label).sum()
-        np.testing.assert_allclose(found[label].numpy(), expected, atol=1e-12)
-        assert r.head_norms(found, "head")[label] == pytest.approx(np.linalg.norm(expected))
-        assert r.head_norms(found, "row")[label] == pytest.approx(np.linalg.norm(expected[label]))
+        np.testing.assert_allclose(gradients_CCd[label].numpy(), expected, atol=1e-12)
+        assert r.head_norms(gradients_CCd, "head")[label] == pytest.approx(np.linalg.norm(expected))
+        assert r.head_norms(gradients_CCd, "row")[label] == pytest.approx(np.linalg.norm(expected[label]))
 
 
 def test_gradients_of_pixels_leave_ignored_ones_out() -> None:
@@ -56,7 +57,7 @@ def test_gradients_of_pixels_leave_ignored_ones_out() -> None:
     )
     y = torch.randint(0, 2, (2, 4, 4))
     y[0, :2] = IGNORE
-    found = r.head_gradients(
+    gradients_CCd = r.head_gradients(
         [(Output(F.conv2d(pooled, weight, bias), pooled, pooled), y)],
         {"head.weight": weight, "head.bias": bias},
     )
@@ -64,8 +65,8 @@ def test_gradients_of_pixels_leave_ignored_ones_out() -> None:
     known = labels != IGNORE
     output, weights = linear(flat[known], weight[:, :, 0, 0], bias)
     plain = r.head_gradients([(output, labels[known])], weights)
-    torch.testing.assert_close(found, plain)
-    assert not found[2].any()  # no pixel of that class
+    torch.testing.assert_close(gradients_CCd, plain)
+    assert not gradients_CCd[2].any()  # no pixel of that class
 
 
 def test_gradients_of_all_weights_are_those_of_the_mean_loss() -> None:
@@ -73,11 +74,11 @@ def test_gradients_of_all_weights_are_those_of_the_mean_loss() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3)).double()
     x, y = torch.randn(9, 4).double(), torch.tensor([0, 0, 1, 1, 1, 1, 1, 0, 0])
     parameters = list(network.parameters())
-    found = r.whole_norms(network, x, y, parameters, 3, 2)
+    norms = r.whole_norms(network, x, y, parameters, 3, 2)
     for label in (0, 1):
         gradients = torch.autograd.grad(F.cross_entropy(network(x[y == label]), y[y == label]), parameters)
-        assert found[label] == pytest.approx(torch.cat([g.flatten() for g in gradients]).norm().item())
-    assert found[2] == 0
+        assert norms[label] == pytest.approx(torch.cat([g.flatten() for g in gradients]).norm().item())
+    assert norms[2] == 0
 
 
 def test_proportions_on_paper() -> None:

@@ -1,4 +1,4 @@
-"""Networks in a federation: BatchNorm of one's own, clients of different architectures, none of it sent, and a resume of every method."""
+"""Networks in a federation: private BatchNorm, different architectures, and a resume of every method."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import torch
 
+from raysim.core.errors import UserError
 from raysim.core.types import MicroCohort
 from raysim.engines.serial import Serial
 from raysim.methods.networks import fedcac
+from raysim.simulation.federation import Federation
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import Worker
 from raysim.storage.store import Store
 from raysim.storage.vault import digest_of, fetch
-from tests.experiments import smallest
+from tests.experiments import four_clients, smallest
 
 Run = Callable[..., Simulation]
 TWO = {"method__network": "small_resnet+small_mobilenet", "method__projection": 32}
@@ -27,7 +29,7 @@ TWO = {"method__network": "small_resnet+small_mobilenet", "method__projection": 
 
 def test_own_norms_stay_with_their_client(simulate: Run) -> None:
     run = simulate(smallest("fedavg", rounds=2, method__batchnorm="local"))
-    assert run.personal
+    assert run.initial.personal
     kept_names = set(fetch(run.privates[0], run.store.vault))
     norms = {name.rsplit(".", 1)[0] for name in run.state.shared if "running_mean" in name}
     assert len(norms) == 10 and kept_names == {
@@ -39,16 +41,16 @@ def test_own_norms_stay_with_their_client(simulate: Run) -> None:
         start, _ = worker.method.receive(worker.model, run.state.shared, private, client, None)
         for name, tensor in start.items():
             assert torch.equal(tensor, private[name] if name in private else run.state.shared[name])
-    mine, other = (fetch(run.privates[client], run.store.vault) for client in (0, 1))
-    assert not torch.equal(mine[f"{min(norms)}.running_mean"], other[f"{min(norms)}.running_mean"])
-    accuracies = run.last
+    private_norms, other = (fetch(run.privates[client], run.store.vault) for client in (0, 1))
+    assert not torch.equal(private_norms[f"{min(norms)}.running_mean"], other[f"{min(norms)}.running_mean"])
+    accuracies = run.last_measures
     assert accuracies["acc_personal_own"] != accuracies["acc_shared_own"]
-    assert simulate(smallest("fedavg", rounds=2)).personal is False
+    assert simulate(smallest("fedavg", rounds=2)).initial.personal is False
 
 
 @pytest.mark.parametrize("name", ["fedprox", "fedema", "scaffold", "moon", "fedcac"])
 def test_own_norms_survive_every_merge(name: str, simulate: Run) -> None:
-    """Whoever took part starts its next round with the norms that it ended its last one with, also after rounds without it."""
+    """A client starts its next round with the norms of its last one, also after rounds without it."""
     run = simulate(smallest(name, rounds=3, participation=0.4, method__batchnorm="local"))
     worker = Worker(run.federation)
     norms = {name.rsplit(".", 1)[0] for name in run.state.shared if "running_mean" in name}
@@ -61,8 +63,10 @@ def test_own_norms_survive_every_merge(name: str, simulate: Run) -> None:
         )
         start, _ = worker.method.receive(worker.model, received, private, client, None)
         for norm in names:
-            mine = private[norm] if norm in private else private[f"own/{norm}"]
-            assert torch.equal(start[norm], mine) and not torch.equal(mine, run.state.shared[norm])
+            private_norms = private[norm] if norm in private else private[f"own/{norm}"]
+            assert torch.equal(start[norm], private_norms) and not torch.equal(
+                private_norms, run.state.shared[norm]
+            )
         assert not any(f"c_i/{norm}" in start for norm in names)
 
 
@@ -74,7 +78,7 @@ def test_without_batchnorm_there_is_nothing_of_ones_own(simulate: Run) -> None:
     assert (
         digest_of(local.state.shared) == digest_of(everybodys.state.shared)
         and not local.privates
-        and not local.first.buffers
+        and not local.initial.buffers
     )
 
 
@@ -86,7 +90,7 @@ def test_architectures_are_averaged_apart_and_the_head_together(
     projection: int | None, simulate: Run, tmp_path: Path
 ) -> None:
     run = simulate(smallest("fedavg", rounds=1, **{**TWO, "method__projection": projection}))
-    worker, start = Worker(run.federation), run.first.state
+    worker, start = Worker(run.federation), run.initial.state
     sent = [worker.train(start, MicroCohort(0, (client,), (None,), str(tmp_path))) for client in range(5)]
     places = {name.split("/")[0] for name in start.shared}
     assert places == {"small_resnet", "small_mobilenet"} | ({"common"} if projection else set())
@@ -105,14 +109,14 @@ def test_architectures_are_averaged_apart_and_the_head_together(
         torch.testing.assert_close(tensor.double(), expected, rtol=1e-5, atol=1e-7)
     if projection:
         assert start.shared["common/head.weight"].shape == (4, projection)
-    assert len(run.method.server_models(run.state)) == 2 and run.last["acc_shared_global"] > 0
+    assert len(run.method.server_models(run.state)) == 2 and run.last_measures["acc_shared_global"] > 0
 
 
 @pytest.mark.parametrize("name", ["fedprox", "fedema", "scaffold", "moon", "fedcac", "local_network"])
 def test_every_method_runs_with_two_architectures(name: str, simulate: Run) -> None:
     run = simulate(smallest(name, rounds=2, **TWO))
     assert all(torch.isfinite(tensor).all() for tensor in run.state.shared.values())
-    assert run.last["acc_personal_own" if run.personal else "acc_shared_own"] > 0
+    assert run.last_measures["acc_personal_own" if run.initial.personal else "acc_shared_own"] > 0
     if name == "fedcac":
         known = run.state.extra[fedcac.OVERLAP] >= 0
         alike = torch.arange(5)[:, None] % 2 == torch.arange(5) % 2
@@ -122,17 +126,6 @@ def test_every_method_runs_with_two_architectures(name: str, simulate: Run) -> N
         head = torch.stack([private["c_i/common/head.weight"] for private in privates]).mean(0)
         torch.testing.assert_close(run.state.extra["c/common/head.weight"], head, rtol=1e-4, atol=1e-6)
         assert "c_i/small_mobilenet/projection.weight" not in privates[0]
-
-
-def test_a_local_network_sends_nothing(simulate: Run) -> None:
-    run = simulate(smallest("local_network", rounds=2))
-    assert not run.state.shared and run.personal and len(run.privates) == 5
-    assert all(
-        run.totals[name] == 0 for name in ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
-    )
-    assert (
-        run.last["acc_shared_own"] is None and run.last["acc_personal_own"] > run.last["acc_personal_global"]
-    )
 
 
 # One answer
@@ -163,7 +156,7 @@ def test_resume_equals_uninterrupted(
 ) -> None:
     experiment = smallest(name, rounds=3, participation=0.6, evaluation__every=3, **changes)
     whole = simulate(experiment)
-    broken = Simulation(experiment, Serial(), Store(tmp_path / "broken", experiment))
+    broken = Simulation(experiment, Serial(), Store(tmp_path / "broken", experiment)).open()
     for record in broken.rounds():
         if record.round == 2:
             break
@@ -172,3 +165,26 @@ def test_resume_equals_uninterrupted(
     assert digest_of(resumed.state.extra) == digest_of(whole.state.extra)
     for key in ("bytes_up", "bytes_down", "flops", "acc_personal_own", "acc_shared_global"):
         assert resumed.result()[key] == whole.result()[key]
+
+
+def rounds(**columns: list[float]) -> list[dict[str, Any]]:
+    length = len(next(iter(columns.values())))
+    return [
+        {"round": index, **{name: values[index] for name, values in columns.items()}}
+        for index in range(length)
+    ]
+
+
+def test_clients_of_two_architectures_are_measured_by_their_own(simulate: Any) -> None:
+    experiment = four_clients("fedavg", method__network="cnn+small_resnet", rounds=2, evaluation__every=2)
+    simulation = simulate(experiment)
+    assert simulation.initial.personal
+    worker = Worker(Federation.of(experiment))
+    cohorts = [MicroCohort(0, (client,), (None,)) for client in (0, 1)]
+    flops = [worker.train(worker.initial().state, cohort) for cohort in cohorts]
+    each = [update.flops / (experiment.training.epochs * update.images) for update in flops]
+    assert each[1] > 2 * each[0]  # a ResNet's step is not a CNN's
+    with pytest.raises(UserError, match="one network in one place cannot be of 2 architectures"):
+        four_clients("centralized_network", method__network="cnn+small_resnet")
+    with pytest.raises(UserError, match="1 clients cannot be of 2 architectures"):
+        four_clients("fedavg", method__network="cnn+small_resnet", scenario__clients=1)

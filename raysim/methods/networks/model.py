@@ -1,0 +1,101 @@
+"""The frozen part of a method that trains networks: modules without weights, and the names of their rows.
+
+A row holds "ARCHITECTURE/NAME" for a tensor of one architecture and "common/NAME" for a tensor that all
+architectures share behind a projection.
+
+Shapes: B images of a batch, S x S pixels, C classes, d embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from raysim.core.types import Context, Tensors
+from raysim.nn.networks import Network, Output
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of its pixels
+TOWER = "image_tower"  # the architecture that is CLIP's image tower
+COMMON = "common"
+BEHIND_PROJECTION = ("head.", "gate.")  # modules that a projection makes the same for all architectures
+PIXELS_PER_CALL = 256 * 64 * 64  # pixels that are classified together outside training
+
+
+class Tower(nn.Module):
+    """CLIP's image tower, classified by its zero-shot text features: FedRSCLIP's communication baseline."""
+
+    def __init__(self, visual: nn.Module, text_CD: torch.Tensor, logit_scale: float) -> None:
+        super().__init__()
+        self.visual, self.text_CD, self.logit_scale = visual, text_CD, logit_scale
+
+    def forward(self, x: torch.Tensor) -> Output:
+        """Classify images: [B, 3, S, S] standardised -> logits [B, C]."""
+        features_Bd = self.visual(x)
+        logits_BC = self.logit_scale * F.normalize(features_Bd, dim=-1) @ self.text_CD.T
+        return Output(logits_BC, features_Bd, features_Bd)
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """The modules of all architectures, whose weights are passed in, and how pixels are standardised.
+
+    Attributes:
+        context: Class names, backbone and device.
+        modules: A module for each architecture.
+        common: Whether head and gate are the same for all architectures.
+        mean: Mean of each colour channel, subtracted from pixels in [0, 1].
+        std: Standard deviation of each channel, by which pixels are divided.
+    """
+
+    context: Context
+    modules: dict[str, nn.Module]
+    common: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def row_name(self, architecture: str, name: str) -> str:
+        """Return the name in a row of a module's own tensor name."""
+        shared_by_all = self.common and name.startswith(BEHIND_PROJECTION)
+        return f"{COMMON if shared_by_all else architecture}/{name}"
+
+    def row_names(self) -> Iterator[tuple[str, str]]:
+        """Yield every row name with its tensor's kind: "weight", or "statistic" of a BatchNorm."""
+        for architecture, module in self.modules.items():
+            for name, _ in module.named_parameters():
+                yield self.row_name(architecture, name), "weight"
+            for name, _ in module.named_buffers() if isinstance(module, Network) else ():
+                yield self.row_name(architecture, name), "statistic"
+
+    def weights(self, row: Tensors) -> tuple[str, Tensors]:
+        """Return the architecture of one client's row, and its tensors by the module's own names."""
+        prefixes = (key.split("/")[0] for key in row)
+        architecture = next(prefix for prefix in prefixes if prefix in self.modules)
+        own_names = {
+            key.split("/", 1)[1]: tensor for key, tensor in architecture_part(row, architecture).items()
+        }
+        return architecture, own_names
+
+    def norm_names(self) -> frozenset[str]:
+        """Return the row names of BatchNorm's scale, shift and statistics in all architectures."""
+        return frozenset(
+            self.row_name(architecture, f"{prefix}.{name}")
+            for architecture, module in self.modules.items()
+            for prefix, part in module.named_modules()
+            if isinstance(part, nn.BatchNorm2d)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+
+
+def architecture_part(tensors: Tensors, architecture: str) -> Tensors:
+    """Return the tensors of one architecture and those that are common to all."""
+    prefixes = (f"{architecture}/", f"{COMMON}/")
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefixes)}
+
+
+def images_per_call(x: torch.Tensor) -> int:
+    """Return how many images [N, S, S, 3] are classified together outside training; S alone decides."""
+    return max(1, PIXELS_PER_CALL // (x.shape[1] * x.shape[2]))

@@ -1,0 +1,99 @@
+"""CRO, SAFE's class rectification: the server weighs the classes by its gradients on its own samples.
+
+    CR <- m CR + (1 - m) rectified(estimate)
+
+`raysim.methods.networks.rectification` has the estimators. CR_c weights the clients' next loss of class c.
+
+Shapes: C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from raysim.core.config import knob
+from raysim.core.types import Batch, Tensors
+from raysim.methods.networks import rectification
+from raysim.methods.networks.base import NetworkMethod
+from raysim.methods.networks.model import NetworkModel, images_per_call
+
+
+class ClassRectification(NetworkMethod):
+    """Class ratios from gradients on the server's samples."""
+
+    cro: bool = knob(True, "class rectification (CRO)", basis="paper")
+    estimator: Literal["proportion", "composition", "ratio"] = knob(
+        "proportion",
+        "CRO: how gradients become class ratios",
+        basis="guess",
+        search="{proportion,composition,ratio}",
+        source="composition: CUCB; ratio: Wang et al., AAAI 2021",
+    )
+    p: float = knob(
+        1.0,
+        "CRO: exponent of the gradient norms; 0 = all classes alike",
+        basis="guess",
+        search="{1,2}",
+        ge=0,
+        le=4,
+    )
+    scope: rectification.Scope = knob(
+        "head",
+        "CRO: gradients of the last layer, of the class's row of it, or of all weights",
+        basis="guess",
+        search="{head,row,all}",
+    )
+    m: float = knob(
+        0.5,
+        "CRO: share of the old ratios that stays",
+        basis="guess",
+        search="U [0, 0.9]",
+        ge=0,
+        lt=1,
+    )
+    cr_min: float = knob(
+        0.2,
+        "CRO: smallest ratio before they are brought to a mean of 1",
+        basis="guess",
+        gt=0,
+        le=1,
+    )
+    cr_max: float = knob(5.0, "CRO: largest ratio", basis="guess", search="{3,5,10}", ge=1, le=1000)
+
+    def next_ratios(self, old_C: torch.Tensor, estimates: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return CR [C] of the next round: the rectified mean of the networks' estimates, smoothed by m."""
+        new_C = rectification.rectified(torch.stack(list(estimates)).mean(0), self.cr_min, self.cr_max)
+        return self.m * old_C + (1 - self.m) * new_C
+
+    def estimate(self, model: NetworkModel, row: Tensors, samples: Batch) -> torch.Tensor:
+        """Return CR [C] of one network before clipping."""
+        if self.scope == "all" and self.estimator != "ratio":
+            norm_C = self._whole_norms(model, row, samples)
+        else:
+            outputs, (_, weights) = self.sample_outputs(model, row, samples), model.weights(row)
+            gradients_CCd = rectification.head_gradients(outputs, weights)
+            if self.estimator == "ratio":
+                return rectification.ratio(gradients_CCd)
+            norm_C = rectification.head_norms(gradients_CCd, self.scope)
+        if self.estimator == "proportion":
+            return rectification.proportion(norm_C, self.p)
+        return rectification.composition(norm_C, 1.0)
+
+    def _whole_norms(self, model: NetworkModel, row: Tensors, samples: Batch) -> torch.Tensor:
+        """Norms [C] of the classes' gradients over all weights."""
+        buffers = self.buffers(model)
+        trained = {
+            name: tensor.detach().requires_grad_() for name, tensor in row.items() if name not in buffers
+        }
+        x, y = samples.x[0], samples.y[0]
+        return rectification.whole_norms(
+            lambda x_part: self.forward(model, {**row, **trained}, x_part).logits,
+            x,
+            y,
+            list(trained.values()),
+            len(model.context.classes),
+            images_per_call(x),
+        )

@@ -1,0 +1,140 @@
+"""The contract that every method in the registry keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from raysim.core.types import POOLED, MicroCohort, ServerState, Tensors, Update, nbytes
+from raysim.experiment import Experiment
+from raysim.experiment.records import identity
+from raysim.methods import METHODS
+from raysim.methods.base import weighted_sum
+from raysim.simulation.cohorts import micro_cohorts
+from raysim.simulation.federation import Federation
+from raysim.simulation.worker import Worker
+from raysim.storage.store import state_sha256
+from raysim.storage.vault import digest_of, fetch
+from tests.experiments import small, smallest
+
+TRAINING = [name for name, cls in METHODS.items() if cls().traits.trains]
+
+
+def update(examples: int, value: list[float]) -> Update:
+    shared = {"p": torch.tensor(value)[None]}
+    sums = weighted_sum(shared, np.array([examples]))
+    return Update(
+        index=0,
+        clients=(0,),
+        examples=np.array([examples]),
+        sums=sums,
+        aside=({},),
+        client_tensors=(),
+        private=({},),
+        metrics={},
+    )
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_contract_private_tensors_never_enter_what_is_sent(name: str, tmp_path: Path) -> None:
+    experiment = smallest(name)
+    if "shared_init" in METHODS[name].model_fields:
+        experiment = smallest(name, method__shared_init="random")
+    worker = Worker(Federation.of(experiment))
+    method, state = worker.method, worker.initial().state
+    private = worker.training.first_private(0)
+    assert not set(state.shared) & set(private)
+    if not method.traits.trains:
+        return
+    sent = worker.train(
+        state, MicroCohort(0, (0, 1)[: 2 if method.traits.stackable else 1], (None, None), str(tmp_path))
+    )
+    assert set(sent.sums) == set(state.shared)
+    kept = [set(fetch(row, tmp_path)) for row in sent.private]
+    if method.traits.stackable:
+        assert all(names == set(private) for names in kept)
+    assert not any(names & set(state.shared) for names in kept)
+    count = 0 if method.traits.pooled else len(sent.clients)
+    assert sent.bytes_weights_up == sent.bytes_weights_down == count * nbytes(state.shared)
+    assert sent.bytes_up == sent.bytes_weights_up + (
+        0 if method.traits.pooled else sum(nbytes(aside) for aside in sent.aside)
+    )
+    assert sent.bytes_down == count * nbytes(method.broadcast(state, 0))
+
+
+def one_round(
+    experiment: Experiment, cohort: tuple[int, ...], vault: Path, worker: Worker | None = None
+) -> Update:
+    worker = worker or Worker(Federation.of(experiment))
+    return worker.train(worker.initial().state, MicroCohort(0, cohort, (None,) * len(cohort), str(vault)))
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_contract_a_used_worker_equals_a_fresh_one(name: str, tmp_path: Path) -> None:
+    experiment = smallest(name)
+    used = Worker(Federation.of(experiment))
+    one_round(experiment, (3,), tmp_path, used)
+    again, fresh = one_round(experiment, (0,), tmp_path, used), one_round(experiment, (0,), tmp_path)
+    assert again.sums.keys() == fresh.sums.keys() and (fresh.sums or fresh.private[0])
+    for ours, theirs in zip(
+        [again.sums, *again.aside, *again.private], [fresh.sums, *fresh.aside, *fresh.private], strict=True
+    ):
+        assert digest_of(ours) == digest_of(theirs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in TRAINING if METHODS[name]().traits.stackable and not METHODS[name]().traits.pooled],
+)
+def test_contract_stacked_clients_train_as_they_would_alone(name: str, tmp_path: Path) -> None:
+    """K = 1 against K = 5, clients of different size: equal to rounding."""
+    experiment = small(method=name)
+    federation = Federation.of(experiment)
+    [cohort] = [
+        group
+        for group in micro_cohorts(Federation.of(small(method=name, training__micro_cohort=8)), range(5), {})
+    ]
+    together = one_round(experiment, cohort.clients, tmp_path)
+    assert len({len(federation.shard(client)) for client in cohort.clients}) > 1
+    alone = [one_round(experiment, (client,), tmp_path) for client in cohort.clients]
+    for key in together.sums:
+        torch.testing.assert_close(
+            together.sums[key], sum(update.sums[key] for update in alone), rtol=1e-4, atol=1e-5
+        )
+    for ours, theirs in zip(together.private, alone, strict=True):
+        for key in ours:
+            torch.testing.assert_close(ours[key], theirs.private[0][key], rtol=1e-4, atol=1e-6)
+    assert together.flops == pytest.approx(sum(update.flops for update in alone), rel=0.2)
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_contract_training_lowers_the_loss_of_a_fixed_batch(name: str) -> None:
+    experiment = smallest(name, training__epochs=4, training__lr=0.02)
+    worker = Worker(Federation.of(experiment))
+    client = POOLED if worker.method.traits.pooled else 0
+    state, cohort = worker.initial().state, MicroCohort(0, (client,), (None,))
+    plan = worker.batches.plan(client, 0, 1, "probe")[:1]
+    start = worker.training.start(state, cohort)
+
+    def loss(row: Tensors) -> float:
+        params = {
+            key: tensor[None].clone() for key, tensor in row.items()
+        }  # BatchNorm writes into what it is given
+        with torch.no_grad():
+            batch = worker.batches.stack(plan, (torch.Generator().manual_seed(0),))
+            return float(worker.method.loss(worker.model, params, start.received, batch)[0])
+
+    assert loss(worker.training.fit(state, cohort, 4, "batches").rows[0]) < loss(start.rows[0])
+
+
+def test_the_digest_sees_shared_and_private_state() -> None:
+    state = ServerState(1, {"p": torch.ones(2)})
+    privates = {0: {"q": torch.zeros(1)}, 1: {"q": torch.ones(1)}}
+    first = state_sha256(state, privates)
+    assert first == state_sha256(state, dict(reversed(privates.items())))
+    assert first != state_sha256(ServerState(1, {"p": torch.zeros(2)}), privates)
+    assert first != state_sha256(state, {0: privates[1], 1: privates[0]})
+    assert identity(small()) == identity(small(resources__workers=3))
