@@ -1,4 +1,4 @@
-"""The driver actor."""
+"""The driver actor of a run on Ray: it owns the rounds, the aggregation and the folder."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from raysim.storage.store import Store
 
 
 class Driver:
-    """The driver actor: owns the rounds and the aggregation of one run, and its folder."""
+    """Owns the rounds, the aggregation and the folder of one run."""
 
     def run(
         self, experiment: Experiment, folder: Path, resume: bool, open_test: bool, group: PlacementGroup
     ) -> Iterator[RoundRecord | dict[str, Any]]:
-        """Yield each finished round, then the result."""
+        """Run the experiment on client actors; yield each finished round, then the result."""
         torch.set_num_threads(1)
-        pool = RayPool(experiment.resources, group)
+        pool = RayPool(experiment.resources, group).start()
         try:
-            simulation = Simulation(experiment, pool, Store(folder, experiment), resume)
+            simulation = Simulation(experiment, pool, Store(folder, experiment)).open(resume)
             yield from simulation.rounds()
             yield {**simulation.result(), "test": simulation.open_test() if open_test else None}
         finally:
@@ -37,7 +37,7 @@ class Driver:
 def run_on_ray(
     experiment: Experiment, folder: Path, resume: bool, open_test: bool
 ) -> Iterator[RoundRecord | dict[str, Any]]:
-    """Run an experiment under a driver actor; yield each finished round as it comes, then the result."""
+    """Run an experiment in a driver actor; yield each finished round as it comes, then the result."""
     group = reserve(experiment.resources)
     driver = ray.remote(Driver).options(num_cpus=0).remote()
     try:

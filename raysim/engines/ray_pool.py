@@ -1,17 +1,17 @@
-"""The Ray engine: client actors with fractional GPUs that serve micro-cohorts, and the driver actor that owns a run.
+"""The Ray engine: client actors with fractional GPUs that serve micro-cohorts.
 
-A client actor is a process that holds what is frozen (backbone, features) and embodies one micro-cohort at a
-time: everything about a client comes in and goes out. So messages grow with workers, not with clients, any
-actor serves any client, and an actor that dies is restarted and its call repeated without a trace in the
-result. The driver actor owns rounds and aggregation.
+A client actor is a process that holds what is frozen (backbone, features) and serves one micro-cohort at a
+time. The state of a client comes with the call and goes back with the result. So any actor serves any client,
+and an actor that dies is restarted and its call is repeated, with the same result. An actor returns sums over
+clients, so messages grow with workers and not with clients.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
 
 import ray
 import torch
@@ -19,147 +19,178 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raysim.core.errors import UserError
-from raysim.core.types import Gallery, InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
+from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
 from raysim.engines.serial import Serial
-from raysim.experiment.records import Resources
+from raysim.experiment.resources import Resources
+from raysim.simulation.device import device_of
+from raysim.simulation.engine import Result
+from raysim.simulation.worker import Worker
 
-LOCAL_SECONDS = 120
-LARGE = 1_000_000  # bytes of shared tensors above which updates are streamed
-AHEAD = 2
-CLUSTER_SECONDS = 1200  # nodes take minutes to come up
+STREAMED_BYTES = 1_000_000  # bytes of shared tensors above which updates are streamed
+UPDATES_AHEAD = 2  # updates that an actor may compute before the driver takes them
+LOCAL_SECONDS = 120  # longest wait for bundles on this machine
+CLUSTER_SECONDS = 1200  # longest wait on a cluster, whose nodes take minutes to come up
 
 
 class ClientActor(Serial):
-    """The serial engine in a process of its own. It holds only caches that can be rebuilt, so Ray may restart it at any time."""
+    """The serial engine in a process of its own.
 
-    def __init__(self, gpus: float) -> None:
+    It holds only caches that can be rebuilt, so Ray may restart it at any time.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        """Set up the process; Ray calls this again in a restarted actor."""
+        super().__init__(resources)
         torch.set_num_threads(1)
-        if not gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a CPU worker on a machine with GPUs
-        elif torch.cuda.is_available():
-            torch.cuda.set_per_process_memory_fraction(
-                min(1.0, gpus)
-            )  # Ray's share is book-keeping, this is the limit
+        if device_of(resources).type == "cuda":  # Ray only counts the share; this enforces it
+            torch.cuda.set_per_process_memory_fraction(min(1.0, resources.gpus))
 
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> list[Update]:
-        """All updates in one message."""
-        return list(super().train(experiment, state, cohorts))
+    def train(
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+    ) -> list[Update]:
+        """Return all updates in one message."""
+        return list(super().train(experiment, state, micro_cohorts))
 
-    def stream(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterator[Update]:
-        """Update by update, for a driver that has no room for all."""
-        yield from super().train(experiment, state, cohorts)
+    def stream(
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+    ) -> Iterator[Update]:
+        """Yield one update after the other, for a driver that has no room for all."""
+        yield from super().train(experiment, state, micro_cohorts)
 
-    def where(self) -> tuple[int, str, list[str]]:
-        """Process, node and GPUs, for messages."""
+    def place(self) -> tuple[int, str, list[str]]:
+        """Return the process, the node and the GPUs of this actor, for error messages."""
         return os.getpid(), ray.get_runtime_context().get_node_id(), [str(gpu) for gpu in ray.get_gpu_ids()]
 
 
 class RayPool:
-    """A fixed pool of client actors in one placement group; created once, warm from run to run."""
+    """A fixed pool of client actors in one placement group. `start` it once for many runs."""
 
     def __init__(self, resources: Resources, group: PlacementGroup | None = None) -> None:
-        """Start the actors.
+        """Remember what to start.
 
         Args:
-            resources: How many actors, and what each reserves. The same record makes the bundles.
-            group: The placement group whose bundles, one per actor, are already reserved (inside Tune: the
-                trial's).
+            resources: How many actors, and what each reserves.
+            group: A placement group with a reserved bundle per actor (inside Tune: the trial's). None: the
+                pool reserves one of its own.
         """
-        self._own = reserve(resources) if group is None else None
-        bundles = group or self._own
+        self.resources, self.group = resources, group
+        self.reserved: PlacementGroup | None = None
+        self.actors: list[Any] = []
+
+    def start(self) -> Self:
+        """Reserve bundles, unless there is a group already, and start the actors.
+
+        Raises:
+            UserError: The cluster cannot give the resources.
+        """
+        if self.group is None:
+            self.reserved = reserve(self.resources)
+        group = self.group or self.reserved
         actor = ray.remote(ClientActor)
         self.actors = [
             actor.options(
-                num_cpus=resources.cpus,
-                num_gpus=resources.gpus,
+                num_cpus=self.resources.cpus,
+                num_gpus=self.resources.gpus,
                 max_restarts=-1,
                 max_task_retries=3,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
-                    bundles, placement_group_bundle_index=index
+                    group, placement_group_bundle_index=index
                 ),
-            ).remote(resources.gpus)
-            for index in range(resources.workers)
+            ).remote(self.resources)
+            for index in range(self.resources.workers)
         ]
+        return self
 
     def initial(self, experiment: str) -> InitialState:
-        """See `raysim.simulation.engine.Engine`; every actor warms up meanwhile."""
-        return ray.get([actor.initial.remote(experiment) for actor in self.actors])[0]
+        """Return what the run starts from; every actor loads what it needs meanwhile."""
+        states: list[InitialState] = ray.get([actor.initial.remote(experiment) for actor in self.actors])
+        return states[0]
 
-    def serve(self, experiment: str, state: ServerState) -> ServerState:
-        """See `raysim.simulation.engine.Engine`; the first actor does it."""
-        served: ServerState = ray.get(self.actors[0].serve.remote(experiment, state))
-        return served
-
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterable[Update]:
-        """One message to and from each actor; the shared state is put once. Whole networks come one by one."""
-        if nbytes(state.shared) > LARGE:
-            return self._streamed(experiment, state, cohorts)
-        return self._spread("train", experiment, state, cohorts)
-
-    def _streamed(
-        self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]
-    ) -> Iterator[Update]:
-        """Updates in order; an actor is at most `AHEAD` updates ahead of the driver, so that memory does not grow with clients."""
-        shared = ray.put(state)
-        streams = [
-            actor.stream.options(num_returns="streaming", _generator_backpressure_num_objects=AHEAD).remote(
-                experiment, shared, hand
-            )
-            for actor, hand in zip(self.actors, self._hands(cohorts), strict=True)
-        ]
-        for position in range(len(cohorts)):
-            yield ray.get(next(streams[position % len(streams)]))
-
-    def gallery(self, experiment: str, state: ServerState) -> Gallery | None:
-        """See `raysim.simulation.engine.Engine`."""
-        found: Gallery | None = ray.get(self.actors[0].gallery.remote(experiment, state))
-        return found
-
-    def _hands(self, cohorts: Sequence[MicroCohort]) -> list[list[MicroCohort]]:
-        """Dealt in turn: they come sorted by steps, so that this balances the actors."""
-        return [list(cohorts[start :: len(self.actors)]) for start in range(len(self.actors))]
+    def train(
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+    ) -> Iterable[Update]:
+        """Train on all actors: one message to and from each; updates of whole networks come one by one."""
+        if nbytes(state.shared) > STREAMED_BYTES:
+            return self._stream(experiment, state, micro_cohorts)
+        return self._call("train", experiment, state, micro_cohorts)
 
     def evaluate(
-        self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort], split: Split
     ) -> list[Score | None]:
-        """See `raysim.simulation.engine.Engine`."""
-        return self._spread("evaluate", experiment, state, cohorts, split)
+        """Score on all actors: one message to and from each."""
+        return self._call("evaluate", experiment, state, micro_cohorts, split)
 
-    def _spread(
-        self, call: str, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], *rest: Any
-    ) -> list[Any]:
-        shared = ray.put(state)
-        pending = [
-            getattr(actor, call).remote(experiment, shared, hand, *rest)
-            for actor, hand in zip(self.actors, self._hands(cohorts), strict=True)
-            if hand
-        ]
-        answers = ray.get(pending)
-        count = len(self.actors)
-        return [answers[position % count][position // count] for position in range(len(cohorts))]
+    def run(
+        self, experiment: str, function: Callable[[Worker, ServerState], Result], state: ServerState
+    ) -> Result:
+        """Call the function in the first actor."""
+        result: Result = ray.get(self.actors[0].run.remote(experiment, function, state))
+        return result
 
     def close(self) -> None:
-        """End the actors and give the bundles back."""
+        """End the actors and give back the bundles that `start` reserved."""
         for actor in self.actors:
             ray.kill(actor)
         self.actors = []
-        if self._own is not None:
-            remove_placement_group(self._own)
+        if self.reserved is not None:
+            remove_placement_group(self.reserved)
+            self.reserved = None
+
+    def _call(
+        self,
+        method: str,
+        experiment: str,
+        state: ServerState,
+        micro_cohorts: Sequence[MicroCohort],
+        *rest: Any,
+    ) -> list[Any]:
+        """Call a method of every actor with its micro-cohorts; return the results in the order of all."""
+        state_reference = ray.put(state)
+        answers = ray.get(
+            [
+                getattr(actor, method).remote(experiment, state_reference, share, *rest)
+                for actor, share in zip(self.actors, self._shares(micro_cohorts), strict=True)
+                if share
+            ]
+        )
+        count = len(self.actors)  # micro-cohort i was the (i // count)-th of actor i % count
+        return [answers[position % count][position // count] for position in range(len(micro_cohorts))]
+
+    def _stream(
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+    ) -> Iterator[Update]:
+        """Yield updates in order.
+
+        An actor waits when it is `UPDATES_AHEAD` updates ahead, so that memory does not grow with clients.
+        """
+        state_reference = ray.put(state)
+        streams = [
+            actor.stream.options(
+                num_returns="streaming", _generator_backpressure_num_objects=UPDATES_AHEAD
+            ).remote(experiment, state_reference, share)
+            for actor, share in zip(self.actors, self._shares(micro_cohorts), strict=True)
+        ]
+        for position in range(len(micro_cohorts)):
+            yield ray.get(next(streams[position % len(streams)]))
+
+    def _shares(self, micro_cohorts: Sequence[MicroCohort]) -> list[list[MicroCohort]]:
+        """Deal micro-cohorts to the actors in turn; they are sorted by steps, so the work is balanced."""
+        return [list(micro_cohorts[start :: len(self.actors)]) for start in range(len(self.actors))]
 
 
 def reserve(resources: Resources) -> PlacementGroup:
     """Reserve a bundle per client actor.
 
     Raises:
-        UserError: the cluster cannot give them.
+        UserError: The cluster cannot give the resources.
     """
     bundles = bundles_of(resources)
-    cluster = bool(os.environ.get("RAY_ADDRESS"))  # may still grow: its autoscaler is asked by reserving
+    cluster = bool(os.environ.get("RAY_ADDRESS"))  # it may still grow: the reservation asks its autoscaler
     total = ray.cluster_resources()
-    for key, each in bundles[0].items():
-        if not cluster and each * len(bundles) > total.get(key, 0) + 1e-9:
+    for key, amount in bundles[0].items():
+        if not cluster and amount * len(bundles) > total.get(key, 0) + 1e-9:
             raise UserError(
-                f"resources: {len(bundles)} workers need {each * len(bundles):g} {key}, "
+                f"resources: {len(bundles)} workers need {amount * len(bundles):g} {key}, "
                 f"the cluster has {total.get(key, 0):g}; lower resources.workers"
             )
     group = placement_group(bundles)
@@ -174,25 +205,25 @@ def reserve(resources: Resources) -> PlacementGroup:
 
 
 def bundles_of(resources: Resources) -> list[dict[str, float]]:
-    """One bundle per client actor; the driver itself needs none, it waits while they work."""
+    """Return one bundle per client actor. The driver needs none: it waits while they work."""
     bundle = {"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})}
     return [dict(bundle) for _ in range(resources.workers)]
 
 
 def start(resources: Resources) -> None:
-    """Join the cluster that RAY_ADDRESS names, or start Ray on this machine with room for the workers asked for."""
+    """Join the cluster that RAY_ADDRESS names, or start Ray on this machine with room for all workers."""
     if ray.is_initialized():
         return
-    quiet: dict[str, Any] = {
+    quiet_options: dict[str, Any] = {
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.ERROR,
     }
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(**{key: value for key, value in quiet.items() if key != "include_dashboard"})
+        ray.init(**{key: value for key, value in quiet_options.items() if key != "include_dashboard"})
     else:
         needed = -(-int(resources.workers * resources.cpus * 1000) // 1000)
-        ray.init(num_cpus=max(os.cpu_count() or 1, needed), **quiet)
+        ray.init(num_cpus=max(os.cpu_count() or 1, needed), **quiet_options)
 
 
 def stop() -> None:

@@ -1,4 +1,4 @@
-"""The four accuracies, from counts of correct predictions per class and domain; in segmentation the four mIoU, from areas.
+"""The four accuracies of an evaluation, from counts per class and domain; in segmentation the four mIoU.
 
 `own` is the global split reweighted by the client's class and domain frequencies: no client gives up training
 images, and a client of seven images is still measured on all of them. It assumes that images of a class and
@@ -10,17 +10,14 @@ Shapes: K clients, C classes, D domains, G = C * D cells, n images, S pixels a s
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from raysim.core.types import ACCURACIES, IGNORE, POOLED, Score, Split
+from raysim.core.columns import ACCURACIES, TableRow
+from raysim.core.types import IGNORE, POOLED, Score, Split
 from raysim.simulation.federation import Federation
 
-Row = dict[str, Any]
-
 GROUPS = ("head", "medium", "tail")
-SKEWED = 1.5  # from this ratio of the most frequent class to the rarest, classes are grouped by frequency
+SKEWED = 1.5  # ratio of the most frequent class to the rarest from which classes are grouped by frequency
 
 
 def accuracies(
@@ -29,11 +26,11 @@ def accuracies(
     sample: np.ndarray,
     shared: Score | None,
     personal: dict[int, np.ndarray] | None,
-) -> tuple[Row, list[Row], list[Row]]:
+) -> tuple[TableRow, list[TableRow], list[TableRow]]:
     """Summarise an evaluation.
 
     Args:
-        federation: Who holds what.
+        federation: The images and the clients.
         split: The split that was scored.
         sample: The clients that were evaluated.
         shared: The shared model's counts, or None where the method has no shared model.
@@ -48,24 +45,18 @@ def accuracies(
     segments = federation.experiment.task.kind == "segmentation"
     measure = _mean_iou if segments else _share_correct
     shared_G = None if shared is None else shared.correct[0]
-    clients: list[Row] = []
+    clients: list[TableRow] = []
     for client in sample:
-        own = federation.frequencies[client]
-        mine = shared_G if personal is None else personal[int(client)]
-        row: Row = {"client": int(client)}
-        for scope, counts in (("shared", shared_G), ("personal", mine)):
-            row[f"acc_{scope}_own"] = None if counts is None else measure(counts, total, own)
+        frequencies = federation.frequencies[client]
+        personal_G = shared_G if personal is None else personal[int(client)]
+        row: TableRow = {"client": int(client)}
+        for scope, counts in (("shared", shared_G), ("personal", personal_G)):
+            row[f"acc_{scope}_own"] = None if counts is None else measure(counts, total, frequencies)
             row[f"acc_{scope}_global"] = None if counts is None else measure(counts, total, None)
         clients.append(row)
+    summary = _summary(clients, with_effect=personal is not None and shared_G is not None)
     mean = shared_G if personal is None else np.mean([personal[int(client)] for client in sample], axis=0)
-    summary: Row = {name: _mean([row[name] for row in clients]) for name in ACCURACIES}
-    summary["private_effect"] = (
-        None if personal is None or shared_G is None else _mean([_effect(row) for row in clients])
-    )
-    measured = [row["acc_personal_own"] for row in clients if row["acc_personal_own"] is not None]
-    summary["worst_client_accuracy"] = min(measured, default=None)
-    summary["p10_client_accuracy"] = float(np.quantile(measured, 0.1)) if measured else None
-    classes: list[Row] = []
+    classes: list[TableRow] = []
     for scope, counts in (("shared", shared_G), ("personal", mean)):
         if counts is not None:
             classes += _class_rows(
@@ -75,25 +66,40 @@ def accuracies(
     return summary, clients, classes
 
 
-def of_newcomers(
+def _summary(clients: list[TableRow], with_effect: bool) -> TableRow:
+    """Means over the clients, and the accuracies of the clients that fare worst."""
+    summary: TableRow = {name: _mean([row[name] for row in clients]) for name in ACCURACIES}
+    summary["private_effect"] = _mean([_effect(row) for row in clients]) if with_effect else None
+    measured = [row["acc_personal_own"] for row in clients if row["acc_personal_own"] is not None]
+    summary["worst_client_accuracy"] = min(measured, default=None)
+    summary["p10_client_accuracy"] = float(np.quantile(measured, 0.1)) if measured else None
+    return summary
+
+
+def newcomer_accuracies(
     federation: Federation,
     split: Split,
     sample: np.ndarray,
     shared: Score | None,
     personal: dict[int, np.ndarray] | None,
-) -> Row:
-    """The mean own-distribution accuracies of clients that never took part; arguments as for `accuracies`."""
+) -> TableRow:
+    """Mean accuracies of clients that never took part, each on its own distribution.
+
+    The arguments are those of `accuracies`.
+    """
     summary, _, _ = accuracies(federation, split, sample, shared, personal)
     return {f"acc_{scope}_newcomers": summary[f"acc_{scope}_own"] for scope in ("shared", "personal")}
 
 
-def base_to_novel(base: float | None, novel: float | None) -> Row:
-    """Base images among base names, novel images among novel names, and their harmonic mean, each 0..1 or None where there is no model.
+def base_to_novel(base: float | None, novel: float | None) -> TableRow:
+    """Accuracies of base images among base names and of novel images among novel names, and their mean.
+
+    The mean is harmonic. Each is 0 to 1, or None where there is no model.
 
     Reference:
         Zhou et al., "Conditional Prompt Learning for Vision-Language Models" (CoCoOp), CVPR 2022.
     """
-    row: Row = {"acc_base": base, "acc_novel": novel, "acc_harmonic": None}
+    row: TableRow = {"acc_base": base, "acc_novel": novel, "acc_harmonic": None}
     if base is not None and novel is not None:
         row["acc_harmonic"] = 2 * base * novel / (base + novel) if base + novel else 0.0
     return row
@@ -102,8 +108,8 @@ def base_to_novel(base: float | None, novel: float | None) -> Row:
 def cell_totals(federation: Federation, split: Split) -> np.ndarray:
     """Images of a split per class and domain, [G]."""
     images = federation.images
-    where, domains = images.where(split), len(images.domain_names)
-    cell = images.labels[where] * domains + images.domains[where]
+    indices, domains = images.indices(split), len(images.domain_names)
+    cell = images.labels[indices] * domains + images.domains[indices]
     return np.bincount(cell, minlength=len(images.class_names) * domains).astype(np.float64)
 
 
@@ -117,7 +123,7 @@ def training_images(federation: Federation) -> np.ndarray:
 def intersection_union(
     predicted: np.ndarray, truth: np.ndarray, cell: np.ndarray, cells: int, classes: int
 ) -> np.ndarray:
-    """Areas in pixels in which prediction and truth agree, and that either covers, for each cell of images and each class.
+    """Intersection and union of prediction and truth in pixels, for each cell of images and each class.
 
     Pixels whose truth is 255 count nowhere, whatever is predicted there. Additive: the areas of two batches
     add up.
@@ -133,49 +139,50 @@ def intersection_union(
         Intersection and union. [G, C, 2] float64
     """
     counted = truth != IGNORE
-    first = (cell.astype(np.int64) * classes)[
-        :, None, None
-    ]  # the place of an image's class 0 in the flat table
+    # place of an image's class 0 in the flat table of cells and classes
+    first = (cell.astype(np.int64) * classes)[:, None, None]
     guess, true = (first + predicted)[counted], (first + truth)[counted]
-    agree, guessed, there = (
+    both, guessed, present = (
         np.bincount(places, minlength=cells * classes) for places in (true[guess == true], guess, true)
     )
-    return np.stack([agree, guessed + there - agree], axis=-1).astype(np.float64).reshape(cells, classes, 2)
+    return np.stack([both, guessed + present - both], axis=-1).astype(np.float64).reshape(cells, classes, 2)
 
 
-def _share_correct(correct: np.ndarray, total: np.ndarray, own: np.ndarray | None) -> float | None:
-    """Sum over cells of own * correct / total; cells without an image in the split are left out and the rest scaled up.
+def _share_correct(correct: np.ndarray, total: np.ndarray, frequencies: np.ndarray | None) -> float | None:
+    """Sum over cells of frequency * correct / total; without frequencies every image counts alike.
 
-    Without `own` every image counts alike.
+    Cells without an image in the split are left out, and the other frequencies are scaled up.
     """
-    if own is None:
+    if frequencies is None:
         return float(correct.sum() / total.sum())
-    seen = total > 0
-    weight = own[seen].sum()
-    return float((own[seen] * correct[seen] / total[seen]).sum() / weight) if weight > 0 else None
+    present = total > 0
+    weight = frequencies[present].sum()
+    if not weight > 0:
+        return None
+    return float((frequencies[present] * correct[present] / total[present]).sum() / weight)
 
 
-def _mean_iou(areas: np.ndarray, total: np.ndarray, own: np.ndarray | None) -> float | None:
-    """Mean over classes of IoU_c = sum_g w_g I_gc / sum_g w_g U_gc with w_g = own_g / total_g, or 1 without `own`.
+def _mean_iou(areas: np.ndarray, total: np.ndarray, frequencies: np.ndarray | None) -> float | None:
+    """Mean over classes c of IoU_c = sum_g w_g I_gc / sum_g w_g U_gc with w_g = frequency_g / total_g.
 
-    Classes without any union and cells without an image in the split are left out; None where that leaves
-    nothing.
+    Without frequencies w_g = 1. Classes without any union and cells without an image in the split are left
+    out; None where that leaves nothing.
     """
-    seen = total > 0
-    weight = np.ones(seen.sum()) if own is None else own[seen] / total[seen]
-    intersection, union = np.tensordot(weight, areas[seen], axes=1).T
+    present = total > 0
+    weight = np.ones(present.sum()) if frequencies is None else frequencies[present] / total[present]
+    intersection, union = np.tensordot(weight, areas[present], axes=1).T
     return float((intersection[union > 0] / union[union > 0]).mean()) if (union > 0).any() else None
 
 
-def _by_frequency(federation: Federation, scope: str, correct: np.ndarray, total: np.ndarray) -> Row:
-    """The mean of the classes' accuracies: of all, and of each third by training images where frequent and rare classes differ.
+def _by_frequency(federation: Federation, scope: str, correct: np.ndarray, total: np.ndarray) -> TableRow:
+    """Mean accuracy of all classes, and of each third by training images where frequent and rare ones differ.
 
     Classes without an image in the split are left out.
     """
     domains = len(federation.images.domain_names)
     correct_C, total_C = (values.reshape(-1, domains).sum(axis=1) for values in (correct, total))
     accuracy_C = np.divide(correct_C, total_C, out=np.full_like(total_C, np.nan), where=total_C > 0)
-    row: Row = {f"acc_{scope}_class_mean": _nan_mean(accuracy_C)}
+    row: TableRow = {f"acc_{scope}_class_mean": _nan_mean(accuracy_C)}
     images_C = training_images(federation)
     if len(images_C) >= len(GROUPS) and images_C.max() >= SKEWED * images_C.min():
         by_falling_count = np.argsort(-images_C, kind="stable")
@@ -185,29 +192,29 @@ def _by_frequency(federation: Federation, scope: str, correct: np.ndarray, total
 
 
 def _areas(areas: np.ndarray, federation: Federation) -> tuple[np.ndarray, np.ndarray]:
-    """Intersection and union per pixel class and domain, each [G]: summed over the images' dominant classes."""
+    """Sum intersection and union over the images' dominant classes: each [G], per pixel class and domain."""
     by_domain = areas.reshape(-1, len(federation.images.domain_names), *areas.shape[1:]).sum(axis=0)
     intersection, union = np.moveaxis(by_domain, -1, 0)
     return intersection.T.ravel(), union.T.ravel()
 
 
-def _effect(row: Row) -> float:
-    """How far a client's private part moves its two accuracies: the larger of the absolute differences."""
-    pairs = [(row[f"acc_personal_{where}"], row[f"acc_shared_{where}"]) for where in ("own", "global")]
-    return max(abs(mine - shared) for mine, shared in pairs if mine is not None and shared is not None)
+def _effect(row: TableRow) -> float:
+    """Return the effect of a client's private part: the larger absolute difference of its two accuracies."""
+    pairs = [(row[f"acc_personal_{place}"], row[f"acc_shared_{place}"]) for place in ("own", "global")]
+    return max(abs(personal - shared) for personal, shared in pairs if None not in (personal, shared))
 
 
 def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else None
 
 
 def _nan_mean(values: np.ndarray) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else None
 
 
-def _class_rows(federation: Federation, scope: str, correct: np.ndarray, total: np.ndarray) -> list[Row]:
+def _class_rows(federation: Federation, scope: str, correct: np.ndarray, total: np.ndarray) -> list[TableRow]:
     images = federation.images
     domains = len(images.domain_names)
     return [

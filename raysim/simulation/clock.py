@@ -1,10 +1,10 @@
-"""The virtual clock of a run: what `raysim.clients.faults` decides about its rounds, and what is written down about them."""
+"""The virtual clock of a run: who answers in time in each round, by `raysim.clients.faults`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from raysim.clients.faults import Turn, client_seconds, corrupt_clients, drawn, turn
+from raysim.clients.faults import RoundOutcome, client_seconds, corrupt_clients, decide_round, draw_count
 from raysim.core.errors import Diverged
 from raysim.core.types import Payload, ServerState, Update
 from raysim.experiment.records import Experiment
@@ -12,39 +12,39 @@ from raysim.simulation.federation import Federation
 
 
 class Clock:
-    """Decides rounds and holds nothing that a resumed run would miss."""
+    """Decides the outcome of each round. It holds nothing that a resumed run would miss."""
 
     def __init__(self, federation: Federation, payloads: Mapping[str, Payload]) -> None:
-        """Take what stays the same over the rounds.
+        """Remember what stays the same over the rounds.
 
         Args:
             federation: The clients.
-            payloads: What each architecture's client gets and sends in a round (`InitialState.payloads`).
+            payloads: Bytes that a client of each architecture gets and sends in a round.
         """
         self.experiment: Experiment = federation.experiment
         self.federation, self.payloads = federation, payloads
         self.corrupt = corrupt_clients(self.experiment.faults, self.experiment.seed, federation.trainers)
 
     def wanted(self) -> int:
-        """Updates that the server waits for in a round."""
+        """Number of updates that the server waits for in a round."""
         return max(1, round(self.experiment.participation * len(self.federation.trainers)))
 
-    def drawn(self) -> int:
-        """Clients that are drawn for a round."""
-        return drawn(self.experiment.faults, self.wanted(), len(self.federation.trainers))
+    def draw_count(self) -> int:
+        """Number of clients that are drawn for a round."""
+        return draw_count(self.experiment.faults, self.wanted(), len(self.federation.trainers))
 
-    def turn(self, round_: int, cohort: Sequence[int]) -> Turn:
-        """Who of a cohort arrives in the round and when, where there is a clock; else all do."""
+    def decide_round(self, round_: int, cohort: Sequence[int]) -> RoundOutcome:
+        """Decide who of a cohort arrives in time, is late or drops out; without a clock all arrive."""
         experiment = self.experiment
         if not experiment.clocked:
-            return Turn(tuple(cohort))
+            return RoundOutcome(tuple(cohort))
         seconds = {
             client: client_seconds(
                 experiment.faults, experiment.seed, client, self._steps(client), self._payload(client)
             )
             for client in cohort
         }
-        return turn(experiment.faults, experiment.seed, round_, seconds, self.wanted())
+        return decide_round(experiment.faults, experiment.seed, round_, seconds, self.wanted())
 
     def _steps(self, client: int) -> int:
         training = self.experiment.training
@@ -53,17 +53,25 @@ class Clock:
     def _payload(self, client: int) -> Payload:
         return self.payloads[self.experiment.method.architecture(client)]
 
-    def columns(self, now: Turn, stale: Sequence[Update], rejected: int) -> dict[str, float]:
-        """What a round adds to its row; nothing without a clock. What clients got that dropped out is traffic too."""
+    def columns(self, outcome: RoundOutcome, stale: Sequence[Update], rejected: int) -> dict[str, float]:
+        """Columns that the clock adds to the row of a round; none without a clock.
+
+        Clients that dropped out cost the bytes that they had received.
+
+        Args:
+            outcome: Who arrived, who is late, who dropped out.
+            stale: Late updates of earlier rounds that arrived in this one.
+            rejected: Number of clients whose updates were left out.
+        """
         if not self.experiment.clocked:
             return {}
-        added = [*now.arrived, *(client for update in stale for client in update.clients)]
-        lost = [self._payload(client) for client in now.dropped]
+        added = [*outcome.arrived, *(client for update in stale for client in update.clients)]
+        lost = [self._payload(client) for client in outcome.dropped]
         return {
-            "virtual_seconds": now.seconds,
-            "arrived": len(now.arrived),
-            "dropped": len(now.dropped),
-            "late": len(now.late),
+            "virtual_seconds": outcome.seconds,
+            "arrived": len(outcome.arrived),
+            "dropped": len(outcome.dropped),
+            "late": len(outcome.late),
             "stale": len(stale),
             "corrupt": sum(client in self.corrupt for client in added),
             "rejected": rejected,
@@ -72,10 +80,12 @@ class Clock:
         }
 
     def check(self, state: ServerState, columns: Mapping[str, float]) -> None:
-        """Where updates may be anything, their aggregate must be finite: the clients that would get it are not to blame.
+        """Check that the aggregate is finite where some updates are corrupt.
+
+        It is checked here, because the clients that would get it next are not the cause.
 
         Raises:
-            Diverged: it is not.
+            Diverged: It is not finite.
         """
         if not self.corrupt or all(bool(tensor.isfinite().all()) for tensor in state.shared.values()):
             return
@@ -85,7 +95,7 @@ class Clock:
             f"{columns['arrived'] + columns['stale']} updates in it were corrupt (faults.corruption = "
             f"'{kind}')"
             + (
-                "; server.aggregation = 'median', 'trimmed' or 'clip' leaves out what is not finite"
+                "; server.aggregation = 'median', 'trimmed' or 'clip' leaves out updates that are not finite"
                 if rule == "mean"
                 else ""
             )

@@ -1,23 +1,78 @@
-"""Cohorts."""
+"""Cohorts: the clients of a round and of an evaluation, and the micro-cohorts that they are cut into."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from raysim.core.types import MicroCohort
+import numpy as np
+
+from raysim.clients.faults import RoundOutcome
+from raysim.core.seeds import numpy_rng
+from raysim.core.types import POOLED, MicroCohort
 from raysim.simulation.federation import Federation
 from raysim.storage.store import Privates
+
+
+def draw_cohort(federation: Federation, size: int, round_: int) -> list[int]:
+    """Draw the clients that are asked to train in a round, ascending.
+
+    Args:
+        federation: The clients.
+        size: How many are drawn.
+        round_: Number of the round, from 0; with the experiment's seed it addresses the draw.
+    """
+    experiment = federation.experiment
+    if experiment.method.traits.pooled:
+        return [POOLED]
+    rng = numpy_rng(experiment.seed, "cohort", round_)
+    return sorted(rng.choice(federation.trainers, size, replace=False).tolist())
+
+
+def evaluation_sample(federation: Federation, clients: np.ndarray) -> np.ndarray:
+    """Choose which of some clients are evaluated: all, or a fixed seeded sample of `evaluation.clients`."""
+    experiment = federation.experiment
+    most = experiment.evaluation.clients
+    if len(clients) <= most:
+        return clients
+    return np.sort(numpy_rng(experiment.seed, "evaluation").choice(clients, most, replace=False))
 
 
 def micro_cohorts(
     federation: Federation, clients: Sequence[int], privates: Privates, vault: str = ""
 ) -> list[MicroCohort]:
-    """Cut clients into groups of K by falling number of local steps, so that stacks stay full."""
+    """Cut clients into micro-cohorts by falling number of local steps, so that stacks stay full.
+
+    Args:
+        federation: The clients.
+        clients: Numbers of the clients.
+        privates: The private states of all clients that have one.
+        vault: The folder of the large private states.
+    """
     training = federation.experiment.training
-    size = training.micro_cohort if federation.experiment.method.stackable else 1
+    size = training.micro_cohort if federation.experiment.method.traits.stackable else 1
     ordered = sorted(clients, key=lambda client: (len(federation.shard(client)) // -training.batch, client))
     groups = [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
     return [
         MicroCohort(index, group, tuple(privates.get(client) for client in group), vault)
         for index, group in enumerate(groups)
     ]
+
+
+def training_cohorts(
+    federation: Federation, outcome: RoundOutcome, privates: Privates, vault: str
+) -> list[MicroCohort]:
+    """Cut the clients of a round into micro-cohorts: first those that arrive in time, then the late ones.
+
+    Late clients train too. Clients that dropped out are in none.
+    """
+    experiment = federation.experiment
+    in_time = [
+        replace(cohort, needs_client_tensors=experiment.server.robust)
+        for cohort in micro_cohorts(federation, outcome.arrived, privates, vault)
+    ]
+    late = [
+        replace(cohort, needs_client_tensors=experiment.faults.stale == "keep")
+        for cohort in micro_cohorts(federation, sorted(outcome.late), privates, vault)
+    ]
+    return [replace(cohort, index=index) for index, cohort in enumerate([*in_time, *late])]

@@ -1,32 +1,39 @@
-"""Engine."""
+"""The contract of an engine: the place where clients train."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
 
-from raysim.core.types import Gallery, InitialState, MicroCohort, Score, ServerState, Split, Update
+from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update
+from raysim.simulation.worker import Worker
+
+Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Where clients are trained. Results come in the order of the micro-cohorts, with the same bits from every engine."""
+    """Trains and evaluates micro-cohorts. Every engine gives the same bits, in the order that was asked for.
+
+    `experiment` is the experiment as canonical JSON without its resources (`raysim.experiment.identity`).
+    """
 
     def initial(self, experiment: str) -> InitialState:
-        """What the run starts from."""
+        """Return what the run starts from."""
 
-    def serve(self, experiment: str, state: ServerState) -> ServerState:
-        """The server's work on its own samples."""
-
-    def train(self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort]) -> Iterable[Update]:
-        """One update per micro-cohort, to be taken once: large ones come as they are done."""
+    def train(
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+    ) -> Iterable[Update]:
+        """Yield one update per micro-cohort, each once. Large updates come as they are done."""
 
     def evaluate(
-        self, experiment: str, state: ServerState, cohorts: Sequence[MicroCohort], split: Split
+        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort], split: Split
     ) -> list[Score | None]:
-        """One score per micro-cohort."""
+        """Return one score per micro-cohort; None where there is no such model."""
 
-    def gallery(self, experiment: str, state: ServerState) -> Gallery | None:
-        """What the server's model attends to, where the method has pictures of it."""
+    def run(
+        self, experiment: str, function: Callable[[Worker, ServerState], Result], state: ServerState
+    ) -> Result:
+        """Return `function(worker, state)`, computed by one worker, where the images are."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give back processes and reserved resources."""

@@ -1,37 +1,45 @@
-"""What is frozen, once per process."""
+"""The images of a task and the frozen inputs that are computed from them, once per process.
+
+Shapes: N images, V views, S x S pixels, C classes, n images of a split.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 
-from raysim.backbones import Backbone, load_backbone
+from raysim.backbones.registry import Backbone, load_backbone
 from raysim.clients.noise import class_means, most_confusable
 from raysim.core.errors import UserError
 from raysim.core.seeds import derive
 from raysim.core.types import SPLITS, Context, Inputs, Split
-from raysim.data import Dataset, load_dataset
-from raysim.data.cache import features, masks
+from raysim.core.warm import kept
+from raysim.data.dataset import Dataset
+from raysim.data.features import features, masks
+from raysim.data.registry import load_dataset
 from raysim.data.splits import split
-from raysim.experiment.records import Experiment, Task
+from raysim.experiment.records import Experiment
+from raysim.experiment.task import Task
+from raysim.simulation.device import device_of, only_workers_have_gpu
 
 Progress = Callable[[int, int], None]
 
-
-FROM_SCRATCH = 64  # pixels, where no backbone says otherwise
+FROM_SCRATCH = 64  # pixels a side where no backbone says otherwise
 
 
 @dataclass(frozen=True)
 class Images:
-    """What is known of a task's images without looking: `labels`, `domains`, `parts`, each [N].
+    """The images of a task by what their dataset says, without their pixels.
 
-    `parts` is 0 train, 1 validation, 2 test; -1, with label -1, for an image whose class the task leaves out
-    or nobody trains on.
+    Attributes:
+        labels: Class of each image; -1 where the task leaves the class out. [N]
+        domains: Domain of each image. [N]
+        parts: 0 train, 1 validation, 2 test; -1 for an image that is in no split. [N]
+        class_names: Names of the classes. C
+        domain_names: Names of the domains.
     """
 
     labels: np.ndarray
@@ -40,16 +48,19 @@ class Images:
     class_names: tuple[str, ...]
     domain_names: tuple[str, ...]
 
-    def where(self, name: str) -> np.ndarray:
-        """Indices of a split."""
+    def indices(self, name: str) -> np.ndarray:
+        """The images of a split, ascending."""
         return np.flatnonzero(self.parts == SPLITS[name])
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """What cannot change in a run, memory-mapped: inputs `x` [N, V, ...], of segmentation `masks` [N, S, S], and the backbone.
+    """Inputs and backbone, which no run changes. Workers need them, a driver does not.
 
-    Workers need it, a driver does not.
+    Attributes:
+        x: The inputs of the method, memory-mapped. [N, V, ...]
+        context: The task as the method sees it, with the frozen backbone.
+        masks: Class of each pixel, memory-mapped; None unless pixels are classified. [N, S, S]
     """
 
     x: np.ndarray
@@ -57,153 +68,159 @@ class Frozen:
     masks: np.ndarray | None = None
 
 
-def device_of_this_process() -> torch.device:
-    """The GPU that Ray (or the user) left visible to this process, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
-    """Compute the features that these experiments need, here and now, unless only the workers have the GPU for it.
+    """Compute the features that these experiments need, unless they need a GPU that only workers have.
 
     Raises:
-        UserError: missing data or weights, with where to get them.
+        UserError: Data or weights are missing; says where to get them.
     """
-    needed = {(experiment.task, experiment.method.inputs): experiment for experiment in experiments}
+    needed = {(experiment.task, experiment.method.traits.inputs): experiment for experiment in experiments}
     for experiment in needed.values():
         dataset_of(experiment.task)
-        if not experiment.resources.gpus:
-            os.environ["CUDA_VISIBLE_DEVICES"] = (
-                ""  # as in the workers: features of another device are other bits
-            )
-        elif not torch.cuda.is_available():
-            continue
-        frozen_of(experiment, progress)
+        if not only_workers_have_gpu(experiment.resources):
+            frozen_of(experiment, device_of(experiment.resources), progress)
 
 
 def dataset_of(task: Task) -> Dataset:
-    """The dataset of a task, opened once per process."""
+    """Return the dataset of a task, opened once per process."""
     return _dataset(task.dataset, task.path, task.crop)
 
 
-@lru_cache(maxsize=4)
+@kept("datasets", maxsize=4)
 def _dataset(name: str, path: str | None, crop: int | None) -> Dataset:
     return load_dataset(name, path, crop)
 
 
-@lru_cache(maxsize=2)
+@kept("backbones", maxsize=2)
 def backbone_of(name: str, path: str | None, device: str) -> Backbone:
-    """The frozen backbone, loaded once per process and shared by all its clients and runs."""
+    """Return the frozen backbone, loaded once per process and shared by all its clients and runs."""
     return load_backbone(name, path, device)
 
 
-@lru_cache(maxsize=4)
+@kept("images", maxsize=4)
 def images_of(task: Task, novel: bool = False) -> Images:
-    """Labels, domains and the frozen split of a dataset, or of some of its classes.
+    """Return labels, domains and the frozen split of a task's images.
 
     Args:
-        task: Its base classes are all but the novel ones.
-        novel: Of the novel classes instead, none of whose images is for training.
+        task: Which dataset, and which of its classes.
+        novel: Return the images of the novel classes, of which none is for training, instead of the base
+            classes.
     """
     dataset = dataset_of(task)
     parts = split(dataset, task.split_seed)
     if task.classes is None and not task.novel:
         return Images(dataset.labels, dataset.attributes, parts, dataset.classes, dataset.domains)
-    chosen = _chosen(dataset, task, novel)
-    place = np.full(len(dataset.classes), -1, dtype=np.int64)
-    place[chosen] = np.arange(len(chosen))
-    labels = place[dataset.labels]
-    names = tuple(dataset.classes[label] for label in chosen)
+    classes = _classes(dataset, task, novel)
+    new_labels = np.full(len(dataset.classes), -1, dtype=np.int64)
+    new_labels[classes] = np.arange(len(classes))
+    labels = new_labels[dataset.labels]
+    names = tuple(dataset.classes[label] for label in classes)
     unused = (labels < 0) | (novel & (parts == SPLITS["train"]))
     return Images(labels, dataset.attributes, np.where(unused, -1, parts), names, dataset.domains)
 
 
-def _chosen(dataset: Dataset, task: Task, novel: bool = False) -> np.ndarray:
-    """The base or the novel classes of a task, ascending: of all classes, or of so many evenly spaced ones.
+def _classes(dataset: Dataset, task: Task, novel: bool = False) -> np.ndarray:
+    """Choose the base or the novel classes of a task, ascending.
 
-    Novel are those whose names come last in an order drawn by `task.split_seed`, so that more novel classes
-    include the fewer.
+    They come from all classes of the dataset, or from `task.classes` evenly spaced ones. Their names are put
+    in an order drawn by `task.split_seed`; novel are the last ones, so that a larger number of novel classes
+    includes a smaller one.
     """
-    total, classes = len(dataset.classes), task.classes
-    if classes is not None and classes > total:
-        raise UserError(f"task.classes = {classes} is not allowed: {dataset.name} has {total} classes")
-    chosen = np.linspace(0, total - 1, classes or total).round().astype(int)
-    if task.novel > len(chosen) - 2:
+    total, wanted = len(dataset.classes), task.classes
+    if wanted is not None and wanted > total:
+        raise UserError(f"task.classes = {wanted} is not allowed: {dataset.name} has {total} classes")
+    classes = np.linspace(0, total - 1, wanted or total).round().astype(int)
+    if task.novel > len(classes) - 2:
         raise UserError(
-            f"task.novel = {task.novel} is not allowed: at least 2 of the {len(chosen)} classes must be "
-            "left to train on; "
-            f"it should be at most {max(0, len(chosen) - 2)}"
+            f"task.novel = {task.novel} is not allowed: at least 2 of the {len(classes)} classes must be "
+            f"left to train on; it should be at most {max(0, len(classes) - 2)}"
         )
-    drawn = sorted(
-        chosen, key=lambda label: derive(task.split_seed, "novel", dataset.name, dataset.classes[label])
+    ordered = sorted(
+        classes, key=lambda label: derive(task.split_seed, "novel", dataset.name, dataset.classes[label])
     )
-    base = len(chosen) - task.novel
-    return np.sort(np.array(drawn[base:] if novel else drawn[:base], dtype=int))
+    base = len(classes) - task.novel
+    return np.sort(np.array(ordered[base:] if novel else ordered[:base], dtype=int))
 
 
-@lru_cache(maxsize=4)
+@kept("confusable classes", maxsize=4)
 def confusable_of(task: Task) -> np.ndarray:
-    """For each base class of a task the one that looks most alike, [C]; all training images are read where that is not known yet."""
+    """Return for each base class of a task the class that looks most alike: C numbers.
+
+    All training images are read, unless the cache folder has the answer.
+    """
     dataset = dataset_of(task)
     means = class_means(dataset, np.flatnonzero(split(dataset, task.split_seed) == SPLITS["train"]))
-    return most_confusable(means[_chosen(dataset, task)])
+    return most_confusable(means[_classes(dataset, task)])
 
 
-def frozen_of(experiment: Experiment, progress: Progress | None = None) -> Frozen:
-    """The inputs of this method and its backbone: from the cache or computed now, kept in this process.
+def frozen_of(experiment: Experiment, device: torch.device, progress: Progress | None = None) -> Frozen:
+    """Return the inputs of a method and its backbone, from the cache folder or computed now.
+
+    Args:
+        experiment: Its task and method decide what is needed.
+        device: Where the backbone computes; features of another device are other bits.
+        progress: Called with (images done, images in all).
 
     Raises:
-        UserError: missing data or weights, with where to get them.
+        UserError: Data or weights are missing; says where to get them.
     """
     if progress:
-        _load(*_address(experiment), progress)
-    return _frozen(*_address(experiment))
+        _load(*_address(experiment), device, progress)
+    return _frozen(*_address(experiment), device)
 
 
-def held_out(
-    experiment: Experiment, name: Split, novel: bool = False
+def evaluation_images(
+    experiment: Experiment, device: torch.device, name: Split, novel: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The plain view of a split: inputs [n, ...], labels [n], class-and-domain cells [n]; kept on the device, once per process."""
-    return _held_out(*_address(experiment), name, novel)
+    """Return the plain view of a split, kept on the device once per process.
+
+    Args:
+        experiment: Its task and method decide what an image is.
+        device: Where the tensors lie.
+        name: The split.
+        novel: Return the images of the novel classes instead.
+
+    Returns:
+        Inputs [n, ...], labels [n], and cells of class and domain [n].
+    """
+    return _evaluation_images(*_address(experiment), device, name, novel)
 
 
 def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
-    """What decides the frozen inputs: the task, what an image is to the method, and whether it trains the image tower."""
+    """Return what the frozen inputs depend on: the task, the kind of input, the need of a backbone."""
     return (
         experiment.task,
-        experiment.method.inputs,
-        getattr(experiment.method, "network", "") == "image_tower",
+        experiment.method.traits.inputs,
+        experiment.method.traits.needs_backbone,
     )
 
 
-@lru_cache(maxsize=4)
-def _held_out(
-    task: Task, inputs: Inputs, tower: bool, name: Split, novel: bool
+@kept("evaluation splits", maxsize=4)
+def _evaluation_images(
+    task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device, name: Split, novel: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     images = images_of(task, novel)
-    where, device = images.where(name), device_of_this_process()
-    labels = images.labels[where]
-    parts = (
-        _frozen(task, inputs, tower).x[where, 0],
+    indices = images.indices(name)
+    labels = images.labels[indices]
+    arrays = (
+        _frozen(task, inputs, needs_backbone, device).x[indices, 0],
         labels,
-        labels * len(images.domain_names) + images.domains[where],
+        labels * len(images.domain_names) + images.domains[indices],
     )
-    x, y, cell = (torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in parts)
+    x, y, cell = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
     return x, y, cell
 
 
-@lru_cache(maxsize=4)
-def _frozen(task: Task, inputs: Inputs, tower: bool) -> Frozen:
-    return _load(task, inputs, tower, None)
+@kept("features", maxsize=4)
+def _frozen(task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device) -> Frozen:
+    return _load(task, inputs, needs_backbone, device, None)
 
 
-def _load(task: Task, inputs: Inputs, tower: bool, progress: Progress | None) -> Frozen:
-    device = device_of_this_process()
+def _load(
+    task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device, progress: Progress | None
+) -> Frozen:
     dataset = dataset_of(task)
-    backbone = (
-        None
-        if inputs == "pixels" and not tower
-        else backbone_of(task.backbone, task.backbone_path, str(device))
-    )
+    backbone = backbone_of(task.backbone, task.backbone_path, str(device)) if needs_backbone else None
     size = task.image_size or (backbone.image_size if backbone else FROM_SCRATCH)
     if inputs != "pixels" and backbone is not None and size != backbone.image_size:
         raise UserError(
@@ -212,13 +229,18 @@ def _load(task: Task, inputs: Inputs, tower: bool, progress: Progress | None) ->
     x = features(
         dataset,
         None if inputs == "pixels" else backbone,
-        kind=inputs,
+        inputs=inputs,
         image_size=size,
         views=task.views,
         progress=progress,
     )
-    names = images_of(task).class_names
-    classes_of_pixels = (
-        masks(dataset, image_size=size, progress=progress) if task.kind == "segmentation" else None
+    context = Context(
+        classes=images_of(task).class_names,
+        templates=dataset.templates,
+        backbone=backbone,
+        image_size=size,
+        device=device,
+        kind=task.kind,
     )
-    return Frozen(x, Context(names, dataset.templates, backbone, size, device, task.kind), classes_of_pixels)
+    segmented = task.kind == "segmentation"
+    return Frozen(x, context, masks(dataset, image_size=size, progress=progress) if segmented else None)

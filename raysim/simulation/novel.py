@@ -1,4 +1,4 @@
-"""Classes that nobody trained on: the shared model tells their images apart by their names (base to novel).
+"""Accuracy on classes that no client trained on: the shared model classifies their images by their names.
 
 Reference: Zhou et al., "Conditional Prompt Learning for Vision-Language Models" (CoCoOp), CVPR 2022.
 """
@@ -7,42 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
 from raysim.core.types import Split, Tensors
+from raysim.core.warm import kept
 from raysim.experiment.records import Experiment
-from raysim.simulation.images import frozen_of, held_out, images_of
+from raysim.simulation.images import evaluation_images, frozen_of, images_of
 
 
-@lru_cache(maxsize=2)
-def naming_novel(experiment: Experiment) -> Any:
-    """The method's frozen part for the novel names alone; never trained with. Kept in this process."""
+@kept("models of novel classes", maxsize=2)
+def novel_model(experiment: Experiment, device: torch.device) -> Any:
+    """Return the frozen part of the method with the novel names as its classes; it is never trained."""
     names = images_of(experiment.task, novel=True).class_names
-    return experiment.method.build(replace(frozen_of(experiment).context, classes=names))
+    return experiment.method.build(replace(frozen_of(experiment, device).context, classes=names))
 
 
 @torch.no_grad()
-def share_right(experiment: Experiment, models: Sequence[Tensors], split: Split) -> float | None:
-    """The share of the novel classes' images that the server's models get right among the novel names, their mean.
+def novel_accuracy(
+    experiment: Experiment, device: torch.device, models: Sequence[Tensors], split: Split
+) -> float | None:
+    """Return the accuracy of the server's models on the images of novel classes, among the novel names.
 
     Args:
-        experiment: Of a method that has a shared model.
+        experiment: Its method has a shared model.
+        device: Where the rows lie.
         models: Rows of the server's models, each tensor [1, ...].
-        split: Where the images are from.
+        split: The split that the images are from.
 
     Returns:
-        0..1; None where nothing is asked for, or the split has no such image.
+        Mean over the models, 0 to 1; None without novel classes, or where the split has none of their images.
     """
     if not experiment.task.novel:
         return None
-    x, y, _ = held_out(experiment, split, novel=True)
+    x, y, _ = evaluation_images(experiment, device, split, novel=True)
     if not len(y):
         return None
-    logits = [experiment.method.predict(naming_novel(experiment), params, x, "shared") for params in models]
+    model = novel_model(experiment, device)
+    logits = [experiment.method.predict(model, params, x, "shared") for params in models]
     return float(
-        np.mean([(one.argmax(dim=2)[0] == y).double().mean().item() for one in logits if one is not None])
+        np.mean(
+            [
+                (logits_1NC.argmax(dim=2)[0] == y).double().mean().item()
+                for logits_1NC in logits
+                if logits_1NC is not None
+            ]
+        )
     )

@@ -1,24 +1,37 @@
-"""Tables."""
+"""Rows of a finished round, and the description of a run in run.json."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any
 
-from raysim.core.types import POOLED, TRAFFIC, RoundRecord, Score, Update
+import numpy as np
+import pyarrow as pa
+
+from raysim.clients.heterogeneity import partition_table
+from raysim.core.columns import TRAFFIC_COLUMNS
+from raysim.core.types import POOLED, InitialState, RoundRecord, Update
+from raysim.experiment.records import to_dict
+from raysim.simulation.federation import Federation
+from raysim.simulation.images import images_of
 
 
-def _observed(scores: Sequence[Score]) -> dict[int, dict[str, float]]:
-    """What the method measured about each client's model, by client."""
-    found: dict[int, dict[str, float]] = {}
-    for score in scores:
-        for k, client in enumerate(score.clients):
-            found[client] = {name: float(values[k]) for name, values in score.observed.items()}
-    return found
+def with_training(
+    record: RoundRecord, updates: Sequence[Update], columns: Mapping[str, float]
+) -> RoundRecord:
+    """Add the metrics, traffic and FLOPs of the training to the record of a round.
 
+    Args:
+        record: The evaluation of the round; empty where it was not evaluated.
+        updates: The updates of all clients that trained.
+        columns: What the clock adds to the row of the round.
 
-def _with_training(record: RoundRecord, updates: Sequence[Update], found: Mapping[str, float]) -> RoundRecord:
-    """Add what training measured: mean metrics, traffic and FLOPs to the row, each client's own metrics to its row; and what was found."""
-    rows = {row["client"]: row for row in record.clients}
+    Returns:
+        The record with mean metrics, traffic and FLOPs in the row of the round, and each client's own metrics
+        in its row.
+    """
+    client_rows = {row["client"]: row for row in record.clients}
     sums: dict[str, list[float]] = {}
     for update in updates:
         for name, (totals, counts) in update.metrics.items():
@@ -27,16 +40,60 @@ def _with_training(record: RoundRecord, updates: Sequence[Update], found: Mappin
             pair[1] += float(counts.sum())
         for k, (client, images) in enumerate(zip(update.clients, update.examples, strict=True)):
             if client != POOLED:
-                own = {
-                    name: float(totals[k] / counts[k]) for name, (totals, counts) in update.metrics.items()
-                }
-                rows[client] = {**rows.get(client, {"client": client}), "examples": int(images), **own}
+                means = {name: float(total[k] / count[k]) for name, (total, count) in update.metrics.items()}
+                row = client_rows.get(client, {"client": client})
+                client_rows[client] = {**row, "examples": int(images), **means}
     row = {
         **record.row,
         **{name: total / count for name, (total, count) in sums.items()},
         "clients": sum(len(update.clients) for update in updates),
-        **{name: sum(getattr(update, name) for update in updates) for name in TRAFFIC},
+        **{name: sum(getattr(update, name) for update in updates) for name in TRAFFIC_COLUMNS},
         "flops": record.row.get("flops", 0.0) + sum(update.flops for update in updates),
     }
-    row |= {name: row.get(name, 0) + value for name, value in found.items()}
-    return RoundRecord(record.round, row, [rows[client] for client in sorted(rows)], record.classes)
+    row |= {name: row.get(name, 0) + value for name, value in columns.items()}
+    return replace(record, row=row, clients=[client_rows[client] for client in sorted(client_rows)])
+
+
+def partition(federation: Federation) -> pa.Table:
+    """Return the table of the images with the clients that hold them."""
+    images = federation.images
+    return partition_table(
+        list(federation.shards),
+        images.labels,
+        images.domains,
+        np.arange(len(images.labels)),
+        federation.noisy,
+    )
+
+
+def description(federation: Federation, initial: InitialState, corrupt: Set[int]) -> dict[str, Any]:
+    """Return the record of a run in run.json, as it starts or goes on.
+
+    Args:
+        federation: The clients.
+        initial: What the run starts from.
+        corrupt: The clients whose updates are corrupt.
+    """
+    experiment, images, task = federation.experiment, federation.images, federation.experiment.task
+    newcomers = federation.newcomers.tolist()
+    optional = {
+        "novel_class_names": list(images_of(task, novel=True).class_names) if task.novel else [],
+        "newcomers": newcomers,
+        "corrupt_clients": sorted(corrupt),
+    }
+    return {
+        "id": experiment.id,
+        "kind": "run",
+        "status": "running",
+        "label": experiment.method.name,
+        "scenario_label": experiment.scenario.label,
+        "experiment": to_dict(experiment),
+        "class_names": list(images.class_names),
+        "domain_names": list(images.domain_names),
+        "heterogeneity": federation.heterogeneity(),
+        "metric": "mIoU" if task.kind == "segmentation" else "accuracy",
+        "server_samples": len(federation.samples),
+        "patches": initial.patches,
+        "shared_parameters": sum(tensor.numel() for tensor in initial.state.shared.values()),
+        **{name: values for name, values in optional.items() if values},
+    }

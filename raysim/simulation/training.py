@@ -1,28 +1,39 @@
-"""One stacked local training loop."""
+"""The local training loop: one loop for all methods, with the clients of a micro-cohort stacked.
+
+Shapes: K clients of a micro-cohort, B images of a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from raysim.core.types import Tensors
+from raysim.clients.faults import corrupt_clients
+from raysim.core.errors import Diverged
+from raysim.core.seeds import torch_rng
+from raysim.core.types import Batch, MicroCohort, ServerState, Tensors
+from raysim.nn.flops import count_flops
+from raysim.nn.rows import prefix, stack, to_cpu
+from raysim.simulation.batches import Batches
+from raysim.simulation.flops import STEPS, StepFlops, count_step
+from raysim.storage.vault import fetch
 
-Metrics = dict[str, torch.Tensor]
+ClientMetrics = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (total [K], count [K])
 
-
-Numbers = dict[str, tuple[np.ndarray, np.ndarray]]
-
-
-TUNE = "finetune"  # the purpose of batches that tune a shared model before use
+TRAIN = "batches"  # purpose of the batches of a round
+TUNE = "finetune"  # purpose of the batches that tune a shared model before it is evaluated
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One torch thread, as in every worker: the number of threads changes float sums."""
+    """Use one torch thread, as every worker does: the number of threads changes float sums."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -31,13 +42,191 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """Trained clients: their rows, what came down to them, what they had kept, their steps, metrics and FLOPs."""
+@dataclass(frozen=True, kw_only=True)
+class StartingClients:
+    """Clients before their first step.
+
+    Attributes:
+        rows: The tensors that each client starts with. K
+        received: The tensors that came from the server, on the device.
+        privates: The private state of each client. K
+        metrics: What the clients measured while they received.
+    """
+
+    rows: list[Tensors]
+    received: Tensors
+    privates: list[Tensors]
+    metrics: ClientMetrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedClients:
+    """Clients after their last step, on the CPU.
+
+    Attributes:
+        rows: The trained tensors of each client. K
+        received: The tensors that came from the server.
+        privates: The private state of each client before the round. K
+        steps: Optimiser steps of each client. K
+        metrics: What the clients measured.
+        flops: Floating-point operations of all of them.
+    """
 
     rows: list[Tensors]
     received: Tensors
     privates: list[Tensors]
     steps: list[int]
-    metrics: Numbers
+    metrics: ClientMetrics
     flops: float
+
+
+class LocalTraining:
+    """Trains micro-cohorts. It keeps nothing of a client between two calls."""
+
+    def __init__(self, batches: Batches, model: Any) -> None:
+        self.batches, self.model = batches, model
+        self.experiment, self.device = batches.experiment, batches.frozen.context.device
+        self.method = self.experiment.method
+        self.corrupt = corrupt_clients(
+            self.experiment.faults, self.experiment.seed, batches.federation.trainers
+        )
+        self.receive_flops: dict[str, int] = {}  # of a client with a private state, by architecture
+
+    def start(self, state: ServerState, cohort: MicroCohort) -> StartingClients:
+        """Send the server's state to the clients of a micro-cohort."""
+        received = {
+            name: tensor.to(self.device)
+            for name, tensor in self.method.broadcast(state, cohort.clients[0]).items()
+        }
+        samples = self.batches.server_samples if self.method.traits.needs_samples else None
+        vault = Path(cohort.vault)
+        privates = [
+            self.first_private(client) if (private := cohort.private[k]) is None else fetch(private, vault)
+            for k, client in enumerate(cohort.clients)
+        ]
+        rows: list[Tensors] = []
+        measured: dict[str, list[float]] = {}
+        for client, private in zip(cohort.clients, privates, strict=True):
+            receive = partial(self.method.receive, self.model, received, private, client, samples)
+            architecture = self.method.architecture(client)
+            if samples is not None and private and architecture not in self.receive_flops:
+                self.receive_flops[architecture] = count_flops(receive)
+            row, metrics = receive()
+            rows.append(row)
+            for name, value in metrics.items():
+                measured.setdefault(name, []).append(value)
+        return StartingClients(
+            rows=rows,
+            received=received,
+            privates=privates,
+            metrics={name: (np.array(values), np.ones(len(values))) for name, values in measured.items()},
+        )
+
+    def first_private(self, client: int) -> Tensors:
+        """Draw the private state of a client that takes part for the first time."""
+        rng = torch_rng(self.experiment.seed, "private", client)
+        return self.method.init_private(self.model, rng, client)
+
+    def fit(self, state: ServerState, cohort: MicroCohort, epochs: int, purpose: str) -> TrainedClients:
+        """Train the clients of a micro-cohort side by side.
+
+        They come ordered by falling number of steps, so those that still train are the first of the stack.
+
+        Raises:
+            Diverged: A loss became infinite or NaN.
+        """
+        plans = [self.batches.plan(client, state.round, epochs, purpose) for client in cohort.clients]
+        steps = [len(plan) for plan in plans]
+        start = self.start(state, cohort)
+        params = self.trainable(start.rows)
+        optimiser = self._optimiser(params, state.round, purpose)
+        rngs = self._noise_rngs(cohort, state.round, purpose)
+        totals: dict[str, torch.Tensor] = {}
+        trained: list[Tensors] = [{} for _ in plans]
+        receive_flops = self.receive_flops.get(self.method.architecture(cohort.clients[0]), 0)
+        flops = float(receive_flops * sum(map(bool, start.privates)))
+        for step in range(max(steps)):
+            active = sum(count > step for count in steps)
+            batch = self.batches.stack([plan[step] for plan in plans[:active]], rngs[:active])
+            loss_K, metrics = self.method.loss(self.model, prefix(params, active), start.received, batch)
+            optimiser.zero_grad()
+            loss_K.sum().backward()
+            self.method.adjust(params, start.received)
+            optimiser.step()
+            flops += self._step_flops(cohort.clients[0], active, batch, metrics.get("flops_ot"))
+            for name, value_K in {"loss": loss_K.detach(), **metrics}.items():
+                totals.setdefault(name, torch.zeros(len(plans), dtype=torch.float64, device=self.device))
+                totals[name][:active] += value_K
+            for k in (k for k in range(active) if steps[k] == step + 1):  # others' later steps move its row
+                trained[k] = {name: tensor[k].detach().clone() for name, tensor in params.items()}
+        counts = np.array(steps, dtype=np.float64)
+        measured = {name: (total.cpu().numpy(), counts) for name, total in totals.items()}
+        self._check_losses(measured["loss"][0], state.round, cohort)
+        return TrainedClients(
+            rows=[to_cpu(row) for row in trained],
+            received=to_cpu(start.received),
+            privates=start.privates,
+            steps=steps,
+            metrics={**measured, **start.metrics},
+            flops=flops,
+        )
+
+    def trainable(self, rows: Sequence[Tensors]) -> Tensors:
+        """Stack rows on the device, each tensor [K, ...]; all but buffers take gradients."""
+        buffers = self.method.buffers(self.model)
+        return {
+            name: tensor.requires_grad_(name not in buffers)
+            for name, tensor in stack(rows, self.device).items()
+        }
+
+    def _step_flops(self, client: int, active: int, batch: Batch, transport: torch.Tensor | None) -> float:
+        """FLOPs of a step of the first clients of the stack; optimal transport reports its own."""
+        key = (
+            self.experiment.task,
+            self.method,
+            self.batches.federation.clients,
+            self.method.architecture(client),
+        )
+        step = STEPS.get(key, lambda: StepFlops.counted(partial(self.count_step, client)))
+        return step.of(active, batch.y.shape[1]) + (0.0 if transport is None else float(transport.sum()))
+
+    def count_step(self, client: int, images: int) -> int:
+        """Count the FLOPs of a client's first step with this many images."""
+        plan = np.zeros((images, 2), dtype=np.int64)
+        plan[:, 0] = self.batches.federation.shard(client)[0]
+        rng = torch_rng(self.experiment.seed, "shared")
+        shared = self.method.init_shared(self.model, rng)
+        extra = self.method.init_server(self.model, self.batches.federation.clients, rng)
+        start = self.start(ServerState(0, shared, extra), MicroCohort(0, (client,), (None,)))
+        batch = self.batches.stack([plan], (rng,))
+        return count_step(self.method, self.model, start.rows, start.received, batch)
+
+    def _optimiser(self, params: Tensors, round_: int, purpose: str) -> torch.optim.Optimizer:
+        training = self.experiment.training
+        # the schedule has reached 0 when a final model is tuned, so that tuning uses the first rate
+        rate = training.lr if purpose == TUNE else training.rate(round_, self.experiment.rounds)
+        trained = [tensor for tensor in params.values() if tensor.requires_grad]
+        if training.optimiser == "adam":
+            return torch.optim.Adam(trained, lr=rate, weight_decay=training.weight_decay)
+        return torch.optim.SGD(
+            trained, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay
+        )
+
+    def _noise_rngs(self, cohort: MicroCohort, round_: int, purpose: str) -> tuple[torch.Generator, ...]:
+        """A generator per client, for noise inside the model."""
+        seed = self.experiment.seed
+        return tuple(torch_rng(seed, f"noise {purpose}", round_, client) for client in cohort.clients)
+
+    def _check_losses(self, losses_K: np.ndarray, round_: int, cohort: MicroCohort) -> None:
+        """Raise `Diverged` where a loss is not finite."""
+        finite = np.isfinite(losses_K)
+        if finite.all():
+            return
+        client = cohort.clients[int(np.argmin(finite))]
+        advice = f"lower training.lr = {self.experiment.training.lr}"
+        if self.corrupt:
+            advice = (
+                f"faults.corruption = '{self.experiment.faults.corruption}' at "
+                f"{len(self.corrupt)} clients may be why, or {advice}"
+            )
+        raise Diverged(f"round {round_ + 1}: the loss of client {client} became infinite or NaN; {advice}")

@@ -1,10 +1,11 @@
-"""A run's folder: config, tables, checkpoints. Written so that a kill -9 at any moment costs at most the round in flight.
+"""The folder of a run: config, tables, checkpoints. A kill -9 at any moment costs at most the current round.
 
-    DIR/config.json  run.json  partition.parquet  tables/{rounds,clients,classes,ratios,masks,signatures}/*.parquet  checkpoints/
+    DIR/config.json  run.json  partition.parquet  checkpoints/
+    DIR/tables/{rounds,clients,classes,ratios,masks,signatures}/*.parquet
     DIR/gallery.safetensors (of a run with masks over its images)
 
-Every file appears whole (written beside and renamed). The manifest names the last finished round; whatever is
-newer is dropped on resume.
+Every file appears whole: it is written beside its place and renamed. The manifest names the last finished
+round; a resume drops whatever is newer.
 """
 
 from __future__ import annotations
@@ -16,118 +17,104 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 
+from raysim.core.columns import TableRow
 from raysim.core.errors import UserError
-from raysim.core.types import Gallery, Private, RoundRecord, ServerState, Signature, StoredState, Tensors
+from raysim.core.types import (
+    Gallery,
+    Private,
+    RoundRecord,
+    ServerState,
+    Signature,
+    StoredState,
+    Tensors,
+)
 from raysim.experiment.records import Experiment, to_dict
-from raysim.storage.files import make_folder, table_of, write_json, write_table, write_text
-from raysim.storage.vault import collect, digest_of, file_of, read
+from raysim.storage.files import make_folder, write_json, write_table, write_text
+from raysim.storage.run_tables import RunTables
+from raysim.storage.vault import digest_of, file_of, read_tensors, remove_unused
 
 Privates = dict[int, Private]
-COLUMNS: dict[str, dict[str, pa.DataType]] = {
-    "rounds": {
-        "run": pa.string(),
-        "round": pa.int32(),
-        "split": pa.string(),
-        "clients": pa.int32(),
-        "bytes_up": pa.int64(),
-        "bytes_down": pa.int64(),
-        "bytes_weights_up": pa.int64(),
-        "bytes_weights_down": pa.int64(),
-    },
-    "clients": {
-        "run": pa.string(),
-        "round": pa.int32(),
-        "split": pa.string(),
-        "client": pa.int32(),
-        "examples": pa.int32(),
-    },
-    "classes": {
-        "run": pa.string(),
-        "round": pa.int32(),
-        "split": pa.string(),
-        "label": pa.int16(),
-        "class_name": pa.string(),
-        "domain": pa.int16(),
-        "domain_name": pa.string(),
-        "scope": pa.string(),
-    },
-    "ratios": {
-        "run": pa.string(),
-        "round": pa.int32(),
-        "split": pa.string(),
-        "label": pa.int16(),
-        "class_name": pa.string(),
-        "images": pa.int64(),
-    },
-    "masks": {
-        "run": pa.string(),
-        "round": pa.int32(),
-        "split": pa.string(),
-        "image": pa.int32(),
-        "label": pa.int16(),
-        "class_name": pa.string(),
-    },
-    "signatures": {
-        "run": pa.string(),
-        "round": pa.int32(),
-        "split": pa.string(),
-        "name": pa.string(),
-        "detail": pa.string(),
-    },
-}
 MANIFEST = "manifest.json"
-VAULT = "private"  # the folder of large private states beside the manifest
+VAULT = "private"  # folder of the large private states, beside the manifest
 
 
 class Store:
-    """Writes a run and reads it back. `tables` may lie elsewhere: the runs of a sweep share its tables."""
+    """Writes a run to its folder and reads it back."""
 
     def __init__(self, folder: Path, experiment: Experiment, tables: Path | None = None) -> None:
-        self.folder = make_folder(folder)
-        self.run = experiment.id
-        self.tables = tables or folder / "tables"
-        self.vault = folder.absolute() / "checkpoints" / VAULT
-        self._files: dict[int, str] = {}
-        self._write_config(experiment)
+        """Remember where the run lies.
 
-    def _write_config(self, experiment: Experiment) -> None:
+        Args:
+            folder: Folder of the run.
+            experiment: The experiment of the run.
+            tables: Folder of the tables; None: `tables` in `folder`. The runs of a sweep share theirs.
+        """
+        self.folder, self.experiment, self.run = folder, experiment, experiment.id
+        self.tables = RunTables(tables or folder / "tables", self.run)
+        self.vault = folder.absolute() / "checkpoints" / VAULT
+        self._private_files: dict[int, str] = {}
+
+    def open(self) -> Self:
+        """Make the folder and write config.json; in a folder of this experiment nothing changes.
+
+        Raises:
+            UserError: The folder holds something else, or cannot be written.
+        """
+        make_folder(self.folder)
+        kind = self.described().get("kind", "run")
+        if kind != "run":
+            raise UserError(f"--out {self.folder}: holds a {kind}; choose another folder")
         path = self.folder / "config.json"
-        if self.described().get("kind", "run") != "run":
-            raise UserError(f"--out {self.folder}: holds a {self.described()['kind']}; choose another folder")
-        if (
-            path.exists()
-            and (found := json.loads(path.read_text()).get("id", "of another program")) != self.run
-        ):
+        if not path.exists():
+            write_json(path, {"id": self.run, "experiment": to_dict(self.experiment)})
+        run = json.loads(path.read_text()).get("id", "of another program")
+        if run != self.run:
             raise UserError(
-                f"--out {self.folder}: holds run {found}, this is run {self.run}; choose another folder"
+                f"--out {self.folder}: holds run {run}, this is run {self.run}; choose another folder"
             )
-        write_json(path, {"id": self.run, "experiment": to_dict(experiment)})
+        return self
+
+    @property
+    def has_rounds(self) -> bool:
+        """Whether rounds of this run are in the folder."""
+        return self._manifest() is not None or bool(self.tables.parts())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds all of this run: its rounds, its result, and every private state."""
+        return self.described().get("status") == "done" and self._whole(self._manifest())
 
     def describe(self, values: Mapping[str, Any]) -> None:
-        """Update run.json."""
+        """Add values to run.json."""
         path = self.folder / "run.json"
         write_json(path, {**(json.loads(path.read_text()) if path.exists() else {}), **values})
 
     def described(self) -> dict[str, Any]:
-        """run.json, or nothing yet."""
+        """Return what run.json says; nothing where there is none yet."""
         path = self.folder / "run.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
 
     def write_partition(self, table: pa.Table) -> None:
-        """Who holds which image."""
+        """Write which client holds which image."""
         write_table(self.folder / "partition.parquet", table)
 
     def write(
         self, record: RoundRecord, state: ServerState, changed: Privates, progress: Mapping[str, Any]
     ) -> None:
-        """A finished round: its tables first, then the checkpoint, last the manifest that makes it count."""
+        """Write a finished round: first its tables, then the checkpoint, last the manifest that names it.
+
+        Args:
+            record: The rows of the round.
+            state: The server after the round.
+            changed: The private states of the clients that trained in it.
+            progress: What a resumed run needs besides.
+        """
         self.write_rows(record, "validation")
         name = f"round-{record.round:06d}.safetensors"
         tensors = {f"shared/{key}": tensor.contiguous() for key, tensor in state.shared.items()}
@@ -143,8 +130,8 @@ class Store:
         path = self.folder / "checkpoints" / name
         path.parent.mkdir(exist_ok=True)
         save_file(tensors, path)
-        self._files |= dict.fromkeys(small, name)
-        self._files |= {
+        self._private_files |= dict.fromkeys(small, name)
+        self._private_files |= {
             client: f"{VAULT}/{private.digest}"
             for client, private in changed.items()
             if isinstance(private, StoredState)
@@ -152,21 +139,21 @@ class Store:
         manifest = {
             "round": record.round,
             "state": name,
-            "private": {str(client): file for client, file in sorted(self._files.items())},
+            "private": {str(client): file for client, file in sorted(self._private_files.items())},
         }
         manifest |= progress
-        write_text(
-            path.parent / MANIFEST, json.dumps(manifest), lasting=False
-        )  # as what it names: a kill loses neither
-        kept = {name, *self._files.values()}
+        # not flushed to the disk, as the checkpoint is not: a kill of the process loses neither
+        write_text(path.parent / MANIFEST, json.dumps(manifest), lasting=False)
+        kept = {name, *self._private_files.values()}
         for old in path.parent.glob("round-*.safetensors"):
             if old.name not in kept:
                 old.unlink()
-        collect(self.vault, {Path(file).name for file in self._files.values() if file.startswith(VAULT)})
+        remove_unused(
+            self.vault, {Path(file).name for file in self._private_files.values() if file.startswith(VAULT)}
+        )
 
     def write_rows(self, record: RoundRecord, split: str) -> None:
-        """The rows of one round and split, as part files that are never changed."""
-        common = {"run": self.run, "round": record.round, "split": split}
+        """Write the rows of one round and split, as part files that are never changed."""
         tables = {
             "rounds": [record.row],
             "clients": record.clients,
@@ -174,16 +161,10 @@ class Store:
             "ratios": record.ratios,
         }
         for name, rows in tables.items():
-            self._write_part(name, [{**common, **row} for row in rows], record.round, split)
-
-    def _write_part(self, name: str, rows: Sequence[Mapping[str, Any]], round_: int, split: str) -> None:
-        if rows:
-            write_table(
-                self.tables / name / f"{self.run}-{round_:06d}-{split}.parquet", table_of(rows, COLUMNS[name])
-            )
+            self.tables.write(name, rows, record.round, split)
 
     def write_gallery(self, gallery: Gallery, last: int) -> None:
-        """What the final model attends to: some images with their masks as one file, and a row per image where the truth is known."""
+        """Write the masks of the final model: some of them as one file, and a row per measured image."""
         beside = self.folder / f".gallery.{os.getpid()}"
         save_file(
             {name: torch.tensor(array) for name, array in gallery.arrays.items()},
@@ -191,56 +172,60 @@ class Store:
             {"images": json.dumps(gallery.shown)},
         )
         os.replace(beside, self.folder / "gallery.safetensors")
-        common = {"run": self.run, "round": last, "split": "validation"}
-        self._write_part("masks", [{**common, **row} for row in gallery.rows], last, "validation")
+        self.tables.write("masks", gallery.rows, last, "validation")
 
     def write_signatures(self, signatures: Sequence[Signature], last: int) -> None:
-        """The failures that the run shows after its `last` round, a row each."""
-        rows = [{"run": self.run, "split": "validation", **asdict(signature)} for signature in signatures]
-        self._write_part("signatures", rows, last, "validation")
+        """Write the failures that the run shows after its last round, a row each."""
+        rows = [asdict(signature) for signature in signatures]  # each names its own round
+        self.tables.write("signatures", rows, last, "validation")
 
-    def rounds(self) -> list[dict[str, Any]]:
-        """The rows of the run's rounds on validation, in order."""
-        parts = sorted((self.tables / "rounds").glob(f"{self.run}-*-validation.parquet"))
-        rows = {row["round"]: row for part in parts for row in pq.ParquetFile(part).read().to_pylist()}
+    def rounds(self) -> list[TableRow]:
+        """Read the rows of the run's rounds on validation, in order."""
+        rows = {row["round"]: row for row in self.tables.rows("rounds")}
         return [rows[round_] for round_ in sorted(rows)]
 
-    def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
-        """The last finished round and the progress noted with it; newer parts are dropped.
+    def _manifest(self) -> dict[str, Any] | None:
+        """Read the manifest of the last finished round; None where no round has finished."""
+        path = self.folder / "checkpoints" / MANIFEST
+        return dict(json.loads(path.read_text())) if path.exists() else None
 
-        None where nothing has finished, or where large private states were dropped.
+    def _whole(self, manifest: Mapping[str, Any] | None) -> bool:
+        """Whether every private state that a manifest names is in the folder."""
+        return manifest is not None and all(
+            file_of(self.vault, Path(file).name).exists()
+            for file in manifest["private"].values()
+            if file.startswith(VAULT)
+        )
+
+    def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
+        """Return the last finished round and the progress noted with it; drop parts that are newer.
+
+        None where no round has finished, or where large private states were dropped.
         """
         path = self.folder / "checkpoints" / MANIFEST
-        manifest = json.loads(path.read_text()) if path.exists() else None
-        needed = (
-            [Path(file).name for file in manifest["private"].values() if file.startswith(VAULT)]
-            if manifest
-            else []
-        )
-        if not all(file_of(self.vault, digest).exists() for digest in needed):
+        manifest = self._manifest()
+        if not self._whole(manifest):
             manifest = None
         finished = manifest["round"] if manifest else -1
-        for part in self.tables.glob(f"*/{self.run}-*.parquet"):
-            if int(part.stem.split("-")[1]) > finished:
-                part.unlink()
+        self.tables.drop_after(finished)
         if manifest is None:
             return None
-        tensors = read(path.parent / manifest["state"])
+        tensors = read_tensors(path.parent / manifest["state"])
         shared, extra = (
             {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(kind)}
             for kind in ("shared/", "extra/")
         )
-        self._files = {int(client): file for client, file in manifest["private"].items()}
+        self._private_files = {int(client): file for client, file in manifest["private"].items()}
         privates: Privates = {
             client: StoredState(Path(file).name)
-            for client, file in self._files.items()
+            for client, file in self._private_files.items()
             if file.startswith(VAULT)
         }
-        for file in sorted({file for file in self._files.values() if not file.startswith(VAULT)}):
+        for file in sorted({file for file in self._private_files.values() if not file.startswith(VAULT)}):
             packed: dict[int, Tensors] = {}
-            for key, tensor in read(path.parent / file).items():
+            for key, tensor in read_tensors(path.parent / file).items():
                 kind, _, rest = key.partition("/")
-                if kind == "private" and self._files.get(int(rest.split("/")[0])) == file:
+                if kind == "private" and self._private_files.get(int(rest.split("/")[0])) == file:
                     client, name = rest.split("/", 1)
                     packed.setdefault(int(client), {})[name] = tensor
             privates |= packed
@@ -251,38 +236,17 @@ class Store:
         )
 
     def drop_vault(self) -> None:
-        """Remove large private states, of a run whose tables are whole: resumed, it starts afresh."""
+        """Remove the large private states of a finished run; if it is resumed, it starts afresh."""
         shutil.rmtree(self.vault, ignore_errors=True)
 
-    def forget(self) -> None:
-        """Remove the rounds that an earlier run left, for a run that starts afresh in its folder."""
+    def clear(self) -> None:
+        """Remove all rounds of this run from the folder."""
         shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-        for part in self.tables.glob(f"*/{self.run}-*.parquet"):
-            part.unlink()
-
-    def compact(self) -> None:
-        """One part per table once the run is done."""
-        for name in COLUMNS:
-            parts = sorted((self.tables / name).glob(f"{self.run}-*-validation.parquet"))
-            if len(parts) > 1:
-                last = pq.ParquetFile(
-                    parts[-1]
-                ).read()  # not read_table: what makes a data set of one file takes longer than the file
-                inside = set(
-                    last["round"].to_pylist()
-                )  # a compaction that was killed has put them there already
-                rest = [
-                    pq.ParquetFile(part).read()
-                    for part in parts[:-1]
-                    if int(part.stem.split("-")[1]) not in inside
-                ]
-                write_table(parts[-1], pa.concat_tables([*rest, last], promote_options="default"))
-                for part in parts[:-1]:
-                    part.unlink()
+        self.tables.drop_after(-1)
 
 
 def state_sha256(state: ServerState, privates: Privates) -> str:
-    """The run's one answer: the final shared tensors and the sorted digests of every participating client's private state."""
+    """Return the digest of a run: its final shared tensors and all private states."""
     total = hashlib.sha256(digest_of(state.shared).encode())
     for line in sorted(f"{client:012d} {digest_of(private)}" for client, private in privates.items()):
         total.update(line.encode())

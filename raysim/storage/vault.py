@@ -1,8 +1,8 @@
-"""Private states between rounds: small ones travel with the messages, large ones lie in files named by their content.
+"""Private states between rounds: small ones travel in messages, large ones lie in files.
 
-A worker writes a large state to the run's vault and only its digest travels; whoever serves the client next
-reads the file. So messages, driver and checkpoints stay small, and a file is never changed: equal states are
-one file.
+A worker writes a large state to the run's vault, and only its digest travels. The worker that serves the
+client next reads the file. So messages, driver and checkpoints stay small. A file is named by its content and
+never changed: equal states are one file.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from safetensors.torch import save_file
 from raysim.core.errors import UserError
 from raysim.core.types import Private, StoredState, Tensors, nbytes
 
-LARGE = 64 * 1024  # bytes
+LARGE = 64 * 1024  # bytes above which a state goes to the vault
 
 
 def digest_of(private: Private) -> str:
-    """SHA-256 over names, types, shapes and values, in hex; the same wherever the state lies."""
+    """Return the SHA-256 of names, types, shapes and values, in hex; the same wherever the state lies."""
     if isinstance(private, StoredState):
         return private.digest
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, tensor in sorted(private.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(
             np.ascontiguousarray(tensor.numpy()).tobytes()
             if tensor.dtype != torch.bfloat16
             else tensor.float().numpy().tobytes()
         )
-    return found.hexdigest()
+    return digest.hexdigest()
 
 
 def file_of(vault: Path, digest: str) -> Path:
-    """Where a large state lies."""
+    """Path of a large state."""
     return vault / f"{digest}.safetensors"
 
 
 def keep(private: Tensors, vault: Path) -> Private:
-    """A state as it travels: itself, or above 64 KB its digest, once the file is there whole."""
+    """Return a state as it travels: itself, or above `LARGE` bytes a reference to its file in the vault."""
     if nbytes(private) <= LARGE:
         return private
     digest = digest_of(private)
@@ -57,10 +57,10 @@ def keep(private: Tensors, vault: Path) -> Private:
 
 
 def fetch(private: Private, vault: Path) -> Tensors:
-    """The tensors of a state.
+    """Return the tensors of a state.
 
     Raises:
-        UserError: its file is not here.
+        UserError: Its file is not on this machine.
     """
     if not isinstance(private, StoredState):
         return private
@@ -70,17 +70,17 @@ def fetch(private: Private, vault: Path) -> Tensors:
             f"--out: the private state {file} is not on this machine; --out must lie on storage that all "
             "nodes share"
         )
-    return read(file)
+    return read_tensors(file)
 
 
-def read(path: Path) -> Tensors:
-    """All tensors of a file."""
+def read_tensors(path: Path) -> Tensors:
+    """Read all tensors of a file."""
     with safe_open(path, framework="pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
 
 
-def collect(vault: Path, digests: set[str]) -> None:
-    """Remove the files that no state names any more."""
+def remove_unused(vault: Path, digests: set[str]) -> None:
+    """Remove the files that no state refers to, also those that a killed worker left incomplete."""
     for file in vault.iterdir() if vault.exists() else ():
-        if file.stem not in digests:  # also what a killed worker had begun
+        if file.stem not in digests:
             file.unlink()

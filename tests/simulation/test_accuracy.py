@@ -1,4 +1,4 @@
-"""Accuracies from counts: mIoU on paper and against loops, and the accuracies of frequent and rare classes."""
+"""The accuracies of one evaluation: on paper, against loops, by class frequency, from base to novel."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from raysim.core.types import IGNORE, Score
-from raysim.simulation.accuracy import accuracies, intersection_union, training_images
+from raysim.core.types import (
+    IGNORE,
+    Score,
+)
+from raysim.simulation.accuracy import (
+    accuracies,
+    base_to_novel,
+    cell_totals,
+    intersection_union,
+    training_images,
+)
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import Images
+from tests.experiments import small
 
 
 def toy(
@@ -41,7 +51,11 @@ def toy(
 def by_loops(
     predicted: np.ndarray, truth: np.ndarray, cell: np.ndarray, cells: int, classes: int
 ) -> np.ndarray:
-    """Definition: a pixel is in the intersection of c if both are c, in the union if either is, and nowhere where truth is ignored."""
+    """Count by the definition.
+
+    A pixel is in the intersection of c if both are c, in the union if either is, and nowhere where truth is
+    ignored.
+    """
     areas = np.zeros((cells, classes, 2))
     for image in range(len(truth)):
         for row in range(truth.shape[1]):
@@ -77,7 +91,10 @@ def test_areas_against_loops(classes: int, ignored: float) -> None:
 
 
 def test_miou_by_hand() -> None:
-    """One image of 2 x 4 pixels; class a: 3 of a union of 5, class b: 2 of 4; the ignored pixel is predicted b and counts nowhere."""
+    """One image of 2 x 4 pixels; class a: 3 of a union of 5, class b: 2 of 4.
+
+    The ignored pixel is predicted b and counts nowhere.
+    """
     truth = np.array([[[0, 0, 0, 0], [1, 1, 1, IGNORE]]], np.uint8)
     predicted = np.array([[[0, 0, 0, 1], [0, 1, 1, 1]]])
     areas = intersection_union(predicted, truth, np.array([0]), 2, 2)
@@ -116,7 +133,10 @@ def test_a_perfect_prediction_is_one_and_absent_classes_are_left_out() -> None:
 
 
 def test_own_reweights_the_cells_of_images() -> None:
-    """Cells (a, d0): 2 images, (a, d1): 1, (b, d0): 1, (b, d1): none. A client with d1 only sees the areas of (a, d1) alone."""
+    """Cells (a, d0): 2 images, (a, d1): 1, (b, d0): 1, (b, d1): none.
+
+    A client with d1 only sees the areas of (a, d1) alone.
+    """
     federation = toy([0, 0, 0, 1], [0, 0, 1, 0], [1] * 4, [[0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0, 0, 1]])
     areas = np.array([[[4, 8], [0, 2]], [[3, 3], [1, 2]], [[0, 4], [6, 12]], [[0, 0], [0, 0]]], float)
     personal = {k: areas for k in range(3)}
@@ -209,3 +229,74 @@ def test_class_mean_leaves_out_classes_without_held_out_images() -> None:
     )
     assert summary["acc_shared_class_mean"] == 0.5 and summary["acc_shared_global"] == 0.75
     assert summary["acc_shared_tail"] is None
+
+
+def two_classes(
+    labels: list[int], parts: list[int], shards: list[list[int]], frequencies: list[list[float]]
+) -> Federation:
+    images = Images(np.array(labels), np.zeros(len(labels), int), np.array(parts), ("a", "b"), ("all",))
+    return Federation(
+        small(),
+        images,
+        tuple(np.array(shard) for shard in shards),
+        np.array([], dtype=int),
+        np.array(frequencies),
+    )
+
+
+def test_the_four_accuracies_on_paper() -> None:
+    """Two classes, 4 and 2 validation images; the shared model gets 2 of 4 and 2 of 2.
+
+    Client 0 holds class a only.
+    """
+    federation = two_classes([0, 0, 0, 0, 1, 1], [1] * 6, [[0], [1]], [[1.0, 0.0], [0.25, 0.75]])
+    shared = Score(-1, "shared", (), np.array([[2.0, 2.0]]))
+    personal = {0: np.array([4.0, 0.0]), 1: np.array([2.0, 2.0])}
+    summary, clients, classes = accuracies(federation, "validation", np.array([0, 1]), shared, personal)
+    assert clients[0] == {
+        "client": 0,
+        "acc_shared_own": 0.5,
+        "acc_shared_global": pytest.approx(4 / 6),
+        "acc_personal_own": 1.0,
+        "acc_personal_global": pytest.approx(4 / 6),
+    }
+    assert clients[1]["acc_personal_own"] == pytest.approx(0.25 * 0.5 + 0.75 * 1.0)
+    assert summary["acc_personal_own"] == pytest.approx((1 + 0.875) / 2)
+    assert summary["worst_client_accuracy"] == pytest.approx(0.875)
+    assert [(row["scope"], row["correct"], row["total"]) for row in classes] == [
+        ("shared", 2, 4),
+        ("shared", 2, 2),
+        ("personal", 3, 4),
+        ("personal", 1, 2),
+    ]
+    assert cell_totals(federation, "validation").tolist() == [4, 2]
+
+
+def test_classes_without_held_out_images_are_left_out_of_own() -> None:
+    federation = two_classes([0, 0], [1, 1], [[0]], [[0.5, 0.5]])
+    summary, _, _ = accuracies(
+        federation, "validation", np.array([0]), Score(-1, "shared", (), np.array([[1.0, 0.0]])), None
+    )
+    assert summary["acc_shared_own"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("base", "novel", "harmonic"),
+    [
+        (69.34, 74.22, 71.70),
+        (82.69, 63.22, 71.66),
+        (80.47, 71.69, 75.83),
+        (56.48, 64.05, 60.03),
+        (92.19, 54.74, 68.69),
+        (87.49, 60.04, 71.21),
+    ],
+)
+def test_the_harmonic_mean_is_that_of_the_paper(base: float, novel: float, harmonic: float) -> None:
+    """CLIP, CoOp and CoCoOp in CoCoOp's Table 1: the mean of 11 datasets, and EuroSAT."""
+    found = base_to_novel(base / 100, novel / 100)
+    assert round(100 * found["acc_harmonic"], 2) == harmonic
+
+
+def test_the_harmonic_mean_of_nothing() -> None:
+    assert base_to_novel(0.0, 0.0)["acc_harmonic"] == 0.0 and base_to_novel(0.5, None)["acc_harmonic"] is None
+    assert base_to_novel(0.5, 0.0) == {"acc_base": 0.5, "acc_novel": 0.0, "acc_harmonic": 0.0}

@@ -1,0 +1,119 @@
+"""The tables of a run: parts in Parquet that are never changed, joined when the run is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raysim.core.columns import TableRow
+from raysim.core.types import RoundRecord
+from raysim.storage.files import table_of, write_table
+
+COMMON = {"run": pa.string(), "round": pa.int32(), "split": pa.string()}  # in every table
+COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    "rounds": {
+        **COMMON,
+        "clients": pa.int32(),
+        "bytes_up": pa.int64(),
+        "bytes_down": pa.int64(),
+        "bytes_weights_up": pa.int64(),
+        "bytes_weights_down": pa.int64(),
+    },
+    "clients": {
+        **COMMON,
+        "client": pa.int32(),
+        "examples": pa.int32(),
+    },
+    "classes": {
+        **COMMON,
+        "label": pa.int16(),
+        "class_name": pa.string(),
+        "domain": pa.int16(),
+        "domain_name": pa.string(),
+        "scope": pa.string(),
+    },
+    "ratios": {
+        **COMMON,
+        "label": pa.int16(),
+        "class_name": pa.string(),
+        "images": pa.int64(),
+    },
+    "masks": {
+        **COMMON,
+        "image": pa.int32(),
+        "label": pa.int16(),
+        "class_name": pa.string(),
+    },
+    "signatures": {
+        **COMMON,
+        "name": pa.string(),
+        "detail": pa.string(),
+    },
+}
+
+
+class RunTables:
+    """Writes and reads the parts of one run; a folder may hold those of many runs."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self.folder, self.run = folder, run
+
+    def write(self, name: str, rows: Sequence[Mapping[str, Any]], round_: int, split: str) -> None:
+        """Write the rows of one table, round and split as a part; nothing where there are none."""
+        if rows:
+            common = {"run": self.run, "round": round_, "split": split}
+            table = table_of([{**common, **row} for row in rows], COLUMNS[name])
+            write_table(self.folder / name / f"{self.run}-{round_:06d}-{split}.parquet", table)
+
+    def parts(self, name: str = "*", split: str = "*") -> list[Path]:
+        """The parts of this run in one table or in all, in the order of the rounds."""
+        return sorted(self.folder.glob(f"{name}/{self.run}-*-{split}.parquet"))
+
+    def rows(self, name: str) -> Iterator[TableRow]:
+        """Read the rows of one table on validation, part by part."""
+        for part in self.parts(name, "validation"):
+            yield from pq.ParquetFile(part).read().to_pylist()
+
+    def records(self) -> list[RoundRecord]:
+        """Read the records of the rounds on validation, in order; a missing value has no key."""
+        rounds: dict[int, dict[str, list[TableRow]]] = {}
+        for name in ("rounds", "clients", "classes", "ratios"):
+            for row in self.rows(name):
+                values = {key: value for key, value in row.items() if key not in COMMON and value is not None}
+                rounds.setdefault(row["round"], {}).setdefault(name, []).append(values)
+        return [
+            RoundRecord(
+                round=round_,
+                row=tables["rounds"][0],
+                clients=tables.get("clients", []),
+                classes=tables.get("classes", []),
+                ratios=tables.get("ratios", []),
+            )
+            for round_, tables in sorted(rounds.items())
+        ]
+
+    def drop_after(self, round_: int) -> None:
+        """Remove the parts of all rounds after this one."""
+        for part in self.parts():
+            if _round_of(part) > round_:
+                part.unlink()
+
+    def compact(self) -> None:
+        """Join the parts of each table on validation."""
+        for name in COLUMNS:
+            parts = self.parts(name, "validation")
+            if len(parts) > 1:
+                last = pq.ParquetFile(parts[-1]).read()  # read_table would take longer for one file
+                inside = set(last["round"].to_pylist())  # more than one if a compaction was killed
+                rest = [pq.ParquetFile(part).read() for part in parts[:-1] if _round_of(part) not in inside]
+                write_table(parts[-1], pa.concat_tables([*rest, last], promote_options="default"))
+                for part in parts[:-1]:
+                    part.unlink()
+
+
+def _round_of(part: Path) -> int:
+    return int(part.stem.split("-")[1])

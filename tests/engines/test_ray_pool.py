@@ -1,0 +1,49 @@
+"""The pool of client actors: what it reserves, starts and calls. `tests/promises` has its answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from raysim.core.errors import UserError
+from raysim.core.types import ServerState
+from raysim.engines.ray_pool import RayPool
+from raysim.experiment import Resources
+from raysim.experiment.records import identity
+from raysim.simulation.rounds import Simulation
+from raysim.simulation.worker import Worker
+from tests.experiments import small
+
+Run = Callable[..., Simulation]
+
+
+def test_more_workers_than_the_machine_can_give_are_refused(ray_session: None) -> None:
+    from raysim.engines.ray_pool import reserve
+
+    with pytest.raises(UserError, match=r"lower resources\.workers"):
+        reserve(Resources(workers=1000))
+
+
+def test_a_pool_that_is_not_started_holds_nothing() -> None:
+    import ray
+
+    started = ray.is_initialized()
+    pool = RayPool(Resources(workers=1000))  # more than any machine here can give
+    assert pool.actors == [] and pool.reserved is None and ray.is_initialized() == started
+    pool.close()
+
+
+def process(worker: Worker, state: ServerState) -> tuple[int, int]:
+    """A function of a worker and a state."""
+    return os.getpid(), state.round
+
+
+def test_a_function_is_called_at_a_worker(ray_session: None) -> None:
+    pool = RayPool(Resources(workers=1)).start()
+    try:
+        there, round_ = pool.run(identity(small()), process, ServerState(3, {}))
+    finally:
+        pool.close()
+    assert there != os.getpid() and round_ == 3 and pool.actors == []
