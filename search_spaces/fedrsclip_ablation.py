@@ -1,14 +1,13 @@
-"""What do FedRSCLIP's private prompt, alignment and optimal transport give at 40 clients, each left out and each alone?
+"""What do FedRSCLIP's private prompt, alignment and optimal transport give, left out or alone, at 40 clients?
 
-The alignment holds a private prompt to the shared one, so there is no alignment without a private prompt.
+The alignment pulls the private prompt towards the shared one. Without a private prompt there is no alignment.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
@@ -29,5 +28,5 @@ FIGURES: list[dict[str, Any]] = [{"kind": "differences", "to": "fedrsclip", "tit
 
 
 def base() -> Experiment:
-    """40 clients of 36 images."""
+    """Return the recipe's base: 40 clients of 36 images."""
     return RECIPE.base

@@ -1,21 +1,19 @@
-"""Does one client that holds all data learn prompts as well as centralized CoOp does? FedRSCLIP's sanity check.
+"""Does one client with all data learn prompts as well as centralized CoOp? A sanity check of FedRSCLIP.
 
-The paper refers to a table of single-client training; its values are not public.
+The paper refers to a table of single-client training whose values are not public.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}]
-TUNE: dict[str, list[Any]] = {
-    "training.lr": [0.001, 0.003, 0.01, 0.03, 0.1]
-}  # many steps a round want smaller ones
+# a round has many steps, so learning rates are smaller
+TUNE: dict[str, list[Any]] = {"training.lr": [0.001, 0.003, 0.01, 0.03, 0.1]}
 
 GRID: dict[str, dict[str, Any]] = {
     "fedrsclip, one client": {},
@@ -31,5 +29,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """One client; fewer rounds, for each is 45 steps."""
+    """Return one client, with fewer rounds because each has 45 steps."""
     return override(RECIPE.base, {"scenario.clients": 1, "rounds": 10, "evaluation.every": 5})

@@ -1,15 +1,14 @@
-"""How does accuracy change as the same data is spread over 5 to 40 clients, the paper's Fed-RSIC shape?
+"""How does accuracy change as the same data is spread over 5 to 40 clients, as in the paper's Fed-RSIC?
 
-48 training images per class in all, as in Fed-Optimal (31 classes there, 24 here), so that 40 clients hold
-one or two of each.
+There are 48 training images per class, as in Fed-Optimal (31 classes there, 24 here). So each of 40 clients
+holds one or two images of a class.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
@@ -23,5 +22,5 @@ FIGURES: list[dict[str, Any]] = [{"kind": "against", "x": "scenario.clients", "n
 
 
 def base() -> Experiment:
-    """20 rounds."""
+    """Return the recipe's base with 20 rounds."""
     return override(RECIPE.base, {"task.shots": 48, "rounds": 20, "evaluation.every": 10})

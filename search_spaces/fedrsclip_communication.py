@@ -1,22 +1,20 @@
-"""Accuracy against what is sent: prompts of some hundred numbers beside FedAvg of CLIP's whole image tower.
+"""Accuracy against bytes sent: prompts of a few hundred numbers, and FedAvg of CLIP's whole image tower.
 
-With a ViT-B backbone the default prompt is 4 x 512 = 2,048 numbers, as the paper says, and the tower of
-ViT-B/16 86,192,640.
+With a ViT-B backbone the default prompt has 4 x 512 = 2,048 numbers, as the paper says. The image tower of
+ViT-B/16 has 86,192,640.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS = 3
 SCENARIOS: list[dict[str, Any]] = [{"scenario": "even"}]
-TUNE: dict[str, list[Any]] = {
-    "training.lr": [0.0003, 0.002, 0.01, 0.05, 0.3]
-}  # a whole network wants smaller steps than a prompt
+# a whole network needs smaller steps than a prompt
+TUNE: dict[str, list[Any]] = {"training.lr": [0.0003, 0.002, 0.01, 0.05, 0.3]}
 
 GRID: dict[str, dict[str, Any]] = {
     "fedrsclip": {},
@@ -39,7 +37,7 @@ GRID: dict[str, dict[str, Any]] = {
 
 
 def base() -> Experiment:
-    """Ten clients and ten rounds, for the sake of the networks that are trained whole."""
+    """Return ten clients and ten rounds, because some entries train whole networks."""
     return override(
         RECIPE.base, {"scenario.clients": 10, "rounds": 10, "evaluation.every": 5, "task.shots": 48}
     )

@@ -1,11 +1,10 @@
-"""Do shared prompts still converge when clients hold few classes, or one class each and no class is held twice?"""
+"""Do shared prompts still converge when clients hold few classes, or one class each that no other holds?"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
@@ -22,5 +21,8 @@ FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
 
 
 def base() -> Experiment:
-    """As many clients as the bundled scenes have classes: disjoint is one class each. With fewer classes, fewer clients."""
+    """Return as many clients as the bundled scenes have classes, so that disjoint is one class each.
+
+    With fewer classes, give fewer clients.
+    """
     return override(RECIPE.base, {"scenario.clients": 24, "rounds": 20, "evaluation.every": 4})

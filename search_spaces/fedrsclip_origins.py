@@ -1,15 +1,14 @@
-"""UC Merced clients beside RSSCN7 clients: one shared prompt over two sensors and two vocabularies (needs RAYSIM_DATA).
+"""One shared prompt for UC Merced clients and RSSCN7 clients: two sensors and two vocabularies.
 
-Every client chooses among the union of both vocabularies; beside the mixture stand the two federations of one
-origin each.
+It needs RAYSIM_DATA. In the mixture every client chooses among the classes of both vocabularies. The other
+two scenarios are federations of one dataset each.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS, TUNE_SEEDS = RECIPE.seeds, RECIPE.tune_seeds
@@ -19,15 +18,14 @@ SCENARIOS: list[dict[str, Any]] = [
     {"scenario": "even", "scenario.clients": 5, "task.dataset": "rsscn7"},
 ]
 TUNE: dict[str, list[Any]] = {"training.lr": [0.02, 0.05, 0.12, 0.3]}
-GRID = {
-    label: changes for label, changes in RECIPE.grid.items() if label != "fedotp"
-}  # see the model card: four patches
+# FedOTP is left out: the bundled backbone has four patches only (see its model card)
+GRID = {label: changes for label, changes in RECIPE.grid.items() if label != "fedotp"}
 
 FIGURES: list[dict[str, Any]] = [{"kind": "domains"}]
 
 
 def base() -> Experiment:
-    """20 clients of about 80 images: 15 from UC Merced and 5 from RSSCN7, in the mixture and in the two federations beside it."""
+    """Return 20 clients of about 80 images: 15 of UC Merced, 5 of RSSCN7, as in the other scenarios."""
     return override(
         RECIPE.base,
         {

@@ -1,15 +1,13 @@
-"""What does optimal transport cost a client, in FLOPs and time, against B, C, lambda and what is coupled?
+"""What does optimal transport cost a client in FLOPs and time, by B, C, lambda and level of the coupling?
 
-Times are ratios within one sweep, paired by seed; `--workers 1` keeps a second trial off the machine while
-one is timed.
+Times are ratios within one sweep, paired by seed. With `--workers 1` no second trial runs while one is timed.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 RECIPE = load_space("fedrsclip_rivals")
 SEEDS = 3
@@ -36,7 +34,7 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Four clients with images enough for the largest batch; one evaluation, at the end. Without alignment: plain prompt tuning."""
+    """Return four clients with images enough for the largest batch, no alignment, one evaluation."""
     changes = {
         "scenario.clients": 4,
         "task.shots": None,

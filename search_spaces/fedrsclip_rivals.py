@@ -1,6 +1,6 @@
-"""FedRSCLIP beside its rivals at the paper's largest number of clients, even and under severe label skew.
+"""FedRSCLIP and its rivals at the paper's largest number of clients, with even data and severe label skew.
 
-Every method is tuned over the same learning rates on validation, then run on fresh seeds, where the test
+Every method is tuned over the same learning rates on validation. Then it is run on fresh seeds, and the test
 split is opened.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
+from raysim import Experiment, override
 
 SEEDS = 5
 TUNE_SEEDS = 3
@@ -29,7 +29,7 @@ TUNE: dict[str, list[Any]] = {"training.lr": [0.01, 0.03, 0.1, 0.3, 1.0]}
 
 
 def base() -> Experiment:
-    """40 clients of 36 images, as on Fed-Optimal (37 at 40 clients)."""
+    """Return 40 clients of 36 images, nearly as in Fed-Optimal (37 images at 40 clients)."""
     return override(
         Experiment(),
         {

@@ -1,18 +1,21 @@
 """Which of the choices that the SAFE paper leaves open decide the outcome, and at which imbalance?
 
-Every default and range has its provenance in `raysim/methods/safe.py`; `raysim sweep safe --dry-run` lists
-what is varied.
+The source of every default and range is in `raysim/methods/networks/safe/`; `raysim sweep safe --dry-run`
+lists what is varied.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
+from raysim import Experiment, override
 
 
 def base() -> Experiment:
-    """The anchor: the paper's four mechanisms, guesses where it is silent, a small ResNet from scratch on ten classes of the scenes."""
+    """Return the anchor: the paper's four mechanisms, and guesses where the paper gives no value.
+
+    A small ResNet is trained from scratch on ten classes of the bundled scenes.
+    """
     return override(
         Experiment(),
         {
@@ -29,7 +32,7 @@ def base() -> Experiment:
             "scenario.clients": 10,
             "method.d": 32,  # 128 would add a fifth to the small network's FLOPs
             "method.d_e": 32,
-            "training.lr": 0.03,  # from 0.1 on BatchNorm and momentum make single seeds fail
+            "training.lr": 0.03,  # with 0.1 and more, BatchNorm and momentum make single seeds fail
             "training.batch": 16,
             "training.epochs": 2,
             "evaluation.every": 5,
@@ -74,7 +77,7 @@ CONTRASTS: dict[str, list[Any]] = {
 
 
 def space(trial: Any) -> dict[str, Any]:
-    """Define-by-run: parameters that a choice switches off are not sampled."""
+    """Sample define-by-run: parameters that a choice switches off are not sampled."""
     chosen: dict[str, Any] = {
         "training.lr": trial.suggest_float("training.lr", 0.005, 0.2, log=True),
         "method.cro": trial.suggest_categorical("method.cro", [True, False]),
@@ -125,7 +128,7 @@ RIVALS: dict[str, dict[str, Any]] = {
 
 
 def fedavg(trial: Any) -> dict[str, Any]:
-    """The same network without any mechanism."""
+    """Sample the same network without any mechanism."""
     return {
         "method.norm": trial.suggest_categorical("method.norm", ["batch", "group"]),
         "training.lr": trial.suggest_float("training.lr", 0.005, 0.2, log=True),
@@ -140,4 +143,4 @@ INTERACTIONS: list[tuple[str, str]] = [
     ("method.cro", "method.ace"),
 ]
 
-MINUTES = 40.0  # it trains networks
+MINUTES = 40.0  # more than the default, because networks are trained

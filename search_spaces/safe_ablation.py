@@ -1,14 +1,14 @@
 """Each of SAFE's mechanisms alone and each left out, on the bundled scenes at imbalance 10:1.
 
-DMR schedules FAU's merge, so that alone it is nothing: "FAU alone" has a fixed EMA, "FAU and DMR" the cosine.
+DMR schedules the merge of FAU, so it cannot run alone: "FAU alone" has a fixed EMA weight, "FAU and DMR" the
+cosine schedule.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -37,5 +37,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """The space's anchor."""
+    """Return the space's anchor."""
     return override(SPACE.base, {"evaluation.every": 10})

@@ -1,14 +1,13 @@
-"""FAU across architectures: ResNet and MobileNet clients in one federation, compared by CKA on the same samples.
+"""FAU across architectures: ResNet and MobileNet clients in one federation, compared by CKA.
 
-Only tensors that agree in name and shape are averaged; a projection makes head and gate common to all.
+Only tensors that agree in name and shape are averaged. With a projection, all clients share head and gate.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -34,7 +33,7 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Clients are ResNets and MobileNets in turn."""
+    """Return clients that are ResNets and MobileNets in turn."""
     return override(
         SPACE.base,
         {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 10},

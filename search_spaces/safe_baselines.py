@@ -1,11 +1,10 @@
-"""SAFE beside every other method that trains a network, one seed: that they run, and where they stand roughly."""
+"""SAFE and every other method that trains a network, on one seed: a check that they run, rough results."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 1
@@ -29,7 +28,7 @@ FIGURES: list[dict[str, Any]] = [{"kind": "convergence"}]
 
 
 def base() -> Experiment:
-    """The space's anchor with larger images."""
+    """Return the space's anchor with larger images."""
     return override(
         SPACE.base,
         {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 10},

@@ -1,11 +1,13 @@
-"""What SAFE sends, in full: weights, activations, class ratios, embeddings, and the samples once; beside methods that send weights only."""
+"""All that SAFE sends, compared with methods that send weights only.
+
+SAFE sends weights, activations, class ratios and embeddings every round, and the server's samples once.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -25,5 +27,5 @@ FIGURES: list[dict[str, Any]] = [{"kind": "traffic", "reference": "fedavg"}]
 
 
 def base() -> Experiment:
-    """Ten rounds: traffic is the same in every round."""
+    """Return ten rounds, because the traffic is the same in every round."""
     return override(SPACE.base, {"rounds": 10, "evaluation.every": 10})

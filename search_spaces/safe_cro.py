@@ -1,11 +1,13 @@
-"""Does CRO help rare classes? FedAvg with and without it at imbalance 10:1, 50:1 and 100:1, with head, medium and tail accuracy."""
+"""Does CRO help rare classes? FedAvg with and without it at imbalance 10:1, 50:1 and 100:1.
+
+The report shows the accuracy of head, medium and tail classes.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 5
@@ -31,5 +33,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Ten classes of the bundled scenes, with enough images for a tail of one at 100:1."""
+    """Return ten classes of the bundled scenes, with enough images for a tail of one image at 100:1."""
     return override(SPACE.base, {"task.shots": 100, "task.ses": 10, "evaluation.every": 10})

@@ -1,11 +1,13 @@
-"""What does ACE's gate look at? Its masks beside the true foreground of the bundled scenes, an untrained gate and random masks."""
+"""What does ACE's gate attend to? Its masks compared with the true foreground of the bundled scenes.
+
+An untrained gate and random masks are compared too.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -27,7 +29,7 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Balanced, so that every class is seen alike; larger images than the space's."""
+    """Return balanced classes, so that all are equally frequent, and larger images than the space's."""
     return override(
         SPACE.base,
         {"rounds": 20, "task.image_size": 64, "task.shots": 100, "task.ses": 10, "evaluation.every": 20},

@@ -1,15 +1,14 @@
-"""SAFE, each of its mechanisms left out, and its rivals on UC Merced with a long tail of 10:1.
+"""SAFE, SAFE without each of its mechanisms, and its rivals on UC Merced with a long tail of 10:1.
 
-A small ResNet from scratch at 64 px, 10 clients, Dirichlet 0.5 over clients, five samples of a class on the
-server. All have the space's learning rate; none is tuned.
+A small ResNet is trained from scratch at 64 px, by 10 clients with Dirichlet 0.5 and five samples per class
+on the server. All entries have the space's learning rate; none is tuned.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 5
@@ -42,7 +41,7 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """20 rounds of 2 local epochs."""
+    """Return 20 rounds of 2 local epochs."""
     imagery: dict[str, Any] = {
         "task.dataset": "ucmerced",
         "task.classes": None,

@@ -1,11 +1,10 @@
-"""A fixed EMA weight against DMR's schedules: convergence and accuracy, as measured and with FedEMA's autoscaler."""
+"""A fixed EMA weight against DMR's schedules, with and without FedEMA's autoscaler."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -34,5 +33,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """FAU and DMR only, evaluated every fifth round."""
+    """Return FAU and DMR only, evaluated every fifth round."""
     return override(SPACE.base, {"evaluation.every": 5})

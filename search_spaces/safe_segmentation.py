@@ -1,7 +1,7 @@
 """SAFE on semantic segmentation: Dubai's tiles as clients, mIoU of SAFE, SAFE without ACE and FedAvg.
 
-Point task.path at another folder of images and masks, or give task.dataset=loveda task.path=null for LoveDA
-in its own layout.
+For other images, set task.path to a folder of images and masks, or give task.dataset=loveda task.path=null
+for LoveDA in its own layout.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from raysim.data.folder import data_roots
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, data_roots, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -30,13 +28,13 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Squares of 128 px at 64 px, a small ResNet with a feature pyramid, a tile per client."""
-    found = [root / "dubai" for root in data_roots() if (root / "dubai").is_dir()]
+    """Return squares of 128 px, scaled to 64 px, a small ResNet with feature pyramid, a tile per client."""
+    folders = [root / "dubai" for root in data_roots() if (root / "dubai").is_dir()]
     return override(
         SPACE.base,
         {
             "task.dataset": "image_masks",
-            "task.path": str(found[0]) if found else os.path.join("$RAYSIM_DATA", "dubai"),
+            "task.path": str(folders[0]) if folders else os.path.join("$RAYSIM_DATA", "dubai"),
             "task.classes": None,
             "task.shots": None,
             "task.views": 1,

@@ -1,15 +1,14 @@
 """How sensitive is CRO to the size and the skew of the server's samples?
 
-Every entry takes its samples out of the training side first; clients of all entries then get equally many
-images, not all the same ones.
+Every entry takes its samples out of the training images first. Then the clients of all entries get equally
+many images, but not all the same ones.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from raysim.experiment import Experiment, override
-from raysim.search.spaces import load_space
+from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
 SEEDS = 3
@@ -34,7 +33,7 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """CRO alone."""
+    """Return CRO alone."""
     return override(
         SPACE.base,
         {"method.fau": False, "method.ace": False, "task.shots": 100, "task.ses": 10, "evaluation.every": 10},

@@ -1,15 +1,15 @@
-"""Racing: one more seed at a time goes to the configurations that are still in question.
+"""Rule of a race: one more seed at a time for the configurations that the search leaves undecided.
 
-The best `candidates` of a search meet on seeds that the search never saw. After each seed (from the second
-on) the leader's paired differences to every other are tested, one-sided, by Student's t; who is behind at the
-level
+The best `candidates` of a search are run on seeds that the search never saw. After each seed, from the
+second on, the leader's paired differences to every other candidate are tested, one-sided, by Student's t. A
+candidate that is behind at the level
 
     error / ((candidates - 1) * (seeds - 1))
 
-is out. The best configuration can only fall out by a test of another against it, at one of at most `seeds -
-1` looks: so, by Bonferroni's inequality, it falls out with a probability of at most `error`, as far as
-differences between seeds are normal. Whoever leads when the seeds are used up is taken; that one is undecided
-against the others that are left.
+is dropped. The best configuration can be dropped only by a test of another one against it, at one of at most
+`seeds - 1` looks. So, by Bonferroni's inequality, it is dropped with a probability of at most `error`, as far
+as differences between seeds are normal. The leader after the last seed wins; it is undecided against the
+candidates that are left.
 
 Reference: Maron and Moore, "Hoeffding Races", NIPS 1993; Birattari et al., "A Racing Algorithm for
     Configuring Metaheuristics", GECCO 2002.
@@ -24,17 +24,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-RACE = 500  # race seeds are this far from the selection seeds
+NO_SPREAD = 1e-12  # standard errors up to this one come from rounding
 
 
-@dataclass(frozen=True)
-class Race:
+@dataclass(frozen=True, kw_only=True)
+class RaceRule:
     """The rule of a race.
 
     Attributes:
-        candidates: How many of the best configurations start.
-        seeds: The most seeds that each gets; 0 = no race.
-        error: The most likely share of races that drop the truly best.
+        candidates: Number of configurations that start, the best ones of the search.
+        seeds: Largest number of seeds that each gets; 0 = no race.
+        error: Largest probability of dropping the truly best configuration.
     """
 
     candidates: int = 4
@@ -43,53 +43,54 @@ class Race:
 
     @property
     def level(self) -> float:
-        """Of a single test."""
+        """Significance level of one test."""
         return self.error / (max(1, self.candidates - 1) * max(1, self.seeds - 1))
 
     @property
     def text(self) -> str:
-        """The rule in a sentence."""
+        """The rule in words, for the report."""
         return (
-            f"The best {self.candidates} configurations by validation meet on up to {self.seeds} seeds "
-            "that the search never saw; one that "
-            f"is behind the leader in a paired one-sided t test at the level {self.level:.2g} is out. The "
-            "truly best falls out in at most "
-            f"{100 * self.error:g} % of races, where differences between seeds are normal. Who leads at "
-            "the end is taken, and is "
-            "not shown to be better than those that are left."
+            f"The best {self.candidates} configurations by validation are run on up to {self.seeds} seeds "
+            "that the search never saw. A configuration that is behind the leader in a paired one-sided t "
+            f"test at the level {self.level:.2g} is dropped. The truly best one is dropped in at most "
+            f"{100 * self.error:g} % of races, where differences between seeds are normal. The leader at the "
+            "end is selected; it is not shown to be better than those that are left."
         )
 
 
-def survivors(values: Mapping[str, Mapping[int, float]], race: Race) -> list[str]:
-    """Who is still in the race, the leader first.
+def survivors(values: Mapping[str, Mapping[int, float]], rule: RaceRule) -> list[str]:
+    """Return the candidates that are still in the race, the leader first.
 
     Args:
-        values: Candidate -> seed -> value, large is good; not finite where that run failed. Candidates that
-            fell out have fewer seeds.
-        race: The rule.
+        values: Candidate -> seed -> value. Large is good; a run that failed has a value that is not finite.
+            Candidates that were dropped have fewer seeds.
+        rule: The rule.
 
     Returns:
-        The candidates that are left; empty when all failed.
+        The candidates that are left; none when all failed.
     """
-    alive = list(values)
-    for look in range(1, max((len(seen) for seen in values.values()), default=0) + 1):
-        rows = {
-            name: np.array(list(values[name].values())[:look]) for name in alive if len(values[name]) >= look
+    names = list(values)
+    for look in range(1, max((len(by_seed) for by_seed in values.values()), default=0) + 1):
+        looks = {
+            name: np.array(list(values[name].values())[:look]) for name in names if len(values[name]) >= look
         }
-        alive = sorted(
-            (name for name, row in rows.items() if np.isfinite(row).all()),
-            key=lambda name: -float(rows[name].mean()),
-        )
-        alive = alive[:1] + [
-            name for name in alive[1:] if not _behind(rows[alive[0]] - rows[name], race.level)
+        complete = [name for name, row in looks.items() if np.isfinite(row).all()]
+        ranked = sorted(complete, key=lambda name: -float(looks[name].mean()))
+        names = [
+            name
+            for name in ranked
+            if name == ranked[0] or not _is_behind(looks[ranked[0]] - looks[name], rule.level)
         ]
-    return alive
+    return names
 
 
-def _behind(lead: np.ndarray, level: float) -> bool:
-    """Whether a lead, one number per seed, is shown to be positive; seeds that agree to the last bit show nothing."""
+def _is_behind(lead: np.ndarray, level: float) -> bool:
+    """Return whether the leader's lead, one number per seed, is shown to be positive.
+
+    Seeds that agree to the last bit show nothing.
+    """
     n = len(lead)
     if n < 2:
         return False
-    error = float(lead.std(ddof=1)) / math.sqrt(n)
-    return error > 1e-12 and float(stdtr(n - 1, -float(lead.mean()) / error)) < level
+    standard_error = float(lead.std(ddof=1)) / math.sqrt(n)
+    return standard_error > NO_SPREAD and float(stdtr(n - 1, -float(lead.mean()) / standard_error)) < level

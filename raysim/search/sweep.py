@@ -1,57 +1,105 @@
-"""Sweep."""
+"""Sweep: search of spaces over their scenarios, a recipe, or a sensitivity design, in a result folder."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from raysim.core.config import digest
-from raysim.core.console import Panel, bar
+from raysim.core.console import bar
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment, to_dict
-from raysim.search import trackers
-from raysim.search.overview import declared, line, panel
-from raysim.search.plan import Plan
-from raysim.search.spaces import Space, changes_of
-from raysim.search.spec import Options
-from raysim.search.standing import standing
-from raysim.search.study import FRESH
-from raysim.search.tune import execute
+from raysim.search.options import SweepOptions
+from raysim.search.overview import panel, plan_record, status_line
+from raysim.search.plans.sweep_plan import SweepPlan
+from raysim.search.plans.valid_rows import valid_rows
+from raysim.search.running.plan_run import PlanSetup, run_plan
+from raysim.search.seeds import drawn_seeds, selection_seeds
+from raysim.search.spaces.record import Space, level_overrides
 from raysim.simulation import images
 from raysim.simulation.federation import Federation
 from raysim.simulation.worker import try_method
-from raysim.storage.files import hold, open_or_resume
-from raysim.storage.provenance import provenance
-from raysim.storage.trials import read_trials
+from raysim.storage.files import read_record
+from raysim.storage.trials import TrialRow
 
-CONFIDENCE = 0.9
+IDENTITY = (
+    "spaces, scenarios, overrides, --seeds, --search, --objectives, --race, --no-contrasts, --design and "
+    "--budget"
+)
+
+
+def sweep(
+    spaces: Sequence[Space],
+    options: SweepOptions,
+    folder: Path,
+    *,
+    resume: bool,
+    quiet: bool,
+    command: str,
+    track: Sequence[str] = (),
+) -> SweepPlan:
+    """Run a sweep to its end and leave its folder complete, but for the last report.
+
+    Args:
+        spaces: The spaces, or one recipe.
+        options: How large the sweep is.
+        folder: The result folder.
+        resume: Whether to go on with the sweep that the folder holds.
+        quiet: Whether to show no progress.
+        command: The command line.
+        track: Names of Ray's trackers that write too.
+
+    Raises:
+        UserError: Before Ray starts, for anything that a user can correct.
+        KeyboardInterrupt: The user interrupted; everything finished is on disk.
+    """
+
+    def make_plan(record: Mapping[str, Any], rows: list[TrialRow]) -> SweepPlan:
+        extended = extended_options(folder, record, options, resume)
+        stored = {row["key"]: row for row in valid_rows(rows, extended.extended)}
+        return SweepPlan(spaces, extended, stored)
+
+    def facts(plan: SweepPlan) -> dict[str, Any]:
+        scenarios = prepare(spaces, quiet)
+        return {"scenarios": scenarios, **plan_record(plan), **_seeds_record(spaces[0], options)}
+
+    setup = PlanSetup(
+        new_record=_new_record(spaces, options),
+        identity=IDENTITY,
+        make_plan=make_plan,
+        prepare=facts,
+        panel=panel,
+        status_line=status_line,
+        # writing a page would slow the trials that a cost figure times
+        refreshes_report=not any(figure["kind"] == "cost" for figure in spaces[0].figures),
+    )
+    resume_or_extend = resume or options.extend > 0
+    return run_plan(setup, folder, resume=resume_or_extend, quiet=quiet, command=command, track=track)
 
 
 def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
-    """Check every scenario and compute every feature before Ray starts; the scenarios as data.
+    """Check every scenario, compute every feature before Ray starts, and return the scenarios as plain data.
 
     Raises:
-        UserError: whatever would fail in every trial: missing data or weights, a scenario that cannot be met.
+        UserError: Something would fail in every trial: data or weights are missing, or a scenario is not
+            possible.
     """
     scenarios: dict[str, dict[str, Any]] = {}
     variants: dict[tuple[Any, Any], Experiment] = {}
     for space in spaces:
-        compared: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
-        compared += [
-            changes_of(factor, level) for factor, levels in space.contrasts.items() for level in levels
+        configurations: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
+        configurations += [
+            level_overrides(factor, level) for factor, levels in space.contrasts.items() for level in levels
         ]
         for name, experiment in space.experiments().items():
             scenarios[name] = {
                 "values": to_dict(experiment)["scenario"],
                 "heterogeneity": Federation.of(experiment).heterogeneity(),
             }
-            made = [override(experiment, changes) for changes in compared]
-            variants |= {(variant.task, variant.method): variant for variant in made}
+            experiments = [override(experiment, overrides) for overrides in configurations]
+            variants |= {(variant.task, variant.method): variant for variant in experiments}
     with bar("images and features", quiet) as progress:
         images.prepare(variants.values(), progress)
     for variant in variants.values():
@@ -59,70 +107,48 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
-def sweep(
-    spaces: Sequence[Space],
-    options: Options,
-    folder: Path,
-    resume: bool,
-    quiet: bool,
-    command: str,
-    track: Sequence[str] = (),
-) -> Plan:
-    """Run a sweep to its end and leave its folder complete; `track` names what Ray's loggers write for besides.
+def original_limits(folder: Path, options: SweepOptions) -> SweepOptions:
+    """Return the options with the trials and minutes that the sweep in a folder was started with."""
+    record = read_record(folder)
+    return options.replace(**{name: record[name] for name in ("trials", "minutes") if name in record})
+
+
+def extended_options(
+    folder: Path, record: Mapping[str, Any], options: SweepOptions, resume: bool
+) -> SweepOptions:
+    """Return the options with what earlier extensions of the sweep and this one add.
+
+    An extension that was interrupted and is resumed adds no more.
 
     Raises:
-        UserError: before Ray starts, for anything that a user can mend.
-        KeyboardInterrupt: everything finished is on disk.
+        UserError: There is no finished search to extend.
     """
-    callbacks = trackers.trackers(track, folder)
-    lock = hold(folder)
-    try:
-        described = _open(folder, spaces, options, resume or options.extend > 0)
-        options = _extended(folder, described, options, resume)
-        plan = Plan(
-            list(spaces),
-            options,
-            {row["key"]: row for row in standing(read_trials(folder), options.extended)},
-        )
-        described |= {"scenarios": prepare(spaces, quiet)}
-        plan.continue_from(float(described.get("seconds", 0.0)))
-        described |= (
-            declared(plan)
-            | provenance(command)
-            | {"status": "running", "command": command, "slots": options.slots}
-        )
-        described |= {
-            "trials": options.trials,
-            "minutes": options.minutes,
-            "extended": {name: list(ends) for name, ends in options.extended.items()},
+    extended = {name: tuple(counts) for name, counts in record.get("extended", {}).items()}
+    if resume and extended and record["status"] != "done":
+        options = options.replace(extend=0)
+    if options.extend:
+        if options.design or not record.get("asked"):
+            raise UserError(
+                f"--extend {options.extend}: {folder} holds no finished search; only a search can be extended"
+            )
+        if record["status"] != "done":
+            raise UserError(
+                f"--extend {options.extend}: the sweep in {folder} is {record['status']}; finish it "
+                "with --resume first"
+            )
+        extended = {
+            name: (*extended.get(name, ()), asked, asked + options.extend)
+            for name, asked in record["asked"].items()
         }
-        described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-        seeds = [spaces[0].base.seed + index for index in range(options.seeds)]
-        selection = seeds[: spaces[0].tune_seeds] if spaces[0].tune else seeds
-        described |= {
-            "confidence": CONFIDENCE,
-            "selection_seeds": selection,
-            "fresh_seeds": [seed + FRESH for seed in seeds],
-        }
-        timed = any(
-            figure["kind"] == "cost" for figure in described["figures"]
-        )  # a page being written would be timed too
-        execute(
-            plan,
-            folder,
-            described,
-            Panel(lambda: panel(plan), lambda: line(plan), quiet),
-            not timed,
-            callbacks,
-        )
-        return plan
-    finally:
-        lock.release()
+    if not extended:
+        return options
+    return options.replace(trials=record.get("trials"), minutes=None, extended=extended)
 
 
-def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool) -> dict[str, Any]:
-    """The folder's run.json, or the beginnings of one."""
-    design = {
+def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any]:
+    """Return what `run.json` of a new sweep holds; its id is a digest of all that decides what is run."""
+    names = [space.name for space in spaces]
+    identity = {
         "spaces": [
             [space.name, to_dict(experiment)]
             for space in spaces
@@ -135,52 +161,22 @@ def _open(folder: Path, spaces: Sequence[Space], options: Options, resume: bool)
             options.design,
             options.budget,
             options.contrasts,
-            options.race.seeds,
+            options.race_seeds,
         ],
     }
-    names = [space.name for space in spaces]
-    begun = {
-        "id": digest(design),
+    return {
+        "id": digest(identity),
         "kind": "sweep",
         "space": names[0],
         "spaces": names,
         "title": spaces[0].title,
     }
-    differs = (
-        "another space, scenario or override, or other --seeds, --search, --objectives, --race, "
-        "--no-contrasts, --design or --budget"
-    )
-    return open_or_resume(folder, begun, differs, resume)
 
 
-def as_started(folder: Path, options: Options) -> Options:
-    """The options with the trials and minutes that the sweep in `folder` was started with."""
-    path = folder / "run.json"
-    described = json.loads(path.read_text()) if path.exists() else {}
-    return replace(options, **{name: described[name] for name in ("trials", "minutes") if name in described})
-
-
-def _extended(folder: Path, described: Mapping[str, Any], options: Options, resume: bool) -> Options:
-    """The options with what earlier extensions of the sweep, and this one, add; one that was interrupted and is resumed adds no more.
-
-    Raises:
-        UserError: there is nothing finished to extend.
-    """
-    ends = {name: tuple(counts) for name, counts in described.get("extended", {}).items()}
-    if resume and ends and described["status"] != "done":
-        options = replace(options, extend=0)
-    if options.extend:
-        if options.design or not described.get("asked"):
-            raise UserError(
-                f"--extend {options.extend}: {folder} holds no finished search; only a search can be extended"
-            )
-        if described["status"] != "done":
-            raise UserError(
-                f"--extend {options.extend}: the sweep in {folder} is {described['status']}; finish it "
-                "with --resume first"
-            )
-        ends = {
-            name: (*ends.get(name, ()), asked, asked + options.extend)
-            for name, asked in described["asked"].items()
-        }
-    return replace(options, trials=described.get("trials"), minutes=None, extended=ends) if ends else options
+def _seeds_record(space: Space, options: SweepOptions) -> dict[str, Any]:
+    """Return the seeds of the sweep for `run.json`; a recipe may be tuned on fewer seeds."""
+    seeds = selection_seeds(space.base.seed, options.seeds)
+    return {
+        "selection_seeds": list(seeds[: space.tune_seeds] if space.tune else seeds),
+        "fresh_seeds": list(drawn_seeds(space.base.seed, "confirmation", options.seeds)),
+    }

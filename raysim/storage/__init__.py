@@ -1,1 +1,1 @@
-"""The room `storage`."""
+"""Files of results: runs, trials, private states, reports, exports, and where a result came from."""

@@ -1,4 +1,4 @@
-"""A sweep for other programs: an Optuna journal, or one CSV file. Rebuilt from the rows of `tables/trials` and run.json alone."""
+"""Export of a sweep as an Optuna journal or a CSV file, made from `tables/trials` and run.json alone."""
 
 from __future__ import annotations
 
@@ -7,33 +7,28 @@ import json
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
-import pyarrow as pa
-import pyarrow.parquet as pq
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from raysim.core.errors import UserError
+from raysim.storage.files import temporary_path
+from raysim.storage.trials import TrialKind, TrialRow, mean_of, read_trials
 
-Row = dict[str, Any]
+Settings = dict[str, Any]  # values by dotted path
 FORMATS = {"optuna": "optuna.journal", "csv": "trials.csv"}
-COMPARED = (
-    "contrast",
-    "interaction",
-    "search",
-    "design",
-    "stress",
-)  # on the selection seeds and validation: values of one study compare
-ASIDE = "beside the search"  # the study of what was run on other seeds, or by other methods
-# highest over lowest value from which a positive number is taken to have been drawn on a logarithmic scale
-WIDE = 100.0
-ABOUT = (
+# kinds of trials that run on the selection seeds, so that the values of one study can be compared
+COMPARABLE_KINDS: tuple[TrialKind, ...] = ("contrast", "interaction", "search", "design", "stress")
+OTHER_TRIALS = "beside the search"  # ending of the Optuna study of trials on other seeds or of other methods
+LOG_RATIO = 100.0  # a positive parameter whose values span at least this ratio is taken to be logarithmic
+USER_ATTRIBUTES = (
     "key",
     "kind",
     "label",
@@ -51,56 +46,64 @@ ABOUT = (
 )
 
 
-def export(folder: Path, form: str, out: Path | None = None) -> Path:
-    """Write a sweep, finished or not, as a file of another program; returns the file.
+@dataclass(frozen=True, kw_only=True)
+class ExportedFile:
+    """A file that was written, and for each damaged part of the sweep that is not in it one sentence."""
+
+    path: Path
+    damaged_parts: list[str]
+
+
+def export(folder: Path, file_format: str, out: Path | None = None) -> ExportedFile:
+    """Write a sweep, finished or not, as a file of another program.
 
     Args:
-        folder: The sweep's folder.
-        form: One of `FORMATS`.
-        out: The file; by default in the sweep's folder.
+        folder: The folder of the sweep.
+        file_format: One of `FORMATS`.
+        out: The file; by default it is in the folder of the sweep.
 
     Raises:
-        UserError: the folder holds no trials, or the file exists.
+        UserError: The folder holds no trials, or the file exists already.
     """
-    file = out or folder / FORMATS[form]
+    file = out or folder / FORMATS[file_format]
     if file.exists():
         raise UserError(f"--out {file}: exists already; remove it or name another file")
-    described, rows = _described(folder), read_rows(folder)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    record, table = _run_record(folder), read_trials(folder, damaged="leave out")
+    rows = _current_rows(table.rows)
+    if not rows:
+        raise UserError(
+            "\n".join(
+                [f"{folder}: holds no trial that has ended; give the folder of a sweep", *table.damaged_parts]
+            )
+        )
+    temporary = temporary_path(file)
     try:
-        beside.unlink(missing_ok=True)
-        if form == "optuna":
-            _write_optuna(beside, described, rows)
+        temporary.unlink(missing_ok=True)
+        if file_format == "optuna":
+            _write_optuna(temporary, record, rows)
         else:
-            _write_csv(beside, rows)
-        os.replace(beside, file)
+            _write_csv(temporary, rows)
+        os.replace(temporary, file)
     except OSError as error:
         raise UserError(f"--out {file}: cannot be written ({error.strerror})") from None
     finally:
-        beside.unlink(missing_ok=True)
-    return file
+        temporary.unlink(missing_ok=True)
+    return ExportedFile(path=file, damaged_parts=table.damaged_parts)
 
 
-def read_rows(folder: Path) -> list[Row]:
-    """The trials that have ended, in order; of two rows of one label on fresh seeds the later counts, a damaged part does not.
+def _current_rows(rows: Sequence[TrialRow]) -> list[TrialRow]:
+    """Return the rows without winners from before an extension: of one label on fresh seeds, the last row."""
+    in_time = sorted(rows, key=lambda row: (row["finished"] or 0.0, row["trial"]))
+    last = {(row["study"], row["label"]) if row["kind"] == "confirm" else row["key"]: row for row in in_time}
+    return sorted(last.values(), key=lambda row: row["trial"])
+
+
+def _run_record(folder: Path) -> dict[str, Any]:
+    """Return run.json.
 
     Raises:
-        UserError: there are none.
+        UserError: There is none, or it cannot be read.
     """
-    rows: list[Row] = []
-    for part in sorted((folder / "tables" / "trials").glob("*.parquet")):
-        try:
-            rows += pq.ParquetFile(part).read().to_pylist()
-        except (pa.ArrowInvalid, OSError):
-            continue
-    if not rows:
-        raise UserError(f"{folder}: holds no trial that has ended; give the folder of a sweep")
-    rows.sort(key=lambda row: (row.get("finished") or 0.0, row["trial"]))
-    counted = {(row["study"], row["label"]) if row["kind"] == "confirm" else row["key"]: row for row in rows}
-    return sorted(counted.values(), key=lambda row: int(row["trial"]))
-
-
-def _described(folder: Path) -> Row:
     try:
         return dict(json.loads((folder / "run.json").read_text()))
     except (OSError, ValueError):
@@ -109,19 +112,19 @@ def _described(folder: Path) -> Row:
         ) from None
 
 
-def _write_optuna(path: Path, described: Row, rows: Sequence[Row]) -> None:
-    """One Optuna study per study of the sweep, and one beside it for rivals and fresh seeds."""
+def _write_optuna(path: Path, record: Mapping[str, Any], rows: Sequence[TrialRow]) -> None:
+    """Write an Optuna study per study of the sweep, and another one for its rivals and its fresh seeds."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-    objectives = (described.get("search") or {}).get("objectives") or [
+    objectives = (record.get("search") or {}).get("objectives") or [
         {"name": "objective", "direction": "maximize"}
     ]
     names = [objective["name"] for objective in objectives]
-    searching = {row["study"] for row in rows if row["kind"] in COMPARED}
-    groups: dict[str, list[Row]] = {}
+    searched = {row["study"] for row in rows if row["kind"] in COMPARABLE_KINDS}
+    groups: dict[str, list[TrialRow]] = {}
     for row in rows:
-        aside = row["study"] in searching and row["kind"] not in COMPARED
-        groups.setdefault(f"{row['study']} | {ASIDE}" if aside else row["study"], []).append(row)
+        other = row["study"] in searched and row["kind"] not in COMPARABLE_KINDS
+        groups.setdefault(f"{row['study']} | {OTHER_TRIALS}" if other else row["study"], []).append(row)
     for name, group in groups.items():
         study = optuna.create_study(
             study_name=name, storage=storage, directions=[objective["direction"] for objective in objectives]
@@ -129,86 +132,85 @@ def _write_optuna(path: Path, described: Row, rows: Sequence[Row]) -> None:
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             study.set_metric_names(names)
         for key in ("id", "title", "command", "commit"):
-            study.set_user_attr(f"raysim_{key}", described.get(key))
-        params = _params(group)
-        known = _distributions(params, _declared(described, group[0]["study"]))
-        study.add_trials([_trial(row, given, known, names) for row, given in zip(group, params, strict=True)])
+            study.set_user_attr(f"raysim_{key}", record.get(key))
+        settings = _settings_of(group)
+        distributions = _distributions(settings, _declared_distributions(record, group[0]["study"]))
+        study.add_trials(
+            [
+                _frozen_trial(row, params, distributions, names)
+                for row, params in zip(group, settings, strict=True)
+            ]
+        )
 
 
-def _trial(
-    row: Row, params: Row, known: Mapping[str, BaseDistribution], objectives: Sequence[str]
+def _frozen_trial(
+    row: TrialRow,
+    params: Settings,
+    distributions: Mapping[str, BaseDistribution],
+    objectives: Sequence[str],
 ) -> FrozenTrial:
     values = [
-        row["objective"] if name in ("acc_personal_own", "objective") else _mean(row.get(name))
+        row["objective"] if name in ("acc_personal_own", "objective") else mean_of(row, name)
         for name in objectives
     ]
-    whole = row["state"] == "COMPLETE" and all(value is not None and value == value for value in values)
+    complete = row["state"] == "COMPLETE" and all(value is not None and value == value for value in values)
+    columns = cast(Mapping[str, Any], row)
     trial = optuna.trial.create_trial(
         state=TrialState.COMPLETE
-        if whole
+        if complete
         else TrialState.PRUNED
         if row["state"] == "PRUNED"
         else TrialState.FAIL,
-        values=[float(value) for value in values if value is not None] if whole else None,
+        values=[float(value) for value in values if value is not None] if complete else None,
         params=params,
-        distributions={name: known[name] for name in params},
-        user_attrs={name: row[name] for name in ABOUT if row.get(name) not in (None, "", [])},
+        distributions={name: distributions[name] for name in params},
+        user_attrs={name: columns[name] for name in USER_ATTRIBUTES if columns[name] not in (None, "", [])},
         intermediate_values={int(round_): float(value) for round_, value in json.loads(row["curve"] or "[]")},
     )
-    if row.get("finished"):
+    if row["finished"]:
         trial.datetime_complete = datetime.fromtimestamp(row["finished"])
         trial.datetime_start = datetime.fromtimestamp(row["finished"] - (row["wall_seconds"] or 0.0))
     return trial
 
 
-def _mean(value: Any) -> float | None:
-    """A number as it is, a list as its mean."""
-    return (sum(value) / len(value) if value else None) if isinstance(value, list) else value
+def _settings_of(rows: Sequence[TrialRow]) -> list[Settings]:
+    """Return for each trial the values of all parameters that any of the trials sets.
 
-
-def _params(rows: Sequence[Row]) -> list[Row]:
-    """What each trial set, and what the others set at the value that it had there: a contrast has the anchor's learning rate.
-
-    A parameter that a trial's method does not have is left out.
+    A parameter that the trial itself does not set has the value of its experiment: a contrast, for example,
+    has the learning rate of the anchor. A parameter that the trial's method does not have is left out.
     """
-    given = [
+    overrides = [
         {name: _scalar(value) for name, value in json.loads(row["params"] or "{}").items()} for row in rows
     ]
-    names = dict.fromkeys(name for params in given for name in params)
-    whole = []
-    for row, params in zip(rows, given, strict=True):
-        flat = _flat(json.loads(row["experiment"] or "{}"))
-        whole.append(
-            {
-                name: params[name] if name in params else flat[name]
-                for name in names
-                if name in params or name in flat
-            }
-        )
-    return whole
+    names = dict.fromkeys(name for params in overrides for name in params)
+    settings = []
+    for row, params in zip(rows, overrides, strict=True):
+        values = {**_flat(json.loads(row["experiment"] or "{}")), **params}
+        settings.append({name: values[name] for name in names if name in values})
+    return settings
 
 
 def _scalar(value: Any) -> Any:
-    """A value that Optuna takes: lists and records as text."""
+    """Return a value that Optuna can store: lists and mappings become text."""
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Row:
-    """Values by dotted path; a block with a name, such as `method`, is also its name."""
-    found: Row = {}
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Settings:
+    """Return values by dotted path; a block that has a name, such as `method`, is there by its name too."""
+    flat: Settings = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.") | (
+            flat |= _flat(value, f"{prefix}{key}.") | (
                 {f"{prefix}{key}": value["name"]} if "name" in value else {}
             )
         else:
-            found[f"{prefix}{key}"] = _scalar(value)
-    return found
+            flat[f"{prefix}{key}"] = _scalar(value)
+    return flat
 
 
-def _declared(described: Row, study: str) -> dict[str, BaseDistribution]:
-    """The distributions that run.json declares for a study, by parameter."""
-    factors = ((described.get("design") or {}).get("factors") or {}).get(study, [])
+def _declared_distributions(record: Mapping[str, Any], study: str) -> dict[str, BaseDistribution]:
+    """Return the distributions that run.json declares for a study, by parameter."""
+    factors = ((record.get("design") or {}).get("factors") or {}).get(study, [])
     kinds: dict[str, type[FloatDistribution] | type[IntDistribution]] = {
         "float": FloatDistribution,
         "int": IntDistribution,
@@ -222,50 +224,47 @@ def _declared(described: Row, study: str) -> dict[str, BaseDistribution]:
 
 
 def _distributions(
-    params: Sequence[Row], declared: Mapping[str, BaseDistribution]
+    settings: Sequence[Settings], declared: Mapping[str, BaseDistribution]
 ) -> dict[str, BaseDistribution]:
-    """A distribution per parameter that holds all its values: as declared, else as narrow as the values are."""
-    found: dict[str, BaseDistribution] = {}
-    for name in dict.fromkeys(name for given in params for name in given):
-        values = [given[name] for given in params if name in given]
+    """Return for each parameter a distribution that holds its values: the declared one, or the narrowest."""
+    distributions: dict[str, BaseDistribution] = {}
+    for name in dict.fromkeys(name for params in settings for name in params):
+        values = [params[name] for params in settings if name in params]
         stated = declared.get(name)
-        found[name] = (
-            stated
-            if stated is not None and all(_inside(stated, value) for value in values)
-            else _inferred(values)
-        )
-    return found
+        fits = stated is not None and all(_contains(stated, value) for value in values)
+        distributions[name] = stated if stated is not None and fits else _narrowest_distribution(values)
+    return distributions
 
 
-def _inside(distribution: BaseDistribution, value: Any) -> bool:
+def _contains(distribution: BaseDistribution, value: Any) -> bool:
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except ValueError:
         return False
 
 
-def _inferred(values: Sequence[Any]) -> BaseDistribution:
+def _narrowest_distribution(values: Sequence[Any]) -> BaseDistribution:
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return CategoricalDistribution(list(dict.fromkeys(values)))
     low, high = min(values), max(values)
-    wide = low > 0 and high / low >= WIDE
+    log = low > 0 and high / low >= LOG_RATIO
     if all(isinstance(value, int) for value in values):
-        return IntDistribution(low, high, log=wide)
-    return FloatDistribution(float(low), float(high), log=wide)
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(float(low), float(high), log=log)
 
 
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """A row per trial; lists (a value per seed) as JSON, a column per parameter."""
-    params = _params(rows)
+def _write_csv(path: Path, rows: Sequence[TrialRow]) -> None:
+    """Write a line per trial; lists (with a value per seed) are JSON, and each parameter has a column."""
+    settings = _settings_of(rows)
     names = [
         *dict.fromkeys(name for row in rows for name in row),
-        *dict.fromkeys(f"params.{name}" for given in params for name in given),
+        *dict.fromkeys(f"params.{name}" for params in settings for name in params),
     ]
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
-        for row, given in zip(rows, params, strict=True):
+        for row, params in zip(rows, settings, strict=True):
             writer.writerow(
                 {name: _scalar(value) for name, value in row.items()}
-                | {f"params.{name}": value for name, value in given.items()}
+                | {f"params.{name}": value for name, value in params.items()}
             )

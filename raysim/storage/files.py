@@ -1,4 +1,4 @@
-"""Files."""
+"""Files and folders of results: whole files, locked folders, and a folder that is opened or resumed."""
 
 from __future__ import annotations
 
@@ -15,40 +15,57 @@ from filelock import FileLock, Timeout
 from raysim.core.errors import UserError
 
 
-def shipped(name: str) -> Path:
-    """The folder `search_spaces` or `analysis`: beside the package in a checkout, inside it in a wheel."""
+def shipped_folder(name: str) -> Path:
+    """Return `search_spaces` or `analysis`: beside the package in a checkout, inside it in a wheel."""
     package = Path(__file__).parents[1]
-    inside = package / "_shipped" / name
-    return inside if inside.exists() else package.parent / name
+    packed = package / "_shipped" / name
+    return packed if packed.exists() else package.parent / name
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the hidden file in which this process writes a file before it takes its place."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def write_text(path: Path, text: str, lasting: bool = True) -> None:
-    """Write a file whole or not at all; where it is `lasting`, on the disk itself before this returns."""
+    """Write a text file whole or not at all.
+
+    Args:
+        path: The file; its folder is made.
+        text: Its contents.
+        lasting: Whether the disk must have stored it before this returns, so that it outlives a power cut.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(beside, "w") as file:
+    temporary = temporary_path(path)
+    with open(temporary, "w") as file:
         file.write(text)
         if lasting:
             file.flush()
             os.fsync(file.fileno())
-    os.replace(beside, path)
+    os.replace(temporary, path)
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Plain data as indented JSON, whole or not at all."""
+    """Write plain data as indented JSON, whole or not at all."""
     write_text(path, json.dumps(values, indent=1) + "\n")
 
 
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the contents of `run.json`; empty where there is none yet."""
+    path = folder / "run.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
 def write_table(path: Path, table: pa.Table) -> None:
-    """A Parquet file, whole or not at all."""
+    """Write a Parquet file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, beside)
-    os.replace(beside, path)
+    temporary = temporary_path(path)
+    pq.write_table(table, temporary)
+    os.replace(temporary, path)
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:
-    """Rows as a table; columns not named here are float64, missing values are null."""
+    """Return rows as a table; columns that are not in `columns` are float64, missing values are null."""
     names = list(columns) + sorted({name for row in rows for name in row} - set(columns))
     return pa.table(
         {name: pa.array([row.get(name) for row in rows], columns.get(name, pa.float64())) for name in names}
@@ -56,10 +73,10 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataTyp
 
 
 def make_folder(folder: Path) -> Path:
-    """Create a result folder.
+    """Make a result folder and return it.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: It cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,11 +90,15 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def hold(folder: Path, seconds: float = 0) -> FileLock:
-    """Lock a result folder for this process, waiting at most so long: two runs must not write to one folder.
+def lock_folder(folder: Path, seconds: float = 0) -> FileLock:
+    """Lock a result folder for this process, because two runs must not write to one folder.
+
+    Args:
+        folder: The folder; it is made where there is none.
+        seconds: Longest time to wait for another process that holds the lock.
 
     Raises:
-        UserError: another process holds it.
+        UserError: Another process still holds it.
     """
     lock = FileLock(make_folder(folder) / ".lock")
     try:
@@ -89,29 +110,32 @@ def hold(folder: Path, seconds: float = 0) -> FileLock:
     return lock
 
 
-def open_or_resume(folder: Path, begun: Mapping[str, Any], differs: str, resume: bool) -> dict[str, Any]:
-    """What `run.json` of a sweep or stress run says that is to be continued; `begun` where the folder is new.
+def open_or_resume(
+    folder: Path, new_record: Mapping[str, Any], *, identity: str, resume: bool
+) -> dict[str, Any]:
+    """Return the `run.json` of the sweep or stress run in a folder, or a new one where the folder is new.
 
     Args:
         folder: The result folder.
-        begun: Its id and kind, and more.
-        differs: What makes another id, in words.
-        resume: Whether it was asked to go on.
+        new_record: What `run.json` holds at the start: at least `id` and `kind`.
+        identity: In words, what gives a sweep or stress run another id.
+        resume: Whether the user asked to go on with what the folder holds.
 
     Raises:
-        UserError: the folder holds another one; or the same, and nobody said to go on.
+        UserError: The folder holds another run; or this one, and the user did not ask to go on.
     """
-    path, kind = folder / "run.json", begun["kind"]
-    described = dict(json.loads(path.read_text())) if path.exists() else dict(begun)
-    if described.get("id") != begun["id"]:
+    kind, record = new_record["kind"], read_record(folder)
+    if not record:
+        return dict(new_record)
+    if record.get("id") != new_record["id"]:
         raise UserError(
-            f"--out {folder}: holds {described.get('kind', 'run')} {described.get('id')}, this is {kind} "
-            f"{begun['id']} ({differs}); "
-            "say what was said then, or choose another folder"
+            f"--out {folder}: holds {record.get('kind', 'run')} {record.get('id')}, this is {kind} "
+            f"{new_record['id']} (its id changes with {identity}); give the same values again, or choose "
+            "another folder"
         )
-    if path.exists() and not resume:
+    if not resume:
         raise UserError(
-            f"--out {folder}: holds this {kind} already ({described['status']}); continue it with --resume "
+            f"--out {folder}: holds this {kind} already ({record['status']}); continue it with --resume "
             "or choose another folder"
         )
-    return described
+    return record

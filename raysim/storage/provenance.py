@@ -1,4 +1,4 @@
-"""Where a result came from: command, commit, versions, hardware."""
+"""Provenance of a result: command, commit, versions of the libraries, hardware."""
 
 from __future__ import annotations
 
@@ -9,43 +9,55 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 PACKAGES = ("raysim", "torch", "torchvision", "open_clip_torch", "ray", "optuna", "numpy", "pyarrow")
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """What a reader needs to repeat a result: results are equal bit for bit on one CPU or GPU model and library set."""
-    return {"command": command, "commit": _commit(), "versions": _versions(), "hardware": hardware()}
+    """Return what is needed to repeat a result.
+
+    Results are equal bit for bit on one model of CPU or GPU with one set of library versions.
+
+    Args:
+        command: The command line.
+    """
+    return {"command": command, "commit": _commit(), "versions": versions(), "hardware": hardware()}
 
 
 def hardware() -> dict[str, Any]:
-    """CPU model, cores, memory in GiB, GPUs."""
-    return {
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "memory_gib": _memory(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-    }
+    """Return the model of the CPU, the number of cores, the memory in GiB and the names of the GPUs."""
+    return {**machine(), "gpus": gpus()}
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+def machine() -> dict[str, Any]:
+    """Return the model of the CPU, the number of cores and the memory in GiB."""
+    return {"cpu": _cpu(), "cores": os.cpu_count(), "memory_gib": _memory()}
+
+
+def gpus() -> list[str]:
+    """Return the names of the GPUs that torch sees."""
+    import torch  # here: it takes seconds to load, and nothing else in this file needs it
+
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of raysim and of the libraries on which the bits of a result depend."""
+    numbers = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            numbers[name] = "missing"
+    return numbers
 
 
 def _commit() -> str:
-    """The checkout's commit, marked where files were changed; empty for an installed wheel."""
+    """Return the commit of the checkout, marked where files were changed; empty for an installed wheel."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return ""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
             cwd=folder,
             capture_output=True,
@@ -55,7 +67,7 @@ def _commit() -> str:
         )
     except OSError:
         return ""
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 def _cpu() -> str:

@@ -1,4 +1,4 @@
-"""The report: `analysis/` is loaded by file path and reads result files only."""
+"""Report of a result folder. `analysis/` writes it; it is loaded by file path and reads result files only."""
 
 from __future__ import annotations
 
@@ -15,41 +15,46 @@ from types import ModuleType
 from typing import Any
 
 from raysim.core.errors import UserError
-from raysim.storage.files import shipped
+from raysim.storage.files import shipped_folder
 
-LOWEST = 19  # the nice value of a process that yields to every other
+LOWEST_PRIORITY = 19  # nice value of a process that yields to every other one
 
 
 def write_report(folder: Path) -> Path:
-    """Write DIR/report/index.html and its figures; returns the page.
+    """Write DIR/report/index.html and its figures, and return the page.
 
     Raises:
-        UserError: the folder holds no result.
+        UserError: The folder holds no result.
     """
     try:
-        page: Path = _analysis("report").write_report(folder)
+        page: Path = analysis_module("report").write_report(folder)
     except ValueError as error:
         raise UserError(str(error)) from None
     return page
 
 
 def compare(first: str, second: str, metric: str) -> Any:
-    """The paired verdict between two results, as `analysis.compare.Comparison`.
+    """Return the paired verdict on two results, an `analysis.compare.Comparison`.
+
+    Args:
+        first: A result folder, or SWEEP:LABEL.
+        second: Likewise.
+        metric: Column that the verdict is on.
 
     Raises:
-        UserError: naming the argument that is no result, or why the two cannot be compared.
+        UserError: One of them is no result, or the two cannot be compared.
     """
-    module = _analysis("compare")
+    module = analysis_module("compare")
     try:
         return module.compare(first, second, metric)
     except module.Mistake as error:
         raise UserError(str(error)) from None
 
 
-def _analysis(name: str) -> ModuleType:
-    """A module of `analysis/`."""
+def analysis_module(name: str) -> ModuleType:
+    """Return a module of `analysis/`, which is loaded by its file path."""
     if "analysis" not in sys.modules:
-        root = shipped("analysis")
+        root = shipped_folder("analysis")
         spec = importlib.util.spec_from_file_location(
             "analysis", root / "__init__.py", submodule_search_locations=[str(root)]
         )
@@ -61,57 +66,60 @@ def _analysis(name: str) -> ModuleType:
 
 
 class Refresher:
-    """Keeps the report of a sweep that is under way fresh: `raysim report` in a child process that yields to the sweep.
+    """Writer of up-to-date reports while a sweep runs: `raysim report` in a process of lowest priority.
 
     Args:
-        folder: The sweep's folder.
-        every: Least seconds from one start to the next; more for a page that takes long, which must not eat
-            the sweep's time.
+        folder: The folder of the sweep.
+        every: Least number of seconds from one start to the next. It is longer for a page that takes long,
+            so that the pages never take more than `SHARE` of one core from the sweep.
     """
 
-    SHARE = 0.1  # of one core, at most
+    SHARE = 0.1  # largest share of one core that is spent on pages
 
     def __init__(self, folder: Path, every: float = 60.0) -> None:
         self.folder, self.every = folder, every
         self._child: subprocess.Popen[bytes] | None = None
-        self._last, self._before, self._took = -float("inf"), 0.0, 0.0
+        self._last_start, self._seconds_before, self._page_seconds = -float("inf"), 0.0, 0.0
 
     def touch(self) -> None:
-        """Something new is on disk: write the page, unless that is under way or was done lately. Never waits, never raises."""
+        """Start to write the page, unless a page is being written or was written a short time ago.
+
+        It is called when something new is on disk. It never waits and never raises.
+        """
         if self._child is not None:
             if self._child.poll() is None:
                 return
-            self._child, self._took = None, _seconds_of_children() - self._before
-        if time.monotonic() - self._last < max(self.every, self._took / self.SHARE):
+            self._child, self._page_seconds = None, _seconds_of_children() - self._seconds_before
+        if time.monotonic() - self._last_start < max(self.every, self._page_seconds / self.SHARE):
             return
-        self._last, self._before = time.monotonic(), _seconds_of_children()
+        self._last_start, self._seconds_before = time.monotonic(), _seconds_of_children()
         command = [sys.executable, "-m", "raysim", "report", str(self.folder)]
-        with contextlib.suppress(OSError):  # a machine without a free process: the page waits
+        with contextlib.suppress(OSError):  # no process can be started now: the page is written later
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            os.setpriority(os.PRIO_PROCESS, self._child.pid, LOWEST)
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, LOWEST_PRIORITY)
 
     def close(self, patience: float = 15.0) -> None:
-        """Leave no child behind, so that whoever writes the page now is the last.
+        """End the child process, so that no page is written after this returns.
 
         Args:
-            patience: Seconds to wait for a child before it is ended.
+            patience: Seconds to wait for the child before it is terminated, and again before it is killed.
         """
-        self._last = float("inf")
+        self._last_start = float("inf")
         if self._child is None:
             return
-        for end in (self._child.terminate, self._child.kill):
+        for stop in (self._child.terminate, self._child.kill):
             try:
                 self._child.wait(patience)
                 break
             except subprocess.TimeoutExpired:
-                end()
+                stop()
         self._child.wait()
         self._child = None
 
 
 def _seconds_of_children() -> float:
-    """CPU time of the children that have ended."""
+    """Return the CPU time of the child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

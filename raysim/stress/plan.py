@@ -1,8 +1,7 @@
-"""What a stress run hands out, in which order, and what it leaves out when time is up. No ray.
+"""Plan of a stress run: its trials in their order, and what is left out when time is up.
 
-The ends of every case come first, then what lies between them: an early end leaves a range for every breaking
-point, not half a suite. The plan is a function of the spaces, the options and the finished rows: a killed run
-is continued by handing it those rows.
+The ends of every case come first, then the levels between them. So a run that ends early has a range for
+every breaking point, and not half of the suite. This file does not import Ray.
 """
 
 from __future__ import annotations
@@ -12,330 +11,238 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from raysim.core.config import suggest
 from raysim.core.errors import UserError
-from raysim.core.types import Row
-from raysim.data import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 from raysim.experiment.overrides import override
-from raysim.experiment.records import Experiment, Resources
-from raysim.search.spaces import Space
-from raysim.search.spec import Spec
-from raysim.simulation.federation import Federation
-from raysim.stress.suite import (
-    ALONE,
-    CASES,
-    FEATURES_QUICK,
-    GROUND,
-    NETWORK_QUICK,
-    PARTNERS,
-    UNTRAINED,
-    Case,
-    Level,
-    Overrides,
-    mixed,
-)
-
-MARGIN = 1.2  # a level is started only if its predicted time fits with this margin
-REFERENCES = {
-    "zeroshot": UNTRAINED,
-    "local": ALONE,
-    "local_network": ALONE,
-}  # method -> paths of a level that do not concern it
+from raysim.experiment.resources import Resources
+from raysim.search.options import RunOptions
+from raysim.search.plans.protocol import WAIT
+from raysim.search.plans.time_budget import TIME_MARGIN, TimeBudget
+from raysim.search.seeds import selection_seeds
+from raysim.search.spaces.record import Overrides, Space
+from raysim.search.trial_spec import TrialSpec
+from raysim.storage.trials import TrialRow
+from raysim.stress.cases import Case, Level
+from raysim.stress.entries import entries_of, experiment_of, metric_of
+from raysim.stress.suite import chosen_cases
 
 
-@dataclass(frozen=True)
-class StressOptions:
-    """How large a stress run is.
+class StressOptions(RunOptions):
+    """Size of a stress run.
 
     Attributes:
-        seeds: Seeds per trial.
-        minutes: Time for everything; None = the cases' own budgets only.
-        slots: Trials that run at once; used to predict time.
-        quick: Two or three levels of each case, small federations.
-        cases: Which; all by default.
+        quick: Whether each case has two or three levels and small federations.
+        cases: Names of the cases; none = all.
     """
 
-    seeds: int
-    minutes: float | None
-    slots: int
-    quick: bool
+    quick: bool = False
     cases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A level of a case for one space: what is started, or left out, together."""
+@dataclass(frozen=True, kw_only=True)
+class LevelTrials:
+    """The trials of one level of a case for one space: they are started, or left out, together."""
 
     case: Case
     space: str
     level: Level
-    specs: tuple[Spec, ...]
+    specs: tuple[TrialSpec, ...]
 
     @property
-    def budget(self) -> tuple[str, str]:
-        """Whose time it takes."""
+    def budget_key(self) -> tuple[str, str]:
+        """Case and space; all their levels share one budget of seconds."""
         return self.case.name, self.space
 
 
 class StressPlan:
-    """Hands out the suite's trials and takes their rows; the protocol of `raysim.search.plan.Plan`."""
+    """Plan of a stress run, as the protocol `raysim.search.plans.protocol.Plan` describes it.
 
-    WAIT = "wait"
-    dropped = 0
-    asked: Mapping[str, int] = {}  # nothing is searched
+    Attributes:
+        cases: The cases as `run.json` has them, kept up to date.
+        queue: Trials that can be handed out now.
+        running: Trials that were handed out and have not ended, by key.
+    """
+
+    dropped_contrasts = 0  # a stress run has no contrasts
 
     def __init__(
         self,
         spaces: Sequence[Space],
         options: StressOptions,
-        stored: Mapping[str, Row] | None = None,
+        stored: Mapping[str, TrialRow] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Lay the plan out.
 
         Args:
-            spaces: Whose methods are stressed.
+            spaces: The spaces whose methods are stressed.
             options: How large the run is.
-            stored: Rows by key that an earlier start has finished: time decides nothing about their levels.
-            clock: Seconds.
+            stored: Rows by key that an earlier start has finished. Time leaves out none of their levels.
+            clock: Returns seconds.
 
         Raises:
-            UserError: an unknown case, a space whose scenario is set or whose pixels are classified, or one
-                asked for twice.
+            UserError: A case is unknown, or a space sets its scenario, classifies pixels or is given twice.
         """
-        self.options, self.clock, self.stored = options, clock, dict(stored or {})
+        self.options, self.stored = options, dict(stored or {})
         self.spaces = {space.name: space for space in spaces}
         if len(self.spaces) < len(spaces):
             raise UserError("a space was asked for twice; name each once")
         self.resources: Resources = spaces[0].base.resources
-        self.cases: list[dict[str, Any]] = []  # as run.json has them: kept up to date
-        self.queue: deque[Spec] = deque()
-        self.running: dict[str, Spec] = {}
-        self.finished: list[Row] = []
-        self._cases = {case.name: case for case in chosen(spaces[0], options.cases)}
-        self._units = deque(_ends_first(self._laid_out()))
-        self._all = sum(len(unit.specs) for unit in self._units)
-        self._started, self._elapsed_before = clock(), 0.0
+        self.cases: list[dict[str, Any]] = []
+        self.queue: deque[TrialSpec] = deque()
+        self.running: dict[str, TrialSpec] = {}
+        self.finished: list[TrialRow] = []
+        self._cases = chosen_cases(spaces[0], options.cases)
+        self._levels = deque(_ends_first(self._lay_out()))
+        self._total = sum(len(trials.specs) for trials in self._levels)
+        self._time = TimeBudget(options.minutes, options.slots, clock)
+
+    @property
+    def asked(self) -> Mapping[str, int]:
+        """Study -> number of search trials: none, because nothing is searched."""
+        return {}
 
     @property
     def elapsed(self) -> float:
-        """Seconds this run has taken, over all its starts."""
-        return self._elapsed_before + self.clock() - self._started
+        """Seconds that the run has taken, over all its starts."""
+        return self._time.elapsed
 
     def continue_from(self, elapsed: float) -> None:
-        """Count time that an earlier, interrupted start has used."""
-        self._elapsed_before = elapsed
+        """Add the seconds that earlier starts have taken; the time since the plan was made counts too."""
+        self._time.continue_from(elapsed + self._time.elapsed)
 
-    def specs(self) -> Iterator[Spec]:
-        """Every trial that is not finished, left out or running."""
+    def specs(self) -> Iterator[TrialSpec]:
+        """Yield every trial that is not finished, left out or running."""
         yield from self.queue
-        for unit in self._units:
-            yield from unit.specs
+        for trials in self._levels:
+            yield from trials.specs
 
-    def next(self) -> Spec | str | None:
-        """The next trial; `WAIT` while others are running and may decide what fits; None when everything is done."""
-        while not self.queue and self._units:
-            unit = self._units.popleft()
-            reason = "" if any(spec.key in self.stored for spec in unit.specs) else self._too_late(unit)
-            if reason:
-                self._leave_out(unit, reason)
+    def next(self) -> TrialSpec | Literal["wait"] | None:
+        """Return the next trial; `WAIT` while running trials decide what fits; None at the end."""
+        while not self.queue and self._levels:
+            trials = self._levels.popleft()
+            has_begun = any(spec.key in self.stored for spec in trials.specs)
+            if reason := "" if has_begun else self._lack_of_time(trials):
+                self._leave_out(trials, reason)
             else:
-                self.queue.extend(unit.specs)
+                self.queue.extend(trials.specs)
         if self.queue:
             spec = self.queue.popleft()
             self.running[spec.key] = spec
             return spec
-        return self.WAIT if self.running else None
+        return WAIT if self.running else None
 
-    def tell(self, spec: Spec, row: Row) -> None:
-        """A trial has ended."""
+    def tell(self, spec: TrialSpec, row: TrialRow) -> None:
+        """Take the row of a trial that has ended."""
         del self.running[spec.key]
         self.finished.append(row)
 
     def planned(self) -> dict[str, int | None]:
-        """Trials by kind, as declared."""
-        return {"stress": self._all}
+        """Return the number of trials."""
+        return {"stress": self._total}
 
     def seconds_left(self) -> float | None:
-        """A prediction for people."""
-        left = self.options.minutes * 60 - self.elapsed if self.options.minutes is not None else float("inf")
-        each = self._mean(self.finished)
-        if each is None:
-            return None if left == float("inf") else max(0.0, left)
+        """Return the predicted seconds until the end; None where nothing is known yet."""
+        left = self._time.left
+        mean = _mean_seconds(self.finished)
+        if mean is None:
+            return left
         trials = sum(1 for _ in self.specs()) + len(self.running) / 2
-        return max(0.0, min(left, trials * each / self.options.slots))
+        predicted = trials * mean / self.options.slots
+        return predicted if left is None else min(left, predicted)
 
-    def _too_late(self, unit: Unit) -> str:
-        """Why a level is not started; nothing where it fits. The first level of a case always fits the case's budget."""
-        own = [row for row in self.finished if (row["factor"], _space_of(row)) == unit.budget]
-        budget = self._budget(unit.case)
-        each = self._mean(own)
-        waiting = sum(
-            (spec.factor, spec.study.split(" | ")[0]) == unit.budget for spec in self.running.values()
-        ) + len(unit.specs)
-        if each is not None and sum(row["wall_seconds"] for row in own) + MARGIN * waiting * each > budget:
+    def _lack_of_time(self, trials: LevelTrials) -> str:
+        """Return why there is no time for a level, or an empty text if there is.
+
+        The first level of a case has no mean duration yet, so only the minutes of the run limit it.
+        """
+        rows = [row for row in self.finished if (row["factor"], _space_of(row["study"])) == trials.budget_key]
+        budget, mean = self._budget(trials.case), _mean_seconds(rows)
+        open_trials = len(trials.specs) + sum(
+            (spec.factor, _space_of(spec.study)) == trials.budget_key for spec in self.running.values()
+        )
+        used = sum(row["wall_seconds"] for row in rows)
+        if mean is not None and used + TIME_MARGIN * open_trials * mean > budget:
             return f"time: it would not fit the {budget:g} s of this case"
-        if self.options.minutes is not None:
-            known = each or self._mean([row for row in self.finished if _space_of(row) == unit.space]) or 0.0
-            if (
-                self.elapsed + MARGIN * (len(unit.specs) + len(self.running)) * known / self.options.slots
-                > self.options.minutes * 60
-            ):
-                return f"time: it would not fit the {self.options.minutes:g} minutes of the run"
+        if mean is None:
+            mean = _mean_seconds([row for row in self.finished if _space_of(row["study"]) == trials.space])
+        if not self._time.fits((len(trials.specs) + len(self.running)) * (mean or 0.0)):
+            return f"time: it would not fit the {self.options.minutes:g} minutes of the run"
         return ""
 
-    def _leave_out(self, unit: Unit, reason: str) -> None:
-        declared = next(case for case in self.cases if case["name"] == unit.case.name)
-        declared["not_run"].append(
-            {"space": unit.space, "level": unit.level.label, "label": "", "reason": reason}
+    def _leave_out(self, trials: LevelTrials, reason: str) -> None:
+        case = next(case for case in self.cases if case["name"] == trials.case.name)
+        case["not_run"].append(
+            {"space": trials.space, "level": trials.level.label, "label": "", "reason": reason}
         )
 
     def _budget(self, case: Case) -> float:
         return case.quick_seconds if self.options.quick else case.seconds
 
-    def _mean(self, rows: Sequence[Row]) -> float | None:
-        return float(np.mean([row["wall_seconds"] for row in rows])) if rows else None
-
-    def _laid_out(self) -> list[list[Unit]]:
-        """The units of every case and space, in the order of its levels; and the cases as run.json has them."""
-        laid: list[list[Unit]] = []
+    def _lay_out(self) -> list[list[LevelTrials]]:
+        """Return the trials of every case and space in the order of its levels, and fill `cases`."""
+        laid_out: list[list[LevelTrials]] = []
         count = 0
-        for case in self._cases.values():
+        for case in self._cases:
             levels = [case.levels[i] for i in case.quick] if self.options.quick else list(case.levels)
-            declared = _declared(case, levels, self._budget(case))
-            self.cases.append(declared)
-            for space in () if case.skipped else self.spaces.values():
+            record = _case_record(case, levels, self._budget(case))
+            self.cases.append(record)
+            for space in () if case.skip_reason else self.spaces.values():
                 entries = entries_of(case, space, self.options.quick)
-                declared["entries"][space.name] = list(entries)
-                declared["metrics"][space.name] = {label: _metric(case, label) for label in entries}
-                units = []
+                record["entries"][space.name] = list(entries)
+                record["metrics"][space.name] = {label: metric_of(case, label) for label in entries}
+                space_levels = []
                 for level in levels:
-                    specs = []
-                    for label, changes in entries.items():
-                        try:
-                            specs.append(self._spec(count, case, level, space, label, changes))
-                            count += 1
-                        except UserError as error:
-                            reason = f"not possible: {error}"
-                            declared["not_run"].append(
-                                {"space": space.name, "level": level.label, "label": label, "reason": reason}
-                            )
+                    specs, refusals = self._specs(count, case, level, space, entries)
+                    count += len(specs)
+                    record["not_run"] += refusals
                     if specs:
-                        units.append(Unit(case, space.name, level, tuple(specs)))
-                laid.append(units)
-        return laid
+                        space_levels.append(
+                            LevelTrials(case=case, space=space.name, level=level, specs=tuple(specs))
+                        )
+                laid_out.append(space_levels)
+        return laid_out
+
+    def _specs(
+        self, number: int, case: Case, level: Level, space: Space, entries: Mapping[str, Overrides]
+    ) -> tuple[list[TrialSpec], list[dict[str, str]]]:
+        """Return the trials of the entries at a level, and for those that are not possible the reason."""
+        specs: list[TrialSpec] = []
+        refusals = []
+        for label, changes in entries.items():
+            try:
+                specs.append(self._spec(number + len(specs), case, level, space, label, changes))
+            except UserError as error:
+                reason = f"not possible: {error}"
+                refusals.append({"space": space.name, "level": level.label, "label": label, "reason": reason})
+        return specs, refusals
 
     def _spec(
         self, number: int, case: Case, level: Level, space: Space, label: str, changes: Overrides
-    ) -> Spec:
+    ) -> TrialSpec:
         first = experiment_of(case, level, space, changes, self.options.quick)
-        seeds = tuple(override(first, {"seed": first.seed + index}) for index in range(self.options.seeds))
-        study = f"{space.name} | {case.name} | {level.label}"
-        return Spec(
-            number,
-            study,
-            first.scenario.label,
-            first.method.name,
-            "stress",
-            label,
-            seeds,
-            dict(changes),
-            case.name,
-            level.label,
+        seeds = selection_seeds(first.seed, self.options.seeds)
+        return TrialSpec(
+            number=number,
+            study=f"{space.name} | {case.name} | {level.label}",
+            scenario=first.scenario.label,
+            method=first.method.name,
+            kind="stress",
+            label=label,
+            experiments=tuple(override(first, {"seed": seed}) for seed in seeds),
+            params=dict(changes),
+            factor=case.name,
+            level=level.label,
             space=space.name,
             limit_s=self._budget(case),
         )
 
 
-def chosen(space: Space, names: Sequence[str]) -> list[Case]:
-    """The suite, or some of its cases by name.
-
-    Raises:
-        UserError: an unknown name.
-    """
-    task = space.base.task
-    others = [PARTNERS, ("scenes",)][task.dataset != "scenes"]
-    found = {info.name for info, folder in catalogue() if folder is not None} | DRAWN
-    fit = task.dataset not in ANY_FOLDER and "+" not in task.dataset
-    suite = [
-        *CASES,
-        mixed(
-            task.dataset,
-            next((name for name in others if fit and name in found and name != task.dataset), None),
-        ),
-    ]
-    known = [case.name for case in suite]
-    for name in names:
-        if name not in known:
-            raise UserError(f"--cases: unknown case '{name}'{suggest(name, known)} Known: {', '.join(known)}")
-    return [case for case in suite if not names or case.name in names]
-
-
-def entries_of(case: Case, space: Space, quick: bool) -> dict[str, Overrides]:
-    """The method, its references, its plain sibling (not with `quick`) and its variants, by label.
-
-    Raises:
-        UserError: the space is none that the suite can stress.
-    """
-    base = space.base
-    if base.task.kind == "segmentation" or base.task.dataset in SEGMENTATION:
-        raise UserError(
-            f"space '{space.name}' classifies pixels; the stress suite knows image classification only"
-        )
-    if {"scenario", "scenario.name"} & set(space.fixed):
-        raise UserError("scenario: the stress suite sets it, case by case; leave it out")
-    network, name = _trains_network(base), base.method.name
-    local, sibling = ("local_network", "fedavg") if network else ("local", "promptfl")
-    plain = {"method": "zeroshot", **({"task.image_size": None, "task.views": 1} if network else {})}
-    found: dict[str, Overrides] = {name: {}, "zeroshot": plain}
-    if case.local:
-        found[local] = {"method": local}
-    if not quick:
-        found[sibling] = {"method": sibling}
-    variants = {
-        label: changes
-        for label, changes in case.variants.items()
-        if not quick or label in case.quick_variants
-    }
-    return found | {f"{name}, {label}": changes for label, changes in variants.items()}
-
-
-def experiment_of(case: Case, level: Level, space: Space, changes: Overrides, quick: bool) -> Experiment:
-    """An entry at a level, on the first seed.
-
-    Raises:
-        UserError: it is not possible, with the reason.
-    """
-    sizes = (NETWORK_QUICK if _trains_network(space.base) else FEATURES_QUICK) if quick else {}
-    blind = REFERENCES.get(str(changes.get("method")), ())
-    found = override(space.base, {path: value for path, value in sizes.items() if path not in space.fixed})
-    for step in (GROUND, case.ground, level.changes):
-        found = override(found, {path: value for path, value in step.items() if not path.startswith(blind)})
-    if case.paced and "faults." not in blind:
-        found = override(found, {"faults.step_seconds": 1.0 / _median_steps(found)})
-    return override(found, changes)
-
-
-def _median_steps(experiment: Experiment) -> float:
-    """Local steps of the median client in a round."""
-    training = experiment.training
-    sizes = np.array([len(shard) for shard in Federation.of(experiment).shards])
-    return float(np.median(training.epochs * np.ceil(sizes / training.batch)))
-
-
-def _trains_network(experiment: Experiment) -> bool:
-    return hasattr(experiment.method, "network")
-
-
-def _metric(case: Case, label: str) -> str:
-    return (case.metric_local or case.metric) if label in ("local", "local_network") else case.metric
-
-
-def _declared(case: Case, levels: Sequence[Level], budget: float) -> dict[str, Any]:
+def _case_record(case: Case, levels: Sequence[Level], budget: float) -> dict[str, Any]:
+    """Return a case for run.json, before anything is laid out."""
     return {
         "name": case.name,
         "title": case.title,
@@ -343,7 +250,7 @@ def _declared(case: Case, levels: Sequence[Level], budget: float) -> dict[str, A
         "unit": case.unit,
         "log": case.log,
         "note": case.note,
-        "skipped": case.skipped,
+        "skipped": case.skip_reason,
         "levels": [{"label": level.label, "x": level.x} for level in levels],
         "entries": {},
         "metrics": {},
@@ -352,21 +259,26 @@ def _declared(case: Case, levels: Sequence[Level], budget: float) -> dict[str, A
     }
 
 
-def _ends_first(laid: Sequence[Sequence[Unit]]) -> Iterator[Unit]:
-    """The first level of every case, then the last one, then those in between, from the middle outwards."""
-    for turn in range(max((len(units) for units in laid), default=0)):
-        yield from (units[order[turn]] for units in laid if turn < len(order := _order(len(units))))
+def _ends_first(laid_out: Sequence[Sequence[LevelTrials]]) -> Iterator[LevelTrials]:
+    """Yield the first level of every case, then the last one, then those between, the middle first."""
+    for turn in range(max((len(levels) for levels in laid_out), default=0)):
+        for levels in laid_out:
+            if turn < len(levels):
+                yield levels[_ends_first_order(len(levels))[turn]]
 
 
-def _order(n: int) -> list[int]:
-    """0, n - 1, then the middles of what is left between two that were taken, widest gap first."""
+def _ends_first_order(n: int) -> list[int]:
+    """Return the numbers below n in this order: 0, n - 1, then always the middle of the widest gap."""
     order = list(range(min(n, 1))) + ([n - 1] if n > 1 else [])
     while len(order) < n:
-        taken = sorted(order)
-        low, high = max(itertools.pairwise(taken), key=lambda gap: gap[1] - gap[0])
+        low, high = max(itertools.pairwise(sorted(order)), key=lambda gap: gap[1] - gap[0])
         order.append((low + high) // 2)
     return order
 
 
-def _space_of(row: Row) -> str:
-    return str(row["study"]).split(" | ")[0]
+def _mean_seconds(rows: Sequence[TrialRow]) -> float | None:
+    return float(np.mean([row["wall_seconds"] for row in rows])) if rows else None
+
+
+def _space_of(study: str) -> str:
+    return study.split(" | ")[0]

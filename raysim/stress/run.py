@@ -1,85 +1,83 @@
-"""Run."""
+"""Stress run: the suite, run to its end or to the end of its time, in a result folder."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from raysim.core.config import digest
-from raysim.core.console import Panel, bar, duration
-from raysim.core.errors import UserError
+from raysim.core.console import bar
 from raysim.experiment.records import Experiment, to_dict
-from raysim.search.spaces import Space
-from raysim.search.standing import settled
+from raysim.search.plans.valid_rows import has_final_result
+from raysim.search.running.plan_run import PlanSetup, run_plan
+from raysim.search.seeds import selection_seeds
+from raysim.search.spaces.record import Space
 from raysim.simulation import images
-from raysim.simulation.federation import Federation
 from raysim.simulation.worker import try_method
-from raysim.storage.files import hold, open_or_resume
-from raysim.storage.provenance import provenance
+from raysim.storage.trials import TrialRow
+from raysim.stress.overview import panel, status_line
 from raysim.stress.plan import StressOptions, StressPlan
 
-MARGIN = 0.05  # accuracy: a method that is worse than a reference by less than five points passes
-
-
-QUICK_SEEDS, SEEDS, QUICK_MINUTES = (
-    3,
-    5,
-    8.0,
-)  # with two seeds a t interval is six times as wide as its error: nothing would be decided
+NONINFERIORITY_MARGIN = 0.05  # a method passes where its accuracy is less than this below a reference
 
 
 def stress(
-    spaces: Sequence[Space], options: StressOptions, folder: Path, resume: bool, quiet: bool, command: str
+    spaces: Sequence[Space],
+    options: StressOptions,
+    folder: Path,
+    *,
+    resume: bool,
+    quiet: bool,
+    command: str,
 ) -> StressPlan:
-    """Run the suite to its end, or to the end of its time, and leave its folder complete.
+    """Run the suite and leave its folder complete, but for the last report.
+
+    Args:
+        spaces: The spaces whose methods are stressed.
+        options: How large the run is.
+        folder: The result folder.
+        resume: Whether to go on with the run that the folder holds.
+        quiet: Whether to show no progress.
+        command: The command line.
 
     Raises:
-        UserError: before Ray starts, for anything that a user can mend.
-        KeyboardInterrupt: everything finished is on disk.
+        UserError: Before Ray starts, for anything that a user can correct.
+        KeyboardInterrupt: The user interrupted; everything finished is on disk.
     """
-    from raysim.search.sweep import CONFIDENCE
-    from raysim.search.tune import execute
-    from raysim.storage.trials import read_trials
 
-    lock = hold(folder)
-    try:
-        described = _open(folder, spaces, options, resume)
-        plan = StressPlan(spaces, options, {row["key"]: row for row in read_trials(folder) if settled(row)})
+    def make_plan(record: Mapping[str, Any], rows: list[TrialRow]) -> StressPlan:
+        return StressPlan(spaces, options, {row["key"]: row for row in rows if has_final_result(row)})
+
+    def facts(plan: StressPlan) -> dict[str, Any]:
         prepare(plan, quiet)
-        plan.continue_from(float(described.get("seconds", 0.0)))
-        described |= provenance(command) | {
-            "status": "running",
-            "command": command,
-            "slots": options.slots,
+        return {
             "cases": plan.cases,
-        }
-        described |= {
-            "confidence": CONFIDENCE,
-            "margin": MARGIN,
+            "margin": NONINFERIORITY_MARGIN,
             "quick": options.quick,
-            "minutes": options.minutes,
+            "seeds": list(selection_seeds(spaces[0].base.seed, options.seeds)),
         }
-        described["seeds"] = [spaces[0].base.seed + index for index in range(options.seeds)]
-        described.setdefault("started", time.strftime("%Y-%m-%dT%H:%M:%S%z"))
-        execute(plan, folder, described, Panel(lambda: panel(plan), lambda: line(plan), quiet))
-        return plan
-    finally:
-        lock.release()
+
+    setup = PlanSetup(
+        new_record=_new_record(spaces, options),
+        identity="spaces, overrides, --seeds, --cases and --quick",
+        make_plan=make_plan,
+        prepare=facts,
+        panel=panel,
+        status_line=status_line,
+    )
+    return run_plan(setup, folder, resume=resume, quiet=quiet, command=command)
 
 
 def prepare(plan: StressPlan, quiet: bool) -> None:
     """Compute every feature before Ray starts, and try every method once.
 
     Raises:
-        UserError: missing data or weights.
+        UserError: Data or weights are missing.
     """
     experiments = [spec.experiments[0] for spec in plan.specs()]
     variants: dict[Any, Experiment] = {
-        (e.task.replace(shots=None, ses=None), e.method.inputs): e for e in experiments
+        (e.task.replace(shots=None, ses=None), e.method.traits.inputs): e for e in experiments
     }
     with bar("images and features", quiet) as progress:
         images.prepare(variants.values(), progress)
@@ -87,75 +85,19 @@ def prepare(plan: StressPlan, quiet: bool) -> None:
         try_method(experiment)
 
 
-def _open(folder: Path, spaces: Sequence[Space], options: StressOptions, resume: bool) -> dict[str, Any]:
-    """The folder's run.json, or the beginnings of one."""
-    design = {
+def _new_record(spaces: Sequence[Space], options: StressOptions) -> dict[str, Any]:
+    """Return what `run.json` of a new stress run holds."""
+    names = [space.name for space in spaces]
+    identity = {
         "spaces": [[space.name, to_dict(space.base)] for space in spaces],
         "seeds": options.seeds,
         "quick": options.quick,
         "cases": options.cases,
     }
-    names = [space.name for space in spaces]
-    begun = {
-        "id": digest(design),
+    return {
+        "id": digest(identity),
         "kind": "stress",
         "space": names[0],
         "spaces": names,
         "title": "Where does it break?",
     }
-    return open_or_resume(
-        folder, begun, "another space, override, number of seeds, choice of cases, or --quick", resume
-    )
-
-
-def line(plan: StressPlan) -> str:
-    """One line for a log."""
-    failed = sum(row["state"] == "FAIL" for row in plan.finished)
-    left = sum(1 for _ in plan.specs()) + len(plan.running)
-    said = f"stress: {len(plan.finished)} trials done{f' ({failed} failed)' if failed else ''}, {left} to go"
-    return f"{said}, about {duration(plan.seconds_left())} left"
-
-
-def panel(plan: StressPlan) -> Table:
-    """Trials by case, and what was left out."""
-    table = Table(title=line(plan), title_justify="left", box=None)
-    for name, justify in (("case", "left"), ("done", "right"), ("running", "right"), ("not run", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for case in plan.cases:
-        done = sum(row["factor"] == case["name"] for row in plan.finished)
-        running = sum(spec.factor == case["name"] for spec in plan.running.values())
-        table.add_row(
-            case["title"],
-            str(done),
-            str(running),
-            "all" if case["skipped"] else str(len(case["not_run"]) or ""),
-        )
-    return table
-
-
-def dry_run(plan: StressPlan) -> str:
-    """What a stress run would run, in words; every federation is dealt once, so that what cannot be is said."""
-    lines = []
-    for case in plan.cases:
-        levels = ", ".join(level["label"] for level in case["levels"])
-        lines.append(
-            f"{case['name']}: {case['title']}; {case['axis']}: {levels} (at most {case['seconds']:g} s "
-            "per space)"
-        )
-        lines += [f"  skipped: {case['skipped']}"] if case["skipped"] else []
-        lines += [f"  {space}: {', '.join(labels)}" for space, labels in case["entries"].items()]
-        lines += [
-            f"  {left['space']} at {left['level']}: {left['label']} {left['reason']}"
-            for left in case["not_run"]
-        ]
-    for spec in plan.specs():
-        try:
-            Federation.of(spec.experiments[0])
-        except UserError as error:
-            lines.append(f"{spec.study}, {spec.label}: not possible: {error}")
-    options = plan.options
-    limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
-    lines.append(
-        f"{plan.planned()['stress']} trials of {options.seeds} seeds, {options.slots} at once{limit}"
-    )
-    return "\n".join(lines)

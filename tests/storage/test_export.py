@@ -1,13 +1,11 @@
-"""Sweeps for other programs: what Optuna, its dashboard, a CSV reader and the trackers find."""
+"""Sweeps for other programs: what Optuna, its dashboard and a CSV reader find."""
 
 from __future__ import annotations
 
 import io
 import json
-import struct
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -20,7 +18,6 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from raysim.cli.main import main
-from raysim.core.errors import UserError
 from raysim.storage.export import export
 
 STUDY = "fedrsclip | even"
@@ -108,7 +105,7 @@ def opened(file: Path) -> dict[str, optuna.Study]:
 
 
 def test_optuna_loads_what_the_rows_say(tmp_path: Path) -> None:
-    file = export(write(tmp_path / "sweep", ROWS), "optuna")
+    file = export(write(tmp_path / "sweep", ROWS), "optuna").path
     assert file == tmp_path / "sweep/optuna.journal" and sorted(
         path.name for path in file.parent.iterdir() if path.is_file()
     ) == [
@@ -174,7 +171,7 @@ def test_objectives_and_distributions_as_declared(tmp_path: Path) -> None:
     ]
     search = {"sampler": "tpe", "objectives": objectives}
     folder = write(tmp_path / "sweep", ROWS, search=search, design={"factors": {STUDY: factors}})
-    study = opened(export(folder, "optuna", tmp_path / "out.log"))[STUDY]
+    study = opened(export(folder, "optuna", tmp_path / "out.log").path)[STUDY]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert study.metric_names == ["acc_personal_own", "bytes_up"] and study.trials[3 - 1].values == [
         0.6,
@@ -194,11 +191,23 @@ def test_a_recipe_and_an_unfinished_sweep(tmp_path: Path) -> None:
     folder = write(tmp_path / "sweep", [one for one in ROWS if one["kind"] == "confirm"])
     (folder / "tables/trials/.000009-key9.parquet.123").write_bytes(b"half")
     (folder / "tables/trials/000009-key9.parquet").write_bytes(b"damaged")
-    assert list(opened(export(folder, "optuna"))) == [STUDY]
+    exported = export(folder, "optuna")
+    assert list(opened(exported.path)) == [STUDY]
+    [damaged] = exported.damaged_parts
+    assert str(folder / "tables/trials/000009-key9.parquet") in damaged and "--resume" in damaged
+
+
+def test_the_command_names_a_damaged_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(tmp_path / "sweep", ROWS)
+    (folder / "tables/trials/000009-key9.parquet").write_bytes(b"damaged")
+    assert main(["export", str(folder), "--to", "csv"]) == 0
+    output = capsys.readouterr()
+    assert output.out.strip() == str(folder / "trials.csv")
+    assert "left out" in output.err and "000009-key9.parquet is damaged" in output.err
 
 
 def test_csv_has_every_row_and_parameter(tmp_path: Path) -> None:
-    found = pd.read_csv(export(write(tmp_path / "sweep", ROWS), "csv"))
+    found = pd.read_csv(export(write(tmp_path / "sweep", ROWS), "csv").path)
     assert found.trial.tolist() == [0, 1, 2, 3, 4, 5, 7] and found["params.method.lam"][1] == 5.0
     assert (
         json.loads(found.seeds[0]) == [0, 1]
@@ -231,7 +240,7 @@ def test_nothing_is_overwritten_and_mistakes_are_named(
 
 def test_the_dashboard_opens_it(tmp_path: Path) -> None:
     dashboard = pytest.importorskip("optuna_dashboard")
-    file = export(write(tmp_path / "sweep", ROWS), "optuna")
+    file = export(write(tmp_path / "sweep", ROWS), "optuna").path
     app = dashboard.wsgi(optuna.storages.JournalStorage(JournalFileBackend(str(file))))
     said: list[str] = []
     request = {
@@ -245,61 +254,3 @@ def test_the_dashboard_opens_it(tmp_path: Path) -> None:
     }
     answer = json.loads(b"".join(app(request, lambda status, headers, *rest: said.append(status))))
     assert said[0].startswith("200") and answer["study_summaries"][0]["study_name"] == STUDY
-
-
-def events(file: Path) -> list[Any]:
-    """A TFRecord file: length, its check sum, an event, its check sum."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    content, place, found = file.read_bytes(), 0, []
-    while place < len(content):
-        (length,) = struct.unpack_from("<Q", content, place)
-        found.append(Event.FromString(content[place + 12 : place + 12 + length]))
-        place += 16 + length
-    return found
-
-
-def test_tensorboard_gets_flat_numbers_and_no_experiments(tmp_path: Path) -> None:
-    from raysim.search.trackers import trackers
-
-    (tracker,) = trackers(["tensorboard", "tensorboard"], tmp_path)
-    config = {"experiments": [{"seed": 0}], "shown": {"label": "tpe 3", "method.lam": 0.1}}
-    trial: Any = SimpleNamespace(
-        config=config,
-        evaluated_params={"experiments": []},
-        local_path="/scratch/000003",
-        init_local_path=bool,
-    )
-    trial = type("Trial", (SimpleNamespace,), {"__hash__": lambda self: 1})(**vars(trial))
-    tracker.log_trial_start(trial)
-    for step in (2, 4):
-        tracker.log_trial_result(
-            step,
-            trial,
-            {"row": "{}", "objective": step / 10, "timesteps_total": step, "training_iteration": 1},
-        )
-    tracker.log_trial_end(trial)
-    assert trial.config is config
-    (file,) = (tmp_path / "track/tensorboard/000003").iterdir()
-    values = [
-        (event.step, value.tag, round(value.simple_value, 3), str(value))
-        for event in events(file)
-        for value in event.summary.value
-    ]
-    assert [(step, value) for step, tag, value, _ in values if tag == "ray/tune/objective"] == [
-        (2, 0.2),
-        (4, 0.4),
-    ]
-    settings = next(text for _, tag, _, text in values if tag == "_hparams_/session_start_info")
-    assert "method.lam" in settings and "tpe 3" in settings and "experiments" not in settings
-
-
-def test_a_missing_package_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from raysim.search.trackers import trackers
-
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(
-        UserError, match=r"--track mlflow: the package 'mlflow' is missing; pip install 'raysim\[mlflow\]'"
-    ):
-        trackers(["mlflow"], tmp_path)
-    assert not (tmp_path / "track").exists()

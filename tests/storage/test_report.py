@@ -16,7 +16,7 @@ from tests.fakes import results as fake_results
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
-    """Stands in for Python: a shell script that notes each start with its nice value and arguments, then does what it is told."""
+    """A shell script in place of Python: it notes each start with nice value and arguments."""
     log = tmp_path / "starts"
 
     def replace(then: str) -> Path:
@@ -78,7 +78,7 @@ def test_a_page_that_takes_long_is_written_seldom(command: Callable[[str], Path]
     wait_for(lambda: child is not None and child.poll() is not None)
     ended = time.monotonic()
     wait_for(lambda: refresher.touch() or len(starts(log)) == 2)  # type: ignore[func-returns-value]
-    assert time.monotonic() - ended > 4 * refresher._took > 0
+    assert time.monotonic() - ended > 4 * refresher._page_seconds > 0
     refresher.close()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from raysim.core.types import Signature
 from raysim.engines.serial import Serial
-from raysim.storage.store import COLUMNS
+from raysim.storage.run_tables import COLUMNS
 from tests.experiments import small, smallest
 
 DOC = Path(__file__).parents[2] / "docs" / "tables.md"
@@ -21,7 +21,7 @@ DOC = Path(__file__).parents[2] / "docs" / "tables.md"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two trials by the sweep's own code, on the serial engine."""
-    from raysim.search.trial import SeedGroup
+    from raysim.search.running.trial import SeedGroup
     from raysim.storage.trials import write_trial
 
     folder = tmp_path_factory.mktemp("sweep")
@@ -44,7 +44,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "params": "{}",
             "objective": group.curve[-1][1],
         }
-        write_trial(folder, row | group.numbers(state))
+        write_trial(folder, row | group.measure_columns(state))
         group.close()
     group.simulations[0].store.write_signatures([Signature("collapse", 0, 1.0, 0.5, "invented")], 0)
     (folder / "run.json").write_text(json.dumps({"status": "running", "planned": {"confirm": 3}}))

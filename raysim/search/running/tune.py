@@ -1,0 +1,322 @@
+"""Execution of a plan under Ray Tune: the trial process, the searcher that asks the plan, and run.json."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+import torch
+from ray import tune
+from ray.tune.search import Searcher
+
+from raysim.core.console import Panel
+from raysim.core.errors import Diverged, OutOfTime, UserError, first_cause
+from raysim.engines import ray_pool
+from raysim.experiment.records import from_dict, to_dict
+from raysim.experiment.resources import Resources
+from raysim.search.plans.protocol import Plan
+from raysim.search.running.trial import SeedGroup
+from raysim.search.trial_spec import TrialSpec
+from raysim.storage.files import write_json
+from raysim.storage.report import Refresher, write_report
+from raysim.storage.trials import TrialOutcome, TrialRow, complete_row, part_name, trials_folder, write_trial
+
+TRACKED_FIELDS = ("number", "study", "kind", "label", "factor", "level")  # of a trial, for trackers
+EXPECTED_FAILURES: dict[type[BaseException], str] = {
+    Diverged: "diverged",
+    UserError: "not possible",
+    OutOfTime: "out of time",
+}
+
+
+class SweepTrial(tune.Trainable):
+    """Tune's trial process: the driver of its runs. It keeps its client actors from trial to trial."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start the client actors in the trial's own placement group."""
+        torch.set_num_threads(1)
+        first = from_dict(config["experiments"][0])
+        self.pool = ray_pool.RayPool(first.resources, ray.util.get_current_placement_group()).start()
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial without starting new processes."""
+        self.spec, self.start = new_config, time.perf_counter()
+        self.seed_group: SeedGroup | None = None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Advance all seeds to the next evaluation. A failure is a result of this trial, with its reason."""
+        state, reason, round_ = "FAIL", "", 0
+        try:
+            if self.seed_group is None:
+                self.seed_group = self._open_seed_group()
+            state, round_ = self.seed_group.advance()
+        except Exception as error:
+            reason = failure_reason(first_cause(error))
+        columns: dict[str, Any] = {
+            "state": state,
+            "reason": reason,
+            "rounds": round_,
+            "objective": float("nan"),
+        }
+        if self.seed_group is not None:
+            columns |= self.seed_group.curve_columns()
+            if state in ("COMPLETE", "PRUNED"):
+                columns |= self.seed_group.measure_columns(state)
+                self.seed_group.drop_networks()
+            if state != "RUNNING":
+                self.seed_group.close()
+        columns["wall_seconds"] = time.perf_counter() - self.start
+        return {
+            "row": json.dumps(columns),
+            "objective": columns["objective"],
+            "timesteps_total": round_,
+            "done": state != "RUNNING",
+        }
+
+    def _open_seed_group(self) -> SeedGroup:
+        """Open the runs of the trial, one per seed."""
+        return SeedGroup(
+            [from_dict(values) for values in self.spec["experiments"]],
+            Path(self.spec["folder"]),
+            self.pool,
+            {int(rung): value for rung, value in self.spec["thresholds"].items()},
+            self.spec["test"],
+            self.spec["limit_s"],
+        )
+
+    def cleanup(self) -> None:
+        """End the client actors."""
+        if self.seed_group is not None:
+            self.seed_group.close()
+        self.pool.close()
+
+
+def failure_reason(cause: BaseException) -> str:
+    """Return the reason of a failed trial: the kind of failure, then its message."""
+    names = [name for kind, name in EXPECTED_FAILURES.items() if isinstance(cause, kind)]
+    return f"{names[0] if names else type(cause).__name__}: {cause}"[:2000]
+
+
+class PlanSearcher(Searcher):
+    """Searcher of Tune that takes trials from the plan and skips those whose rows are on disk."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, on_rung: Callable[[], None], on_end: Callable[[], None]
+    ) -> None:
+        """Connect a plan with a folder.
+
+        Args:
+            plan: The plan.
+            folder: The result folder.
+            on_rung: Called when a trial has reached an evaluation.
+            on_end: Called when the row of a trial has been written.
+        """
+        super().__init__(metric=None, mode=None)
+        self.plan, self.folder, self.on_rung, self.on_end = plan, folder, on_rung, on_end
+        self.trials: dict[str, TrialSpec] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next trial that is not on disk yet."""
+        while True:
+            spec = self.plan.next()
+            if spec is None:
+                return Searcher.FINISHED
+            if not isinstance(spec, TrialSpec):
+                return None
+            if spec.key in self.plan.stored:
+                self.plan.tell(spec, self.plan.stored[spec.key])
+                continue
+            self.trials[trial_id] = spec
+            experiments = [to_dict(experiment) for experiment in spec.experiments]
+            thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
+            tracked = {name: value for name in TRACKED_FIELDS if (value := getattr(spec, name)) is not None}
+            return {
+                "experiments": experiments,
+                "thresholds": thresholds,
+                "test": spec.opens_test,
+                "limit_s": spec.limit_s,
+                "tracked": {**tracked, **spec.params},
+                "folder": str(self.folder),
+            }
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report that a trial has reached an evaluation."""
+        self.on_rung()
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Write the row of the trial, then tell the plan."""
+        spec = self.trials.pop(trial_id, None)
+        if spec is None:
+            return
+        outcome: dict[str, Any] = {"curve": "[]", "wall_seconds": 0.0, "rounds": 0}
+        outcome |= json.loads(result["row"]) if result and "row" in result else {}
+        if error or outcome.get("state") not in ("COMPLETE", "PRUNED", "FAIL"):
+            outcome |= {
+                "state": "FAIL",
+                "reason": "the trial's process died; see the log",
+                "objective": float("nan"),
+            }
+        row = row_of(spec, cast(TrialOutcome, outcome))
+        write_trial(self.folder, row)
+        self.plan.tell(spec, row)
+        self.on_end()
+
+
+def row_of(spec: TrialSpec, outcome: TrialOutcome) -> TrialRow:
+    """Return the row of a trial that ends now."""
+    return complete_row(
+        {
+            "key": spec.key,
+            "trial": spec.number,
+            "number": spec.number,
+            "study": spec.study,
+            "scenario": spec.scenario,
+            "method": spec.method,
+            "kind": spec.kind,
+            "label": spec.label,
+            "factor": spec.factor,
+            "level": spec.level,
+            "factor2": spec.factor2,
+            "level2": spec.level2,
+            "point": spec.point,
+            "unit": spec.unit,
+            "space": spec.space,
+            "params": json.dumps(dict(spec.params)),
+            "experiment": json.dumps(to_dict(spec.experiments[0])),
+            "runs": [experiment.id for experiment in spec.experiments],
+            "seeds": [experiment.seed for experiment in spec.experiments],
+            "finished": time.time(),
+            **outcome,
+        }
+    )
+
+
+def execute(
+    plan: Plan,
+    folder: Path,
+    record: Mapping[str, Any],
+    panel: Panel,
+    refresh: bool = True,
+    callbacks: Sequence[tune.Callback] = (),
+) -> None:
+    """Run a plan on Ray. The row of a trial and `run.json` are written as soon as the trial ends.
+
+    Args:
+        plan: The plan.
+        folder: The result folder.
+        record: What `run.json` says beside the progress.
+        panel: Display while trials run.
+        refresh: Whether the report is written while trials run.
+        callbacks: Ray's trackers.
+
+    Raises:
+        KeyboardInterrupt: The user interrupted; everything finished is on disk.
+    """
+    resources, refresher = plan.resources, Refresher(folder)
+
+    def on_end() -> None:
+        write_progress(folder, record, plan, "running")
+        if refresh:
+            refresher.touch()
+
+    write_progress(folder, record, plan, "running")
+    status = "failed"
+    scratch = tempfile.mkdtemp(prefix="raysim-tune-")
+    try:
+        with panel:
+            searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end)
+            ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
+            _fit(searcher, resources, plan.options.slots, scratch, callbacks)
+        status = "done"
+        move_superseded_rows(folder, plan.finished)
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        ray_pool.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+        write_progress(folder, record, plan, status)
+        refresher.close()
+        if status != "done":  # the page must not say that the sweep still runs
+            with contextlib.suppress(Exception):
+                write_report(folder)
+
+
+def write_progress(folder: Path, record: Mapping[str, Any], plan: Plan, status: str) -> None:
+    """Write `run.json`: the record of the run, and its progress."""
+    progress = {
+        "status": status,
+        "seconds": plan.elapsed,
+        "planned": plan.planned(),
+        "dropped_contrasts": plan.dropped_contrasts,
+        "asked": plan.asked,
+    }
+    write_json(folder / "run.json", {**record, **progress})
+
+
+def move_superseded_rows(folder: Path, rows: Sequence[TrialRow]) -> None:
+    """Move rows that a finished plan did not use to `tables/superseded`.
+
+    Such a row is, for example, the confirmation of a configuration that won before the sweep was extended.
+
+    Args:
+        folder: The result folder.
+        rows: The rows that the plan used.
+    """
+    used = {part_name(row) for row in rows}
+    superseded = folder / "tables" / "superseded"
+    for path in trials_folder(folder).glob("*.parquet"):
+        if path.stem not in used:
+            superseded.mkdir(exist_ok=True)
+            path.replace(superseded / path.name)
+
+
+def _fit(
+    searcher: PlanSearcher,
+    resources: Resources,
+    slots: int,
+    scratch: str,
+    callbacks: Sequence[tune.Callback],
+) -> None:
+    """Run Tune until the searcher has no more trials."""
+    os.environ |= {
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # raysim writes its own tables
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C must raise KeyboardInterrupt in `execute`
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
+    }
+    bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
+    tuner = tune.Tuner(
+        tune.with_resources(SweepTrial, bundles),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,
+            max_concurrent_trials=slots,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: (
+                f"{trial.config['tracked']['study']}: {trial.config['tracked']['label']}"
+            ),
+            trial_dirname_creator=lambda trial: f"{trial.config['tracked']['number']:06d}",
+        ),
+        run_config=tune.RunConfig(
+            name="sweep",
+            storage_path=scratch,
+            verbose=0,
+            callbacks=list(callbacks),
+            failure_config=tune.FailureConfig(max_failures=2),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    tuner.fit()

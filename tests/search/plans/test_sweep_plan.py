@@ -1,0 +1,235 @@
+"""The plan of a sweep, without Ray: order, honesty, determinism, resuming, time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from raysim.core.errors import UserError
+from raysim.search.options import SweepOptions
+from raysim.search.plans.sweep_plan import SweepPlan
+from raysim.search.seeds import drawn_seeds
+from raysim.search.trial_spec import TrialSpec
+from raysim.storage.trials import TrialRow
+from tests.fakes.sweeps import (
+    ONE_STUDY,
+    rows_by_key,
+    run_to_end,
+    toy_options,
+    toy_row,
+    toy_space,
+    toy_value,
+    wider_sample,
+)
+
+
+def test_contrasts_then_search_then_fresh_seeds() -> None:
+    specs = run_to_end(
+        SweepPlan([toy_space()], SweepOptions(trials=5, seeds=2, minutes=None, contrasts=True, slots=2))
+    )
+    kinds = [spec.kind for spec in specs]
+    assert (
+        kinds
+        == ["contrast"] * 2
+        + ["rival"] * 2
+        + ["contrast"] * 4
+        + ["search"] * 10
+        + ["confirm"] * 6
+        + ["transfer"] * 2
+    )
+    assert [spec.label for spec in specs[:5]] == [
+        "anchor",
+        "anchor",
+        "zeroshot",
+        "zeroshot",
+        "method.lam=0.1",
+    ]
+    assert all(spec.opens_test == (spec.kind in ("confirm", "transfer")) for spec in specs)
+    selection = {experiment.seed for spec in specs if not spec.opens_test for experiment in spec.experiments}
+    fresh = {experiment.seed for spec in specs if spec.opens_test for experiment in spec.experiments}
+    assert selection == {0, 1} and fresh == set(drawn_seeds(0, "confirmation", 2))
+
+
+def test_the_winner_is_the_best_by_validation() -> None:
+    plan = SweepPlan([toy_space()], SweepOptions(trials=5, seeds=1, minutes=None, contrasts=True, slots=1))
+    specs = run_to_end(plan)
+    tuned = [spec for spec in specs if spec.label == "fedrsclip (tuned)"]
+    best = max(
+        (spec for spec in specs if not spec.opens_test and spec.study == tuned[0].study), key=toy_value
+    )
+    assert dict(tuned[0].params) == dict(best.params)
+
+
+def test_the_order_of_finishing_and_the_width_change_nothing() -> None:
+    runs = [
+        run_to_end(
+            SweepPlan(
+                [toy_space()], SweepOptions(trials=9, seeds=1, minutes=None, contrasts=True, slots=width)
+            ),
+            width,
+        )
+        for width in (1, 2, 5)
+    ]
+    keys = [sorted(spec.key for spec in specs) for specs in runs]
+    assert keys[0] == keys[1] == keys[2]
+    thresholds = [{spec.key: dict(spec.thresholds) for spec in specs} for specs in runs]
+    assert thresholds[0] == thresholds[1] == thresholds[2]
+
+
+def test_a_resumed_plan_asks_for_what_is_missing_only() -> None:
+    whole = run_to_end(
+        SweepPlan([toy_space()], SweepOptions(trials=6, seeds=1, minutes=None, contrasts=True, slots=2))
+    )
+    for finished in (3, 9, len(whole)):
+        stored = {spec.key: toy_row(spec) for spec in whole[:finished]}
+        again = run_to_end(
+            SweepPlan(
+                [toy_space()], SweepOptions(trials=6, seeds=1, minutes=None, contrasts=True, slots=2), stored
+            )
+        )
+        assert {spec.key for spec in again} == {spec.key for spec in whole[finished:]}
+
+
+@pytest.mark.parametrize("sampler", ["qmc", "random", "grid"])
+def test_any_sampler_is_repeatable_and_resumes(sampler: Any) -> None:
+    how = toy_options(9, sampler=sampler)
+    whole = run_to_end(SweepPlan([toy_space(**ONE_STUDY)], how))
+    params = [json.dumps(dict(spec.params)) for spec in whole if spec.kind == "search"]
+    assert len(params) == 9 == len(set(params))
+    stored = {spec.key: toy_row(spec) for spec in whole[:5]}
+    again = run_to_end(SweepPlan([toy_space(**ONE_STUDY)], how, stored))
+    assert {spec.key for spec in again} == {spec.key for spec in whole[5:]}
+
+
+def timed(
+    minutes: float, stored: dict[str, TrialRow] | None = None, elapsed: float = 0.0, stop_after: float = 1e9
+) -> tuple[SweepPlan, list[TrialSpec]]:
+    """Run a time-limited plan whose trials take 10 s each, until it ends or is stopped; also what was run."""
+    now = [0.0]
+    plan = SweepPlan(
+        [toy_space()],
+        SweepOptions(trials=None, seeds=1, minutes=minutes, contrasts=True, slots=1),
+        stored,
+        clock=lambda: now[0],
+    )
+    plan.continue_from(elapsed)
+    done = []
+    while now[0] < stop_after and (spec := plan.next()) is not None:
+        assert isinstance(spec, TrialSpec)
+        if spec.key in plan.stored:
+            plan.tell(spec, plan.stored[spec.key])
+            continue
+        done.append(spec)
+        now[0] += 10.0
+        plan.tell(spec, toy_row(spec))
+    return plan, done
+
+
+def test_a_time_limited_sweep_resumes_to_the_same_winner() -> None:
+    _, whole = timed(4.0)
+    chosen = {spec.key for spec in whole if spec.opens_test}
+    finished = {spec.key: toy_row(spec) for spec in whole}
+    assert timed(4.0, finished, elapsed=240.0)[1] == []
+    _, first = timed(4.0, stop_after=150.0)
+    stored = {spec.key: toy_row(spec) for spec in first}
+    plan, rest = timed(4.0, stored, elapsed=150.0)
+    assert not {spec.key for spec in rest} & set(stored)
+    assert {spec.key for spec in [*first, *rest] if spec.opens_test} == chosen and plan.dropped_contrasts == 0
+
+
+def test_a_time_limit_leaves_room_for_the_fresh_seeds() -> None:
+    now = [0.0]
+    plan = SweepPlan(
+        [toy_space()],
+        SweepOptions(trials=None, seeds=1, minutes=5.0, contrasts=True, slots=1),
+        clock=lambda: now[0],
+    )
+    kinds = []
+    while (spec := plan.next()) is not None:
+        assert isinstance(spec, TrialSpec)
+        kinds.append(spec.kind)
+        now[0] += 10.0
+        plan.tell(spec, toy_row(spec))
+    assert kinds.count("confirm") == 6 and "search" in kinds
+    assert now[0] <= 300
+
+
+def test_a_time_limit_too_short_for_all_contrasts_drops_whole_levels_and_counts_them() -> None:
+    now = [0.0]
+    plan = SweepPlan(
+        [toy_space()],
+        SweepOptions(trials=None, seeds=1, minutes=1.8, contrasts=True, slots=1),
+        clock=lambda: now[0],
+    )
+    while (spec := plan.next()) is not None:
+        assert isinstance(spec, TrialSpec)
+        now[0] += 10.0
+        plan.tell(spec, toy_row(spec))
+    assert plan.dropped_contrasts > 0 and plan.finished[-1]["kind"] == "transfer"
+
+
+def test_a_resume_knows_what_trials_took_before_it_decides_what_fits() -> None:
+    """The anchor took long, for processes had to start; what came after it did not."""
+    whole = run_to_end(SweepPlan([toy_space()], toy_options(0, contrasts=True)))
+    stored = {
+        spec.key: {**toy_row(spec), "wall_seconds": 100.0 if spec.label == "anchor" else 2.0}
+        for spec in whole[:6]
+    }
+    resumed = SweepPlan(
+        [toy_space()],
+        toy_options(None, minutes=10.0, contrasts=True, race_seeds=0),
+        stored,
+        clock=lambda: 0.0,
+    )
+    resumed.continue_from(300.0)
+    while isinstance(spec := resumed.next(), TrialSpec) and spec.key in stored:
+        resumed.tell(spec, stored[spec.key])
+    assert isinstance(spec, TrialSpec) and spec.key == whole[6].key and resumed.dropped_contrasts == 0
+
+
+def test_an_extended_study_goes_on_from_where_it_was() -> None:
+    first = SweepPlan([toy_space(**ONE_STUDY)], toy_options(5))
+    run_to_end(first)
+    more = SweepPlan(
+        [toy_space(**ONE_STUDY)], toy_options(5, extended={"toy | even": (5, 8)}), rows_by_key(first)
+    )
+    added = run_to_end(more)
+    assert [spec.kind for spec in added if spec.kind == "search"] == ["search"] * 3
+    asked = [row for row in more.finished if row["kind"] == "search"]
+    assert len(asked) == 8 and len({row["params"] for row in asked}) == 8
+    killed = SweepPlan(
+        [toy_space(**ONE_STUDY)],
+        toy_options(5, extended={"toy | even": (5, 8)}),
+        {**rows_by_key(first), added[0].key: toy_row(added[0])},
+    )
+    assert {spec.key for spec in run_to_end(killed)} == {spec.key for spec in added[1:]}
+
+
+def test_an_exhausted_grid_is_not_extended_and_a_widened_one_is() -> None:
+    how = toy_options(99, sampler="grid")
+    first = SweepPlan([toy_space(**ONE_STUDY)], how)
+    run_to_end(first)
+    points = first.asked["toy | even"]
+    more = how.replace(extend=2, extended={"toy | even": (points, points + 2)})
+    with pytest.raises(UserError, match="every point of the grid has been searched"):
+        SweepPlan([toy_space(**ONE_STUDY)], more, rows_by_key(first))
+    added = run_to_end(
+        SweepPlan([toy_space(**{**ONE_STUDY, "sample": wider_sample})], more, rows_by_key(first))
+    )
+    assert [spec.kind for spec in added].count("search") == 2
+
+
+def test_an_extension_is_laid_out_before_anything_is_stored() -> None:
+    assert SweepPlan([toy_space(**ONE_STUDY)], toy_options(4, extend=3)).studies, "as --dry-run does"
+
+
+def test_recipes_run_alone() -> None:
+    recipe = toy_space(sample=None, contrasts={}, rivals={}, grid={"a": {}})
+    with pytest.raises(UserError, match="'toy' is a recipe"):
+        SweepPlan(
+            [recipe, replace(recipe, name="other")],
+            SweepOptions(trials=0, seeds=1, minutes=None, contrasts=True, slots=1),
+        )
