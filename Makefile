@@ -1,37 +1,48 @@
-# Two commands on a fresh machine with Python 3.11 or newer: `make sweep` and `make test`. Each sets up what it needs.
+# Two commands on a fresh machine with Python 3.11 or newer: `make sweep` and `make test`. Each sets up what it needs,
+# in the versions of constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
+# The second name is the one by which newer versions of pip constrain what builds the package.
+INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet
 
-.PHONY: sweep test lint clean
+.PHONY: sweep test lint lock newest clean
 .DELETE_ON_ERROR:
 
 sweep: .venv/raysim                 ## the first run: bundled scenes and backbone, a report at the end, within ten minutes
 	$(BIN)/python -m raysim.sweep $(ARGS)
 
-test: .venv/raysim-test             ## all tests; real imagery is used where RAYSIM_DATA points at it
+test: .venv/raysim-test             ## all tests, or some: make test ARGS=tests/nn; RAYSIM_DATA adds real imagery
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/raysim-dev              ## style and types
+lint: .venv/raysim-dev              ## style, types and dead code
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vulture
+
+lock:                               ## write constraints.txt: the newest versions that pyproject.toml allows
+	$(PYTHON) .ci/versions.py lock
+
+newest:                             ## print where newer versions are allowed than in constraints.txt, and test them
+	$(PYTHON) .ci/versions.py newest
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-newest
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raysim needs Python 3.11 or newer; name one with: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
-.venv/raysim: pyproject.toml | .venv/bin/python
+.venv/raysim: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "installing raysim and what it needs into .venv (some minutes, about 6 GB)"
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALL) --editable .
 	@touch $@
 
-.venv/raysim-test: pyproject.toml | .venv/bin/python
+.venv/raysim-test: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "installing raysim, what it needs and its test tools into .venv (some minutes, about 6 GB)"
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(INSTALL) --editable '.[test]'
 	@touch $@ .venv/raysim
 
-.venv/raysim-dev: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+.venv/raysim-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) --editable '.[dev]'
 	@touch $@ .venv/raysim .venv/raysim-test

@@ -1,9 +1,13 @@
 """raysim: Ray-based simulation and hyperparameter search of federated learning for remote sensing.
 
+from pathlib import Path
 from raysim import Experiment, Serial, Simulation, Store, override
 experiment = override(Experiment(), {"scenario": "dirichlet", "scenario.alpha": 0.1})
-for record in Simulation(experiment, Serial(), Store(Path("results/mine"), experiment)).rounds():
+simulation = Simulation(experiment, Serial(), Store(Path("results/mine"), experiment)).open()
+for record in simulation.rounds():
     print(record.round, record.row.get("acc_personal_own"))
+
+Equal experiments have equal results, so a second run of these lines reads the finished run from its folder.
 """
 
 from importlib import import_module
@@ -11,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raysim.core.errors import UserError
+    from raysim.data.files import data_roots
     from raysim.engines.serial import Serial
     from raysim.experiment.overrides import override
-    from raysim.experiment.records import Experiment, Resources, from_dict, to_dict
+    from raysim.experiment.records import Experiment, from_dict, to_dict
+    from raysim.experiment.resources import Resources
+    from raysim.search.spaces.files import load_space
     from raysim.simulation.engine import Engine
     from raysim.simulation.rounds import Simulation
     from raysim.storage.store import Store
+
+    __version__: str
 
 __all__ = [
     "Engine",
@@ -26,24 +35,33 @@ __all__ = [
     "Simulation",
     "Store",
     "UserError",
+    "data_roots",
     "from_dict",
+    "load_space",
     "override",
     "to_dict",
 ]
 
-HOMES = {
+MODULES = {
     "core.errors": ("UserError",),
+    "data.files": ("data_roots",),
     "experiment": ("Experiment", "Resources", "from_dict", "override", "to_dict"),
     "simulation.engine": ("Engine",),
     "engines.serial": ("Serial",),
     "simulation.rounds": ("Simulation",),
+    "search.spaces.files": ("load_space",),
     "storage.store": ("Store",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from its module when it is first asked for: a board that runs a network needs no tables and no schedulers."""
-    for home, names in HOMES.items():
+    """Import the module of a public name when the name is first used.
+
+    A program that only runs a network then needs neither tables nor schedulers.
+    """
+    if name == "__version__":
+        return import_module("importlib.metadata").version("raysim")
+    for module, names in MODULES.items():
         if name in names:
-            return getattr(import_module(f"raysim.{home}"), name)
+            return getattr(import_module(f"raysim.{module}"), name)
     raise AttributeError(f"module 'raysim' has no attribute '{name}'")

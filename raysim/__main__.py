@@ -1,7 +1,4 @@
-"""`raysim run | sweep | report | data | plan | doctor`, the same as `python -m raysim`.
-
-Exit status: 0 done, 2 a user's mistake, 1 a failure, 130 interrupted.
-"""
+"""`python -m raysim`, the same as the command `raysim`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run."""
+"""`raysim run`: simulate one federation, and write and print its result."""
 
 from __future__ import annotations
 
@@ -6,47 +6,34 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from raysim.cli import inspection
-from raysim.cli.arguments import experiment_arguments, one_experiment, result_folder
+from raysim.cli.arguments import one_experiment, result_folder
+from raysim.cli.inspection import check_experiment
+from raysim.core.columns import OPTIONAL_COLUMNS, RESULT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
-from raysim.core.types import EXTRAS, RESULTS, RoundRecord
+from raysim.core.types import RoundRecord
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
 from raysim.simulation.rounds import Simulation
-from raysim.storage.files import hold
+from raysim.storage.files import lock_folder
 from raysim.storage.provenance import provenance
 from raysim.storage.report import write_report
 from raysim.storage.store import Store
 
 
-def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    experiment_arguments(parser)
-    parser.add_argument(
-        "--engine",
-        choices=["serial", "ray"],
-        default="ray",
-        help="where clients are trained; the result is the same",
-    )
-    parser.add_argument("--out", type=Path, help="result folder; by default a new one in results/")
-    parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
-    parser.add_argument(
-        "--open-test", action="store_true", help="measure the final model on the test split; this is logged"
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON line")
-
-
-def _run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> None:
+    """Simulate the federation in its folder, write the report, and print the result."""
     space, experiment = one_experiment(arguments)
     with bar("images and features", arguments.quiet) as progress:
-        inspection.check(experiment, progress)
+        check_experiment(experiment, progress)
     folder = result_folder(arguments, f"{space.name}-{experiment.id}")
-    lock = hold(folder)
+    lock = lock_folder(folder)
     try:
-        store = Store(folder, experiment)
+        store = Store(folder, experiment).open()
         described = store.described()
         if described and not arguments.resume:
             raise UserError(
@@ -69,45 +56,57 @@ def _run(arguments: argparse.Namespace) -> None:
         lock.release()
     page = write_report(folder)
     if arguments.json:
-        print(
-            json.dumps(
-                {
-                    name: None if isinstance(value, float) and math.isnan(value) else value
-                    for name, value in result.items()
-                }
-            )
-        )
+        print(_json_line(result))
     elif not arguments.quiet:
-        _say_result(experiment, result, page)
+        _print_result(experiment, result, page)
 
 
 def _simulate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Run on the chosen engine, with a progress bar; the result."""
+    """Simulate on the chosen engine with a progress bar; returns the result."""
     with bar("rounds", arguments.quiet) as progress:
-        if arguments.engine == "serial":
-            simulation = Simulation(experiment, Serial(), Store(folder, experiment), arguments.resume)
-            for record in simulation.rounds():
-                progress(record.round, experiment.total_rounds)
-            return {**simulation.result(), "test": simulation.open_test() if arguments.open_test else None}
-        from raysim.engines import driver, ray_pool
+        if arguments.engine == "ray":
+            return _simulate_on_ray(experiment, folder, arguments, progress)
+        store = Store(folder, experiment)
+        simulation = Simulation(experiment, Serial(experiment.resources), store).open(arguments.resume)
+        for record in simulation.rounds():
+            progress(record.round, experiment.total_rounds)
+        return {**simulation.result(), "test": simulation.open_test() if arguments.open_test else None}
 
-        ray_pool.start(experiment.resources)
-        try:
-            for item in driver.run_on_ray(experiment, folder, arguments.resume, arguments.open_test):
-                if not isinstance(item, RoundRecord):
-                    return item
-                progress(item.round, experiment.total_rounds)
-        finally:
-            ray_pool.stop()
+
+def _simulate_on_ray(
+    experiment: Experiment, folder: Path, arguments: argparse.Namespace, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Simulate on Ray's client actors; returns the result."""
+    from raysim.engines import driver, ray_pool  # the serial engine needs no Ray
+
+    ray_pool.start(experiment.resources)
+    try:
+        for item in driver.run_on_ray(experiment, folder, arguments.resume, arguments.open_test):
+            if not isinstance(item, RoundRecord):
+                return item
+            progress(item.round, experiment.total_rounds)
+    finally:
+        ray_pool.stop()
     raise RuntimeError("the driver actor ended without a result")
 
 
-def _say_result(experiment: Experiment, result: dict[str, Any], page: Path) -> None:
+def _json_line(result: dict[str, Any]) -> str:
+    """The result as one JSON object; NaN, which JSON does not have, becomes null."""
+    return json.dumps(
+        {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in result.items()
+        }
+    )
+
+
+def _print_result(experiment: Experiment, result: dict[str, Any], page: Path) -> None:
+    """Print accuracies, costs and the digest of the final state."""
     print(
         f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
         f"{experiment.total_rounds} rounds, seed {experiment.seed}"
     )
-    for name in (*RESULTS, *(name for name in EXTRAS if result[name] is not None)):
+    for name in (*RESULT_COLUMNS, *(name for name in OPTIONAL_COLUMNS if result[name] is not None)):
         value, test = result[name], (result["test"] or {}).get(name)
         shown = "none" if value is None else f"{100 * value:.1f} %"
         print(f"  {name:24}{shown:>8}" + (f"   test {100 * test:.1f} %" if test is not None else ""))

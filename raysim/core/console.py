@@ -1,4 +1,4 @@
-"""What people see while work runs: a live panel on a terminal, a line now and then in a log, nothing with --quiet."""
+"""Display while work runs: a live panel on a terminal, sparse lines in a log, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ LINE_EVERY = 20.0  # seconds between lines where there is no terminal
 
 
 def console() -> Console:
-    """Messages go to standard error: standard output is for results."""
+    """The console for messages: standard error, because standard output is for results."""
     return Console(stderr=True, highlight=False)
 
 
 def output() -> Console:
-    """Results go to standard output."""
+    """The console for results: standard output."""
     return Console(highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def bar(title: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; yields `update(done, total)`."""
+    """Show a progress bar; yields the function `update(done, total)`."""
     if quiet or not sys.stderr.isatty():
         yield _lines(title, quiet)
         return
@@ -51,19 +51,20 @@ def bar(title: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def _lines(title: str, quiet: bool) -> Callable[[int, int], None]:
-    last = [time.monotonic()]
+    """A progress bar for a log: prints a line from time to time."""
+    printed = time.monotonic()
 
     def update(done: int, total: int) -> None:
-        now = time.monotonic()
-        if not quiet and (now - last[0] > LINE_EVERY):
-            last[0] = now
+        nonlocal printed
+        if not quiet and time.monotonic() - printed > LINE_EVERY:
+            printed = time.monotonic()
             print(f"{title} {done}/{total}", file=sys.stderr, flush=True)
 
     return update
 
 
 class Panel:
-    """Shows what `draw()` returns: refreshed live on a terminal, its `line()` now and then in a log."""
+    """The view of running trials: `draw()` refreshed on a terminal, `line()` from time to time in a log."""
 
     def __init__(self, draw: Callable[[], Any], line: Callable[[], str], quiet: bool) -> None:
         self._line, self._quiet, self._last = line, quiet, 0.0
@@ -81,13 +82,13 @@ class Panel:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Stop drawing; a last line stays in a log."""
+        """Stop drawing; a log gets a last line."""
         if self._live:
             self._live.__exit__(None, None, None)
         self.touch(force=True)
 
     def touch(self, force: bool = False) -> None:
-        """Something has changed."""
+        """Show a change: in a log where the last line is old enough, or `force` is set."""
         if self._quiet or self._live:
             return
         if force or time.monotonic() - self._last > LINE_EVERY:
@@ -96,7 +97,7 @@ class Panel:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them."""
+    """A duration in words: seconds, minutes or hours."""
     if seconds is None:
         return "?"
     if seconds < 90:

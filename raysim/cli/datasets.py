@@ -1,0 +1,66 @@
+"""`raysim data`: the list of the datasets, which opens none of them, and the check of one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from rich.table import Table
+
+from raysim.core.console import output
+from raysim.core.errors import UserError
+from raysim.data.dataset import DatasetInfo
+from raysim.data.registry import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
+
+COLUMNS = ("name", "dataset", "classifies", "classes", "images", "here")
+NUMBERS = ("classes", "images")
+
+
+def datasets(arguments: argparse.Namespace) -> None:
+    """List the datasets, or check one."""
+    if arguments.action == "list":
+        _print_catalogue()
+        return
+    if not arguments.name:
+        raise UserError("raysim data check needs a name; `raysim data list` shows them")
+    from raysim.cli.inspection import check_dataset  # torch and the backbones, which the list does not need
+
+    check_dataset(
+        arguments.name, arguments.path, arguments.backbone, arguments.backbone_path, arguments.sheet
+    )
+
+
+def _print_catalogue() -> None:
+    """Print the datasets as a table, and where to get those that are not on this machine."""
+    table = Table(box=None)
+    for name in COLUMNS:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
+    missing = []
+    for info, folder in catalogue():
+        table.add_row(
+            info.name,
+            info.title,
+            "pixels" if info.name in SEGMENTATION else "images",
+            str(len(info.classes) or ""),
+            f"{info.images:,}" if info.images else "",
+            _place(info, folder),
+        )
+        if folder is None and info.name not in DRAWN | ANY_FOLDER:
+            missing.append(
+                f"  {info.name}: {info.archive} ({info.size}), {info.page}; unpack to "
+                f"$RAYSIM_DATA/{info.name}. {info.terms}"
+            )
+    output().print(table)
+    print(f"RAYSIM_DATA is {os.environ.get('RAYSIM_DATA') or 'not set'}")
+    if missing:
+        print("Not here:\n" + "\n".join(missing))
+
+
+def _place(info: DatasetInfo, folder: Path | None) -> str:
+    """Return in words where the images of a dataset are."""
+    if info.name in DRAWN:
+        return "drawn on demand"
+    if info.name in ANY_FOLDER:
+        return "give task.path"
+    return str(folder or "no")

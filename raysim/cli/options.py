@@ -1,0 +1,321 @@
+"""The commands and their options. Nothing heavy is imported, so that help and errors come at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from raysim.core.columns import RESULT_COLUMNS
+
+OBJECTIVE = "acc_personal_own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command: a line that says what it does, its options, and the function that carries it out.
+
+    Args:
+        summary: What the command does, for the help.
+        add_options: Declares the options on a parser.
+        home: Module and name of the function that carries the command out, as `"run:run"`: it lies in this
+            room and is imported when the command is called.
+    """
+
+    summary: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    home: str
+
+    def load(self) -> Callable[[argparse.Namespace], None]:
+        """Import the function that carries the command out."""
+        module, _, name = self.home.partition(":")
+        function: Callable[[argparse.Namespace], None] = getattr(import_module(f"raysim.cli.{module}"), name)
+        return function
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    _experiment(parser, "a search space (default: fedrsclip)")
+    parser.add_argument(
+        "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["serial", "ray"],
+        default="ray",
+        help="where clients are trained; the result is the same (default: %(default)s)",
+    )
+    _folder(parser, "run")
+    parser.add_argument(
+        "--open-test",
+        action="store_true",
+        help="also measure the final model on the test split; the opening is logged",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON line")
+
+
+def _sweep(parser: argparse.ArgumentParser) -> None:
+    _experiment(parser, "one or more search spaces or recipes (default: fedrsclip)")
+    _workers_of_all_trials(parser)
+    _size_of_a_sweep(parser)
+    _search(parser)
+    _folder(parser, "sweep")
+    parser.add_argument(
+        "--extend",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run N more search trials per study in the finished sweep in --out",
+    )
+    _dry_run(parser)
+    parser.add_argument(
+        "--track",
+        action="append",
+        choices=["mlflow", "tensorboard"],
+        default=[],
+        help="also log the trials to DIR/track/ for this tracker; can be repeated",
+    )
+
+
+def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="search trials per method and scenario (default: as many as fit into --minutes)",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="time limit of all trials (default: the sum of the spaces' limits, unless --trials is given)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="seeds per trial, the same for all trials (default: the space's own number)",
+    )
+    parser.add_argument(
+        "--no-contrasts",
+        action="store_true",
+        help="search only, without the one-factor contrasts around the anchor",
+    )
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--search",
+        default="tpe",
+        metavar="NAME",
+        help="search algorithm: tpe, qmc (Sobol sequence), random or grid (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--objectives",
+        default=OBJECTIVE,
+        metavar="NAMES",
+        help="objectives of the search, separated by commas, such as acc_personal_own,bytes_up; the first "
+        "one decides, several give a Pareto front (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--race",
+        type=int,
+        default=4,
+        metavar="SEEDS",
+        help="additional seeds, at most, to decide between the best configurations; 0: no race "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--design",
+        choices=["sobol", "morris"],
+        help="run a designed sensitivity study of --budget trials instead of a search",
+    )
+    parser.add_argument(
+        "--budget",
+        type=int,
+        default=0,
+        metavar="N",
+        help="trials of --design in each study; a number that is too small is refused with the smallest "
+        "possible one",
+    )
+
+
+def _stress(parser: argparse.ArgumentParser) -> None:
+    _experiment(parser, "one or more search spaces (default: fedrsclip and safe)")
+    _workers_of_all_trials(parser)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="two or three levels per case and small federations: less than 10 minutes on 2 cores",
+    )
+    parser.add_argument(
+        "--cases",
+        metavar="NAMES",
+        help="cases to run, separated by commas, such as dirichlet,corrupt_nan (default: all)",
+    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds per trial (default: 5, with --quick 3)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="time limit of all trials (default: with --quick 8, else only the time limits of the cases)",
+    )
+    _folder(parser, "stress run")
+    _dry_run(parser)
+
+
+def _report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="folder of a run, a sweep or a stress run, finished or not"
+    )
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "A and B are paired by seed; sweeps are also paired by scenario. The verdict is about A minus B: "
+        "ahead, behind, level (the difference is shown to be less than one point) or undecided. The test "
+        "split is used if it was opened in both results, the validation split otherwise. Nothing is written."
+    )
+    parser.add_argument(
+        "a",
+        metavar="A",
+        help="the folder of a run, a folder of runs that differ in their seed, the folder of a sweep, or "
+        "SWEEP:LABEL for one entry of a sweep, such as results/rivals:fedrsclip",
+    )
+    parser.add_argument("b", metavar="B", help="the other result, named in the same way")
+    parser.add_argument(
+        "--metric",
+        choices=RESULT_COLUMNS,
+        default=OBJECTIVE,
+        metavar="METRIC",
+        help="metric of the verdict: acc_{personal,shared}_{own,global}, worst_client_accuracy or "
+        "p10_client_accuracy (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead")
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a sweep, finished or not")
+    parser.add_argument(
+        "--to",
+        choices=["optuna", "csv"],
+        required=True,
+        help="optuna: an Optuna journal (JournalStorage); csv: a table with one row per trial",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="file to write (default: DIR/optuna.journal or DIR/trials.csv)",
+    )
+
+
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=["list", "check"],
+        help="list: every dataset, and whether it is on this machine; check: open every image of one dataset",
+    )
+    parser.add_argument("name", nargs="?", help="check: a dataset, or several joined by '+'")
+    parser.add_argument(
+        "--path", metavar="DIR", help="check: folder of the dataset (default: $RAYSIM_DATA/NAME)"
+    )
+    parser.add_argument(
+        "--backbone",
+        default="scenes-clip",
+        metavar="NAME",
+        help="check: the backbone whose vocabulary is compared with the class names (default: %(default)s)",
+    )
+    parser.add_argument("--backbone-path", metavar="FILE", help="check: local weights of the backbone")
+    parser.add_argument(
+        "--sheet", type=Path, metavar="PNG", help="check: write a contact sheet of the images to this file"
+    )
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    _experiment(parser, "a search space (default: fedrsclip)")
+    parser.add_argument(
+        "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
+    )
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    """Nothing can be chosen."""
+
+
+def _experiment(parser: argparse.ArgumentParser, spaces: str) -> None:
+    """The words that name experiments; `spaces` says how many search spaces may be named."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="SPACE|path=value",
+        help=f"{spaces}, by name or as a path to a Python file; and settings, such as scenario.alpha=0.1",
+    )
+    parser.add_argument(
+        "--rounds", type=int, metavar="R", help="number of communication rounds, the same as rounds=R"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print results and errors only")
+
+
+def _workers_of_all_trials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="W",
+        help="number of client actors of all simultaneous trials together (default: one per core)",
+    )
+
+
+def _folder(parser: argparse.ArgumentParser, kind: str) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="result folder (default: a new folder in results/)"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help=f"continue the {kind} in --out where it stopped (default: the newest folder in results/)",
+    )
+
+
+def _dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything and print what would run; run nothing"
+    )
+
+
+COMMANDS = {
+    "run": Command(summary="simulate one federation", add_options=_run, home="run:run"),
+    "sweep": Command(
+        summary="tune a method under several data splits, or run a recipe",
+        add_options=_sweep,
+        home="sweep:sweep",
+    ),
+    "stress": Command(
+        summary="make the task harder, case by case, until the methods break",
+        add_options=_stress,
+        home="stress:stress",
+    ),
+    "report": Command(
+        summary="write DIR/report/index.html from the result files in DIR",
+        add_options=_report,
+        home="results:report",
+    ),
+    "compare": Command(
+        summary="decide which of two results is better, from their files",
+        add_options=_compare,
+        home="results:compare",
+    ),
+    "export": Command(
+        summary="write the trials of a sweep to an Optuna journal or a CSV file",
+        add_options=_export,
+        home="results:export",
+    ),
+    "data": Command(summary="list the datasets, or check one", add_options=_data, home="datasets:datasets"),
+    "plan": Command(
+        summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
+        add_options=_plan,
+        home="inspection:plan",
+    ),
+    "doctor": Command(
+        summary="show what raysim finds on this machine", add_options=_doctor, home="doctor:doctor"
+    ),
+}

@@ -1,0 +1,20 @@
+"""`raysim plan`: what an experiment costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from raysim.cli.main import main
+from tests.experiments import QUICK_WORDS
+
+
+def test_a_plan_says_what_is_sent_and_what_a_round_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *QUICK_WORDS]) == 0
+    printed = capsys.readouterr().out
+    assert "256 parameters, 1,024 bytes per client and direction" in printed and "heterogeneity" in printed
+    assert "one client's round" in printed and "2 rounds of 3 clients" in printed
+
+
+def test_a_method_without_training_costs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "method=zeroshot", *QUICK_WORDS]) == 0
+    assert "nothing is trained" in capsys.readouterr().out
