@@ -1,4 +1,4 @@
-"""Reports from result files alone: tables, figures and one self-contained HTML page. Imports nothing of raysim."""
+"""Reports from result files alone: tables, figures and self-contained HTML pages; raysim is not imported."""
 
 from .report import write_report
 

@@ -1,4 +1,4 @@
-"""From a result folder to its page, as HTML and as Markdown."""
+"""Write the pages of a result folder, as HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .look.metric import worded
 from .look.page import Exhibit, Page
 from .look.style import svg
 from .pages import html, markdown
@@ -19,21 +18,20 @@ from .pages.sweep_page import sweep_page
 from .read.results import Results, open_results
 
 PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
-BESIDE = {
-    "sweep": sensitivity_page
-}  # a second page, linked with the first, where there is anything to say on it
+# A second page, linked with the first; a function returns None where a folder has nothing to show on it.
+SECOND_PAGES = {"sweep": sensitivity_page}
 
 
 def write_report(folder: Path) -> Path:
-    """Write the report of a run or a sweep, finished or not, from its files alone.
+    """Write the report of a run, a sweep or a stress run, finished or not, from its files alone.
 
     Args:
         folder: A result folder (what `--out` named).
 
     Returns:
-        The path of `report/index.html`; `report/index.md` says the same, and the figures of both stand in
-        `report/figures/`. Beside it may stand other pages (`sensitivity.html`, `sensitivity.md`), linked both
-        ways.
+        The path of `report/index.html`. `report/index.md` says the same; the figures of both are in
+        `report/figures/`. A sweep may have a second page (`sensitivity.html`, `sensitivity.md`); the two link
+        to each other.
 
     Raises:
         ValueError: The folder is not a result folder.
@@ -48,14 +46,14 @@ def write_report(folder: Path) -> Path:
 
 
 def page_of(results: Results) -> Page:
-    """The page of a run or a sweep, in the word of its metric."""
-    return worded(PAGES[results.kind](results), results.metric)
+    """Make the main page of a run, a sweep or a stress run."""
+    return PAGES[results.kind](results)
 
 
 def pages_of(results: Results) -> list[Page]:
-    """All pages, the main one first, each with links to the others."""
-    second = BESIDE[results.kind](results) if results.kind in BESIDE else None
-    pages = [page_of(results), *([worded(second, results.metric)] if second else [])]
+    """Make all pages, the main one first, each with links to the others."""
+    second = SECOND_PAGES[results.kind](results) if results.kind in SECOND_PAGES else None
+    pages = [page_of(results), *([second] if second else [])]
     titles = [(page.name, page.title) for page in pages]
     return [
         dataclasses.replace(page, links=[link for link in titles if link[0] != page.name]) for page in pages
@@ -63,7 +61,15 @@ def pages_of(results: Results) -> list[Page]:
 
 
 def write(pages: Sequence[Page], folder: Path) -> Path:
-    """Write pages into `folder`, each file whole or not at all; returns the path of the first. Pages share drawings of one key."""
+    """Write pages with their drawings, each file whole or not at all.
+
+    Args:
+        pages: The pages, the main one first; panels of one key are one drawing.
+        folder: The folder of the report.
+
+    Returns:
+        The path of the main page as HTML.
+    """
     panels = [
         panel for page in pages for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels
     ]
@@ -73,7 +79,7 @@ def write(pages: Sequence[Page], folder: Path) -> Path:
     for key, drawing in drawings.items():
         _replace(figures / f"{key}.svg", drawing)
     written = []
-    for page in reversed(pages):  # the first last: what it links to is there
+    for page in reversed(pages):  # the main page last, when the pages that it links to are there
         _replace(folder / f"{page.name}.md", markdown.render(page))
         written.append(_replace(folder / f"{page.name}.html", html.render(page, drawings)))
     for stale in {file.name for file in figures.glob("*.svg")} - {f"{key}.svg" for key in drawings}:

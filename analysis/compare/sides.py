@@ -1,4 +1,4 @@
-"""What `raysim compare` is told to compare: a run, a folder of runs, a sweep, or one entry of a sweep."""
+"""One side of a comparison, read: a run, a folder of runs, a sweep, or one entry of a sweep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..look.words import listing
-from ..read.results import Results, Row, by_seed, finished, flatten, loads, open_results
+from ..read.results import Results, Row, by_seed, finished_trials, flatten, json_object, open_results
 
 METRICS = (
     "acc_personal_own",
@@ -20,17 +20,13 @@ METRICS = (
     "worst_client_accuracy",
 )
 MEASURED = (*METRICS, "p10_client_accuracy")
-KINDS = (
-    "confirm",
-    "contrast",
-    "rival",
-    "search",
-)  # of the trials of one label, the first that can be paired is taken
-NO_PART = ("seed", "resources.")  # of a configuration: what seeds and machines differ in
+# Kinds of trials that can be compared; of one label, the first kind that can be paired is taken.
+TRIAL_KINDS = ("confirm", "contrast", "rival", "search")
+NOT_CONFIGURATION = ("seed", "resources.")  # settings in which runs of one configuration may differ
 
 
 class Mistake(ValueError):
-    """An argument names no result, or the two cannot be compared; the message says which and why."""
+    """An argument that names no result, or two that cannot be compared; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +34,12 @@ class Entry:
     """One configuration in one scenario, over seeds.
 
     Attributes:
-        scenario: Its label.
-        label: Of the configuration.
-        config: Dotted path -> value; without the seed and the machines.
-        values: Metric (`test_` before it on the test split) -> seed -> value.
+        scenario: Label of the scenario.
+        label: Label of the configuration.
+        config: Dotted path -> value; without the seed and the resources.
+        values: Metric (with the prefix `test_` on the test split) -> seed -> value.
         cost: Means over the runs: bytes (up and down), flops.
-        partitions: Seed -> the file that says who holds which image.
+        partitions: Seed -> the file that says which client holds which image.
     """
 
     scenario: str
@@ -59,13 +55,13 @@ class Side:
     """One of the two arguments, read.
 
     Attributes:
-        argument: As it was typed.
-        label: The entry of a sweep that was picked; empty otherwise.
-        groups: Each an entry per scenario, best first: which one is compared is up to the other side. Of a
-            whole sweep, one group of all confirmed configurations.
-        whole: It is a sweep of several configurations.
-        origins: `run.json` of the runs or of the sweep: commit and versions.
-        notes: What was left out, in words.
+        argument: The argument as it was typed.
+        label: The entry of a sweep that was named; empty otherwise.
+        groups: Groups of one entry per scenario, the preferred first; which group is compared depends on the
+            other side. A whole sweep has one group with all confirmed configurations.
+        whole: Whether it is a sweep of several configurations.
+        origins: `run.json` of the runs or of the sweep, with commit and versions.
+        notes: Sentences on what was left out.
     """
 
     argument: str
@@ -77,7 +73,7 @@ class Side:
 
 
 def open_side(which: str, text: str) -> Side:
-    """Read what an argument names.
+    """Read one side of a comparison.
 
     Args:
         which: `A` or `B`, for messages.
@@ -117,7 +113,7 @@ def open_side(which: str, text: str) -> Side:
 
 
 def _split(text: str) -> tuple[Path, str]:
-    """A folder, and the label after its colon."""
+    """Split an argument into a folder and the label after its colon."""
     if not Path(text).is_dir():
         for at in (i for i, letter in enumerate(text) if letter == ":"):
             if Path(text[:at]).is_dir():
@@ -133,58 +129,87 @@ def _open(what: str, folder: Path) -> Results:
 
 
 def _config(experiment: Row) -> Row:
-    return {path: value for path, value in flatten(experiment).items() if not path.startswith(NO_PART)}
+    return {
+        path: value for path, value in flatten(experiment).items() if not path.startswith(NOT_CONFIGURATION)
+    }
 
 
 def differing(first: Row, second: Row) -> list[str]:
-    """The dotted paths in which two configurations differ; a field that one does not have is as good as an empty one."""
+    """List the dotted paths in which two configurations differ; a missing field equals an empty one."""
     return [path for path in dict.fromkeys([*first, *second]) if first.get(path) != second.get(path)]
 
 
 def _runs(what: str, text: str, runs: Sequence[Results]) -> Side:
-    """Runs of one configuration, a seed each."""
+    """Read runs of one configuration, one per seed."""
     done = [r for r in runs if r.meta.get("status") == "done" and r.meta.get("result")]
     left = [f"{r.folder.name} ({r.meta.get('status', 'no status')})" for r in runs if r not in done]
     if not done:
         raise Mistake(
             f"{what}: no run is finished yet: {listing(left)}; its command with --resume finishes it"
         )
-    configs = [_config(r.meta.get("experiment") or {}) for r in done]
-    for run, config in zip(done[1:], configs[1:], strict=True):
+    config = _common_config(what, done)
+    notes = [f"{text}: {len(left)} of {len(runs)} runs unfinished, left out: {listing(left)}"] if left else []
+    entry = _entry_of_runs(config, _runs_by_seed(what, done))
+    return Side(text, "", [[entry]], False, [r.meta for r in done], notes)
+
+
+def _common_config(what: str, runs: Sequence[Results]) -> Row:
+    """Return the configuration of runs that differ in their seed alone.
+
+    Raises:
+        Mistake: They differ in more.
+    """
+    configs = [_config(r.meta.get("experiment") or {}) for r in runs]
+    for run, config in zip(runs[1:], configs[1:], strict=True):
         if paths := differing(configs[0], config):
-            said = [
-                f"{p} ({configs[0].get(p)} in {done[0].folder.name}, {config.get(p)} in {run.folder.name})"
+            examples = [
+                f"{p} ({configs[0].get(p)} in {runs[0].folder.name}, {config.get(p)} in {run.folder.name})"
                 for p in paths[:4]
             ]
             more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
             raise Mistake(
-                f"{what}: its runs differ in more than the seed: {', '.join(said)}{more}; name a folder of "
-                "one configuration"
+                f"{what}: its runs differ in more than the seed: {', '.join(examples)}{more}; name a folder "
+                "of one configuration"
             )
-    by: dict[int, Results] = {}
-    for run in done:
+    return configs[0]
+
+
+def _runs_by_seed(what: str, runs: Sequence[Results]) -> dict[int, Results]:
+    """Return seed -> run.
+
+    Raises:
+        Mistake: Two runs have one seed.
+    """
+    run_of_seed: dict[int, Results] = {}
+    for run in runs:
         seed = int((run.meta.get("experiment") or {}).get("seed", 0))
-        if seed in by:
-            raise Mistake(
-                f"{what}: two runs have seed {seed}: {by[seed].folder.name} and {run.folder.name}; keep one"
-            )
-        by[seed] = run
-    meta = done[0].meta
-    values = {name: _known({s: r.meta["result"].get(name) for s, r in by.items()}) for name in MEASURED}
+        if seed in run_of_seed:
+            names = f"{run_of_seed[seed].folder.name} and {run.folder.name}"
+            raise Mistake(f"{what}: two runs have seed {seed}: {names}; keep one")
+        run_of_seed[seed] = run
+    return run_of_seed
+
+
+def _entry_of_runs(config: Row, runs: dict[int, Results]) -> Entry:
+    metas = {seed: run.meta for seed, run in runs.items()}
+    first = next(iter(metas.values()))
+    values = {name: _finite({s: m["result"].get(name) for s, m in metas.items()}) for name in MEASURED}
     values |= {
-        f"test_{name}": _known({s: (r.meta.get("test") or {}).get(name) for s, r in by.items()})
+        f"test_{name}": _finite({s: (m.get("test") or {}).get(name) for s, m in metas.items()})
         for name in MEASURED
     }
-    cost = {name: sum(_cost(r.meta["result"])[name] for r in done) / len(done) for name in ("bytes", "flops")}
-    partitions = {seed: r.folder / "partition.parquet" for seed, r in by.items()}
-    entry = Entry(
-        str(meta.get("scenario_label")), str(meta.get("label")), configs[0], values, cost, partitions
+    costs = [_cost(meta["result"]) for meta in metas.values()]
+    return Entry(
+        scenario=str(first.get("scenario_label")),
+        label=str(first.get("label")),
+        config=config,
+        values=values,
+        cost={name: sum(cost[name] for cost in costs) / len(costs) for name in ("bytes", "flops")},
+        partitions={seed: run.folder / "partition.parquet" for seed, run in runs.items()},
     )
-    notes = [f"{text}: {len(left)} of {len(runs)} runs unfinished, left out: {listing(left)}"] if left else []
-    return Side(text, "", [[entry]], False, [r.meta for r in done], notes)
 
 
-def _known(values: dict[int, Any]) -> dict[int, float]:
+def _finite(values: dict[int, Any]) -> dict[int, float]:
     return {seed: float(v) for seed, v in values.items() if v is not None and math.isfinite(v)}
 
 
@@ -196,11 +221,11 @@ def _cost(row: Row) -> dict[str, float]:
 
 
 def _sweep(what: str, text: str, label: str, results: Results) -> Side:
-    """A sweep: the entry that was named, or all confirmed configurations."""
-    trials = finished(results.trials, *KINDS)
-    confirmed = finished(trials, "confirm")
+    """Read a sweep: the entry that was named, or all confirmed configurations."""
+    trials = finished_trials(results.trials, *TRIAL_KINDS)
+    confirmed = finished_trials(trials, "confirm")
     labels = list(dict.fromkeys(t["label"] for t in confirmed))
-    known = labels or list(dict.fromkeys(t["label"] for t in trials if t["kind"] != "search"))
+    examples = labels or list(dict.fromkeys(t["label"] for t in trials if t["kind"] != "search"))
     status = results.meta.get("status", "unfinished")
     notes = (
         []
@@ -208,36 +233,37 @@ def _sweep(what: str, text: str, label: str, results: Results) -> Side:
         else [f"{results.folder}: this sweep is {status}; only what is on disk is compared"]
     )
     if label:
-        chosen = [own for kind in KINDS if (own := _named(finished(trials, kind), label))]
-        if not chosen:
+        candidates = [_named(finished_trials(trials, kind), label) for kind in TRIAL_KINDS]
+        groups = [_entries(what, same_label, results) for same_label in candidates if same_label]
+        if not groups:
             raise Mistake(
-                f"{what}: this sweep has no finished entry '{label}'{_near(label, known)} It has "
-                f"{listing(known) or 'none yet'}"
+                f"{what}: this sweep has no finished entry '{label}'{_near(label, examples)} It has "
+                f"{listing(examples) or 'none yet'}"
             )
-        groups = [_entries(what, own, results) for own in chosen]
     elif not labels:
-        hint = f": name an entry, such as {text}:{known[0]}" if known else ""
+        hint = f": name an entry, such as {text}:{examples[0]}" if examples else ""
         raise Mistake(f"{what}: no configuration of this sweep is confirmed on fresh seeds yet{hint}")
     else:
         groups = [[entry for name in labels for entry in _entries(what, _named(confirmed, name), results)]]
+    notes += [f"{text}: left out because it cannot be read: {file}" for file in results.unreadable]
     return Side(text, label, groups, not label and len(labels) > 1, [results.meta], notes)
 
 
-def _near(label: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(label, known, n=1, cutoff=0.5)
+def _near(label: str, labels: Sequence[str]) -> str:
+    near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else "."
 
 
 def _named(trials: Sequence[Row], label: str) -> list[Row]:
-    """The trials of a label; its bracket may be left out."""
+    """Return the trials of a label; `(tuned)` or `(untuned)` may be left out."""
     for name in (label, f"{label} (tuned)", f"{label} (untuned)"):
-        if own := [t for t in trials if t["label"] == name]:
-            return own
+        if same_label := [t for t in trials if t["label"] == name]:
+            return same_label
     return []
 
 
 def _entries(what: str, trials: Sequence[Row], results: Results) -> list[Entry]:
-    """An entry per scenario; a trial that was run again counts once."""
+    """Make one entry per scenario; a trial that was run again counts once."""
     latest: dict[str, Row] = {}
     for trial in trials:
         before = latest.get(trial["scenario"])
@@ -250,15 +276,15 @@ def _entries(what: str, trials: Sequence[Row], results: Results) -> list[Entry]:
     columns = [f"{split}{name}" for split in ("", "test_") for name in MEASURED]
     return [
         Entry(
-            scenario,
-            t["label"],
-            _config(loads(t.get("experiment"))),
-            {name: _known(dict(by_seed(t, name))) for name in columns},
-            _cost(t),
-            {
-                int(s): results.folder / "runs" / run / "partition.parquet"
-                for s, run in zip(t.get("seeds") or [], t.get("runs") or [], strict=False)
+            scenario=scenario,
+            label=trial["label"],
+            config=_config(json_object(trial.get("experiment"))),
+            values={name: _finite(dict(by_seed(trial, name))) for name in columns},
+            cost=_cost(trial),
+            partitions={
+                int(seed): results.folder / "runs" / run / "partition.parquet"
+                for seed, run in zip(trial.get("seeds") or [], trial.get("runs") or [], strict=False)
             },
         )
-        for scenario, t in latest.items()
+        for scenario, trial in latest.items()
     ]

@@ -1,1 +1,1 @@
-"""What a report draws of any study: a module per figure, `table_x` and `draw_x`."""
+"""Figures of a study, a module each: `table_x` computes rows, `draw_x` draws them, `exhibit_x` adds words."""

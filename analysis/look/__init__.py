@@ -1,1 +1,1 @@
-"""The room `look`."""
+"""Parts of a page, words, and the style of drawings."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..read.results import Row
+from .marks import write_beside
 from .style import INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER
 from .words import points
 
@@ -13,46 +14,37 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-BESIDE = 52  # points left of the axes where a choice's line begins
+LABEL_OFFSET = 52  # points left of the axes where a choice's line begins
 
 
-def reach(rows: Sequence[Row]) -> float:
-    """Half the width of the x axis, in points: wide enough for the means and most intervals; wider ones are cut with an arrow."""
+def axis_limit(rows: Sequence[Row]) -> float:
+    """Return half the width of the x axis, in points: it holds the means and most intervals.
+
+    Wider intervals are cut, with an arrow at the end.
+    """
     ends = sorted(max(abs(r["low"] or r["mean"]), abs(r["high"] or r["mean"])) for r in rows)
     return 100 * max(0.005, 1.15 * max(abs(r["mean"]) for r in rows), 1.05 * ends[int(0.9 * (len(ends) - 1))])
 
 
-def mark(axes: Any, y: float, row: Row, limit: float) -> None:
-    """The mean and interval of a difference (`mean`, `low`, `high`, `verdict`) at a height; cut at the limit, in points."""
-    tint = VERDICT_COLOUR[row["verdict"]]
+def draw_difference(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
+    """Draw the mean and the interval of a difference at a height, in points.
+
+    Args:
+        axes: With points along x.
+        y: The height.
+        row: With mean, low, high (fractions) and verdict.
+        frame: Ends of the x axis; an interval that is wider ends in an arrow.
+    """
+    colour, undecided = VERDICT_COLOUR[row["verdict"]], row["verdict"] == "undecided"
     if row["low"] is not None:
-        low, high = max(100 * row["low"], -limit), min(100 * row["high"], limit)
-        axes.plot([low, high], [y, y], color=tint, linewidth=1.5, solid_capstyle="butt")
-        for end, cut, sign in ((low, 100 * row["low"] < -limit, "<"), (high, 100 * row["high"] > limit, ">")):
-            if cut:
-                axes.plot([end], [y], sign, color=tint, markersize=3.5, clip_on=False)
-    ink = SOFT if row["verdict"] == "undecided" else INK
-    axes.plot(
-        [100 * row["mean"]],
-        [y],
-        VERDICT_MARKER[row["verdict"]],
-        color=tint,
-        markersize=5,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
-    )
-    axes.annotate(
-        points(row["mean"]),
-        (1, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(30, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        fontsize=7,
-        color=ink,
-        annotation_clip=False,
-    )
+        low, high = max(100 * row["low"], frame[0]), min(100 * row["high"], frame[1])
+        axes.plot([low, high], [y, y], color=colour, linewidth=1.5, solid_capstyle="butt")
+        for end, full_end, arrow in ((low, 100 * row["low"], "<"), (high, 100 * row["high"], ">")):
+            if end != full_end:
+                axes.plot([end], [y], arrow, color=colour, markersize=3.5, clip_on=False)
+    marker = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.4}
+    axes.plot([100 * row["mean"]], [y], VERDICT_MARKER[row["verdict"]], color=colour, **marker)
+    write_beside(axes, y, points(row["mean"]), SOFT if undecided else INK, 30)
 
 
 def forest_height(rows: Sequence[dict[str, Any]]) -> float:
@@ -66,7 +58,14 @@ def forest(
     draw: Callable[[Axes, float, dict[str, Any]], None],
     name: Callable[[dict[str, Any]], str],
 ) -> None:
-    """Rows one under the other below the heading of their scenario, named on the left; `draw` puts the marks of a row at a height."""
+    """Draw rows below each other, under the heading of their scenario, with their names on the left.
+
+    Args:
+        axes: The axes.
+        rows: Rows with `scenario`.
+        draw: Draws the marks of a row at a height.
+        name: Returns the name of a row.
+    """
     y, ticks = 0.0, []
     for scenario in dict.fromkeys(r["scenario"] for r in rows):
         axes.annotate(

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of figures, tables and text. `html` and `markdown` make files of it."""
+"""Parts of a page: sections of figures, tables and text. `html` and `markdown` write them as files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_ROWS = 400  # of the numbers behind a figure; the query gives all of them
+SHOWN_ROWS = 400  # rows of the numbers behind a figure that are shown; the query gives all of them
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing of a figure. Panels stand side by side on paper and one under the other on a phone."""
+    """One drawing of a figure. Panels are side by side on paper and below each other on a phone."""
 
     key: str
     title: str
@@ -24,20 +24,37 @@ class Panel:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. A cell is text or a number, or `Cell` for text with a CSS class; `source` is the SQL that gives its numbers."""
+    """A table.
+
+    Attributes:
+        columns: Names of the columns.
+        rows: Cells of each row: a text, a number, or a `Cell`.
+        caption: Sentences above or below it.
+        source: The SQL that gives its numbers.
+        folded: A summary line; where there is one, the table is shown when the reader opens it.
+        key: Its id in the page.
+        title: Its title.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
     source: str = ""
-    folded: str = ""  # a summary line: the table is shown when the reader opens it
+    folded: str = ""
     key: str = ""
     title: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with a look: `helps`, `hurts`, `level`, `undecided`, `code`, `tight` (one line), `again` (said in the row above)."""
+    """A text with a CSS class.
+
+    Attributes:
+        text: The text.
+        look: `helps`, `hurts`, `level`, `undecided`, `code`, `tight` (on one line) or `again` (the same text
+            as in the row above).
+        hint: A text that appears when the reader points at the cell.
+    """
 
     text: str
     look: str = ""
@@ -46,7 +63,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A figure with its caption and the SQL that gives its numbers; or the sentence that says what is not there yet."""
+    """A figure, or the sentence that says why it is missing.
+
+    Attributes:
+        key: Its id in the page.
+        title: Its title.
+        caption: Sentences below it.
+        source: The SQL that gives its numbers.
+        panels: Its drawings.
+        numbers: The table of its numbers.
+        missing: Why there is no drawing (yet); empty where there is one.
+    """
 
     key: str
     title: str
@@ -59,7 +86,7 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs, a list or a script, under a heading of its own where it has a title."""
+    """Paragraphs, a list or a script; with a heading where it has a title."""
 
     paragraphs: Sequence[str] = ()
     points: Sequence[str] = ()
@@ -73,7 +100,7 @@ Part = Exhibit | Table | Text
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with what stands under it."""
+    """A heading with an introduction, facts (name and value) and parts."""
 
     title: str
     parts: Sequence[Part]
@@ -91,16 +118,16 @@ class Page:
     """A whole report.
 
     Attributes:
-        title: What it is about.
-        question: What it answers.
-        lead: The sentences that follow from the intervals; the first is the answer.
-        flags: What went wrong inside the runs, in words.
-        notice: What is unfinished, or nothing.
+        title: Its title.
+        question: The question that it answers.
+        lead: The main sentences; the first is the answer.
+        notice: What is unfinished or unreadable; empty where nothing is.
         sections: Everything else, in order.
-        commands: What repeats every number: the run, then the report.
-        written: When; of a page that will be written again.
-        name: Of its files, without ending.
-        links: Names and titles of the pages beside it.
+        commands: The commands that repeat every number: the run, then the report.
+        flags: Sentences on what went wrong inside the runs.
+        written: The time of writing, for a page that will be written again; else empty.
+        name: Name of its files, without the suffix.
+        links: Name and title of each other page of the report.
     """
 
     title: str
@@ -115,12 +142,12 @@ class Page:
     links: Sequence[tuple[str, str]] = ()
 
     def parts(self) -> Iterator[Part]:
-        """All parts, in order."""
+        """Yield all parts, in order."""
         for section in self.sections:
             yield from section.parts
 
     def names(self) -> dict[int, str]:
-        """`Figure 1` and `Table 1` by the identity of the part, in the order of the page; what is not there yet has no number."""
+        """Return id of a part -> `Figure 1` or `Table 1`; missing figures have no number."""
         names: dict[int, str] = {}
         counts = {"Figure": 0, "Table": 0}
         for part in self.parts():
@@ -133,19 +160,19 @@ class Page:
 
 
 def slug(text: str) -> str:
-    """Letters, digits and hyphens only: for ids and file names."""
+    """Reduce a text to letters, digits and hyphens, for ids and file names."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
 
 
 def numbers(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
-    """The numbers behind a figure, folded away."""
+    """Make the folded table of the numbers behind a figure."""
     shown = [[row.get(c) for c in columns] for row in rows[:SHOWN_ROWS]]
     more = f" (the first {SHOWN_ROWS} of {len(rows)} rows)" if len(rows) > SHOWN_ROWS else ""
     return Table(columns, shown, folded=f"The numbers behind it{more}")
 
 
 def show(value: Any) -> str:
-    """A cell's value as text."""
+    """Write the value of a cell as text."""
     if value is None or value == "":
         return "\u2013"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Where names stand in a figure, so that none covers another."""
+"""Places of names in a drawing, so that none covers another."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LETTER, LINE = 3.9, 8.6  # points: a letter's width and a line's height at a font size of 7
-
+LETTER, LINE = 3.9, 8.6  # points: width of a letter and height of a line at a font size of 7
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top, in points
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark that wants its name beside it: its place in data coordinates, how far its interval reaches, and the text."""
+    """A mark with a name to write beside it: its place and the ends of its interval, in data coordinates."""
 
     x: float
     y: float
@@ -28,7 +27,10 @@ class Mark:
 
 
 def spread(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
-    """Places as near as can be to the wanted ones (least squares), in their order, at least `least` apart, within low to high."""
+    """Move places apart: at least `least` between neighbours, in the same order, within low to high.
+
+    The sum of squared moves is the smallest possible.
+    """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     blocks: list[tuple[float, int]] = []  # mean and size: pool neighbours that would overlap
     for rank, i in enumerate(order):
@@ -46,15 +48,15 @@ def spread(wanted: Sequence[float], least: float, low: float, high: float) -> li
 def places(
     marks: Sequence[tuple[float, float, str]], taken: Sequence[Box], height: float
 ) -> dict[int, tuple[float, float]]:
-    """Where the names go: right beside their marks where nothing is in the way; those of a crowd in a column to the right of it.
+    """Place names beside their marks where there is room, else in a column to the right of the crowded marks.
 
     Args:
-        marks: Place in points and name of each.
-        taken: What no name may cover: the marks and their intervals.
-        height: Of the axes, points.
+        marks: Place in points and name of each mark.
+        taken: Boxes that no name may cover: the marks and their intervals.
+        height: Height of the axes, in points.
 
     Returns:
-        Left end and middle of each name, points.
+        Index of a mark -> left end and middle of its name, in points.
     """
 
     def crowding(i: int) -> float:
@@ -71,9 +73,9 @@ def places(
             beside[i] = box
     while True:
         crowd = [i for i in range(len(marks)) if i not in beside]
-        found = {i: (box[0], marks[i][1]) for i, box in beside.items()}
+        placed = {i: (box[0], marks[i][1]) for i, box in beside.items()}
         if not crowd:
-            return found
+            return placed
         middles = spread([marks[i][1] for i in crowd], LINE, 5, height - 5)
         left = max(marks[i][0] for i in crowd) + 14
         column = (
@@ -84,8 +86,8 @@ def places(
         )
         hit = [i for i, box in beside.items() if _overlap(column, box) or _overlap(column, _around(marks[i]))]
         if not hit:
-            return found | {i: (left, y) for i, y in zip(crowd, middles, strict=True)}
-        for i in hit:  # they join the crowd
+            return placed | {i: (left, y) for i, y in zip(crowd, middles, strict=True)}
+        for i in hit:  # the column covers these names too, so they join the crowd
             del beside[i]
 
 
@@ -100,16 +102,16 @@ def _around(mark: tuple[float, float, str]) -> Box:
 def name_marks(
     axes: Axes, marks: Sequence[Mark], limits: tuple[float, float], size: tuple[float, float]
 ) -> list[float]:
-    """Set the limits of the axes and write each mark's name, with a line to it where it does not stand beside it.
+    """Set the limits of the axes and write the name of each mark, with a line where it is not next to it.
 
     Args:
         axes: Linear axes.
-        marks: What is named.
-        limits: Of y.
-        size: Width and height of the axes in points, about.
+        marks: The marks.
+        limits: Limits of the y axis.
+        size: Approximate width and height of the axes, in points.
 
     Returns:
-        How far each mark is moved along x so that marks of the same x stand apart.
+        The shift of each mark along x that separates marks of the same x.
     """
     first, last = min(m.x for m in marks), max(m.x for m in marks)
     room = 14 + LETTER * max(len(m.name) for m in marks)
@@ -148,7 +150,14 @@ def name_marks(
 
 
 def spread_ticks(values: Sequence[float], least: float) -> list[float]:
-    """Powers of ten among sorted values, at least so many decades apart; where there are no two, the values' ends, if they are."""
+    """Choose ticks for a logarithmic axis: powers of ten among the values.
+
+    Where there are fewer than two, the ends of the values are chosen.
+
+    Args:
+        values: Sorted values.
+        least: Smallest distance of two ticks, in decades.
+    """
     low, high = values[0], values[-1]
     powers = [10.0**k for k in range(-1, 16) if low <= 10.0**k <= high]
     if len(powers) > 1:
@@ -156,11 +165,11 @@ def spread_ticks(values: Sequence[float], least: float) -> list[float]:
     return [low, high] if log10(high / low) >= least else [low]
 
 
-def levels(places: Sequence[float], names: Sequence[str]) -> list[int]:
-    """Lines above the axes for names at sorted `places`, so that neighbours do not overlap."""
+def label_lines(places: Sequence[float], names: Sequence[str]) -> list[int]:
+    """Choose a line above the axes for each name at sorted `places`, so that neighbours do not overlap."""
     reach = (max(places) - min(places)) or 1.0
     ends: list[float] = []
-    found: list[int] = []
+    lines: list[int] = []
     for place, name in zip(places, names, strict=True):
         width = 0.0145 * len(name) * reach  # a letter's share of the axis
         start = (
@@ -168,15 +177,15 @@ def levels(places: Sequence[float], names: Sequence[str]) -> list[int]:
             if place - min(places) < 0.2 * reach
             else place - width * (1.0 if max(places) - place < 0.2 * reach else 0.5)
         )
-        level = next((i for i, end in enumerate(ends) if start > end), len(ends))
-        ends[level : level + 1] = [start + width + 0.02 * reach]
-        found.append(level)
-    return found
+        line = next((i for i, end in enumerate(ends) if start > end), len(ends))
+        ends[line : line + 1] = [start + width + 0.02 * reach]
+        lines.append(line)
+    return lines
 
 
-def amount(number: float) -> str:
-    """A number of parameters, short enough for an axis."""
-    for unit, one in (("M", 1e6), ("k", 1e3)):
-        if number >= 10 * one or (number >= one and unit == "M"):
-            return f"{number / one:.4g} {unit}"
+def parameter_count(number: float) -> str:
+    """Write a number of parameters, short enough for an axis."""
+    for unit, factor in (("M", 1e6), ("k", 1e3)):
+        if number >= 10 * factor or (number >= factor and unit == "M"):
+            return f"{number / factor:.4g} {unit}"
     return f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"

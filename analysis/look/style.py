@@ -1,4 +1,4 @@
-"""How every figure looks: colours safe for colour-blind readers, one size for paper and phone, text as text, the same bytes each time."""
+"""Style of all drawings: colours for colour-blind readers, one size for paper and phone, stable SVG text."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-WIDTH, NARROW = 4.2, 3.2  # inches: a panel that shares the page's width with one other, or with two others
+WIDTH, NARROW = 4.2, 3.2  # inches: width of a panel with one other beside it, or with two others
 INK, SOFT, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
-# Okabe and Ito (2008), without the yellow that vanishes on paper.
+# Okabe and Ito (2008), without the yellow, which is hard to see on paper.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 LINES: tuple[Any, ...] = (
     "-",
     (0, (6, 1.5, 1, 1.5)),
     (0, (1, 1.2)),
-)  # the palette once, twice, three times through
+)  # for the first, second and third pass through the palette
 UNTUNED: Any = (0, (3, 1.5))
 GREY = "#777777"
-KNOWN = {  # method -> place in the palette: the same colour in every report
+KNOWN = {  # method -> place in the palette, so that a method has one colour in all reports
     "fedrsclip": 0,
     "promptfl": 1,
     "local": 2,
@@ -87,7 +87,7 @@ RC: dict[str, Any] = {
 
 
 def drawing(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """A `draw_x`: its artists take the report's style, and matplotlib's own settings stay as they were."""
+    """Decorate a `draw_x`: it draws in the style of reports, and the settings of matplotlib are restored."""
 
     @functools.wraps(draw)
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -100,7 +100,7 @@ def drawing(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def blank(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
-    """An empty figure with one axis; no pyplot, so nothing is kept between figures."""
+    """Make an empty figure with one axes; without pyplot, so that nothing is kept between figures."""
     from matplotlib.figure import Figure as NewFigure
 
     figure = NewFigure(figsize=(width, height), layout="constrained")
@@ -108,7 +108,7 @@ def blank(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
 
 
 def stacked(height: float, ratios: Sequence[float], width: float = WIDTH) -> tuple[Figure, list[Axes]]:
-    """An empty figure with axes one under the other, on one x axis; `ratios` are their heights."""
+    """Make an empty figure with axes below each other that share the x axis; `ratios` are their heights."""
     from matplotlib.figure import Figure as NewFigure
 
     figure = NewFigure(figsize=(width, height), layout="constrained")
@@ -117,7 +117,7 @@ def stacked(height: float, ratios: Sequence[float], width: float = WIDTH) -> tup
 
 @dataclass(frozen=True)
 class Look:
-    """How one configuration is drawn in every figure of a report: colour, and marker and line beside it; untuned ones hollow and dashed."""
+    """Colour, marker and line of a configuration in all figures; untuned ones are hollow and dashed."""
 
     colour: str
     marker: str
@@ -126,19 +126,19 @@ class Look:
 
     @property
     def face(self) -> str:
-        """The colour inside the marker."""
+        """Colour inside the marker."""
         return "white" if self.hollow else self.colour
 
 
 def integer_axis(axis: Any) -> None:
-    """Whole numbers only."""
+    """Set ticks at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def percent_axis(axis: Any) -> None:
-    """Accuracies in percent on an axis whose data are fractions."""
+    """Write percentages on an axis whose data are fractions."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
@@ -146,12 +146,9 @@ def percent_axis(axis: Any) -> None:
 
 
 def legend_below(figure: Figure, *several: Axes) -> None:
-    """The legend of all these axes under them, so that it covers no data."""
-    found = [axes.get_legend_handles_labels() for axes in several]
-    handles, labels = (
-        [handle for own, _ in found for handle in own],
-        [label for _, own in found for label in own],
-    )
+    """Put the legend of all axes below them, where it covers no data."""
+    entries = [entry for axes in several for entry in zip(*axes.get_legend_handles_labels(), strict=True)]
+    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
     if labels:
         longest = max(map(len, labels))
         columns = int(15 * figure.get_figwidth()) // (longest + 6)
@@ -159,7 +156,7 @@ def legend_below(figure: Figure, *several: Axes) -> None:
 
 
 def svg(figure: Figure, key: str) -> str:
-    """A figure as SVG text: fonts named, ids prefixed with `key` (so that many can stand in one page), no date."""
+    """Write a figure as SVG text without a date; ids begin with `key`, so that one page can hold many."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -171,7 +168,7 @@ def svg(figure: Figure, key: str) -> str:
 
 
 def inline(text: str, title: str) -> str:
-    """The SVG to stand inside HTML: no prolog, as wide as its place, with a name for those who cannot see it."""
+    """Change SVG text for use inside HTML: no prolog, as wide as its place, named for screen readers."""
     from html import escape
 
     body = text[text.index("<svg") :]

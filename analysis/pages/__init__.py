@@ -1,1 +1,1 @@
-"""The pages: what stands on them, in which order, and how they become HTML and Markdown."""
+"""The pages of a report: their sections in order, and how they become HTML and Markdown."""

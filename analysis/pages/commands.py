@@ -1,4 +1,4 @@
-"""How to repeat each trial: the command, spelled out from the experiment that is on disk."""
+"""Commands that repeat runs and trials, written from the experiments on disk."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..look import entries
 from ..look.page import Text
-from ..read.results import TESTED, Results, Row, flatten, loads, params
+from ..read.results import TESTED, Results, Row, flatten, parameters_of
 
-NOT_IDENTITY = ("resources.", "seed")  # machines are no part of an experiment; the seed is a loop
+NOT_SPELLED_OUT = ("resources.", "seed")  # resources are no part of an experiment; the seed is a loop
 
 
 def settings(trial: Row) -> Row:
-    """The dotted paths and values of a trial's experiment, without resources and seed; of its params where no experiment is recorded."""
-    experiment = loads(trial.get("experiment"))
-    flat = flatten(experiment) if experiment else {"method.name": trial.get("method"), **params(trial)}
-    return {_path(k): v for k, v in flat.items() if not k.startswith(NOT_IDENTITY)}
+    """Return dotted path -> value of a trial's experiment, without resources and seed.
+
+    Where no experiment is recorded, it holds the trial's method and parameters.
+    """
+    flat = entries.settings(trial) or {"method.name": trial.get("method"), **parameters_of(trial)}
+    return {_path(k): v for k, v in flat.items() if not k.startswith(NOT_SPELLED_OUT)}
 
 
 def _path(path: str) -> str:
@@ -26,28 +29,28 @@ def _path(path: str) -> str:
 
 
 def assignment(path: str, value: Any) -> str:
-    """`path=value` as the shell takes it."""
+    """Write `path=value`, quoted for the shell."""
     text = value if isinstance(value, str) else json.dumps(value)
     return shlex.quote(f"{path}={text}")
 
 
 def commands(results: Results) -> Text:
-    """A shell script: what all trials have in common once, then a loop over the seeds for each trial."""
+    """Write a shell script: the settings that all trials share, then a loop over the seeds for each trial."""
     trials: Sequence[Row] = [t for t in results.trials if t.get("seeds")]
     if not trials:
         return Text(["No trial is finished yet, so there is no command to repeat."])
-    every = [settings(t) for t in trials]
+    all_settings = [settings(t) for t in trials]
     common = {
         k: v
-        for k, v in every[0].items()
-        if k not in ("method", "scenario") and all(k in s and s[k] == v for s in every)
+        for k, v in all_settings[0].items()
+        if k not in ("method", "scenario") and all(k in s and s[k] == v for s in all_settings)
     }
     space = shlex.quote(space_argument(results))
     lines = ["COMMON=(" + " ".join(assignment(k, v) for k, v in common.items()) + ")"]
-    for trial, own in zip(trials, every, strict=True):
-        kinds = [assignment(k, own[k]) for k in ("method", "scenario") if k in own]
+    for trial, chosen in zip(trials, all_settings, strict=True):
+        kinds = [assignment(k, chosen[k]) for k in ("method", "scenario") if k in chosen]
         rest = [
-            assignment(k, v) for k, v in own.items() if k not in common and k not in ("method", "scenario")
+            assignment(k, v) for k, v in chosen.items() if k not in common and k not in ("method", "scenario")
         ]
         test = ["--open-test"] if trial["kind"] in TESTED else []
         run = " ".join(["raysim run", space, *test, *kinds, '"${COMMON[@]}"', *rest, "seed=$seed"])
@@ -59,13 +62,13 @@ def commands(results: Results) -> Text:
 
 
 def repeat(results: Results) -> list[str]:
-    """What repeats every number of the page: the command that made the results, then the report's own."""
-    made = str(results.meta.get("command") or "").strip()
-    return [*([made] if made else []), f"raysim report {shlex.quote(str(results.folder))}"]
+    """Return the commands that repeat a page: the one that made the results, then the one of the report."""
+    made_by = str(results.meta.get("command") or "").strip()
+    return [*([made_by] if made_by else []), f"raysim report {shlex.quote(str(results.folder))}"]
 
 
 def space_argument(results: Results) -> str:
-    """The space as the sweep's command named it: a name, or the path of a file."""
+    """Return the space as the command of the sweep named it: a name, or the path of a file."""
     name = str(results.meta.get("space") or (results.trials[0]["method"] if results.trials else ""))
     return next(
         (word for word in shlex.split(str(results.meta.get("command") or "")) if Path(word).stem == name),
@@ -78,7 +81,7 @@ def _comment(trial: Row) -> str:
 
 
 def run_command(results: Results) -> str:
-    """The command that repeats a single run, spelled out."""
+    """Write the command that repeats a single run, with all its settings."""
     flat = {
         _path(k): v
         for k, v in flatten(results.meta.get("experiment") or {}).items()

@@ -1,4 +1,4 @@
-"""A page as one HTML file: drawings inside, no script, nothing from elsewhere."""
+"""A page as one HTML file: drawings inside, no scripts, no links to other servers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from ..look.page import Exhibit, Page, show
 from ..look.style import inline
 
-RELOAD = 60  # seconds after which a page that will be written again loads itself anew
+RELOAD = 60  # seconds after which the page of a running sweep reloads itself
 
 
 def render(page: Page, drawings: Mapping[str, str]) -> str:
-    """The page as HTML.
+    """Write a page as HTML.
 
     Args:
         page: The page.
-        drawings: SVG text by the key of its panel.
+        drawings: Key of a panel -> its SVG text.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    here = Path(__file__).parent / "templates"
+    templates = Path(__file__).parent / "templates"
     env = Environment(
-        loader=FileSystemLoader(here),
+        loader=FileSystemLoader(templates),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -42,7 +42,7 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
     return env.get_template("report.html").render(
         page=page,
         svg={key: Markup(inline(drawings[key], title)) for key, title in panels.items()},
-        css=Markup((here / "style.css").read_text(encoding="utf-8")),
+        css=Markup((templates / "style.css").read_text(encoding="utf-8")),
         kind=lambda part: type(part).__name__,
         name=lambda part: names.get(id(part), ""),
         reload=RELOAD if page.written else 0,

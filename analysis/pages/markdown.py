@@ -1,4 +1,4 @@
-"""The same page as Markdown, for a repository or an issue: figures linked, tables as tables, code as code."""
+"""A page as Markdown, for a repository or an issue: linked figures, tables and code blocks."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ QUERY = "Command and query"
 
 
 def render(page: Page) -> str:
-    """The page as Markdown; figures lie in `figures/` beside it."""
+    """Write a page as Markdown; its figures are in `figures/` beside it."""
     return "\n".join(_squeezed(_page(page))).strip() + "\n"
 
 
 def _squeezed(lines: Iterable[str]) -> Iterator[str]:
-    """One empty line where there are several, outside of code."""
-    before, fence = "", ""
+    """Reduce several empty lines to one, outside of code."""
+    previous, fence = "", ""
     for line in lines:
-        if not fence and not line and not before:
+        if not fence and not line and not previous:
             continue
         if line.startswith("```"):
             fence = "" if line == fence else fence or line.rstrip("abcdefghijklmnopqrstuvwxyz")
         yield line
-        before = line
+        previous = line
 
 
 def _page(page: Page) -> Iterator[str]:
@@ -109,10 +109,10 @@ def _source(source: str, page: Page) -> Iterator[str]:
 def _text(part: Text) -> Iterator[str]:
     if part.title:
         yield from (f"### {text(part.title)}", "")
-    inside = [line for paragraph in part.paragraphs for line in (text(paragraph), "")]
-    inside += [f"- {text(point)}" for point in part.points]
-    inside += code(part.code, "sh") if part.code else []
-    yield from _folded(part.folded, inside) if part.folded else inside
+    lines = [line for paragraph in part.paragraphs for line in (text(paragraph), "")]
+    lines += [f"- {text(point)}" for point in part.points]
+    lines += code(part.code, "sh") if part.code else []
+    yield from _folded(part.folded, lines) if part.folded else lines
 
 
 def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
@@ -120,13 +120,13 @@ def _folded(summary: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def code(source: str, language: str = "") -> list[str]:
-    """A code block; its fence is longer than any inside."""
+    """Write a code block; its fence is longer than any inside."""
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", source)), 3)
     return [fence + language, *source.split("\n"), fence]
 
 
 def grid(table: Table) -> list[str]:
-    """A table as Markdown has it."""
+    """Write a table as Markdown."""
     body = ["| " + " | ".join(_cell(value) for value in row) + " |" for row in table.rows]
     return [
         "| " + " | ".join(text(str(name)) for name in table.columns) + " |",
@@ -144,5 +144,5 @@ def _cell(value: Any) -> str:
 
 
 def text(words: str) -> str:
-    """Words as they are: nothing in them is markup."""
+    """Escape a text, so that nothing in it is markup."""
     return SPECIAL.sub(r"\\\1", escape(" ".join(str(words).split()), quote=False))

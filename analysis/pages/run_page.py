@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from ..figures.inside import divergence, masks, ratios, signatures
+from ..figures.inside import divergence, masks, ratios, signature_figures
 from ..figures.outcomes import balance
-from ..figures.outcomes.clients import (
-    exhibit_classes,
-    exhibit_partition,
-    exhibits_clients,
-    table_clients,
-    table_domains,
-)
-from ..figures.outcomes.curves import exhibit_losses, exhibit_run_curve
+from ..figures.outcomes.classes import exhibit_classes, table_domains
+from ..figures.outcomes.clients import exhibits_clients, table_clients
+from ..figures.outcomes.partition import exhibit_partition
+from ..figures.outcomes.run_curves import exhibit_losses, exhibit_run_curve
 from ..look.page import Cell, Page, Part, Section, Table, Text, show
-from ..look.words import count, duration, percent, points, size
+from ..look.words import TITLES, capitalized, count, duration, percent, points, size
 from ..read.queries import parts
 from ..read.results import Results, Row, flatten
 from .commands import repeat, run_command
-from .shared import OWN, joined, notice, reproduce, small_backbone
+from .shared import assumptions, joined, notice, reproduce
 
-FOUR = {
-    "acc_personal_own": "personal, own distribution",
-    "acc_personal_global": "personal, global split",
-    "acc_shared_own": "shared alone, own distribution",
-    "acc_shared_global": "shared alone, global split",
-    "worst_client_accuracy": "worst client (personal, own)",
-}
+ROW_NAMES = {**TITLES, "worst_client_accuracy": "worst client (personal, own)"}
 
 
 def run_page(results: Results) -> Page:
-    """Everything about one run that its folder tells."""
+    """Make the page of one run, finished or not."""
     rounds = results.rounds()
     clients = table_clients(results)
-    signs = signatures.exhibit(results)
+    signs = signature_figures.exhibit(results)
     inside = [
         draw(results, rounds)
         for draw in (balance.exhibit_balance, ratios.exhibit_ratios, divergence.exhibit_divergence)
     ]
-    found = [*inside, *masks.exhibits_masks(results, rounds), signs]
+    optional = [*inside, *masks.exhibits_masks(results, rounds), signs]
     figures: list[Part] = [
-        *exhibits_clients(clients),
-        exhibit_run_curve(rounds),
+        *exhibits_clients(clients, results.metric),
+        exhibit_run_curve(rounds, results.metric),
         exhibit_losses(rounds),
-        *(f for f in found if f),
+        *(figure for figure in optional if figure),
         exhibit_partition(results),
         exhibit_classes(results),
     ]
@@ -50,7 +40,7 @@ def run_page(results: Results) -> Page:
         table_accuracies(results, rounds),
         table_domains(results),
         table_communication(results, rounds),
-        signatures.table(results),
+        signature_figures.table(results),
         table_settings(results),
     ]
     meta = results.meta
@@ -61,7 +51,7 @@ def run_page(results: Results) -> Page:
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
         question="How accurate is this one run, for whom, and at what cost?",
         lead=[sentence(results, rounds)],
-        flags=signatures.sentences(results),
+        flags=signature_figures.sentences(results),
         notice=notice(results, done),
         commands=repeat(results),
         sections=[
@@ -75,19 +65,19 @@ def run_page(results: Results) -> Page:
 
 
 def final(results: Results, rounds: list[Row]) -> Row:
-    """The run's result, or its last evaluated round while it is not finished."""
+    """Return the result of the run, or its last evaluated round while it is not finished."""
     evaluated = [r for r in rounds if r.get("acc_personal_own") is not None]
     return results.meta.get("result") or (evaluated[-1] if evaluated else {})
 
 
 def sentence(results: Results, rounds: list[Row]) -> str:
-    """What came out, in words."""
+    """Say what the run reached."""
     meta, value = results.meta, final(results, rounds)
     achieved = (meta.get("heterogeneity") or {}).get("achieved") or {}
     many = f" with {count(int(achieved['clients']), 'client')}" if achieved.get("clients") is not None else ""
-    who = f"{meta.get('label', 'The run')} under {meta.get('scenario_label', 'its scenario')}{many}"
+    subject = f"{meta.get('label', 'The run')} under {meta.get('scenario_label', 'its scenario')}{many}"
     if value.get("acc_personal_own") is None:
-        return f"{who} has not been evaluated yet."
+        return f"{subject} has not been evaluated yet."
     worst = value.get("worst_client_accuracy")
     tail = f" (worst client {percent(worst)}%)" if worst is not None else ""
     shared = value.get("acc_shared_own")
@@ -97,17 +87,21 @@ def sentence(results: Results, rounds: list[Row]) -> str:
         else ""
     )
     test = meta.get("test") or {}
-    own = test.get("acc_personal_own")
-    opened = f" On the test split, opened on purpose, it is {percent(own)}%." if own is not None else ""
+    on_test = test.get("acc_personal_own")
+    opened = (
+        f" On the test split, which was opened by request, it is {percent(on_test)}%."
+        if on_test is not None
+        else ""
+    )
     return (
-        f"{who} reaches {percent(value['acc_personal_own'])}% validation accuracy on the clients' own "
-        f"distributions{tail}{gain}. "
-        f"It is one seed, so nothing here has an interval or a verdict.{opened}"
+        f"{subject} reaches {percent(value['acc_personal_own'])}% validation {results.metric} on the "
+        f"clients' own distributions{tail}{gain}. It is one seed, so "
+        f"nothing here has an interval or a verdict.{opened}"
     )
 
 
 def facts(results: Results, rounds: list[Row]) -> list[tuple[str, str]]:
-    """What was run."""
+    """Facts on what was run: name and value."""
     meta = results.meta
     experiment, achieved = (
         meta.get("experiment") or {},
@@ -134,13 +128,13 @@ def facts(results: Results, rounds: list[Row]) -> list[tuple[str, str]]:
 
 
 def table_accuracies(results: Results, rounds: list[Row]) -> Table | None:
-    """The four accuracies and the worst client; the test split beside them when it was opened."""
+    """Make the table of the four accuracies and the worst client, on test too where that was opened."""
     value, test = final(results, rounds), results.meta.get("test") or {}
     if value.get("acc_personal_own") is None:
         return None
     body = [
         [name, percent(value.get(key)), *([percent(test.get(key))] if test else [])]
-        for key, name in FOUR.items()
+        for key, name in ROW_NAMES.items()
     ]
     last = (
         f"SELECT * FROM {parts('rounds')} WHERE split = 'validation' AND acc_personal_own IS NOT NULL "
@@ -155,12 +149,12 @@ def table_accuracies(results: Results, rounds: list[Row]) -> Table | None:
         "\nUNION ALL BY NAME SELECT 'test' AS split, unnest(test) FROM read_json('run.json')" if test else ""
     )
     when = "After the last round." if results.meta.get("result") else "After the last evaluated round."
-    head = ["accuracy", "validation, %", *(["test, %"] if test else [])]
-    return Table(head, body, when, query, key="table-accuracies", title="Accuracies")
+    head = [str(results.metric), "validation, %", *(["test, %"] if test else [])]
+    return Table(head, body, when, query, key="table-accuracies", title=capitalized(results.metric.plural))
 
 
 def table_communication(results: Results, rounds: list[Row]) -> Table | None:
-    """What was sent and computed."""
+    """Make the table of communication and computation."""
     sums = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down", "flops", "seconds")
     so_far = {key: sum(r.get(key) or 0 for r in rounds) for key in sums}
     result = results.meta.get("result") or so_far
@@ -168,14 +162,14 @@ def table_communication(results: Results, rounds: list[Row]) -> Table | None:
     if not trained:
         return None
     per = {key: sum((r.get(key) or 0) / r["clients"] for r in trained) / len(trained) for key in sums[:4]}
-    apart = any(r.get("bytes_weights_up") is not None for r in trained)
+    with_weights = any(r.get("bytes_weights_up") is not None for r in trained)
     shared = results.meta.get("shared_parameters")
     weights = [[f"of that weights, {way}", size(per[f"bytes_weights_{way}"])] for way in ("up", "down")]
     body = [
         ["shared parameters", show(shared)],
         ["up, per client and round", size(per["bytes_up"])],
         ["down, per client and round", size(per["bytes_down"])],
-        *(weights if apart else []),
+        *(weights if with_weights else []),
         ["up, whole run", size(result.get("bytes_up"))],
         ["down, whole run", size(result.get("bytes_down"))],
         ["once, at the start", size(result.get("bytes_setup"))],
@@ -185,8 +179,10 @@ def table_communication(results: Results, rounds: list[Row]) -> Table | None:
     of_weights = "".join(
         f", avg(bytes_weights_{way} / clients) FILTER (round > 0) AS weights_{way}" for way in ("up", "down")
     )
-    query = f"""SELECT avg(bytes_up / clients) FILTER (round > 0) AS up_each, avg(bytes_down / clients) FILTER (round > 0) AS down_each,
-       sum(bytes_up) AS up, sum(bytes_down) AS down, sum(flops) AS flops, sum(seconds) AS seconds{of_weights if apart else ""}
+    query = f"""SELECT avg(bytes_up / clients) FILTER (round > 0) AS up_each,
+       avg(bytes_down / clients) FILTER (round > 0) AS down_each,
+       sum(bytes_up) AS up, sum(bytes_down) AS down, sum(flops) AS flops,
+       sum(seconds) AS seconds{of_weights if with_weights else ""}
 FROM {parts("rounds")} WHERE split = 'validation'"""
     query += "\n-- run.json: shared_parameters, result.bytes_setup"
     return Table(
@@ -200,7 +196,7 @@ FROM {parts("rounds")} WHERE split = 'validation'"""
 
 
 def table_settings(results: Results) -> Table | None:
-    """The whole experiment, folded away."""
+    """Make the folded table of all settings."""
     settings = [
         [Cell(path, "code"), show(value)]
         for path, value in flatten(results.meta.get("experiment") or {}).items()
@@ -221,12 +217,10 @@ def table_settings(results: Results) -> Table | None:
 
 
 def trust(results: Results) -> list[str]:
-    """What this page can and cannot show."""
-    task = (results.meta.get("experiment") or {}).get("task") or {}
+    """Sentences on what this page can and cannot show."""
     return [
         "One seed. Differences between two such runs of a few points are usually chance; compare with "
         "several seeds.",
         "Spread between clients is not uncertainty of the mean.",
-        OWN,
-        *small_backbone(task.get("backbone")),
+        *assumptions(results),
     ]

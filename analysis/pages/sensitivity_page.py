@@ -1,10 +1,22 @@
-"""The page of a sweep's sensitivity: what the paper leaves open, what that changes, how sure that is."""
+"""The sensitivity page of a sweep: the choices that the paper leaves open, and their effects."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..figures.choices import contrasts, gaps, importances, indices, interactions, ranks, responses
+from ..figures.choices import (
+    contrast_tables,
+    contrasts,
+    gap_figures,
+    gap_sentences,
+    gaps,
+    importances,
+    index_figures,
+    indices,
+    interactions,
+    ranks,
+    responses,
+)
 from ..figures.outcomes import transfer
 from ..look.page import Page, Part, Section, Text
 from ..look.words import count, listing
@@ -12,15 +24,15 @@ from ..read.results import Results
 from . import summary
 from .commands import repeat
 from .shared import notice, of_space, reproduce, under_name
-from .sweep_page import progress
+from .sweep_facts import progress
 
 QUESTION = "What does the paper leave open, what does that change, under which data, and how sure is that?"
-KINDS = ("contrast", "interaction", "design", "transfer")
+SENSITIVITY_KINDS = ("contrast", "interaction", "design", "transfer")
 
 
 def sensitivity_page(results: Results) -> Page | None:
-    """What a sweep says about its open choices; None where it has none (a declared set of runs)."""
-    views = [view for view in results.views() if _asked(view)]
+    """Make the page on the open choices of a sweep; None where it has none (a declared set of runs)."""
+    views = [view for view in results.views() if _has_choices(view)]
     if not views:
         return None
     spaces = listing([str(v.space or v.meta.get("space") or "?") for v in views])
@@ -28,7 +40,7 @@ def sensitivity_page(results: Results) -> Page | None:
     return Page(
         title=f"Sensitivity of {spaces}",
         question=QUESTION,
-        lead=[said for view, lead, _ in stories for said in under_name(view, lead)],
+        lead=[sentence for view, lead, _ in stories for sentence in under_name(view, lead)],
         notice=notice(results, progress(results)),
         commands=repeat(results),
         name="sensitivity",
@@ -40,43 +52,50 @@ def sensitivity_page(results: Results) -> Page | None:
     )
 
 
-def _asked(view: Results) -> bool:
+def _has_choices(view: Results) -> bool:
     return (
         summary.contrasted(view)
         or bool(view.meta.get("design"))
-        or any(t["kind"] in KINDS for t in view.trials)
+        or any(t["kind"] in SENSITIVITY_KINDS for t in view.trials)
     )
 
 
 def story(results: Results) -> tuple[list[str], list[Section]]:
-    """The lead and the sections of one space, pictures before numbers; a section without anything to come is left out."""
+    """Make the lead and the sections of one space, figures before tables.
+
+    A section for which nothing is planned is left out.
+    """
     left_open, changed = gaps.table_gaps(results), contrasts.table_contrasts(results)
     pairs, moved = interactions.table_interactions(results), transfer.table_transfer(results)
     ranked, agreement = ranks.table_ranks(results)
     designs = indices.points_of(results)
-    found = [indices.estimate(results, design) for design in designs]
+    estimates = [indices.estimate(results, design) for design in designs]
     suggested = importances.diagnoses(results)
-    one = summary.contrasted(results)
+    with_contrasts = summary.contrasted(results)
     sections = [
         _section(
             "Specification gaps",
-            *(gaps.exhibits(results, left_open) if one else []),
-            gaps.table(results, left_open),
+            *(gap_figures.exhibits(results, left_open) if with_contrasts else []),
+            gap_figures.table(results, left_open),
         ),
         _section(
             "One choice at a time",
-            *([contrasts.exhibit_contrasts(results, changed)] if one else []),
-            contrasts.table_verdicts(results, changed),
-            contrasts.table_differences(results, changed),
+            *([contrasts.exhibit_contrasts(results, changed)] if with_contrasts else []),
+            contrast_tables.table_verdicts(results, changed),
+            contrast_tables.table_differences(results, changed),
         ),
-        _section("The whole space", *indices.exhibits(results, found), *indices.tables(results, found)),
+        _section(
+            "The whole space",
+            *index_figures.exhibits(results, estimates),
+            *index_figures.tables(results, estimates),
+        ),
         _section(
             "Two choices together", interactions.exhibit(results, pairs), interactions.table(results, pairs)
         ),
         _section("Response curves", *responses.exhibits(results, changed, designs)),
         _section(
             "Agreement of the scenarios",
-            ranks.exhibit(results, ranked, agreement) if one else None,
+            ranks.exhibit(results, ranked, agreement) if with_contrasts else None,
             ranks.table(results, agreement),
         ),
         _section("Tuned here, used there", transfer.exhibit(results, moved), transfer.table(results, moved)),
@@ -87,11 +106,11 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
         ),
     ]
     lead = [
-        *(gaps.sentences(left_open, results.confidence) if one else []),
-        *indices.sentences(found),
+        *(gap_sentences.sentences(left_open, results.confidence, results.metric) if with_contrasts else []),
+        *index_figures.sentences(estimates),
         *interactions.sentences(pairs),
         *ranks.sentences(agreement),
-        *transfer.sentences(moved),
+        *transfer.sentences(moved, results.metric),
     ]
     return lead, [section for section in sections if section.parts]
 
@@ -101,25 +120,19 @@ def _section(title: str, *parts: Part | None) -> Section:
 
 
 def trust(results: Results) -> Sequence[str]:
-    """What this page can and cannot show."""
+    """Sentences on what this page can and cannot show."""
     seeds = results.meta.get("selection_seeds") or []
     return [
         f"Contrasts and pairs are measured on validation with {count(len(seeds), 'seed')}; intervals are "
-        "Student's t, "
-        f"{results.confidence:.0%}, "
-        "paired by seed. With so few seeds they are wide: undecided means undecided, not that there is "
-        "nothing.",
+        f"Student's t, {results.confidence:.0%}, paired by seed. With so few seeds they are wide: undecided "
+        "means undecided, not that there is no effect.",
         "Where the largest of several levels is shown, its interval is widened for their number "
-        "(Bonferroni), so that it may be "
-        "read although it "
-        "was picked. Stars hold the share of false findings over all rows of a table.",
+        "(Bonferroni), so that it is valid although the level was selected. Stars hold the share of false "
+        "findings over all rows of a table.",
         "Choices are moved one at a time around the anchor; another anchor may give other verdicts. Only "
-        "pairs and designs see "
-        "interactions.",
+        "pairs and designs show interactions.",
         "The lead over a rival is measured with the rival as it was confirmed (tuned, where it has a "
-        "search of its own) and the "
-        "method with one "
-        "choice moved from the anchor, not tuned again at each level: a lead that is lost there might be "
-        "won back by tuning.",
+        "search of its own) and the method with one choice moved from the anchor, not tuned again at each "
+        "level. A lead that is lost there might be won back by tuning.",
         "Nothing here opened the test split, except for transferred configurations.",
     ]

@@ -5,79 +5,82 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..figures import breaking
+from ..figures.breaking import curves, verdicts
+from ..figures.inside import signatures
 from ..look.page import Page, Part, Section, Text
-from ..look.words import count, duration, listing, some
+from ..look.words import count, duration, listing, short_listing
 from ..read import stressed
-from ..read.results import Results, loads
+from ..read.results import Results, json_object
 from ..read.stressed import Outcome
 from .commands import commands, repeat
-from .shared import OWN, joined, notice, reproduce, small_backbone
+from .shared import assumptions, joined, notice, reproduce
 
 QUESTION = (
     "How much non-IID, noise, failure and novelty does each method bear before not federating would "
     "have been better?"
 )
-SAID = 6  # sentences about breaking points in the summary
+MAX_BREAKING_POINTS = 6  # sentences on breaking points of a method in the summary
 
 
 def stress_page(results: Results) -> Page:
-    """Everything about a stress run that its folder tells, finished or not."""
-    found = stressed.outcomes(results)
+    """Make the page of a stress run, finished or not."""
+    rows = stressed.outcomes(results)
     spaces = listing([str(space) for space in results.meta.get("spaces") or ["?"]])
     quick = ", quick" if results.meta.get("quick") else ""
     return Page(
         title=f"Stress test of {spaces}{quick}",
         question=QUESTION,
-        lead=lead(results, found),
-        flags=flags(results, found),
+        lead=lead(results, rows),
+        flags=flags(results, rows),
         notice=notice(results, progress(results)),
         commands=repeat(results),
         sections=[
-            Section("Overview", overview(results, found)),
+            Section("Overview", overview(results, rows)),
             Section("How verdicts are made", [Text(points=rule(results))]),
-            Section("Case by case", list(by_case(results, found))),
-            Section("What was run", list(ran(results, found)), facts=facts(results)),
+            Section("Case by case", list(by_case(results, rows))),
+            Section("What was run", without_result(results, rows), facts=facts(results)),
             Section("What can be trusted", [Text(points=trust(results))]),
             reproduce(results, commands(results)),
         ],
     )
 
 
-def lead(results: Results, found: Sequence[Outcome]) -> list[str]:
-    """The answer: how many cases each method passes, and where it breaks."""
-    groups = stressed.grouped(found)
-    said, points = [], []
+def lead(results: Results, rows: Sequence[Outcome]) -> list[str]:
+    """Say how many cases each method passes, and where it breaks."""
+    groups = stressed.by_entry(rows)
+    counted, points = [], []
     titles = {case["name"]: case["title"] for case in stressed.cases(results)}
     for space, label in methods(results):
-        own = {case: levels for (case, s, entry), levels in groups.items() if (s, entry) == (space, label)}
-        counts = Counter(stressed.worst(levels) for levels in own.values())
-        early = sum(stressed.unstressed(levels) for levels in own.values())
+        cases = {case: levels for (case, s, entry), levels in groups.items() if (s, entry) == (space, label)}
+        counts = Counter(stressed.worst_verdict(levels) for levels in cases.values())
+        early = sum(stressed.broken_from_start(levels) for levels in cases.values())
         hint = {
             "break": f" (in {early} of them at the mildest level already, so that the stress is not what "
             "broke it)"
             if early
             else ""
         }
-        told = [
+        clauses = [
             f"{_verb(verdict)} in {counts[verdict]}{hint.get(verdict, '')}"
             for verdict in stressed.VERDICTS
             if counts[verdict]
         ]
-        if told:
-            said.append(f"{label}: of {count(len(own), 'case')}, {', '.join(told)}.")
+        if clauses:
+            counted.append(f"{label}: of {count(len(cases), 'case')}, {', '.join(clauses)}.")
         broken = [
-            f"{titles[case]}: {label} {stressed.breaking(levels).sentence}."
-            for case, levels in own.items()
-            if stressed.worst(levels) == "break" and not stressed.unstressed(levels)
+            f"{titles[case]}: {label} {stressed.breaking_point(levels).sentence}."
+            for case, levels in cases.items()
+            if stressed.worst_verdict(levels) == "break" and not stressed.broken_from_start(levels)
         ]
-        left = len(broken) - SAID
-        points += broken[:SAID] + ([f"And {left} more for {label}: see the overview."] if left > 0 else [])
-    if not said:
+        left = len(broken) - MAX_BREAKING_POINTS
+        points += broken[:MAX_BREAKING_POINTS] + (
+            [f"And {left} more for {label}: see the overview."] if left > 0 else []
+        )
+    if not counted:
         return ["Nothing has been measured yet."]
     seeds = len(results.meta.get("seeds") or [])
     closing = ["With one seed nothing is decided."] if seeds == 1 else []
-    return [" ".join(said), *points, *closing]
+    return [" ".join(counted), *points, *closing]
 
 
 def _verb(verdict: str) -> str:
@@ -87,64 +90,66 @@ def _verb(verdict: str) -> str:
 
 
 def methods(results: Results) -> list[tuple[str, str]]:
-    """Space and label of the methods that the run is about: the first entry of each space."""
-    found = [
+    """Return space and label of the methods under test: the first entry of each space."""
+    first_entries = [
         (space, stressed.labels_of(case, space)[0])
         for case in stressed.cases(results)
         for space in stressed.spaces_of(case)
         if stressed.labels_of(case, space)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(first_entries))
 
 
-def flags(results: Results, found: Sequence[Outcome]) -> list[str]:
-    """What was left out, and which signatures fired most."""
+def flags(results: Results, rows: Sequence[Outcome]) -> list[str]:
+    """Say what was left out, and which signatures fired most often."""
     late = [
         o
-        for o in found
+        for o in rows
         if o.remark.startswith(("time:", "out of time")) and (o.space, o.label) in methods(results)
     ]
     names = {case["name"]: case["title"] for case in stressed.cases(results)}
-    said = []
+    texts = []
     if late:
-        where = some(list(dict.fromkeys(f"{names[o.case]} ({o.space}) at {o.level}" for o in late)))
-        said.append(f"Time did not allow {count(len(late), 'level')}: {where}.")
+        where = short_listing(list(dict.fromkeys(f"{names[o.case]} ({o.space}) at {o.level}" for o in late)))
+        texts.append(f"Time did not allow {count(len(late), 'level')}: {where}.")
     skipped = [
         f"{case['title']}: {case['skipped']}" for case in stressed.cases(results) if case.get("skipped")
     ]
-    said += [f"Skipped. {text}." for text in skipped]
-    said += [f"Diverged: {names[o.case]} at {o.level}, {o.label}." for o in found if o.diverged]
-    fired = stressed.signatures(results)
-    runs = {run: o for o in found for run in o.runs}
-    counts = Counter((runs[run].label, name) for run, own in fired.items() if run in runs for name in own)
-    said += [
-        f"Signature in {count(n, 'run')} of {label}: {breaking.signatures.words(name)}."
+    texts += [f"Skipped. {text}." for text in skipped]
+    texts += [f"Diverged: {names[o.case]} at {o.level}, {o.label}." for o in rows if o.diverged]
+    fired = stressed.signatures_of_runs(results)
+    label_of = {run: o.label for o in rows for run in o.runs}
+    counts = Counter(
+        (label_of[run], name) for run, signs in fired.items() if run in label_of for name in signs
+    )
+    texts += [
+        f"Signature in {count(n, 'run')} of {label}: {signatures.words(name)}."
         for (label, name), n in counts.most_common()
     ]
-    return said
+    return texts
 
 
-def overview(results: Results, found: Sequence[Outcome]) -> list[Part]:
-    """The matrix, or the sentence that there is none."""
+def overview(results: Results, rows: Sequence[Outcome]) -> list[Part]:
+    """Make the matrix of verdicts, or say that there is none."""
     return (
-        [breaking.matrix(results, found)] if stressed.cases(results) else [Text(["No case is declared yet."])]
+        [verdicts.matrix(results, rows)] if stressed.cases(results) else [Text(["No case is declared yet."])]
     )
 
 
 def rule(results: Results) -> list[str]:
-    """The definition of the verdicts, with this run's numbers."""
+    """Sentences that define the verdicts, with the numbers of this run."""
     margin, confidence = f"{100 * stressed.margin(results):g} points", f"{results.confidence:.0%}"
     return [
-        "At each level the method minus zero-shot and the method minus local-only are formed seed by "
-        f"seed, each with its {confidence} t "
-        "interval. An interval shows something only if all of it lies on one side of the margin.",
+        "At each level, the method minus zero-shot and the method minus local-only are computed seed by "
+        f"seed, each with its {confidence} t interval. An interval shows something only if all of it lies "
+        "on one side of the margin.",
         f"Pass: both differences are shown to be above \u2212{margin}, so the method is no worse than the "
         f"better reference minus {margin}.",
         f"Degrade: it is shown to be more than {margin} below one reference, and not shown to be so below "
         "the other.",
-        f"Break: it is shown to be more than {margin} below both: neither training nor federating was "
-        "worth anything; or training "
-        "diverged and left no model. Where a case has one reference only, being shown below that is a break.",
+        f"Break: it is shown to be more than {margin} below both, so that neither training nor federating "
+        "was of any use; or training diverged and left no model. Where a case has one reference only, being "
+        "shown below that is a break.",
         "Undecided: anything else. One seed, and seeds that agree to the last bit, decide nothing. Not "
         "run: no result, with the reason.",
         "The breaking point is a range: after the last milder level that is shown to pass, up to the first "
@@ -152,25 +157,25 @@ def rule(results: Results) -> list[str]:
     ]
 
 
-def by_case(results: Results, found: Sequence[Outcome]) -> list[Part]:
-    """Curves and table of every case."""
-    fired = stressed.signatures(results)
+def by_case(results: Results, rows: Sequence[Outcome]) -> list[Part]:
+    """Make the curves and the table of every case."""
+    fired = stressed.signatures_of_runs(results)
     shown: list[Part] = []
     for case in stressed.cases(results):
-        shown.append(breaking.exhibit(results, case, found))
-        if (table := breaking.table(results, case, found, fired)) is not None:
+        shown.append(curves.exhibit(results, case, rows))
+        if (table := verdicts.table(results, case, rows, fired)) is not None:
             shown.append(table)
     return shown
 
 
-def ran(results: Results, found: Sequence[Outcome]) -> list[Part]:
-    """What has no result."""
-    table = breaking.failures(results, found)
+def without_result(results: Results, rows: Sequence[Outcome]) -> list[Part]:
+    """List what has no result."""
+    table = verdicts.failures(results, rows)
     return [table] if table else [Text(["Everything that was started has a result."])]
 
 
 def progress(results: Results) -> str:
-    """`12 of 40 planned trials are finished`."""
+    """Write `12 of 40 planned trials are finished`."""
     planned = (results.meta.get("planned") or {}).get("stress")
     return (
         f"{len(results.trials)} of {planned} planned trials are finished"
@@ -180,9 +185,9 @@ def progress(results: Results) -> str:
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
-    """What was run, in a few lines."""
+    """Facts on what was run: name and value."""
     meta, trials = results.meta, results.trials
-    tasks = [(loads(t.get("experiment")).get("task") or {}) for t in trials]
+    tasks = [(json_object(t.get("experiment")).get("task") or {}) for t in trials]
     data = list(dict.fromkeys(f"{task.get('dataset')}" for task in tasks if task))
     seeds = meta.get("seeds") or []
     states = Counter(t["state"] for t in trials)
@@ -200,21 +205,19 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 
 def trust(results: Results) -> list[str]:
-    """What this page can and cannot show."""
+    """Sentences on what this page can and cannot show."""
     seeds = results.meta.get("seeds") or []
     points = [
         f"Intervals are over {count(len(seeds), 'seed')}: a seed changes the partition, the cohorts and "
         "the first weights, on one dataset.",
-        "Verdicts at many levels are read at once, each at its own confidence: some would be wrong by "
-        "chance alone.",
+        "Verdicts at many levels are read at once, each at its own confidence: some are wrong by chance "
+        "alone.",
         "Methods are not tuned again at each level: a verdict is on the method with the settings of its "
-        "space, not on the best that it "
-        "could do.",
+        "space, not on the best settings for that level.",
     ]
     if results.meta.get("quick"):
         points.append(
-            "A quick run trains small federations for a few rounds: it shows that stress bites and where "
-            "to look, not final accuracies."
+            "A quick run trains small federations for a few rounds: it shows that stress has an effect and "
+            f"where to look, not final {results.metric.plural}."
         )
-    backbones = {(loads(t.get("experiment")).get("task") or {}).get("backbone") for t in results.trials}
-    return [*points, OWN, *(small_backbone("scenes-clip") if "scenes-clip" in backbones else [])]
+    return [*points, *assumptions(results)]

@@ -1,16 +1,17 @@
-"""SQL (DuckDB) that gives a report's numbers again; run in the result folder."""
+"""Queries in SQL (DuckDB) that give the numbers of a report; they run in the result folder."""
 
 from __future__ import annotations
 
 
 def parts(name: str) -> str:
-    """All Parquet parts of a table, as SQL reads them."""
+    """Return the SQL that reads all Parquet parts of a table."""
     return f"read_parquet('tables/{name}/*.parquet', union_by_name = true)"
 
 
 # Validation accuracy of the contrasts and of the rivals beside them, a row per trial and seed.
 _SEEDS = f"""WITH seeds AS (
-  SELECT study, scenario, kind, factor, level, label, unnest(seeds) AS seed, unnest(acc_personal_own) AS accuracy
+  SELECT study, scenario, kind, factor, level, label, unnest(seeds) AS seed,
+    unnest(acc_personal_own) AS accuracy
   FROM {parts("trials")}
   WHERE kind IN ('contrast', 'rival') AND state = 'COMPLETE')"""
 
@@ -31,17 +32,19 @@ ORDER BY study, trial"""
 
 OPTIMISM = rf"""WITH done AS (
   FROM {parts("trials")} WHERE state = 'COMPLETE'
-  QUALIFY kind <> 'confirm' OR row_number() OVER (PARTITION BY study, kind, label ORDER BY finished DESC) = 1),
+  QUALIFY kind <> 'confirm'
+    OR row_number() OVER (PARTITION BY study, kind, label ORDER BY finished DESC) = 1),
 chosen AS (
-  SELECT c.trial, c.scenario, regexp_replace(c.label, ' \(tuned\)$', '') AS entry, arg_max(s.label, s.objective) AS chosen,
-         arg_max(s.acc_personal_own, s.objective) AS search
+  SELECT c.trial, c.scenario, regexp_replace(c.label, ' \(tuned\)$', '') AS entry,
+         arg_max(s.label, s.objective) AS chosen, arg_max(s.acc_personal_own, s.objective) AS search
   FROM done c JOIN done s ON s.params = c.params AND s.study IN (  -- a tuned rival has a study of its own
     c.study, replace(c.study, ' | ', ' ' || regexp_replace(c.label, ' \(tuned\)$', '') || ' | '))
   WHERE c.kind = 'confirm' AND ends_with(c.label, ' (tuned)') AND s.kind IN ('contrast', 'search')
   GROUP BY ALL)
-SELECT c.scenario, entry, chosen, list_avg(search) AS search, list_stddev_samp(search) AS sd_search, len(search) AS search_seeds,
-       list_avg(acc_personal_own) AS validation, list_stddev_samp(acc_personal_own) AS sd_validation,
-       list_avg(test_acc_personal_own) AS test, list_stddev_samp(test_acc_personal_own) AS sd_test, len(seeds) AS seeds
+SELECT c.scenario, entry, chosen, list_avg(search) AS search, list_stddev_samp(search) AS sd_search,
+       len(search) AS search_seeds, list_avg(acc_personal_own) AS validation,
+       list_stddev_samp(acc_personal_own) AS sd_validation, list_avg(test_acc_personal_own) AS test,
+       list_stddev_samp(test_acc_personal_own) AS sd_test, len(seeds) AS seeds
 FROM chosen c JOIN done USING (trial)
 ORDER BY ALL"""
 

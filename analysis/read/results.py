@@ -1,4 +1,8 @@
-"""A result folder, read. Nothing is assumed to be there: a missing table is an empty one, a half-written part is left out and named."""
+"""Reader of a result folder: `run.json`, the tables, partitions and galleries.
+
+A file that is not there (yet) is read as an empty one. A file that is there but damaged is left out and named
+in `Results.unreadable`; everything else is read.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +17,25 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-Row = dict[str, Any]
-TESTED = ("confirm", "transfer")  # kinds of trials that meet the test split
-LISTINGS = 6  # of a table's parts, while a sweep that runs makes one of many
+from .files import DamagedFile, read_object, read_table, reason
+from .metric import Metric, metric_named
+
+Row = dict[str, Any]  # a row of a table, or a JSON object: column -> value
+OBJECTIVE = "acc_personal_own"
+TESTED = ("confirm", "transfer")  # kinds of trials that are evaluated on the test split
+KINDS = ("run", "sweep", "stress")  # of result folders
+LISTINGS = 6  # times that the parts of a table are listed while a running sweep compacts them
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of what a gated model attends to: arrays with n images along their first axis, and a row of facts per image."""
+    """Images with the masks of a gated model.
+
+    Attributes:
+        arrays: Name -> array with the n images along its first axis.
+        images: A row of facts per image.
+    """
 
     arrays: dict[str, Any]
     images: list[Row]
@@ -30,13 +43,13 @@ class Gallery:
 
 @dataclass
 class Results:
-    """One run's or one sweep's folder.
+    """The folder of a run, a sweep or a stress run.
 
     Attributes:
-        folder: Where it is.
-        meta: `run.json`.
-        unreadable: Parts that could not be read, with the reason (filled while reading).
-        space: Of a view (see `views`), the space whose trials it holds; empty: all trials.
+        folder: Its path.
+        meta: Its `run.json`.
+        unreadable: Damaged files that were left out, each with the reason; it grows while files are read.
+        space: The space whose trials a view holds (see `views`); empty: all trials.
     """
 
     folder: Path
@@ -56,51 +69,49 @@ class Results:
 
     @cached_property
     def trials(self) -> list[Row]:
-        """Rows of `tables/trials`, in order; a row written twice (a resume) counts once."""
+        """Rows of `tables/trials`, in order; a row that a resume wrote again counts once."""
         rows = self.table("trials").to_pylist()
+        names = self.meta.get("spaces") or []
         unique = {
             (r.get("study"), r.get("kind"), r.get("label"), r.get("trial"), r.get("number")): r for r in rows
         }
-        names = self.meta.get("spaces") or []
         kept = [
             r for r in unique.values() if not self.space or space_of(str(r.get("study")), names) == self.space
         ]
         return sorted(kept, key=lambda r: (r.get("trial") or 0, r.get("number") or 0, r.get("finished") or 0))
 
     def views(self) -> list[Results]:
-        """The sweep space by space, each with its own trials, scenarios and factors; a sweep of one space is its own view."""
+        """Return one view per space, with its trials, scenarios and factors; of a single space, the sweep."""
         names = self.meta.get("spaces") or []
         if len(names) < 2:
             return [self]
-        declared, scenarios, found = (
-            self.meta.get("spaces_declared") or {},
-            self.meta.get("scenarios") or [],
-            [],
-        )
-        for name in names:
-            own = {str(t["scenario"]) for t in self.trials if space_of(str(t.get("study")), names) == name}
-            factors = (declared.get(name) or {}).get("factors") or (
-                self.meta.get("factors") if name == names[0] else []
-            )
-            meta = {
-                **self.meta,
-                "space": name,
-                "factors": factors,
-                "scenarios": [s for s in scenarios if s["label"] in own] or scenarios,
-            }
-            found.append(Results(self.folder, meta, self.unreadable, name))
-        return found
+        return [
+            Results(self.folder, self._meta_of(name, first=name == names[0]), self.unreadable, name)
+            for name in names
+        ]
+
+    def _meta_of(self, space: str, first: bool) -> Row:
+        """Return `run.json` with the scenarios and factors of one space."""
+        names, scenarios = self.meta["spaces"], self.meta.get("scenarios") or []
+        declared = (self.meta.get("spaces_declared") or {}).get(space) or {}
+        labels = {str(t["scenario"]) for t in self.trials if space_of(str(t.get("study")), names) == space}
+        return {
+            **self.meta,
+            "space": space,
+            "factors": declared.get("factors") or (self.meta.get("factors") if first else []),
+            "scenarios": [s for s in scenarios if s["label"] in labels] or scenarios,
+        }
 
     def table(
         self, name: str, runs: Iterable[str] | None = None, columns: list[str] | None = None
     ) -> pa.Table:
-        """All parts of `tables/NAME` together; restricted to `runs` and `columns` when given.
+        """Read all parts of `tables/NAME`; restricted to `runs` and `columns` when given.
 
         Raises:
             FileNotFoundError: Parts kept vanishing, however often they were listed again.
         """
         wanted = None if runs is None else pa.array(sorted(runs), pa.string())
-        for again in range(LISTINGS):
+        for attempt in range(1, LISTINGS + 1):
             parts = sorted(
                 p for p in (self.folder / "tables" / name).glob("*.parquet") if p.name[0] not in "._"
             )
@@ -108,32 +119,29 @@ class Results:
                 with ThreadPoolExecutor(4) as pool:
                     tables = list(pool.map(lambda part: self._part(part, wanted, columns), parts))
                 break
-            except (
-                FileNotFoundError
-            ):  # a run that ended has made one part of many: what was listed is elsewhere now
-                if again + 1 == LISTINGS:
+            except FileNotFoundError:  # a run ended and compacted its parts after they were listed
+                if attempt == LISTINGS:
                     raise
-                time.sleep(0.05 * 2**again)
+                time.sleep(0.025 * 2**attempt)
         kept = [t for t in tables if t is not None and t.num_rows]
         return pa.concat_tables(kept, promote_options="permissive") if kept else pa.table({})
 
     def _part(self, path: Path, runs: pa.Array | None, columns: list[str] | None) -> pa.Table | None:
         try:
-            known = None if columns is None else [c for c in columns if c in pq.read_schema(path).names]
-            table = pq.ParquetFile(path).read(columns=known)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowInvalid, OSError) as error:
-            self.unreadable.append(f"{path.relative_to(self.folder)} ({str(error).splitlines()[0][:120]})")
+            table = read_table(path, columns)
+        except DamagedFile as error:
+            self._leave_out(path, error)
             return None
-        return (
-            table
-            if runs is None or "run" not in table.column_names
-            else table.filter(pc.is_in(table["run"].cast(pa.string()), runs))
-        )
+        if runs is None or "run" not in table.column_names:
+            return table
+        return table.filter(pc.is_in(table["run"].cast(pa.string()), runs))
+
+    def _leave_out(self, path: Path, error: Exception) -> None:
+        """Name a damaged file with the reason."""
+        self.unreadable.append(f"{path.relative_to(self.folder)} ({reason(error)})")
 
     def rounds(self, runs: Iterable[str] | None = None) -> list[Row]:
-        """Rows of the rounds table on validation, sorted by run and round; the last one written wins."""
+        """Rows of the rounds table on validation, sorted by run and round; the last written row counts."""
         rows = [
             r for r in self.table("rounds", runs).to_pylist() if r.get("split", "validation") == "validation"
         ]
@@ -147,15 +155,15 @@ class Results:
         return {str(r.get("run")): r for r in sorted(rows, key=lambda r: r["round"])}
 
     def partition(self, run: str | None = None) -> pa.Table | None:
-        """Which train image is at which client; of one run of a sweep, or of the folder itself."""
-        path = (self.folder if run is None else self.folder / "runs" / run) / "partition.parquet"
+        """Client, label and domain of each training image, in one run of a sweep or in the folder itself."""
+        path = self._home(run) / "partition.parquet"
         return self._part(path, None, ["client", "label", "domain"]) if path.is_file() else None
 
     def gallery(self, run: str | None = None) -> Gallery | None:
-        """What a run's model attends to (`gallery.safetensors`); of one run of a sweep, or of the folder itself."""
+        """Images and masks (`gallery.safetensors`) of one run of a sweep or of the folder itself."""
         from safetensors import SafetensorError, safe_open
 
-        path = (self.folder if run is None else self.folder / "runs" / run) / "gallery.safetensors"
+        path = self._home(run) / "gallery.safetensors"
         if not path.is_file():
             return None
         try:
@@ -165,30 +173,30 @@ class Results:
                     json.loads(file.metadata()["images"]),
                 )
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            self.unreadable.append(f"{path.relative_to(self.folder)} ({str(error).splitlines()[0][:120]})")
+            self._leave_out(path, error)
             return None
 
     @cached_property
-    def metric(self) -> str:
-        """What all columns `acc_*` hold: `accuracy` or `mIoU`, as the runs say; both where they differ."""
+    def metric(self) -> Metric:
+        """The metric in all columns `acc_*`, as run.json of each run says; both names where runs differ."""
         metas = [self.meta]
         if self.kind != "run":
-            firsts = {(t.get("study"), t.get("method")): t["runs"][0] for t in self.trials if t.get("runs")}
-            metas = [self.run_meta(run) for run in firsts.values()]
-        return " or ".join(sorted({str(meta.get("metric") or "accuracy") for meta in metas})) or "accuracy"
+            runs = {(t.get("study"), t.get("method")): t["runs"][0] for t in self.trials if t.get("runs")}
+            metas = [self.run_meta(run) for run in runs.values()]
+        return metric_named(str(meta.get("metric") or "") for meta in metas)
 
     def run_meta(self, run: str) -> Row:
-        """`run.json` of one run of a sweep; empty when it is not there yet."""
-        return read_json(self.folder / "runs" / run / "run.json")
+        """`run.json` of one run of a sweep; empty when it is not there yet or damaged."""
+        path = self._home(run) / "run.json"
+        try:
+            return read_object(path)
+        except DamagedFile as error:
+            self._leave_out(path, error)
+            return {}
 
-
-def read_json(path: Path) -> Row:
-    """A JSON object, or an empty one where there is none (yet) or it is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    def _home(self, run: str | None) -> Path:
+        """The folder of a run of a sweep; the folder itself where no run is named."""
+        return self.folder if run is None else self.folder / "runs" / run
 
 
 def open_results(folder: Path) -> Results:
@@ -198,68 +206,69 @@ def open_results(folder: Path) -> Results:
         folder: The folder that `--out` named.
 
     Returns:
-        The results, not yet read.
+        The results; their tables are read when they are asked for.
 
     Raises:
-        ValueError: The folder holds no readable `run.json` of a run or a sweep.
+        ValueError: The folder holds no readable `run.json` of a run, a sweep or a stress run.
     """
-    path = folder / "run.json"
+    path, problem = folder / "run.json", f"{folder} is not a result folder"
     if not folder.is_dir():
-        raise ValueError(f"{folder} is not a result folder: there is no such folder")
+        raise ValueError(f"{problem}: there is no such folder")
     if not path.is_file():
+        raise ValueError(f"{problem}: it holds no run.json (give the folder that --out named)")
+    try:
+        meta = read_object(path)
+    except DamagedFile:
+        meta = {}
+    if "kind" not in meta:
+        raise ValueError(f"{problem}: in {path.name} it is not a JSON object that has a kind")
+    if meta["kind"] not in KINDS:
         raise ValueError(
-            f"{folder} is not a result folder: it holds no run.json (give the folder that --out named)"
+            f"{problem}: in {path.name} kind is {meta['kind']!r}, should be 'run', 'sweep' or 'stress'"
         )
-    meta = read_json(path)
-    if meta.get("kind") not in ("run", "sweep", "stress"):
-        kinds = "'run', 'sweep' or 'stress'"
-        found = (
-            f"kind is {meta['kind']!r}, should be {kinds}"
-            if "kind" in meta
-            else "it is not a JSON object that has a kind"
-        )
-        raise ValueError(f"{folder} is not a result folder: in {path.name} {found}")
     return Results(folder, meta)
 
 
 def by_seed(trial: Row, metric: str) -> dict[int, float]:
-    """Seed -> value of a per-seed list of a trial; seeds without a value are left out."""
+    """Seed -> value of a column of a trial that lists a value per seed; missing values are left out."""
     values = trial.get(metric) or []
     return {int(s): float(v) for s, v in zip(trial.get("seeds") or [], values, strict=False) if v is not None}
 
 
 def space_of(study: str, spaces: Iterable[str]) -> str:
-    """The space of a study, `SPACE | SCENARIO` or `SPACE ENTRY | SCENARIO`; empty when it is of none of these."""
+    """Return the space of a study (`SPACE | SCENARIO` or `SPACE ENTRY | SCENARIO`), or an empty text."""
     head = study.rpartition(" | ")[0]
     return max((name for name in spaces if head == name or head.startswith(f"{name} ")), key=len, default="")
 
 
-def finished(trials: Iterable[Row], *kinds: str) -> list[Row]:
-    """The COMPLETE trials of the given kinds; of two winners of one name, of which the first was before an extension, the later."""
+def finished_trials(trials: Iterable[Row], *kinds: str) -> list[Row]:
+    """Return the COMPLETE trials of the given kinds.
+
+    A sweep that was extended tests its winners again under their names; then the later trial counts.
+    """
     done = [t for t in trials if t.get("state") == "COMPLETE" and t.get("kind") in kinds]
-    in_time = sorted(done, key=lambda t: t.get("finished") or 0)
-    latest = {
-        (t.get("study"), t["kind"], t.get("label"), t.get("level")): t for t in in_time if t["kind"] in TESTED
-    }
-    return [
-        t
-        for t in done
-        if t["kind"] not in TESTED or latest[t.get("study"), t["kind"], t.get("label"), t.get("level")] is t
-    ]
+    tested = sorted((t for t in done if t["kind"] in TESTED), key=lambda t: t.get("finished") or 0)
+    latest = {_winner(t): t for t in tested}
+    return [t for t in done if t["kind"] not in TESTED or latest[_winner(t)] is t]
 
 
-def standing(label: str) -> str:
-    """`tuned` or `untuned` as a label says in brackets, else nothing: a member of a declared set."""
+def _winner(trial: Row) -> tuple[Any, ...]:
+    """Return what identifies a tested trial: study, kind, label and level."""
+    return trial.get("study"), trial["kind"], trial.get("label"), trial.get("level")
+
+
+def tuning_of(label: str) -> str:
+    """Return `tuned` or `untuned` when a label ends with it in brackets, or an empty text."""
     return next((word for word in ("tuned", "untuned") if label.endswith(f" ({word})")), "")
 
 
-def params(trial: Row) -> Row:
-    """The dotted paths that a trial set, with their values."""
-    return loads(trial.get("params"))
+def parameters_of(trial: Row) -> Row:
+    """Dotted path -> value of the parameters that a trial set."""
+    return json_object(trial.get("params"))
 
 
-def loads(text: str | None) -> Row:
-    """JSON text as an object; empty when there is none."""
+def json_object(text: str | None) -> Row:
+    """Parse JSON text into an object; empty when there is no object."""
     try:
         value = json.loads(text) if text else {}
     except ValueError:
@@ -268,12 +277,9 @@ def loads(text: str | None) -> Row:
 
 
 def flatten(values: Row, prefix: str = "") -> Row:
-    """Nested objects as dotted paths."""
+    """Flatten nested objects into dotted paths."""
     flat: Row = {}
     for key, value in values.items():
         path = f"{prefix}{key}"
         flat |= flatten(value, f"{path}.") if isinstance(value, dict) and value else {path: value}
     return flat
-
-
-OBJECTIVE = "acc_personal_own"

@@ -1,31 +1,26 @@
-"""Which parameters of a space matter: from designed points, with intervals; and, without verdicts, from trials of a search.
+"""Sensitivity of the outcome to the parameters of a space.
 
-Arrays in, records out; `docs/sensitivity.md` says what the numbers mean and how well the intervals cover.
+From the points of a design, with intervals and verdicts; from the trials of a search, without verdicts.
+Arrays go in, records come out. `docs/sensitivity.md` says what the numbers mean and how well intervals cover.
 """
 
 from .importances import Importances, importances
 from .index import (
-    LEAST_BLOCKS,
-    LEAST_TRAJECTORIES,
-    LOST,
+    MIN_BLOCKS_PER_BRANCH,
     MU_LIMIT,
-    SELDOM,
     TOTAL_LIMIT,
     Index,
     Verdict,
     active_shares,
-    too_seldom,
+    rarely_active,
     verdict,
 )
 from .morris import Morris, elementary_effects, morris_effects
 from .sobol import Sobol, sobol_indices
 
 __all__ = [
-    "LEAST_BLOCKS",
-    "LEAST_TRAJECTORIES",
-    "LOST",
+    "MIN_BLOCKS_PER_BRANCH",
     "MU_LIMIT",
-    "SELDOM",
     "TOTAL_LIMIT",
     "Importances",
     "Index",
@@ -36,7 +31,7 @@ __all__ = [
     "elementary_effects",
     "importances",
     "morris_effects",
+    "rarely_active",
     "sobol_indices",
-    "too_seldom",
     "verdict",
 ]

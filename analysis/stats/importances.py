@@ -1,8 +1,8 @@
-"""Importances over the trials of a search: diagnostics of what the search saw. They carry no verdict.
+"""Importances over the trials of a search: diagnostics without verdicts.
 
-A search looks where it expects good values, so its trials are no fair sample of the space; and a surrogate's
-importances are of the surrogate. They are returned only where a random forest predicts held-out trials well,
-and never beside a limit.
+A search samples where it expects good values, so its trials are no fair sample of the space; and importances
+of a surrogate describe the surrogate. They are returned only where a random forest predicts held-out trials
+well, and are never compared with a limit.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from .index import Index, active_shares
+from .index import Index, active_shares, bootstrap_weights
 
-NEEDED = 0.8  # held-out R2 below which a surrogate explains too little to be asked what matters
-FEWEST = 20  # complete trials
+MIN_R2 = 0.8  # held-out R2 of the surrogate below which no importance is returned
+MIN_TRIALS = 20  # complete trials
 FOLDS, TREES, SHUFFLES, RESAMPLES = 5, 60, 3, 25
 CAUTION = "diagnostics of an adaptive search, without verdicts: its trials are no fair sample of the space"
 INACTIVE = "inactive"
@@ -27,27 +27,42 @@ INACTIVE = "inactive"
 
 @dataclass(frozen=True)
 class Importances:
-    """Importances by method and parameter; empty where `reason` says why they are withheld."""
+    """Importances by method and parameter.
 
-    columns: dict[
-        str, tuple[Index, ...]
-    ]  # "fANOVA" and "PED-ANOVA": shares of a whole; "permutation": loss of held-out R2
-    r2: float | None  # of the surrogate on trials that it was not fitted to; None with fewer than `FEWEST`
+    Attributes:
+        columns: "fANOVA" and "PED-ANOVA" (shares of one), and "permutation" (loss of held-out R2).
+        r2: R2 of the surrogate on held-out trials; None with fewer than `MIN_TRIALS` trials.
+        used: Number of complete trials.
+        left_out: Number of trials that are not complete, by state.
+        active: Share of the used trials in which each parameter was active.
+        reason: Why the importances are withheld and `columns` is empty; "" where they are not.
+        caution: What the importances must not be taken for.
+    """
+
+    columns: dict[str, tuple[Index, ...]]
+    r2: float | None
     used: int
-    left_out: dict[str, int]  # trials that are not complete, by state
-    active: dict[str, float]  # in what share of the trials used each parameter was active
+    left_out: dict[str, int]
+    active: dict[str, float]
     reason: str
     caution: str = field(default=CAUTION)
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A parameter as one number per trial: where inactive, a value of its own."""
+    """A parameter as one number per trial; inactive is a separate value.
+
+    Attributes:
+        name: The parameter.
+        x: [n] its values, for the surrogate.
+        distribution: Its distribution, for fANOVA.
+        values: [n] its values, for fANOVA.
+    """
 
     name: str
-    x: np.ndarray  # [n]
-    distribution: Any  # of what fANOVA is given
-    shown: list[Any]  # [n] what fANOVA is given
+    x: np.ndarray
+    distribution: Any
+    values: list[Any]
 
 
 def importances(
@@ -60,56 +75,56 @@ def importances(
 ) -> Importances:
     """FANOVA, PED-ANOVA and permutation importance of the parameters of a search.
 
-    A conditional parameter takes part with the value "inactive" where it was not asked for. That value also
-    tells the surrogate what the switch above it says, so importance of a switch may be shown as that of what
-    it switches.
+    A conditional parameter has the value "inactive" in trials that do not use it. This value also tells the
+    surrogate the state of the switch above it, so the importance of a switch may be attributed to the
+    parameters that it switches.
 
     Args:
-        rows: Trials with `state`, `params` (a dict, or its JSON) and the objective. Of other states than
-            COMPLETE only the number counts.
+        rows: Trials with `state`, `params` (a dict, or its JSON) and the objective. Trials in other states
+            than COMPLETE are only counted.
         objective: The column that is explained.
-        factors: Ranges as run.json's `design.factors` has them; of parameters that are not there, ranges are
-            those seen.
-        maximize: Whether large objectives are good (PED-ANOVA asks what sets good trials apart).
-        confidence: Of the bootstrap intervals over trials, in (0, 1). They show how much the numbers depend
-            on which trials there are, and no bias.
-        seed: Of forests, folds and resampling.
+        factors: Ranges as in `design.factors` of run.json; parameters without an entry get the range of
+            their values.
+        maximize: Whether large objectives are good (PED-ANOVA explains what distinguishes good trials).
+        confidence: Coverage of the bootstrap intervals over trials, in (0, 1). They show how much the numbers
+            depend on the trials that were run; they show no bias.
+        seed: Seed of forests, folds and resampling.
 
     Returns:
         The importances, or why they are withheld.
     """
     usable = [row for row in rows if row["state"] == "COMPLETE" and _finite(row[objective])]
     left_out = dict(Counter(str(row["state"]) for row in rows if row["state"] != "COMPLETE"))
-    if strange := sum(row["state"] == "COMPLETE" for row in rows) - len(usable):
-        left_out["COMPLETE without a finite objective"] = strange
+    if not_finite := sum(row["state"] == "COMPLETE" for row in rows) - len(usable):
+        left_out["COMPLETE without a finite objective"] = not_finite
     params = [
         dict(json.loads(row["params"]) if isinstance(row["params"], str) else row["params"]) for row in usable
     ]
     names = list(dict.fromkeys(name for point in params for name in point))
     active = active_shares(params, names)
-    if len(usable) < FEWEST or not names:
+    if len(usable) < MIN_TRIALS or not names:
         reason = (
-            f"{len(usable)} complete trials; at least {FEWEST} are needed"
+            f"{len(usable)} complete trials; at least {MIN_TRIALS} are needed"
             if names or not usable
             else "the trials have no parameters"
         )
         return Importances({}, None, len(usable), left_out, active, reason)
     y = np.array([float(row[objective]) for row in usable])
-    known = {str(factor["path"]): factor for factor in factors}
-    columns = [_column(name, params, known.get(name)) for name in names]
+    factor_by_path = {str(factor["path"]): factor for factor in factors}
+    columns = [_column(name, params, factor_by_path.get(name)) for name in names]
     r2, losses = _surrogate(np.stack([column.x for column in columns], axis=1), y, seed)
-    if not r2 >= NEEDED:
+    if not r2 >= MIN_R2:
         reason = (
-            f"the surrogate's held-out R2 is {r2:.2f}, under {NEEDED:g}: it does not know the outcome "
-            "well enough"
+            f"the surrogate's held-out R2 is {r2:.2f}, under {MIN_R2:g}: it does not predict the "
+            "outcome well enough"
         )
         return Importances({}, r2, len(usable), left_out, active, reason)
-    found = {
+    by_method = {
         "fANOVA": tuple(Index(name, value) for name, value in _fanova(columns, y, seed).items()),
-        "PED-ANOVA": _ped_anova(params, names, known, y if maximize else -y, confidence, seed),
+        "PED-ANOVA": _ped_anova(params, names, factor_by_path, y if maximize else -y, confidence, seed),
         "permutation": _permutation(names, losses, y, confidence, seed),
     }
-    return Importances(found, r2, len(usable), left_out, active, "")
+    return Importances(by_method, r2, len(usable), left_out, active, "")
 
 
 def _finite(value: Any) -> bool:
@@ -117,7 +132,7 @@ def _finite(value: Any) -> bool:
 
 
 def _distribution(name: str, values: Sequence[Any], factor: Mapping[str, Any] | None) -> Any:
-    """The declared range of a parameter, or the one seen: numbers a range, everything else a choice."""
+    """Distribution of a parameter, by its declared range or its values: numbers a range, else a choice."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
@@ -131,34 +146,34 @@ def _distribution(name: str, values: Sequence[Any], factor: Mapping[str, Any] | 
 
 
 def _unique(values: Sequence[Any]) -> list[Any]:
-    """Each value once, by what it looks like, so that 1 and True stay two."""
+    """Return each value once, by its text, so that 1 and True stay two values."""
     return list({repr(value): value for value in values}.values())
 
 
 def _column(name: str, params: Sequence[Mapping[str, Any]], factor: Mapping[str, Any] | None) -> _Column:
-    """Inactive is a choice more, or a number a quarter of the range below it: trees cut it off at once."""
+    """Build a column; inactive is one more choice, or a number a quarter of the range below the range."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    given = _distribution(name, [point[name] for point in params if name in point], factor)
+    declared = _distribution(name, [point[name] for point in params if name in point], factor)
     conditional = any(name not in point for point in params)
-    if isinstance(given, CategoricalDistribution):
-        choices = [repr(choice) for choice in given.choices] + [INACTIVE] * conditional
-        shown = [repr(point[name]) if name in point else INACTIVE for point in params]
+    if isinstance(declared, CategoricalDistribution):
+        choices = [repr(choice) for choice in declared.choices] + [INACTIVE] * conditional
+        values = [repr(point[name]) if name in point else INACTIVE for point in params]
         return _Column(
             name,
-            np.array([choices.index(value) for value in shown], float),
+            np.array([choices.index(value) for value in values], float),
             CategoricalDistribution(choices),
-            shown,
+            values,
         )
-    scale: Callable[[float], float] = math.log if given.log else float
-    low, high = scale(given.low), scale(given.high)
+    scale: Callable[[float], float] = math.log if declared.log else float
+    low, high = scale(declared.low), scale(declared.high)
     below = low - 0.25 * (high - low) if conditional else low
     x = np.array([scale(float(point[name])) if name in point else below for point in params])
     return _Column(name, x, FloatDistribution(min(below, x.min()), max(high, x.max())), x.tolist())
 
 
 def _surrogate(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
-    """A forest's R2 on trials that it did not see, and by how much shuffling a parameter raises each trial's squared error: [n, k]."""
+    """Held-out R2 of a forest, and the rise [n, k] of each squared error when a parameter is shuffled."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 
@@ -183,7 +198,7 @@ def _permutation(
     names: Sequence[str], losses: np.ndarray, y: np.ndarray, confidence: float, seed: int
 ) -> tuple[Index, ...]:
     n = len(y)
-    W = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=500) / n
+    W = bootstrap_weights(n, seed)
     variance = W @ y**2 - (W @ y) ** 2
     again = (W @ losses) / np.maximum(variance, 1e-300)[:, None]
     return _indices(names, losses.mean(axis=0) / y.var(), again, confidence)
@@ -203,43 +218,47 @@ def _fanova(columns: Sequence[_Column], y: np.ndarray, seed: int) -> dict[str, f
     from optuna.importance import FanovaImportanceEvaluator
 
     distributions = {column.name: column.distribution for column in columns}
-    params = [{column.name: column.shown[number] for column in columns} for number in range(len(y))]
-    found = _asked(FanovaImportanceEvaluator(n_trees=32, seed=seed), params, [distributions] * len(y), y)
-    return {column.name: float(found.get(column.name, math.nan)) for column in columns}
+    params = [{column.name: column.values[number] for column in columns} for number in range(len(y))]
+    shares = _importance_shares(
+        FanovaImportanceEvaluator(n_trees=32, seed=seed), params, [distributions] * len(y), y
+    )
+    return {column.name: float(shares.get(column.name, math.nan)) for column in columns}
 
 
 def _ped_anova(
     params: Sequence[Mapping[str, Any]],
     names: Sequence[str],
-    known: Mapping[str, Mapping[str, Any]],
+    factor_by_path: Mapping[str, Mapping[str, Any]],
     y: np.ndarray,
     confidence: float,
     seed: int,
 ) -> tuple[Index, ...]:
-    """Optuna's, which treats conditional parameters itself (from version 5; NaN for them before)."""
+    """PED-ANOVA of Optuna, which handles conditional parameters (from version 5; NaN for them before)."""
     from optuna.importance import PedAnovaImportanceEvaluator
 
-    every = {
-        name: _distribution(name, [point[name] for point in params if name in point], known.get(name))
+    distributions = {
+        name: _distribution(
+            name, [point[name] for point in params if name in point], factor_by_path.get(name)
+        )
         for name in names
     }
-    spaces = [{name: every[name] for name in point} for point in params]
+    spaces = [{name: distributions[name] for name in point} for point in params]
     rng = np.random.default_rng(seed)
 
-    def of(chosen: np.ndarray) -> list[float]:
-        picked = [dict(params[i]) for i in chosen], [spaces[i] for i in chosen], y[chosen]
-        found = _asked(PedAnovaImportanceEvaluator(), *picked)
-        return [found.get(name, math.nan) for name in names]
+    def evaluate(chosen: np.ndarray) -> list[float]:
+        trials = [dict(params[i]) for i in chosen], [spaces[i] for i in chosen], y[chosen]
+        shares = _importance_shares(PedAnovaImportanceEvaluator(), *trials)
+        return [shares.get(name, math.nan) for name in names]
 
-    value = np.array(of(np.arange(len(y))))
-    again = np.array([of(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES)])
+    value = np.array(evaluate(np.arange(len(y))))
+    again = np.array([evaluate(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES)])
     return _indices(names, value, again, confidence)
 
 
-def _asked(
+def _importance_shares(
     evaluator: Any, params: Sequence[dict[str, Any]], spaces: Sequence[dict[str, Any]], y: np.ndarray
 ) -> dict[str, float]:
-    """An evaluator's importances as shares of one, of a study made of these trials."""
+    """Importances of an evaluator, as shares of one, for a study made of these trials."""
     import optuna
 
     verbosity = optuna.logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""An index with its interval and verdict, and the interval itself: Student's t, as wide as resampling asks for."""
+"""A sensitivity index with its verdict, and its interval by Student's t and bootstrap."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ import numpy as np
 from .intervals import NO_WIDTH
 
 Verdict = Literal["matters", "does not matter", "undecided"]
-TOTAL_LIMIT = 0.05  # a twentieth of the variance
-MU_LIMIT = 0.01  # one point of accuracy over a whole range
-LOST = 0.1  # share of blocks or trajectories without an outcome above which nothing is said
-LEAST_BLOCKS = 14  # from which an interval is given: 16, a tenth of them lost; fewer cover too seldom
-LEAST_TRAJECTORIES = 7  # eight, one of them lost
-SELDOM = 3  # blocks that a branch should be met in, on average, for the intervals of what it holds to cover
+TOTAL_LIMIT = 0.05  # of a total index: a twentieth of the variance
+MU_LIMIT = 0.01  # of mu*: one point of accuracy over a whole range
+MAX_LOST_SHARE = 0.1  # share of blocks or trajectories without an outcome above which nothing is estimated
+MIN_BLOCKS = 14  # needed for an interval: 16, a tenth of them lost; intervals from fewer cover too rarely
+MIN_TRAJECTORIES = 7  # needed for an interval: eight, one of them lost
+MIN_BLOCKS_PER_BRANCH = 3  # mean number of blocks with an active parameter that its interval needs to cover
 RESAMPLES = 500
 
 
 @dataclass(frozen=True)
 class Index:
-    """A number of a parameter (of two, joined by " x "); `low` and `high` are None where there is no interval."""
+    """A sensitivity index of a parameter, or of two parameters joined by " x ".
+
+    `low` and `high` are the ends of its interval, None where there is none.
+    """
 
     name: str
     value: float
@@ -31,7 +34,7 @@ class Index:
 
 
 def verdict(index: Index, limit: float) -> Verdict:
-    """What the interval shows about an index beside a limit.
+    """Compare an index with a limit.
 
     Args:
         index: A total index, or a mu*.
@@ -39,7 +42,7 @@ def verdict(index: Index, limit: float) -> Verdict:
 
     Returns:
         `matters` when the whole interval lies above the limit, `does not matter` when it lies below, else
-        `undecided`; also where there is no interval, or one without width.
+        `undecided`. Without an interval, or with one of no width, it is `undecided` too.
     """
     if index.low is None or index.high is None or index.high - index.low <= NO_WIDTH:
         return "undecided"
@@ -47,17 +50,22 @@ def verdict(index: Index, limit: float) -> Verdict:
 
 
 def active_shares(params: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, float]:
-    """In what share of points or trials each parameter was asked for; 0 for all where there are none."""
+    """Share of points or trials in which each parameter was active; 0 for all without points."""
     return {name: sum(name in point for point in params) / max(1, len(params)) for name in names}
 
 
-def too_seldom(share: float, groups: int) -> bool:
-    """Whether a parameter active in this share of points was met in too few blocks (or trajectories) for its interval to be relied on."""
-    return share * groups < SELDOM
+def rarely_active(share: float, groups: int) -> bool:
+    """Whether a parameter was active in too few blocks (or trajectories) for its interval to be relied on.
+
+    Args:
+        share: Share of the points in which it was active.
+        groups: Number of blocks or trajectories.
+    """
+    return share * groups < MIN_BLOCKS_PER_BRANCH
 
 
 def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int, str]:
-    """Outcomes by block or trajectory, without those that hold one that is not finite.
+    """Outcomes by block or trajectory, without those that hold an outcome that is not finite.
 
     Args:
         Y: [n], in the design's order.
@@ -65,8 +73,8 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
         what: `blocks` or `trajectories`, for the reason.
 
     Returns:
-        The finite groups [N, size], how many were dropped, and why nothing can be said about them ("" if
-        something can).
+        The finite groups [N, size], the number of dropped groups, and the reason why nothing can be
+        estimated from them ("" if something can).
 
     Raises:
         ValueError: the outcomes are not whole groups.
@@ -79,25 +87,25 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
     kept = groups[np.isfinite(groups).all(axis=1)]
     dropped = len(groups) - len(kept)
     reason = ""
-    if dropped > LOST * len(groups):
+    if dropped > MAX_LOST_SHARE * len(groups):
         reason = (
             f"{dropped} of {len(groups)} {what} lost a row that failed or diverged; above "
-            f"{100 * LOST:g} % the rest is no fair sample"
+            f"{100 * MAX_LOST_SHARE:g} % the rest is no fair sample"
         )
     elif len(kept) < 2:
         reason = f"{len(kept)} {what} left; no estimate has a spread"
     return kept, dropped, reason
 
 
-def weights(n: int, seed: int) -> np.ndarray:
-    """Bootstrap weights [RESAMPLES, n]; rows sum to one."""
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES) / n
+def bootstrap_weights(n: int, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """Bootstrap weights [resamples, n] of n groups; each row sums to one."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
 
 
-def half_and_range(
+def interval_union(
     value: np.ndarray, error: np.ndarray, again: np.ndarray, errors: np.ndarray, n: int, confidence: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The interval that covers where each of three alone falls short: Student's t, symmetric bootstrap-t and percentiles.
+    """Union of three intervals that cover too rarely alone: Student's t, symmetric bootstrap-t, percentiles.
 
     Args:
         value: [P] estimates.
@@ -120,9 +128,17 @@ def half_and_range(
     return half, np.minimum(value - half, low), np.maximum(value + half, high)
 
 
-def at_most(moved: np.ndarray, n: int, confidence: float) -> np.ndarray:
-    """How often an outcome may change when `moved` of `n` did, at most (Clopper and Pearson): a rare branch may not have been met."""
+def change_rate_bound(changed: np.ndarray, n: int, confidence: float) -> np.ndarray:
+    """Upper bound of the rate at which an outcome changes (Clopper and Pearson).
+
+    A branch that is rarely active may be missing from the design, so zero changes do not mean a rate of zero.
+
+    Args:
+        changed: Number of groups whose outcome changed, of n; any shape.
+        n: Number of groups.
+        confidence: Coverage in (0, 1).
+    """
     from scipy.special import betaincinv
 
-    seen = np.minimum(moved, n - 1)
-    return np.where(moved >= n, 1.0, betaincinv(seen + 1, n - seen, 1 - (1 - confidence) / 2))
+    seen = np.minimum(changed, n - 1)
+    return np.where(changed >= n, 1.0, betaincinv(seen + 1, n - seen, 1 - (1 - confidence) / 2))

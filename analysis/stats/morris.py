@@ -1,4 +1,4 @@
-"""Morris' elementary effects: what one step of one parameter does to the outcome, averaged over where it is taken."""
+"""Morris' elementary effects: change of the outcome by one step of one parameter, averaged over the space."""
 
 from __future__ import annotations
 
@@ -7,20 +7,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .index import LEAST_TRAJECTORIES, Index, at_most, finite_groups, half_and_range, weights
+from .index import (
+    MIN_TRAJECTORIES,
+    Index,
+    bootstrap_weights,
+    change_rate_bound,
+    finite_groups,
+    interval_union,
+)
 
 
 @dataclass(frozen=True)
 class Morris:
-    """Effects of every parameter over its whole range, in the outcome's unit; empty where `reason` says why they are withheld."""
+    """Effects of every parameter over its whole range, in the outcome's unit.
 
-    mu_star: tuple[Index, ...]  # mean size of an effect
-    mu: tuple[Index, ...]  # mean effect with its sign: far from mu* where effects change their sign
-    sigma: tuple[
-        Index, ...
-    ]  # standard deviation of effects: bends and interactions; without interval, none that was tried covers
-    trajectories: int  # used
-    dropped: int  # trajectories with an outcome that is not finite
+    Attributes:
+        mu_star: Mean absolute effect.
+        mu: Mean effect with its sign; far from mu* where effects change their sign.
+        sigma: Standard deviation of effects (curvature and interactions). It has no interval, because none of
+            those tried covers.
+        trajectories: Trajectories that were used.
+        dropped: Trajectories with an outcome that is not finite.
+        reason: Why the effects are withheld and empty; "" where they are not.
+    """
+
+    mu_star: tuple[Index, ...]
+    mu: tuple[Index, ...]
+    sigma: tuple[Index, ...]
+    trajectories: int
+    dropped: int
     reason: str
 
 
@@ -32,19 +47,19 @@ def morris_effects(
     confidence: float = 0.9,
     seed: int = 0,
 ) -> Morris:
-    """Effects mu*, mu and sigma.
+    """Estimate the effects mu*, mu and sigma.
 
     Args:
         U: [n, k] the design's points, n = N (k + 1).
         Y: [n] outcomes; NaN or infinite where a run failed or diverged.
         names: The k parameters.
-        levels: Of the design: a step is `levels / (2 levels - 2)` of the range.
+        levels: Levels of the design; a step is `levels / (2 levels - 2)` of the range.
         confidence: Nominal coverage of the intervals, in (0, 1).
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Returns:
         The effects. Trajectories with an outcome that is not finite are dropped and counted; above a tenth
-        lost, everything is withheld with the reason.
+        lost, all effects are withheld with the reason.
 
     Raises:
         ValueError: the points are not whole trajectories of this step.
@@ -62,15 +77,15 @@ def morris_effects(
 
 
 def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndarray:
-    """Change of the outcome over the whole range, as each step shows it.
+    """Compute the change of the outcome over the whole range from each step.
 
     Args:
         U: [n, k].
         Y: [n].
-        levels: Of the design.
+        levels: Levels of the design.
 
     Returns:
-        [N, k], one row per trajectory; not finite in a trajectory that has an outcome that is not.
+        [N, k], one row per trajectory; not finite where the trajectory has an outcome that is not finite.
 
     Raises:
         ValueError: a trajectory does not step every coordinate once by the step.
@@ -105,21 +120,28 @@ def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndar
 def _means(
     x: np.ndarray, names: Sequence[str], confidence: float, seed: int, highest: float | None = None
 ) -> tuple[Index, ...]:
-    """Means [k] of effects [N, k] with intervals; with the largest effect of any parameter, x are sizes."""
+    """Means [k] of effects [N, k] with intervals.
+
+    Args:
+        x: [N, k] effects.
+        names: The k parameters.
+        confidence: Nominal coverage in (0, 1).
+        seed: Seed of the resampling.
+        highest: The largest effect of any parameter, where the effects are absolute ones.
+    """
     n, value = len(x), x.mean(axis=0)
-    if n < LEAST_TRAJECTORIES:
+    if n < MIN_TRAJECTORIES:
         return tuple(Index(name, float(v)) for name, v in zip(names, value, strict=True))
-    W = weights(n, seed)
+    W = bootstrap_weights(n, seed)
     again = W @ x
     errors = np.sqrt(np.maximum(W @ x**2 - again**2, 0) / (n - 1))
-    _, low, high = half_and_range(value, x.std(axis=0, ddof=1) / np.sqrt(n), again, errors, n, confidence)
+    _, low, high = interval_union(value, x.std(axis=0, ddof=1) / np.sqrt(n), again, errors, n, confidence)
     if highest is not None:
         low = np.maximum(low, 0)
-        moved = (x > 0).sum(axis=0)
-        each = np.where(
-            moved > 0, value * n / np.maximum(moved, 1), highest
-        )  # where never met: as large as the largest
-        high = np.maximum(high, at_most(moved, n, confidence) * each)
+        changed = (x > 0).sum(axis=0)
+        # Size of an effect where there is one; a parameter without any may have one as large as the largest.
+        size = np.where(changed > 0, value * n / np.maximum(changed, 1), highest)
+        high = np.maximum(high, change_rate_bound(changed, n, confidence) * size)
     return tuple(
         Index(name, float(v), float(lo), float(hi))
         for name, v, lo, hi in zip(names, value, low, high, strict=True)

@@ -1,4 +1,4 @@
-"""Synthetic folders of recipes for the tests of their figures: whatever numbers a test wants, as Parquet. Nothing here was measured."""
+"""Synthetic folders of recipes, for the tests of their figures: nothing was measured."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import pytest
 from analysis import declared as recipes
 from analysis.figures.outcomes import methods
 from analysis.look import entries
+from analysis.look.page import Exhibit
 from analysis.look.style import svg
 from analysis.read.results import Results, open_results
-from tests.fakes.results import trial_type, write
+from tests.fakes.tables import trial_type, write
 
 SEEDS = [1000, 1001, 1002, 1003]
 NOISE = {1000: -0.004, 1001: 0.002, 1002: 0.003, 1003: -0.001}  # its mean is zero
@@ -26,7 +27,7 @@ Rounds = Callable[[int], list[Row]]
 
 
 class Recipe:
-    """Writes the folder of a recipe: trials, rounds, clients, partitions, with whatever numbers a test wants."""
+    """Folder of a recipe: trials, rounds, clients and partitions, with whatever numbers a test wants."""
 
     def __init__(
         self,
@@ -81,7 +82,22 @@ class Recipe:
         patches: int | None = None,
         setup: int | None = None,
     ) -> None:
-        """A confirmed trial: `value(seed)` on the own distributions of test, `shift` more on the global split; `validated` more before."""
+        """Add a confirmed trial.
+
+        Args:
+            label: Of the entry.
+            scenario: Its scenario.
+            value: Seed -> test accuracy on the own distributions.
+            method: Its method.
+            shift: Added to that on the global split.
+            settings: Of the method.
+            parameters: Shared ones.
+            rounds: Seed -> rows of the rounds table.
+            clients: Seed -> rows of the clients table.
+            validated: Added to that on validation.
+            patches: Of an image.
+            setup: Bytes sent once.
+        """
         number, self.count = self.count, self.count + 1
         own = [value(seed) for seed in self.seeds]
         lists = {
@@ -178,7 +194,11 @@ def plain_rounds(value: float, parameters: int) -> list[Row]:
 
 
 def partition() -> list[Row]:
-    """Clients 0 and 1 hold summer, client 2 haze (and a little summer), client 3 as much of each, which counts as summer."""
+    """Partition of four clients over two domains.
+
+    Clients 0 and 1 hold summer, client 2 haze (and a little summer), client 3 as much of each, which counts
+    as summer.
+    """
     held = {0: (5, 0), 1: (4, 0), 2: (1, 4), 3: (3, 3)}
     domains_of = {client: [0] * summer + [1] * haze for client, (summer, haze) in held.items()}
     return [
@@ -214,3 +234,19 @@ def marks(panel: Any, colour: str) -> int:
     handles = [handle for legend in panel.figure.legends for handle in legend.legend_handles]
     filled = [style for style in styles if f"fill: {colour.lower()}" in style and "opacity" not in style]
     return len(filled) - sum(handle.get_markerfacecolor() == colour for handle in handles)
+
+
+def rounds_of(results: Results) -> list[Row]:
+    """Rounds of all runs of a recipe."""
+    return results.rounds([run for t in results.trials for run in t["runs"]])
+
+
+def with_numbers(exhibit: Exhibit | None) -> Exhibit:
+    """The exhibit, which must have panels and numbers."""
+    assert exhibit is not None and exhibit.numbers is not None and exhibit.panels
+    return exhibit
+
+
+def data_lines(panel: Any, axes: int) -> list[Any]:
+    """The lines of an axes that hold data in more than two places."""
+    return [line for line in panel.figure.axes[axes].lines if len(line.get_xdata()) > 2]

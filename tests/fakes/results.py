@@ -1,4 +1,4 @@
-"""Synthetic result folders for the tests of `analysis/`: plausible shapes, invented numbers. Nothing here was measured."""
+"""Synthetic sweeps and runs for the tests of `analysis/`: invented numbers, nothing was measured."""
 
 from __future__ import annotations
 
@@ -9,181 +9,32 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-CLASSES = (
-    "airport",
-    "beach",
-    "bridge",
-    "circular farmland",
-    "dense residential",
-    "desert",
-    "forest",
-    "harbour",
-    "lake",
-    "meadow",
-    "mountain",
-    "parking lot",
-    "river",
-    "runway",
-    "solar farm",
-    "storage tanks",
+from tests.fakes.tables import (
+    CLASSES,
+    DOMAINS,
+    EFFECTS,
+    FACTORS,
+    GRID,
+    METHODS,
+    METRICS,
+    SCENARIOS,
+    class_rows,
+    client_rows,
+    experiment_of,
+    heterogeneity,
+    partition_rows,
+    round_rows,
+    sent,
+    signature,
+    trial_type,
+    write,
 )
-DOMAINS = ("summer", "winter", "infrared", "haze")
-SCENARIOS: dict[str, dict[str, Any]] = {
-    "even": {"values": {"scenario": "even", "scenario.clients": 12}, "alpha": 100.0, "js": 0.012},
-    "dirichlet alpha=0.1": {
-        "values": {"scenario": "dirichlet", "scenario.alpha": 0.1, "scenario.clients": 12},
-        "alpha": 0.1,
-        "js": 0.55,
-    },
-    "domain per client": {
-        "values": {"scenario": "domains", "scenario.clients": 12},
-        "alpha": 1.0,
-        "js": 0.21,
-    },
-}
-FACTORS: tuple[tuple[str, list[Any], Any, str, str], ...] = (
-    ("lam", [0.005, 0.02, 0.05, 0.5], 0.05, "guess", "entropic regularisation of the optimal transport"),
-    ("s", [1.0, 4.0, 16.0], 4.0, "guess", "scale of the alignment constraint"),
-    ("w_dpa", [0.0, 0.1, 1.0], 0.1, "guess", "weight of the alignment constraint"),
-    ("w_ot", [0.0, 0.1, 1.0], 0.1, "guess", "weight of the transport term"),
-    ("h", [2, 4, 8], 4, "computed", "length of the shared prompt, tokens"),
-    ("h_p", [2, 4, 8], 4, "relative", "length of the private prompt, tokens"),
-    ("fusion", ["concat", "pair", "mix"], "concat", "paper", "how the two prompts meet"),
-    ("granularity", ["batch", "patch"], "batch", "guess", "what the transport moves"),
-    (
-        "marginals",
-        ["uniform", "labels", "semi-relaxed"],
-        "uniform",
-        "relative",
-        "marginals of the transport plan",
-    ),
-)
-EFFECTS = {
-    ("lam", "0.5"): -0.05,
-    ("w_dpa", "0.0"): -0.02,
-    ("h_p", "8"): 0.022,
-    ("granularity", "patch"): 0.015,
-    ("fusion", "mix"): -0.03,
-}
-METHODS = {"zeroshot": -0.15, "local": -0.08, "promptfl": -0.04, "promptfl_ft": -0.015, "fedrsclip": 0.0}
+
 VERSIONS = {"python": "3.12.0", "torch": "2.15.0", "ray": "2.60.0", "raysim": "0.1.0"}
+
+
 HARDWARE = {"cpu": "invented CPU", "cores": 2, "memory_gb": 8}
-GRID = ("fedrsclip", "promptfl_ft", "promptfl", "local", "zeroshot")
-METRICS = (
-    "acc_shared_own",
-    "acc_shared_global",
-    "acc_personal_own",
-    "acc_personal_global",
-    "worst_client_accuracy",
-)
-
-
-def write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
-    """One Parquet part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = dict.fromkeys(
-        name for row in rows for name in row
-    )  # of all rows: pyarrow looks at the first alone
-    pq.write_table(
-        pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows], schema=schema), path
-    )
-
-
-def heterogeneity(label: str) -> dict[str, Any]:
-    """What a scenario asked for and what came out."""
-    js = SCENARIOS[label]["js"]
-    achieved = {
-        "js_divergence": js,
-        "effective_classes": 16 * (1 - js),
-        "size_gini": 0.1 + js / 2,
-        "clients": 12,
-        "min_size": 9,
-        "max_size": 90,
-    }
-    return {"requested": SCENARIOS[label]["values"], "achieved": achieved}
-
-
-def partition_rows(label: str, rng: np.random.Generator, clients: int = 12) -> list[dict[str, Any]]:
-    """Train images of each client."""
-    rows: list[dict[str, Any]] = []
-    for client in range(clients):
-        mix = rng.dirichlet(np.full(len(CLASSES), SCENARIOS[label]["alpha"]))
-        for class_, count in enumerate(rng.multinomial(60, mix)):
-            domain = (
-                client % len(DOMAINS) if label == "domain per client" else int(rng.integers(len(DOMAINS)))
-            )
-            rows += [
-                {"client": client, "image": len(rows) + i, "label": class_, "domain": domain}
-                for i in range(count)
-            ]
-    return rows
-
-
-def round_rows(
-    run: str, method: str, final: float, rounds: int, rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """A plausible learning curve that ends at `final`."""
-    last = 0 if method == "zeroshot" else rounds
-    rows = []
-    for number in range(last + 1):
-        value = final if last == 0 else final - 0.25 * np.exp(-4 * number / last) + rng.normal(0, 0.004)
-        evaluated = number % 2 == 0 or number == last
-        row: dict[str, Any] = {
-            "run": run,
-            "round": number,
-            "split": "validation",
-            "clients": 12,
-            "loss": 2.0 - value,
-            "loss_ce": 1.6 - value,
-            **{key: (value - 0.02 * i if evaluated else None) for i, key in enumerate(reversed(METRICS[:4]))},
-            "worst_client_accuracy": value - 0.2 if evaluated else None,
-            "p10_client_accuracy": value - 0.12 if evaluated else None,
-            "bytes_up": sent(method) * 12 if number else 0,
-            "bytes_down": sent(method) * 12 if number else 0,
-            "flops": 1e9,
-            "seconds": 0.2,
-        }
-        if method == "fedrsclip":
-            row |= {
-                "loss_dpa": 0.3 / (number + 1),
-                "loss_ot": 0.1 + 0.05 / (number + 1),
-                "ot_marginal_error": 1e-5,
-                "flops_ot": 2e6,
-                "ot_unconverged": 0.02,
-                "ot_iterations": 180.0,
-                "alignment_loss": 0.1 + 0.01 * number if evaluated else None,
-                "private_shift": 0.4 if evaluated else None,
-            }
-        rows.append(row)
-    return rows
-
-
-def sent(method: str) -> int:
-    """Bytes per client, round and direction."""
-    return {"zeroshot": 0, "local": 0, "fedavg": 4_000_000}.get(method, 1024)
-
-
-def experiment_of(method: str, label: str, params: dict[str, Any], seed: int, rounds: int) -> dict[str, Any]:
-    """A nested experiment, as raysim writes it."""
-    knobs = {name: anchor for name, _, anchor, _, _ in FACTORS} if method == "fedrsclip" else {"h": 4}
-    knobs |= {path.removeprefix("method."): value for path, value in params.items()}
-    scenario = {"name": SCENARIOS[label]["values"]["scenario"]}
-    scenario |= {
-        key.removeprefix("scenario."): value
-        for key, value in SCENARIOS[label]["values"].items()
-        if key != "scenario"
-    }
-    return {
-        "seed": seed,
-        "rounds": rounds,
-        "cohort": 1.0,
-        "task": {"dataset": "scenes", "backbone": "scenes-clip", "shots": None},
-        "scenario": scenario,
-        "method": {"name": method, **knobs},
-        "resources": {"workers": 2},
-    }
 
 
 class FakeSweep:
@@ -195,6 +46,7 @@ class FakeSweep:
         *,
         search: int = 6,
         seeds: int = 3,
+        fresh: int | None = None,
         rounds: int = 10,
         stop: int | None = None,
         effects: bool = True,
@@ -206,7 +58,8 @@ class FakeSweep:
         self.folder, self.search, self.rounds, self.stop, self.effects = folder, search, rounds, stop, effects
         self.recipe, self.contrasts, self.figures = recipe, contrasts, figures
         self.rng = np.random.default_rng(seed)
-        self.selection, self.fresh = [1 + i for i in range(seeds)], [101 + i for i in range(seeds + 2)]
+        fresh_count = seeds + 2 if fresh is None else fresh
+        self.selection, self.fresh = [1 + i for i in range(seeds)], [101 + i for i in range(fresh_count)]
         self.trials: list[dict[str, Any]] = []
         self.round_parts: list[list[dict[str, Any]]] = []
         self.client_parts: list[list[dict[str, Any]]] = []
@@ -321,15 +174,8 @@ class FakeSweep:
             for i in range(self.search):
                 state = {2: "PRUNED", 4: "FAIL"}.get(i % 6, "COMPLETE")
                 params = {"method.lam": round(float(self.rng.uniform(0.005, 0.5)), 4), "method.h_p": 8}
-                self.trial(
-                    label,
-                    "fedrsclip",
-                    "search",
-                    f"tpe {i}",
-                    params,
-                    float(self.rng.normal(0.005, 0.02)),
-                    state=state,
-                )
+                effect = float(self.rng.normal(0.005, 0.02))
+                self.trial(label, "fedrsclip", "search", f"tpe {i}", params, effect, state=state)
         for label in SCENARIOS:
             done = [
                 t
@@ -338,14 +184,8 @@ class FakeSweep:
             ]
             best = max(done, key=lambda t: t["objective"]) if done else None
             if best:
-                self.trial(
-                    label,
-                    "fedrsclip",
-                    "confirm",
-                    "fedrsclip (tuned)",
-                    json.loads(best["params"]),
-                    0.02 * self.effects,
-                )
+                params, effect = json.loads(best["params"]), 0.02 * self.effects
+                self.trial(label, "fedrsclip", "confirm", "fedrsclip (tuned)", params, effect)
             self.trial(label, "fedrsclip", "confirm", "fedrsclip (untuned)", {}, 0.0)
             for method in ("promptfl", "promptfl_ft", "local", "zeroshot"):
                 self.trial(label, method, "confirm", f"{method} (untuned)", {}, 0.0)
@@ -358,24 +198,13 @@ class FakeSweep:
             for method in GRID[1:]:
                 self.trial(label, method, "rival", method, {}, 0.0)
         for label in SCENARIOS:
+            scale = self.effects * (1.5 if label != "even" else 0.6)
             for name, levels, anchor, _, _ in FACTORS:
-                for level in levels:
-                    if level != anchor:
-                        effect = (
-                            EFFECTS.get((name, str(level)), 0.0)
-                            * self.effects
-                            * (1.5 if label != "even" else 0.6)
-                        )
-                        self.trial(
-                            label,
-                            "fedrsclip",
-                            "contrast",
-                            f"method.{name}={level}",
-                            {f"method.{name}": level},
-                            effect,
-                            factor=f"method.{name}",
-                            level=str(level),
-                        )
+                for level in (level for level in levels if level != anchor):
+                    path, effect = f"method.{name}", EFFECTS.get((name, str(level)), 0.0) * scale
+                    factor = {"factor": path, "level": str(level)}
+                    name_of_trial = f"{path}={level}"
+                    self.trial(label, "fedrsclip", "contrast", name_of_trial, {path: level}, effect, **factor)
 
     def save(self, status: str = "done") -> Path:
         """Write everything; returns the folder."""
@@ -430,96 +259,9 @@ class FakeSweep:
         return self.folder
 
 
-def trial_type(column: str) -> pa.DataType:
-    """The type of a column of the trials table."""
-    if column in {"trial", "number", "rounds"}:
-        return pa.int32()
-    if column in {"bytes_up", "bytes_down", "bytes_setup", "shared_parameters"}:
-        return pa.int64()
-    if column in {"objective", "flops", "seconds", "wall_seconds", "finished"}:
-        return pa.float64()
-    if column == "seeds":
-        return pa.list_(pa.int64())
-    if column == "runs":
-        return pa.list_(pa.string())
-    return pa.list_(pa.float64()) if column.startswith(("acc_", "worst_", "test_")) else pa.string()
-
-
 def fake_sweep(folder: Path, *, status: str = "done", **options: Any) -> Path:
     """A synthetic sweep (see `FakeSweep`)."""
     return FakeSweep(folder, **options).save(status)
-
-
-def signature(run: str, rounds: int) -> dict[str, Any]:
-    """A failure signature that fired in a run."""
-    return {
-        "run": run,
-        "round": rounds,
-        "split": "validation",
-        "name": "semantic_drift",
-        "value": 0.08,
-        "limit": 0.01,
-        "detail": "since round 2 the alignment loss rose from 0.1 to 0.31 while acc_shared_global fell "
-        "from 0.71 to 0.63",
-    }
-
-
-def client_rows(
-    run: str, rounds: int, clients: int, rng: np.random.Generator, split: str = "validation"
-) -> list[dict[str, Any]]:
-    """Accuracies of each client at the last round."""
-    rows = []
-    for client in range(clients):
-        own = float(np.clip(rng.normal(0.76, 0.09), 0, 1))
-        rows.append(
-            {
-                "run": run,
-                "round": rounds,
-                "split": split,
-                "client": client,
-                "examples": int(rng.integers(7, 90)),
-                "acc_shared_own": max(0.0, own - abs(rng.normal(0.05, 0.03))),
-                "acc_shared_global": 0.66,
-                "acc_personal_own": own,
-                "acc_personal_global": float(rng.normal(0.6, 0.03)),
-                "loss": 0.8,
-                "alignment_loss": 0.2,
-                "private_shift": 0.4,
-            }
-        )
-    return rows
-
-
-def class_rows(run: str, rounds: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Correct and total by class, domain and scope at the last round."""
-    rows = []
-    for label, class_name in enumerate(CLASSES):
-        for domain, domain_name in enumerate(DOMAINS):
-            for scope in ("shared", "personal"):
-                share = np.clip(
-                    0.9
-                    - 0.035 * label
-                    - 0.05 * domain
-                    + (0.06 if scope == "personal" else 0)
-                    + rng.normal(0, 0.03),
-                    0,
-                    1,
-                )
-                rows.append(
-                    {
-                        "run": run,
-                        "round": rounds,
-                        "split": "validation",
-                        "label": label,
-                        "class_name": class_name,
-                        "domain": domain,
-                        "domain_name": domain_name,
-                        "scope": scope,
-                        "correct": float(30 * share),
-                        "total": 30.0,
-                    }
-                )
-    return rows
 
 
 def fake_run(

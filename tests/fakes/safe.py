@@ -1,4 +1,4 @@
-"""What a run of SAFE leaves, for the tests of its pages: class ratios, D_CKA, groups, masks, traffic. Nothing here was measured."""
+"""Synthetic runs and recipes of SAFE: class ratios, D_CKA, groups, masks, traffic. Nothing was measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from tests.fakes.recipe import NOISE, SEEDS, Recipe
-from tests.fakes.results import CLASSES, DOMAINS, fake_run, write
+from tests.fakes.results import fake_run
+from tests.fakes.tables import CLASSES, write
 
 Row = dict[str, Any]
 ROUNDS, CLIENTS = 10, 6
@@ -20,11 +21,8 @@ IMAGES = [
     round(200 * 20 ** (-c / (len(CLASSES) - 1))) for c in range(len(CLASSES))
 ]  # a long tail: 200 down to 10
 GROUPS = ("head", "medium", "tail")
-WEIGHTS, FEATURES, SETUP = (
-    40_000,
-    3_000,
-    90_000,
-)  # bytes: of the model, of what comes down beside it, once per client
+# Bytes: of the model, of what comes down beside it, once per client.
+WEIGHTS, FEATURES, SETUP = 40_000, 3_000, 90_000
 
 
 def beta(number: int) -> float:
@@ -115,7 +113,7 @@ def inside(ratios: list[Row], clients: list[Row], number: int, value: float) -> 
 
 
 def traffic(extra: int = FEATURES) -> Row:
-    """Bytes of a round of all clients but one; what is beside the weights comes down, and a tenth of it goes up."""
+    """Bytes of a round of all clients but one; a tenth of what comes down beside the weights goes up."""
     many = CLIENTS - 1
     return {
         "bytes_up": many * (WEIGHTS + extra // 10),
@@ -231,7 +229,10 @@ def safe_recipe(
     groups: bool = True,
     seeds: Sequence[int] = SEEDS,
 ) -> Recipe:
-    """SAFE, SAFE without CRO and FedAvg under two scenarios: SAFE gains 6 points on tail classes and loses 1 on head classes."""
+    """SAFE, SAFE without CRO and FedAvg under two scenarios.
+
+    SAFE gains 6 points on tail classes and loses 1 on head classes.
+    """
     places = {f"imbalance {n}": {"scenario": {"name": "even", "imbalance": n}} for n in (10, 100)}
     grid = ["safe", "without CRO", "fedavg"]
     made = Recipe(folder, places, figures, grid, seeds)
@@ -326,17 +327,3 @@ def _entry(
             write(made.folder / "tables" / "clients" / f"{run}.parquet", clients[seed])
             masks = gallery(home / "gallery.safetensors", run, seed, known=known)
             write(made.folder / "tables" / "masks" / f"{run}.parquet", masks)
-
-
-__all__ = [
-    "CLASSES",
-    "CLIENTS",
-    "DOMAINS",
-    "GROUPS",
-    "IMAGES",
-    "ROUNDS",
-    "SETUP",
-    "WEIGHTS",
-    "safe_recipe",
-    "safe_run",
-]

@@ -1,4 +1,4 @@
-"""Synthetic sweeps with every kind of trial, for the tests of the sensitivity page: invented numbers. Nothing here was measured."""
+"""Synthetic sweeps with every kind of trial, for the sensitivity page: invented numbers, nothing measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tests.fakes import results as fake_results
+from tests.fakes import tables as fake_tables
 
 SEEDS, FRESH, RACE = [0, 1, 2, 3], [1000, 1001, 1002, 1003], [500, 501, 502, 503]
 SCENARIOS = ("even", "dirichlet alpha=0.1")
@@ -144,7 +144,10 @@ class Sheet:
         )
 
     def search(self, scenario: str, base: float) -> None:
-        """Six trials whose bytes grow with their accuracy, but for the last, which is beaten; and a rival with a search of its own."""
+        """Add six trials and the search of a rival.
+
+        Bytes grow with accuracy, but for the last trial, which is beaten.
+        """
         for i in range(6):
             mean, sent = (base + 0.01 * i, 1000 * (i + 1)) if i < 5 else (base, 9000)
             self.add(
@@ -161,7 +164,7 @@ class Sheet:
             )
 
     def race(self, scenario: str, base: float) -> None:
-        """`tpe 3` and `tpe 4` stay to the end, `anchor` falls out after two seeds, `tpe 2` fails at its second."""
+        """Add a race: `tpe 3` and `tpe 4` stay, `anchor` leaves after two seeds, `tpe 2` fails."""
         for label, means in {
             "tpe 4": [0.05] * 4,
             "tpe 3": [0.03] * 4,
@@ -180,7 +183,7 @@ class Sheet:
                 )
 
     def confirm(self, scenario: str, base: float) -> None:
-        """The tuned winner (twice: the second has the seeds of an extension), the anchor, a tuned and an untuned rival."""
+        """Add the tuned winner twice (the second has an extension's seeds), the anchor and two rivals."""
         best = {"method.lam": 0.05}
         self.add(scenario, "confirm", f"{self.method} (tuned)", base + 0.3, FRESH[:2], params=best)
         self.add(scenario, "confirm", f"{self.method} (tuned)", base + 0.04, FRESH, params=best)
@@ -209,7 +212,7 @@ class Sheet:
         respond: Callable[[np.ndarray], float],
         failed: Sequence[int] = (),
     ) -> None:
-        """Points of a design over lam, h and theta; theta is asked for only where h's coordinate is above a half."""
+        """Add points of a design over lam, h and theta; theta is active where h's coordinate is above 0.5."""
         for point, u in enumerate(unit):
             params = {"method.lam": float(0.005 * 100 ** u[0]), "method.h": int(1 + 15 * u[1])}
             params |= {"method.theta": float(u[2])} if u[1] > 0.5 else {}
@@ -267,8 +270,8 @@ def write(folder: Path, *sheets: Sheet, status: str = "done", **meta: Any) -> Pa
     """The folder of a sweep with these trials; `meta` is laid over its run.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for row in (row for sheet in sheets for row in sheet.rows):
-        schema = pa.schema([pa.field(key, EXTRA.get(key) or fake_results.trial_type(key)) for key in row])
-        fake_results.write(folder / "tables" / "trials" / f"{row['key']}.parquet", [row], schema)
+        schema = pa.schema([pa.field(key, EXTRA.get(key) or fake_tables.trial_type(key)) for key in row])
+        fake_tables.write(folder / "tables" / "trials" / f"{row['key']}.parquet", [row], schema)
     first = sheets[0] if sheets else Sheet()
     described = {
         "kind": "sweep",

@@ -1,1 +1,1 @@
-"""The room `choices`."""
+"""Figures of the open choices: contrasts, winners, gaps, indices, interactions, ranks and responses."""

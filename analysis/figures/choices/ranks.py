@@ -1,4 +1,4 @@
-"""Do scenarios agree on which choices matter most? Ranks of the choices by the size of their effect, and how alike the rankings are."""
+"""Agreement of scenarios on which choices matter most: ranks by the size of the effect."""
 
 from __future__ import annotations
 
@@ -9,91 +9,98 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...look.marks import hide_frame
 from ...look.page import Cell, Exhibit, Panel, Table, numbers
 from ...look.style import INK, MARKERS, PALETTE, SOFT, blank, drawing
 from ...look.words import count, listing, shorten
 from ...read import queries
-from ...read.results import OBJECTIVE, Results, Row, by_seed, finished
+from ...read.results import OBJECTIVE, Results, Row, by_seed, finished_trials
+from ..rows import symbol_of, symbols_of, two_digits
+from ..sentences import be
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DRAWS = 2000
+MOST_DRAWS = 2000
 LEAST_SEEDS, LEAST_CHOICES = 3, 3
-Differences = Mapping[
-    str, Mapping[str, Mapping[int, float]]
-]  # path -> level -> seed -> difference to the anchor
+# Path -> level -> seed -> difference to the anchor.
+Differences = Mapping[str, Mapping[str, Mapping[int, float]]]
 
 
 def differences(results: Results, metric: str = OBJECTIVE) -> dict[str, Differences]:
-    """Scenario -> path -> level -> seed -> difference to the anchor, of the choices that have a finished level in every scenario."""
-    done = finished(results.trials, "contrast")
-    anchors = {t["scenario"]: by_seed(t, metric) for t in done if not t.get("factor")}
-    found: dict[str, dict[str, dict[str, dict[int, float]]]] = {}
-    for trial in (t for t in done if t.get("factor") and t["scenario"] in anchors):
+    """Return scenario -> path -> level -> seed -> difference to the anchor.
+
+    Only choices that have a finished level in every scenario are kept.
+    """
+    trials = finished_trials(results.trials, "contrast")
+    anchors = {t["scenario"]: by_seed(t, metric) for t in trials if not t.get("factor")}
+    gaps_of: dict[str, dict[str, dict[str, dict[int, float]]]] = {}
+    for trial in (t for t in trials if t.get("factor") and t["scenario"] in anchors):
         anchor = anchors[trial["scenario"]]
         gaps = {
             seed: value - anchor[seed] for seed, value in by_seed(trial, metric).items() if seed in anchor
         }
         if gaps:
-            found.setdefault(trial["scenario"], {}).setdefault(trial["factor"], {})[str(trial["level"])] = (
+            gaps_of.setdefault(trial["scenario"], {}).setdefault(trial["factor"], {})[str(trial["level"])] = (
                 gaps
             )
-    common = set.intersection(*(set(own) for own in found.values())) if found else set()
-    return {s: {path: levels for path, levels in own.items() if path in common} for s, own in found.items()}
+    common = set.intersection(*(set(paths) for paths in gaps_of.values())) if gaps_of else set()
+    return {
+        s: {path: levels for path, levels in paths.items() if path in common} for s, paths in gaps_of.items()
+    }
 
 
-def sizes(own: Differences, seeds: Sequence[int]) -> np.ndarray:
-    """The size of each choice's effect [choices]: the largest absolute mean difference over its levels, on these seeds."""
+def sizes(choices: Differences, seeds: Sequence[int]) -> np.ndarray:
+    """Return the size of each choice's effect: its largest absolute mean difference, on these seeds."""
     return np.array(
         [
             max(
                 abs(float(np.mean([gaps[s] for s in seeds if s in gaps] or [0.0])))
                 for gaps in levels.values()
             )
-            for levels in own.values()
+            for levels in choices.values()
         ]
     )
 
 
 def table_ranks(results: Results, metric: str = OBJECTIVE) -> tuple[list[Row], list[Row]]:
-    """Ranks of the choices by scenario, and the agreement of each pair of scenarios.
+    """Return the ranks of the choices by scenario, and the agreement of each pair of scenarios.
 
     Returns:
         Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest); and rows with first,
         second, tau (Kendall's tau-b of the two rankings), low, high (percentiles over resampled seeds, the
         same in both scenarios; None with fewer than three seeds or three choices), choices and seeds.
     """
-    found = differences(results, metric)
-    if not found or len(next(iter(found.values()))) < 2:
+    gaps = differences(results, metric)
+    if not gaps or len(next(iter(gaps.values()))) < 2:
         return [], []
-    order = list(next(iter(found.values())))
-    symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
+    paths, symbols = list(next(iter(gaps.values()))), symbols_of(results)
+    in_order = {scenario: {path: choices[path] for path in paths} for scenario, choices in gaps.items()}
     seeds = sorted(
-        {s for own in found.values() for levels in own.values() for gaps in levels.values() for s in gaps}
+        {
+            s
+            for choices in gaps.values()
+            for levels in choices.values()
+            for gap in levels.values()
+            for s in gap
+        }
     )
     rows = []
-    for scenario, own in found.items():
-        size = sizes({p: own[p] for p in order}, seeds)
+    for scenario, choices in in_order.items():
+        size = sizes(choices, seeds)
         for rank, i in enumerate(np.argsort(-size, kind="stable"), 1):
-            rows.append(
-                {
-                    "scenario": scenario,
-                    "path": order[i],
-                    "symbol": symbols.get(order[i]) or order[i].rpartition(".")[2],
-                    "size": float(size[i]),
-                    "rank": rank,
-                }
-            )
-    same = {scenario: {path: own[path] for path in order} for scenario, own in found.items()}
+            choice = {"path": paths[i], "symbol": symbol_of(symbols, paths[i])}
+            rows.append({"scenario": scenario, **choice, "size": float(size[i]), "rank": rank})
     pairs = [
-        {"first": a, "second": b, **_agreement(same[a], same[b], seeds, results.confidence)}
-        for a, b in itertools.combinations(found, 2)
+        {"first": a, "second": b, **_agreement(in_order[a], in_order[b], seeds, results.confidence)}
+        for a, b in itertools.combinations(gaps, 2)
     ]
     return rows, pairs
 
 
 def _agreement(a: Differences, b: Differences, seeds: Sequence[int], confidence: float) -> Row:
+    """Return tau of two scenarios' rankings, with percentiles over resampled seeds."""
     row: Row = {
         "tau": kendall(sizes(a, seeds), sizes(b, seeds)),
         "low": None,
@@ -106,8 +113,8 @@ def _agreement(a: Differences, b: Differences, seeds: Sequence[int], confidence:
         rng = np.random.default_rng(0)
         draws = (
             list(itertools.product(range(n), repeat=n))
-            if n**n <= DRAWS
-            else rng.integers(n, size=(DRAWS, n)).tolist()
+            if n**n <= MOST_DRAWS
+            else rng.integers(n, size=(MOST_DRAWS, n)).tolist()
         )
         taus = [
             kendall(sizes(a, picked), sizes(b, picked))
@@ -121,14 +128,14 @@ def _agreement(a: Differences, b: Differences, seeds: Sequence[int], confidence:
 
 
 def kendall(a: np.ndarray, b: np.ndarray) -> float:
-    """Kendall's tau-b of two lists of equal length; 0 where one of them is constant."""
+    """Return Kendall's tau-b of two lists of equal length; 0 where one of them is constant."""
     first, second = (np.sign(v[:, None] - v[None, :]) for v in (a, b))
     scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / scale if scale else 0.0
 
 
-def word(pair: Row) -> str:
-    """What the interval of an agreement shows."""
+def verdict(pair: Row) -> str:
+    """Return what the interval of an agreement shows: `alike`, `opposite` or `undecided`."""
     if pair["low"] is None:
         return "undecided"
     return "alike" if pair["low"] > 0 else "opposite" if pair["high"] < 0 else "undecided"
@@ -136,61 +143,53 @@ def word(pair: Row) -> str:
 
 @drawing
 def draw_ranks(rows: Sequence[Row], scenarios: Sequence[str]) -> Figure:
-    """A bump chart: a line per choice over the scenarios, its rank upwards, its name at both ends."""
-    paths = [r["path"] for r in rows if r["scenario"] == scenarios[0]]
-    rank = {(r["path"], r["scenario"]): r["rank"] for r in rows}
-    names = {r["path"]: r["symbol"] for r in rows}
-    figure, axes = blank(0.7 + 0.23 * len(paths), 2.9 + 0.75 * len(scenarios))
-    for i, path in enumerate(paths):
-        tint = PALETTE[i % len(PALETTE)]
-        ys = [rank[path, s] for s in scenarios]
-        axes.plot(
-            range(len(scenarios)),
-            ys,
-            "-",
-            color=tint,
-            linewidth=1.6,
-            marker=MARKERS[i // len(PALETTE) % len(MARKERS)],
-            markersize=5,
-            clip_on=False,
-        )
-        for x, side, at in ((0, -8, ys[0]), (len(scenarios) - 1, 8, ys[-1])):
-            axes.annotate(
-                shorten(names[path], 18),
-                (x, at),
-                xytext=(side, 0),
-                textcoords="offset points",
-                va="center",
-                ha="right" if side < 0 else "left",
-                fontsize=7,
-                color=INK,
-                annotation_clip=False,
-            )
-    axes.set_xticks(range(len(scenarios)), ["\n".join(textwrap.wrap(s, 16)) for s in scenarios], fontsize=7.5)
+    """Draw a bump chart: a line per choice over the scenarios, the largest effect on top.
+
+    Args:
+        rows: Rows of `table_ranks`.
+        scenarios: The columns, in order.
+    """
+    rank_of = {(row["path"], row["scenario"]): row["rank"] for row in rows}
+    symbols = {row["path"]: row["symbol"] for row in rows if row["scenario"] == scenarios[0]}
+    figure, axes = blank(0.7 + 0.23 * len(symbols), 2.9 + 0.75 * len(scenarios))
+    for i, (path, symbol) in enumerate(symbols.items()):
+        ranks = [rank_of[path, scenario] for scenario in scenarios]
+        marker = MARKERS[i // len(PALETTE) % len(MARKERS)]
+        style: dict[str, Any] = {"linewidth": 1.6, "markersize": 5, "clip_on": False}
+        axes.plot(range(len(scenarios)), ranks, "-", color=PALETTE[i % len(PALETTE)], marker=marker, **style)
+        name = shorten(symbol, 18)
+        _write_note(axes, name, (0, ranks[0]), (-8, 0), ha="right", va="center", fontsize=7, color=INK)
+        last = len(scenarios) - 1
+        _write_note(axes, name, (last, ranks[-1]), (8, 0), ha="left", va="center", fontsize=7, color=INK)
+    names = ["\n".join(textwrap.wrap(scenario, 16)) for scenario in scenarios]
+    axes.set_xticks(range(len(scenarios)), names, fontsize=7.5)
     axes.xaxis.tick_top()
     axes.set_yticks([])
     axes.tick_params(length=0)
-    for edge in axes.spines.values():
-        edge.set_visible(False)
+    hide_frame(axes)
     for x in range(len(scenarios)):
         axes.axvline(x, color="#ececec", linewidth=0.8, zorder=0)
-    axes.set(xlim=(-0.15, len(scenarios) - 0.85), ylim=(len(paths) + 0.5, 0.5))
-    axes.annotate(
-        "largest effect on top",
-        (0, 0),
-        xycoords="axes fraction",
-        xytext=(0, -6),
-        textcoords="offset points",
-        fontsize=6.5,
-        color=SOFT,
-        va="top",
-        annotation_clip=False,
-    )
+    axes.set(xlim=(-0.15, len(scenarios) - 0.85), ylim=(len(symbols) + 0.5, 0.5))
+    note: dict[str, Any] = {"xycoords": "axes fraction", "fontsize": 6.5, "color": SOFT, "va": "top"}
+    _write_note(axes, "largest effect on top", (0, 0), (0, -6), **note)
     return figure
 
 
+def _write_note(
+    axes: Axes, text: str, place: tuple[float, float], shift: tuple[float, float], **style: Any
+) -> None:
+    """Write a text at a place, moved by `shift` points."""
+    axes.annotate(text, place, xytext=shift, textcoords="offset points", annotation_clip=False, **style)
+
+
 def exhibit(results: Results, rows: Sequence[Row], pairs: Sequence[Row]) -> Exhibit | None:
-    """The bump chart; None where there are not two scenarios to compare."""
+    """Return the figure of the ranks; None where there are not two scenarios.
+
+    Args:
+        results: The sweep.
+        rows: The first rows of `table_ranks`.
+        pairs: Its second rows.
+    """
     title, scenarios = (
         "Do scenarios agree on what matters most?",
         list(dict.fromkeys(r["scenario"] for r in rows)),
@@ -200,38 +199,24 @@ def exhibit(results: Results, rows: Sequence[Row], pairs: Sequence[Row]) -> Exhi
     if len(scenarios) < 2:
         return Exhibit("ranks", title, missing="It takes the contrasts of two choices in two scenarios.")
     caption = (
-        "Choices ranked by the size of their effect, the largest absolute mean difference to the anchor "
-        "over the tried levels (on "
-        "validation). "
-        "A size is never below nought and grows with noise and with the number of levels: neighbours in "
-        "rank may well be equal. " + " ".join(_said(p, results.confidence) for p in pairs)
+        "Choices ranked by the size of their effect: the largest absolute mean difference to the anchor "
+        "over the tried levels, on validation. A size is never below zero, and grows with noise and with "
+        "the number of levels. So the effects of neighbours in rank may be equal. "
+        + " ".join(_agreement_sentence(pair, results.confidence) for pair in pairs)
     )
-    columns = ("scenario", "rank", "path", "size")
-    return Exhibit(
-        "ranks",
-        title,
-        caption,
-        queries.CONTRASTS,
-        [Panel("ranks", "", draw_ranks(rows, scenarios))],
-        numbers(rows, columns),
-    )
+    panel, columns = Panel("ranks", "", draw_ranks(rows, scenarios)), ("scenario", "rank", "path", "size")
+    return Exhibit("ranks", title, caption, queries.CONTRASTS, [panel], numbers(rows, columns))
 
 
-def _said(pair: Row, confidence: float) -> str:
-    end = (
-        f" ({confidence:.0%} interval {_two(pair['low'])} to {_two(pair['high'])})"
-        if pair["low"] is not None
-        else " (no interval)"
-    )
-    return f"{pair['first']} and {pair['second']}: Kendall's tau {_two(pair['tau'])}{end}."
-
-
-def _two(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\u2212")
+def _agreement_sentence(pair: Row, confidence: float) -> str:
+    interval = "no interval"
+    if pair["low"] is not None:
+        interval = f"{confidence:.0%} interval {two_digits(pair['low'])} to {two_digits(pair['high'])}"
+    return f"{pair['first']} and {pair['second']}: Kendall's tau {two_digits(pair['tau'])} ({interval})."
 
 
 def table(results: Results, pairs: Sequence[Row]) -> Table | None:
-    """The agreement of each pair of scenarios."""
+    """Return the agreement of each pair of scenarios as a table; None where there is no pair."""
     if not pairs:
         return None
     looks = {"alike": "level", "opposite": "hurts", "undecided": "undecided"}
@@ -239,42 +224,41 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
         [
             p["first"],
             p["second"],
-            _two(p["tau"]) + (f" [{_two(p['low'])}, {_two(p['high'])}]" if p["low"] is not None else ""),
+            two_digits(p["tau"])
+            + (f" [{two_digits(p['low'])}, {two_digits(p['high'])}]" if p["low"] is not None else ""),
             p["choices"],
             p["seeds"],
-            Cell(word(p), looks[word(p)]),
+            Cell(verdict(p), looks[verdict(p)]),
         ]
         for p in pairs
     ]
     caption = (
         "Kendall's tau-b between the two rankings: 1 = the same order, 0 = unrelated, \u22121 = reversed. "
-        "The interval holds the middle "
-        f"{results.confidence:.0%} of the values over seeds drawn again with replacement, the same for "
-        "both scenarios; with few "
-        "seeds it is "
-        "coarse. Alike: it lies above 0."
+        f"The interval holds the middle {results.confidence:.0%} of the values over resampled seeds, the "
+        "same in both scenarios; with few seeds it is coarse. Alike: it lies above 0."
     )
     head = ["scenario", "scenario", f"tau [{results.confidence:.0%}]", "choices", "seeds", "verdict"]
     return Table(head, body, caption, queries.CONTRASTS, key="table-ranks", title="Agreement of the rankings")
 
 
 def sentences(pairs: Sequence[Row]) -> list[str]:
-    """Whether the scenarios are shown to rank the choices alike."""
+    """Return a sentence that says how many pairs of scenarios are shown to rank the choices alike.
+
+    Args:
+        pairs: The second rows of `table_ranks`.
+    """
     if not pairs:
         return []
-    total, said = count(len(pairs), "pair") + " of scenarios", []
-    for name, verb in (
+    clauses = []
+    for word, phrase in (
         ("alike", "shown to rank the choices alike"),
-        ("opposite", "shown to rank them the other way round"),
+        ("opposite", "shown to rank them in opposite order"),
     ):
-        found = [f"{p['first']} with {p['second']}" for p in pairs if word(p) == name]
-        said += (
-            [
-                f"{'all are' if len(found) == len(pairs) > 1 else listing(found) + (' is' if len(found) == 1 else ' are')} {verb}"
-            ]
-            if found
-            else []
-        )
-    left = sum(word(p) == "undecided" for p in pairs)
-    said += [f"{left} {'is' if left == 1 else 'are'} undecided"] if left else []
-    return [f"Of {total}, {'; '.join(said)}."]
+        names = [f"{pair['first']} with {pair['second']}" for pair in pairs if verdict(pair) == word]
+        if names and len(names) == len(pairs) > 1:
+            clauses.append(f"all are {phrase}")
+        elif names:
+            clauses.append(f"{listing(names)} {be(len(names))} {phrase}")
+    undecided = sum(verdict(pair) == "undecided" for pair in pairs)
+    clauses += [f"{undecided} {be(undecided)} undecided"] if undecided else []
+    return [f"Of {count(len(pairs), 'pair')} of scenarios, {'; '.join(clauses)}."]

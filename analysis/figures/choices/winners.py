@@ -1,31 +1,30 @@
-"""Which open choices change who wins: at every contrast level, the method against its strongest rival on the same seeds."""
+"""Effect of the open choices on the winner: the method against its strongest rival at every level."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from ...look.page import Exhibit, Panel, numbers
-from ...look.style import INK, SOFT, VERDICT_MARK, blank, drawing
-from ...look.words import WITHIN, count, listing, points, seeds, shorten
 from ...read.queries import parts
-from ...read.results import OBJECTIVE, Results, Row, by_seed, finished
-from ...stats.intervals import Interval, Verdict, firm, paired
-from .contrasts import lacking, ordered
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ...read.results import OBJECTIVE, Results, Row, by_seed, finished_trials
+from ...stats.intervals import Interval, Verdict, benjamini_hochberg, paired
+from ..rows import interval_columns, symbol_of, symbols_of
+from .contrasts import missing_levels, sort_as_declared
 
 Effect = Literal["changes", "may change", "keeps", "may keep", "undecided"]
-# the choices that are the method's own; the other settings are the rivals' too, which keep the anchor's
+
+
+# Start of the paths of the method's own choices. Other settings change the rivals too.
 METHOD = "method."
-OPEN = ("level", "undecided")  # what a winner is called where there is none
-TINTS = {"helps": "#b5d6ea", "hurts": "#f6c9a8", "level": "#bfe3d5", "undecided": "#f1f1ee"}
-LEFT = 104  # points that the symbols stand left of the tiles
+
+
+OPEN = ("level", "undecided")  # values of `winner` where there is none
+
+
 QUERY = f"""WITH seeds AS (
-  SELECT study, scenario, kind, factor, level, label, unnest(seeds) AS seed, unnest(acc_personal_own) AS accuracy
+  SELECT study, scenario, kind, factor, level, label, unnest(seeds) AS seed,
+    unnest(acc_personal_own) AS accuracy
   FROM {parts("trials")}
   WHERE kind IN ('contrast', 'rival') AND state = 'COMPLETE')
 SELECT c.scenario, c.factor, c.level, r.label AS rival, avg(c.accuracy - r.accuracy) AS mean,
@@ -38,68 +37,89 @@ ORDER BY ALL"""
 
 
 def table_winners(results: Results, metric: str = OBJECTIVE) -> list[Row]:
-    """One row per study and contrast trial of the method's choices, the anchor's first: the method against its rivals, paired by seed.
+    """Return a row per study and contrast trial of the method's choices, the anchor's first.
 
     Returns:
         Rows with study, scenario, method, path and symbol (None at the anchor), level, rival (of the highest
-        mean on these seeds), rivals (how many), interval, mean, low, high (the method minus that rival),
-        seeds, verdict (see `outcome`), winner (the method, the rival, `level` or `undecided`), lacking (see
-        `contrasts.lacking`) and firm (the verdict stands when adjusted for all rows).
+        mean on these seeds), rivals (their number), interval, mean, low, high (the method minus that rival,
+        paired by seed), seeds, verdict (see `outcome`), winner (the method, the rival, `level` or
+        `undecided`), missing_levels (see `contrasts.missing_levels`) and firm (the verdict remains when
+        adjusted for the number of rows).
     """
     rivals: dict[str, dict[str, dict[int, float]]] = {}
-    for trial in finished(results.trials, "rival"):
+    for trial in finished_trials(results.trials, "rival"):
         rivals.setdefault(trial["study"], {})[trial["label"]] = by_seed(trial, metric)
-    symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
-    left, rows, tested = lacking(results), [], []
-    for trial in finished(results.trials, "contrast"):
-        ours, path = by_seed(trial, metric), trial.get("factor")
-        theirs = rivals.get(trial["study"], {}) if not path or path.startswith(METHOD) else {}
-        gaps = {
-            name: gap for name, values in theirs.items() if (gap := paired(ours, values, results.confidence))
-        }
-        if not gaps:
+    symbols, missing, rows, intervals = symbols_of(results), missing_levels(results), [], []
+    for trial in finished_trials(results.trials, "contrast"):
+        path = trial.get("factor")
+        rival_values = rivals.get(trial["study"], {}) if not path or path.startswith(METHOD) else {}
+        comparison = _compare(by_seed(trial, metric), rival_values, results.confidence)
+        if comparison is None:
             continue
-        means = {
-            name: sum(shared) / len(shared)
-            for name in gaps
-            if (shared := [v for s, v in theirs[name].items() if s in ours])
-        }
-        strongest = max(means, key=lambda name: means[name])
-        interval = gaps[strongest]
-        verdict, p = outcome(gaps, strongest, results.confidence)
-        tested.append(replace(interval, p=p))
+        interval, verdict = comparison.interval, comparison.verdict
+        intervals.append(replace(interval, p=comparison.p))
         rows.append(
             {
-                "study": trial["study"],
-                "scenario": trial["scenario"],
-                "method": trial["method"],
+                **{key: trial[key] for key in ("study", "scenario", "method")},
                 "path": path or None,
-                "symbol": symbols.get(path) or path.rpartition(".")[2] if path else None,
+                "symbol": symbol_of(symbols, path) if path else None,
                 "level": str(trial["level"]) if path else None,
-                "rival": strongest,
-                "rivals": len(gaps),
-                "interval": interval,
-                "mean": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-                "seeds": interval.n,
+                "rival": comparison.rival,
+                "rivals": comparison.rivals,
+                **interval_columns(interval),
                 "verdict": verdict,
-                "lacking": left.get((trial["study"], path or ""), ""),
-                "winner": {"helps": trial["method"], "hurts": strongest}.get(verdict, verdict),
+                "missing_levels": missing.get((trial["study"], path or ""), ""),
+                "winner": {"helps": trial["method"], "hurts": comparison.rival}.get(verdict, verdict),
             }
         )
-    for row, stands in zip(rows, firm(tested, 1 - results.confidence), strict=True):
-        row["firm"] = stands
-    return ordered(results, rows)
+    for row, is_firm in zip(rows, benjamini_hochberg(intervals, 1 - results.confidence), strict=True):
+        row["firm"] = is_firm
+    return sort_as_declared(results, rows)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The method against its rivals on common seeds.
+
+    Attributes:
+        rival: The rival of the highest mean on these seeds.
+        rivals: Number of rivals.
+        interval: The method minus that rival, paired by seed.
+        verdict: See `outcome`.
+        p: See `outcome`.
+    """
+
+    rival: str
+    rivals: int
+    interval: Interval
+    verdict: Verdict
+    p: float | None
+
+
+def _compare(
+    values: Mapping[int, float], rivals: Mapping[str, Mapping[int, float]], confidence: float
+) -> Comparison | None:
+    """Return the comparison of the method with its rivals; None where no seed is shared."""
+    gaps = {name: gap for name, other in rivals.items() if (gap := paired(values, other, confidence))}
+    means = {}
+    for name in gaps:
+        shared = [value for seed, value in rivals[name].items() if seed in values]
+        if shared:
+            means[name] = sum(shared) / len(shared)
+    if not means:
+        return None
+    strongest = max(means, key=lambda name: means[name])
+    verdict, p = outcome(gaps, strongest, confidence)
+    return Comparison(strongest, len(gaps), gaps[strongest], verdict, p)
 
 
 def outcome(gaps: Mapping[str, Interval], strongest: str, confidence: float) -> tuple[Verdict, float | None]:
-    """What the differences to all rivals show of the winner, and how likely that is if all were equal (two-sided p).
+    """Return the verdict on the winner from the differences to all rivals, and its two-sided p.
 
     The strongest rival is a maximum, chosen and tested on the same seeds. So the method is the winner only
     where it is ahead of every rival; as all of these must hold, none needs an adjustment (intersection-union:
     Berger, Technometrics 24 (1982) 295-300) and p is the largest. The strongest rival is the winner only
-    where its lead stands when adjusted for the number of rivals (Holm, Scandinavian Journal of Statistics 6
+    where its lead remains when adjusted for the number of rivals (Holm, Scandinavian Journal of Statistics 6
     (1979) 65-70).
 
     Args:
@@ -111,8 +131,8 @@ def outcome(gaps: Mapping[str, Interval], strongest: str, confidence: float) -> 
     if gap.low is None:  # one seed
         return "undecided", None
     if gap.mean > 0:
-        known = [interval.p for interval in gaps.values() if interval.p is not None and interval.mean > 0]
-        p = max(known) if len(known) == len(gaps) else None
+        ps = [interval.p for interval in gaps.values() if interval.p is not None and interval.mean > 0]
+        p = max(ps) if len(ps) == len(gaps) else None
     else:
         p = min(1.0, 2 * holm({name: _behind(interval) for name, interval in gaps.items()})[strongest])
     if verdicts == {"helps"}:
@@ -123,31 +143,31 @@ def outcome(gaps: Mapping[str, Interval], strongest: str, confidence: float) -> 
 
 
 def _behind(interval: Interval) -> float:
-    """The one-sided p of the method not being behind."""
+    """Return the one-sided p of the method not being behind."""
     if interval.p is None:
         return 1.0
     return interval.p / 2 if interval.mean < 0 else 1 - interval.p / 2
 
 
 def holm(ps: Mapping[str, float]) -> dict[str, float]:
-    """The p of each hypothesis, adjusted so that the chance of any false rejection is held."""
-    adjusted, most = {}, 0.0
+    """Return the p of each hypothesis, adjusted so that the chance of any false rejection is held."""
+    adjusted, largest = {}, 0.0
     for k, name in enumerate(sorted(ps, key=lambda name: ps[name])):
-        most = max(most, min(1.0, (len(ps) - k) * ps[name]))
-        adjusted[name] = most
+        largest = max(largest, min(1.0, (len(ps) - k) * ps[name]))
+        adjusted[name] = largest
     return adjusted
 
 
 @dataclass(frozen=True)
 class Case:
-    """One study: its anchor, and what each choice does to the winner there.
+    """One study: its anchor, and the effect of each choice on the winner there.
 
     Attributes:
         place: The scenario, with the method where several are studied.
         anchor: Its row of `table_winners`.
-        effects: Path -> effect on the winner. `keeps` is said only where every declared level ran to its end,
-            is decided and has the anchor's winner; `may change` and `may keep` where that does not stand when
-            adjusted for the number of all rows.
+        effects: Path -> effect on the winner. `keeps` is used only where every declared level ran to its
+            end, is decided and has the anchor's winner; `may change` and `may keep` where that does not
+            remain when adjusted for the number of all rows.
         others: Path -> the rows of the levels that have another winner.
     """
 
@@ -158,165 +178,29 @@ class Case:
 
 
 def cases(rows: Sequence[Row]) -> list[Case]:
-    """The studies in order; one without an anchor and its rivals is left out."""
-    several, found = len({r["method"] for r in rows}) > 1, []
+    """Return the studies in order; a study without an anchor and its rivals is left out."""
+    several_methods, study_cases = len({r["method"] for r in rows}) > 1, []
     for study in dict.fromkeys(r["study"] for r in rows):
-        own = [r for r in rows if r["study"] == study]
-        anchor = next((r for r in own if r["path"] is None), None)
+        study_rows = [r for r in rows if r["study"] == study]
+        anchor = next((r for r in study_rows if r["path"] is None), None)
         if anchor is None:
             continue
         effects, others = {}, {}
-        for path in dict.fromkeys(r["path"] for r in own if r["path"] is not None):
-            effects[path], others[path] = effect(anchor, [r for r in own if r["path"] == path])
-        place = f"{anchor['scenario']} ({anchor['method']})" if several else anchor["scenario"]
-        found.append(Case(place, anchor, effects, others))
-    return found
+        for path in dict.fromkeys(r["path"] for r in study_rows if r["path"] is not None):
+            effects[path], others[path] = effect(anchor, [r for r in study_rows if r["path"] == path])
+        place = f"{anchor['scenario']} ({anchor['method']})" if several_methods else anchor["scenario"]
+        study_cases.append(Case(place, anchor, effects, others))
+    return study_cases
 
 
 def effect(anchor: Row, levels: Sequence[Row]) -> tuple[Effect, list[Row]]:
-    """What a choice does to the winner, and the levels that have another one."""
+    """Return the effect of a choice on the winner, and the levels that have another winner."""
     if anchor["winner"] in OPEN:
         return "undecided", []
-    others = [r for r in levels if r["winner"] not in OPEN and r["winner"] != anchor["winner"]]
+    others = [row for row in levels if row["winner"] not in OPEN and row["winner"] != anchor["winner"]]
     if others:
-        sure = [r for r in others if r["firm"] and anchor["firm"]]
-        return ("changes", sure) if sure else ("may change", others)
-    if any(r["winner"] != anchor["winner"] or r["lacking"] for r in levels):
+        firm_rows = [row for row in others if row["firm"] and anchor["firm"]]
+        return ("changes", firm_rows) if firm_rows else ("may change", others)
+    if any(row["winner"] != anchor["winner"] or row["missing_levels"] for row in levels):
         return "undecided", []
-    return ("keeps" if all(r["firm"] for r in (anchor, *levels)) else "may keep"), []
-
-
-@drawing
-def draw_winners(rows: Sequence[Row]) -> Figure:
-    """A tile for each level (row) and study (column): who is ahead, by how many points; framed where the anchor has another winner.
-
-    Args:
-        rows: Rows of `table_winners`.
-    """
-    from matplotlib.patches import Rectangle
-
-    studies = list(dict.fromkeys(r["study"] for r in rows))
-    anchors = {r["study"]: r["winner"] for r in rows if r["path"] is None}
-    lines = list(dict.fromkeys((r["path"], r["symbol"], r["level"]) for r in rows))
-    figure, axes = blank(0.75 + 0.165 * len(lines), 1.65 + 0.72 * max(3, len(studies)))
-    height = {line: i + 0.35 * len({path for path, _, _ in lines[: i + 1]}) for i, line in enumerate(lines)}
-    for row in rows:
-        x, y = studies.index(row["study"]), height[row["path"], row["symbol"], row["level"]]
-        other = row["winner"] not in OPEN and anchors.get(row["study"], "undecided") not in (
-            *OPEN,
-            row["winner"],
-        )
-        axes.add_patch(
-            Rectangle(
-                (x - 0.46, y - 0.46),
-                0.92,
-                0.92,
-                facecolor=TINTS[row["verdict"]],
-                linewidth=1.4 if other else 0,
-                edgecolor=INK,
-                zorder=2 if other else 1,
-            )
-        )
-        axes.annotate(
-            f"{VERDICT_MARK[row['verdict']]} {points(row['mean'])}",
-            (x, y),
-            ha="center",
-            va="center_baseline",
-            fontsize=7,
-            color=SOFT if row["verdict"] == "undecided" else INK,
-            zorder=3,
-        )
-    for path in dict.fromkeys(path for path, _, _ in lines):
-        first = min(height[line] for line in lines if line[0] == path)
-        name = next(symbol for p, symbol, _ in lines if p == path)
-        axes.annotate(
-            shorten(name or "anchor", 20),
-            (0, first),
-            xycoords=("axes fraction", "data"),
-            xytext=(-LEFT, 0),
-            textcoords="offset points",
-            va="center_baseline",
-            fontsize=7,
-            fontweight="bold",
-            annotation_clip=False,
-        )
-    axes.set_yticks(list(height.values()), [shorten(level or "", 12) for _, _, level in lines], fontsize=7)
-    top = {r["study"]: r for r in reversed(rows)}
-    heads = [
-        [*textwrap.wrap(top[s]["scenario"], 13), *textwrap.wrap(f"against {top[s]['rival']}", 13)]
-        for s in studies
-    ]
-    axes.set_xticks(range(len(studies)), ["\n".join(head) for head in heads], fontsize=7)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    for edge in axes.spines.values():
-        edge.set_visible(False)
-    axes.set(xlim=(-0.5, len(studies) - 0.5), ylim=(max(height.values()) + 0.55, -0.25))
-    return figure
-
-
-def exhibit_winners(results: Results, rows: Sequence[Row]) -> Exhibit:
-    """Who is ahead at the anchor and at every level of every choice."""
-    title = "Who wins, whatever is chosen"
-    if not rows:
-        return Exhibit(
-            "winners",
-            title,
-            missing="No anchor and rival are finished on the same seeds yet, so no winner can be named.",
-        )
-    method = listing(list(dict.fromkeys(r["method"] for r in rows)))
-    most = max(r["rivals"] for r in rows)
-    caption = (
-        f"{method} minus its strongest rival (of {most}), at the anchor and with one choice of the method "
-        "changed: points of validation "
-        f"accuracy (personal, own distribution), mean over {seeds(sorted({r['seeds'] for r in rows}))}, "
-        "paired by seed. "
-        f"{VERDICT_MARK['helps']} blue: {method} is ahead of every rival; {VERDICT_MARK['hurts']} orange: "
-        "the strongest rival is ahead, "
-        f"adjusted for the number of rivals (Holm); {VERDICT_MARK['level']} green: level ({WITHIN}); "
-        f"{VERDICT_MARK['undecided']} grey: "
-        f"undecided ({results.confidence:.0%} t intervals). Framed: another winner than at the anchor. "
-        "Rivals are untuned. Training "
-        "settings are left out: they change the rivals too, which ran with the anchor's only. "
-        f"{by_chance(rows, results.confidence)}"
-    )
-    columns = (
-        "scenario",
-        "path",
-        "level",
-        "rival",
-        "mean",
-        "low",
-        "high",
-        "seeds",
-        "verdict",
-        "winner",
-        "firm",
-    )
-    return Exhibit(
-        "winners", title, caption, QUERY, [Panel("winners", "", draw_winners(rows))], numbers(rows, columns)
-    )
-
-
-def by_chance(rows: Sequence[Row], confidence: float) -> str:
-    """How many of these rows would name a winner by chance alone."""
-    able = [r for r in rows if r["low"] is not None]
-    named = [r for r in able if r["winner"] not in OPEN]
-    if not able:
-        return ""
-    text = (
-        f"Of {count(len(able), 'tile')}, {len(named)} name a winner; by chance alone, if all were "
-        "equal, at most about "
-    )
-    text += f"{len(able) * (1 - confidence):.0f} would."
-    stand = sum(r["firm"] for r in named)
-    stands = (
-        "all of them stand"
-        if stand == len(named)
-        else f"{stand or 'none'} of them stand{'s' if stand <= 1 else ''}"
-    )
-    return (
-        f"{text} Adjusted for their number (false discovery rate {1 - confidence:.0%}), {stands}."
-        if named
-        else text
-    )
+    return ("keeps" if all(row["firm"] for row in (anchor, *levels)) else "may keep"), []

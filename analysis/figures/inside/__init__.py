@@ -1,1 +1,1 @@
-"""The room `inside`."""
+"""Figures of the inside of runs: class ratios, D_CKA, masks and failure signatures."""

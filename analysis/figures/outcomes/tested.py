@@ -1,72 +1,66 @@
-"""Whatever the test split measured of a confirmed configuration, by seed: the columns of the rounds table that trials do not hold."""
+"""Values of the test split by seed that the trials table lacks: columns of the rounds table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ...look.entries import LATEST
+from ...read.metric import Metric
 from ...read.queries import parts
 from ...read.results import Results, Row, by_seed
 from ...stats.intervals import t_interval
+from ..rows import interval_columns
 
 GROUPS = ("head", "medium", "tail")
-SCOPES = {"personal": "", "shared": " with the shared model alone"}
-PLACES = {
+SCOPE_SUFFIXES = {"personal": "", "shared": " with the shared model alone"}
+SPLIT_WORDS = {
     "own": "on the clients' own distributions",
     "global": "on the global split",
     "class_mean": "in the mean over classes",
     **{group: f"on {group} classes" for group in GROUPS},
 }
-MEASURED = {
-    f"acc_{scope}_{place}": text + where for scope, where in SCOPES.items() for place, text in PLACES.items()
+TESTED_METRICS = {
+    f"acc_{scope}_{place}": text + suffix
+    for scope, suffix in SCOPE_SUFFIXES.items()
+    for place, text in SPLIT_WORDS.items()
 }
 GROUPING = (
-    "Head, medium and tail classes are thirds of the classes by their training images over all clients; "
-    "each counts its classes alike, on "
-    "the global split."
+    "Head, medium and tail classes are thirds of the classes, by their training images over all "
+    "clients. Within a third every class has the same weight, on the global split."
 )
 
 
-def title_of(metric: str) -> str:
-    """`Shared accuracy on tail classes`, for a panel."""
-    _, scope, place = metric.split("_", 2)
-    return f"{scope.capitalize()} accuracy {PLACES[place]}"
+def title_of(column: str, metric: Metric) -> str:
+    """Return the title of a panel: `Shared accuracy on tail classes`."""
+    _, scope, place = column.split("_", 2)
+    return f"{scope.capitalize()} {metric} {SPLIT_WORDS[place]}"
 
 
 def table_tested(results: Results, compared: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
-    """The rows of `methods.table_methods` for other metrics, from what the trials or else their runs measured on test.
+    """Return the rows of `methods.table_methods` for other metrics of the test split.
 
     Args:
         results: The sweep.
         compared: Rows of `methods.table_methods`.
-        metrics: Of `MEASURED`.
+        metrics: Some of `TESTED_METRICS`.
 
     Returns:
         Rows with label, method, look, scenario, metric, values (by seed), interval, mean, low, high, seeds
         and trial; by scenario, configuration and metric. Metrics that were not measured are left out.
     """
     rows = []
-    for row in {(r["scenario"], r["label"]): r for r in compared}.values():
+    for row in {(row["scenario"], row["label"]): row for row in compared}.values():
+        copied = {key: row[key] for key in ("label", "method", "look", "scenario", "trial")}
         for metric in metrics:
-            values = by_seed(row["trial"], f"test_{metric}") or _by_run(results, row["trial"], metric)
+            values = by_seed(row["trial"], f"test_{metric}") or _values_of_runs(results, row["trial"], metric)
             interval = t_interval(list(values.values()), results.confidence)
             if interval:
-                rows.append(
-                    {
-                        **{k: row[k] for k in ("label", "method", "look", "scenario", "trial")},
-                        "metric": metric,
-                        "values": values,
-                        "interval": interval,
-                        "mean": interval.mean,
-                        "low": interval.low,
-                        "high": interval.high,
-                        "seeds": interval.n,
-                    }
-                )
+                rows.append({**copied, "metric": metric, "values": values, **interval_columns(interval)})
     return rows
 
 
-def _by_run(results: Results, trial: Row, metric: str) -> dict[int, float]:
+def _values_of_runs(results: Results, trial: Row, metric: str) -> dict[int, float]:
+    """Return seed -> value on the test split, from the rounds table of a trial's runs."""
     runs = zip(trial.get("seeds") or [], trial.get("runs") or [], strict=False)
     return {
         seed: float(value)
@@ -76,10 +70,10 @@ def _by_run(results: Results, trial: Row, metric: str) -> dict[int, float]:
 
 
 def query_of_tested(metrics: Sequence[str], rest: str) -> str:
-    """SQL over `tested`, the numbers by scenario, label, seed and metric.
+    """Return SQL over `tested`, the values by scenario, label, seed and metric.
 
     Args:
-        metrics: Of `MEASURED`; runs must have measured them.
+        metrics: Some of `TESTED_METRICS` that runs have measured.
         rest: What follows the definition of `tested`.
     """
     columns = ", ".join(f"{name}::DOUBLE AS {name}" for name in metrics)
@@ -88,5 +82,7 @@ def query_of_tested(metrics: Sequence[str], rest: str) -> str:
 ), measured AS (
   FROM (SELECT DISTINCT run, {columns} FROM {parts("rounds")} WHERE split = 'test')
   UNPIVOT (value FOR metric IN ({", ".join(metrics)}))
-), tested AS (SELECT scenario, label, seed, metric, value FROM run_of JOIN measured USING (run) WHERE isfinite(value))
+), tested AS (
+  SELECT scenario, label, seed, metric, value FROM run_of JOIN measured USING (run) WHERE isfinite(value)
+)
 {rest}"""

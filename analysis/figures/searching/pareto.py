@@ -1,16 +1,19 @@
-"""Several objectives: which configurations of a search no other beats in all of them."""
+"""Several objectives of a search: the Pareto front of its configurations."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...look.marks import panel_width
 from ...look.page import Cell, Exhibit, Panel, Table, numbers, slug
-from ...look.style import INK, NARROW, PALETTE, WIDTH, blank, drawing, legend_below
+from ...look.style import INK, PALETTE, WIDTH, blank, drawing, legend_below
 from ...look.words import TITLES, listing, mean_span, percent, size
+from ...read.metric import Metric
 from ...read.queries import parts
-from ...read.results import Results, Row, by_seed, finished, params
+from ...read.results import Results, Row, by_seed, finished_trials, parameters_of
 from ...stats.intervals import Interval, t_interval
 from ..choices.rivals import home
 
@@ -18,8 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRACTIONS = ("acc_", "worst_client_", "p10_", "test_acc_")
-NAMES = {
-    **{name: f"accuracy ({words})" for name, words in TITLES.items()},
+OBJECTIVE_NAMES = {
     "bytes_up": "bytes sent up",
     "bytes_down": "bytes sent down",
     "flops": "FLOPs",
@@ -29,220 +31,222 @@ Objective = Mapping[str, str]
 
 
 def objectives(results: Results) -> list[Objective]:
-    """What the search looked at: name and direction, the first one leading."""
+    """Return name and direction of each objective of the search, the leading one first."""
     return list((results.meta.get("search") or {}).get("objectives") or [])
 
 
 def value(trial: Row, name: str) -> float | None:
-    """A trial's value of an objective: the mean of a list, or the number itself; None where there is none."""
-    found = trial.get(name)
-    numbers_ = (
-        [float(v) for v in found if v is not None]
-        if isinstance(found, list)
-        else []
-        if found is None
-        else [float(found)]
-    )
-    mean = sum(numbers_) / len(numbers_) if numbers_ else math.nan
+    """Return a trial's value of an objective, the mean over its seeds; None where there is none."""
+    column = trial.get(name)
+    seeds = column if isinstance(column, list) else [column]
+    values = [float(seed) for seed in seeds if seed is not None]
+    mean = sum(values) / len(values) if values else math.nan
     return mean if math.isfinite(mean) else None
 
 
 def table_pareto(results: Results) -> list[Row]:
-    """One row per complete contrast and search trial of each study that was searched, with all objectives.
+    """Return a row per complete contrast and search trial of each searched study, with all objectives.
 
     Returns:
         Rows with study, scenario, label, params, values (by objective), intervals (over seeds, of those
         measured per seed), front (no other trial of the study is at least as good in all and better in one)
         and confirmed (the trial on fresh seeds, or None).
     """
-    wanted = objectives(results)
+    wanted, rows = objectives(results), []
     if len(wanted) < 2:
         return []
-    done, rows = finished(results.trials, "contrast", "search"), []
-    for study in dict.fromkeys(t["study"] for t in done if t["kind"] == "search"):
-        own = []
-        chosen = [t for t in finished(results.trials, "confirm") if study in (t["study"], home(results, t))]
-        for trial in (t for t in done if t["study"] == study):
-            values = {o["name"]: value(trial, o["name"]) for o in wanted}
-            if any(v is None for v in values.values()):
-                continue
-            spread = {
-                o["name"]: t_interval(list(by_seed(trial, o["name"]).values()), results.confidence)
-                for o in wanted
-                if isinstance(trial.get(o["name"]), list)
-            }
-            met = next(
-                (t for t in chosen if params(t) == params(trial) and t["method"] == trial["method"]), None
-            )
-            own.append(
-                {
-                    "study": study,
-                    "scenario": trial["scenario"],
-                    "label": trial["label"],
-                    "params": params(trial),
-                    "values": values,
-                    "intervals": spread,
-                    "confirmed": met,
-                }
-            )
-        for row in own:
-            row["front"] = not any(dominates(other["values"], row["values"], wanted) for other in own)
-        rows += own
+    trials, confirmed = (
+        finished_trials(results.trials, "contrast", "search"),
+        finished_trials(results.trials, "confirm"),
+    )
+    for study in dict.fromkeys(trial["study"] for trial in trials if trial["kind"] == "search"):
+        study_confirmed = [t for t in confirmed if study in (t["study"], home(results, t))]
+        study_rows = [
+            row
+            for trial in trials
+            if trial["study"] == study
+            if (row := _objective_row(trial, wanted, study_confirmed, results.confidence))
+        ]
+        values = [row["values"] for row in study_rows]
+        rows += [
+            {**row, "front": not any(dominates(v, row["values"], wanted) for v in values)}
+            for row in study_rows
+        ]
     return rows
 
 
+def _objective_row(
+    trial: Row, wanted: Sequence[Objective], confirmed: Sequence[Row], confidence: float
+) -> Row | None:
+    """Return the row of a trial; None where it has no value of some objective."""
+    names = [objective["name"] for objective in wanted]
+    values = {name: value(trial, name) for name in names}
+    if None in values.values():
+        return None
+    settings, method = parameters_of(trial), trial["method"]
+    same = (t for t in confirmed if parameters_of(t) == settings and t["method"] == method)
+    return {
+        **{key: trial[key] for key in ("study", "scenario", "label")},
+        "params": settings,
+        "values": values,
+        "intervals": {
+            name: t_interval(list(by_seed(trial, name).values()), confidence)
+            for name in names
+            if isinstance(trial.get(name), list)
+        },
+        "confirmed": next(same, None),
+    }
+
+
 def dominates(a: Mapping[str, float], b: Mapping[str, float], wanted: Sequence[Objective]) -> bool:
-    """Whether `a` is at least as good as `b` in every objective and better in one."""
+    """Return whether `a` is at least as good as `b` in every objective and better in one."""
     gains = [(a[o["name"]] - b[o["name"]]) * (-1 if o["direction"] == "minimize" else 1) for o in wanted]
     return all(g >= 0 for g in gains) and any(g > 0 for g in gains)
 
 
-def shown(name: str) -> Callable[[float | None], str]:
-    """How a value of an objective is written."""
+def form_of(name: str) -> Callable[[float | None], str]:
+    """Return the function that writes a value of an objective."""
     if name.startswith(FRACTIONS):
         return percent
-    return size if name.startswith("bytes") else lambda v: "\u2013" if v is None else f"{v:.4g}"
+    return size if name.startswith("bytes") else lambda value: "\u2013" if value is None else f"{value:.4g}"
 
 
-def named(name: str) -> str:
-    """An objective in words, with its unit."""
-    return NAMES.get(name, name.replace("_", " ")) + (", %" if name.startswith(FRACTIONS) else "")
+def named(name: str, metric: Metric) -> str:
+    """Return an objective in words, with its unit."""
+    words = (
+        f"{metric} ({TITLES[name]})" if name in TITLES else OBJECTIVE_NAMES.get(name, name.replace("_", " "))
+    )
+    return words + (", %" if name.startswith(FRACTIONS) else "")
 
 
 @drawing
-def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], width: float = WIDTH) -> Figure:
-    """One study on its first two objectives: all trials grey, the front joined, its confirmed points framed."""
+def draw_pareto(
+    rows: Sequence[Row], wanted: Sequence[Objective], metric: Metric, width: float = WIDTH
+) -> Figure:
+    """Draw one study on its first two objectives: all trials grey, the front joined, confirmed points framed.
+
+    Args:
+        rows: Rows of `table_pareto` of one study.
+        wanted: The objectives.
+        metric: The metric of the sweep.
+        width: Width of the panel, inches.
+    """
     figure, axes = blank(3.0, width)
-    y, x = (o["name"] for o in wanted[:2])
-    scale = [100.0 if name.startswith(FRACTIONS) else 1.0 for name in (x, y)]
+    y, x = (objective["name"] for objective in wanted[:2])
+    x_scale, y_scale = (100.0 if name.startswith(FRACTIONS) else 1.0 for name in (x, y))
 
-    def at(some: Sequence[Row]) -> tuple[list[float], list[float]]:
-        return [scale[0] * r["values"][x] for r in some], [scale[1] * r["values"][y] for r in some]
+    def places(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+        return [x_scale * row["values"][x] for row in rows], [y_scale * row["values"][y] for row in rows]
 
-    rest, front = (
-        [r for r in rows if not r["front"]],
-        sorted((r for r in rows if r["front"]), key=lambda r: r["values"][x]),
-    )
-    met = [r for r in front if r["confirmed"]]
-    axes.plot(*at(rest), "o", color="#b9b9b9", markersize=3.2, label="beaten by another")
+    front = sorted((row for row in rows if row["front"]), key=lambda row: row["values"][x])
+    beaten = [row for row in rows if not row["front"]]
+    axes.plot(*places(beaten), "o", color="#b9b9b9", markersize=3.2, label="beaten by another")
     for row in front:
         interval: Interval | None = row["intervals"].get(y)
         if interval and interval.low is not None and interval.high is not None:
-            ends = [scale[1] * interval.low, scale[1] * interval.high]
-            axes.plot([scale[0] * row["values"][x]] * 2, ends, color=PALETTE[0], linewidth=0.8, alpha=0.6)
-    axes.plot(*at(front), "-o", color=PALETTE[0], markersize=4.2, linewidth=0.9, label="front")
-    if met:
-        axes.plot(
-            *at(met),
-            "o",
-            color="none",
-            markeredgecolor=INK,
-            markersize=8.5,
-            markeredgewidth=1.2,
-            label="confirmed on fresh seeds",
-        )
+            ends = [y_scale * interval.low, y_scale * interval.high]
+            axes.plot([x_scale * row["values"][x]] * 2, ends, color=PALETTE[0], linewidth=0.8, alpha=0.6)
+    axes.plot(*places(front), "-o", color=PALETTE[0], markersize=4.2, linewidth=0.9, label="front")
+    confirmed = [row for row in front if row["confirmed"]]
+    if confirmed:
+        frame: dict[str, Any] = {"markeredgecolor": INK, "markersize": 8.5, "markeredgewidth": 1.2}
+        axes.plot(*places(confirmed), "o", color="none", label="confirmed on fresh seeds", **frame)
     axes.grid()
-    axes.set(xlabel=named(x), ylabel=named(y))
+    axes.set(xlabel=named(x, metric), ylabel="\n".join(textwrap.wrap(named(y, metric), 28)))
     if x.startswith("bytes"):
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: size(v)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
     legend_below(figure, axes)
     return figure
 
 
 def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
-    """The fronts, a panel per study; None where the search had one objective."""
-    wanted, title = objectives(results), "Pareto front of the search"
+    """Return the figure of the fronts, a panel per study; None where the search had one objective.
+
+    Args:
+        results: The sweep.
+        rows: Rows of `table_pareto`.
+    """
+    wanted, title, metric = objectives(results), "Pareto front of the search", results.metric
     if len(wanted) < 2:
         return None
     if not rows:
         return Exhibit("pareto", title, missing="No trial of the search has all of its objectives yet.")
-    studies = list(dict.fromkeys(r["study"] for r in rows))
-    width = NARROW if len(studies) > 2 else WIDTH
-    panels = [
-        Panel(f"pareto-{slug(s)}", s, draw_pareto([r for r in rows if r["study"] == s], wanted, width))
-        for s in studies
-    ]
+    studies, panels = list(dict.fromkeys(row["study"] for row in rows)), []
+    for study in studies:
+        study_rows = [row for row in rows if row["study"] == study]
+        figure = draw_pareto(study_rows, wanted, metric, panel_width(len(studies)))
+        panels.append(Panel(f"pareto-{slug(study)}", study, figure))
+    directions = {"minimize": "least", "maximize": "most"}
     aims = listing(
-        [
-            f"{named(o['name']).removesuffix(', %')} ({'least' if o['direction'] == 'minimize' else 'most'})"
-            for o in wanted
-        ]
+        [f"{named(o['name'], metric).removesuffix(', %')} ({directions[o['direction']]})" for o in wanted]
     )
-    more = (
-        f" The axes show the first two of {len(wanted)} objectives: a point of the front may look "
-        "beaten here."
+    first_two = (
+        f" The axes show two of {len(wanted)} objectives: a point of the front may look beaten here."
         if len(wanted) > 2
         else ""
     )
     caption = (
         f"Complete contrast and search trials on validation, by {aims}. Blue: no other trial of the study "
-        "is at least as good in all and "
-        f"better in one; bars are {results.confidence:.0%} t intervals over seeds.{more} The front is made "
-        "of the luckiest of many noisy "
-        "values: what its points keep on fresh seeds stands in the table."
+        f"is at least as good in all and better in one; bars are {results.confidence:.0%} t intervals over "
+        f"seeds.{first_two} The front consists of the luckiest of many noisy values; the table has the "
+        "values on fresh seeds."
     )
-    flat = [{**r, **r["values"]} for r in rows if r["front"]]
-    return Exhibit(
-        "pareto",
-        title,
-        caption,
-        query(wanted),
-        panels,
-        numbers(flat, ("study", "label", *(o["name"] for o in wanted))),
-    )
+    table_rows = [{**row, **row["values"]} for row in rows if row["front"]]
+    table = numbers(table_rows, ("study", "label", *(objective["name"] for objective in wanted)))
+    return Exhibit("pareto", title, caption, query(wanted), panels, table)
 
 
 def query(wanted: Sequence[Objective]) -> str:
-    """SQL of all points of the fronts' figure."""
-    found = ", ".join(
-        f"list_avg({o['name']}) AS {o['name']}" if o["name"].startswith(FRACTIONS) else o["name"]
-        for o in wanted
+    """Return the SQL of all points of the figure."""
+    columns = ", ".join(
+        f"list_avg({objective['name']}) AS {objective['name']}"
+        if objective["name"].startswith(FRACTIONS)
+        else objective["name"]
+        for objective in wanted
     )
-    return f"""SELECT study, trial, label, {found}
+    return f"""SELECT study, trial, label, {columns}
 FROM {parts("trials")}
 WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
 ORDER BY ALL"""
 
 
 def table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """The front's points in all objectives, and what the confirmed ones keep."""
-    wanted, front = objectives(results), [r for r in rows if r["front"]]
+    """Return the points of the front in all objectives, with the values on test of the confirmed ones.
+
+    Args:
+        results: The sweep.
+        rows: Rows of `table_pareto`.
+    """
+    wanted, front = objectives(results), [row for row in rows if row["front"]]
     if not front:
         return None
-    first, body = wanted[0]["name"], []
-    front = sorted(
-        front,
-        key=lambda r: (
-            r["study"],
-            -r["values"][first] if wanted[0]["direction"] != "minimize" else r["values"][first],
-        ),
-    )
-    for r in front:
+    names, metric = [objective["name"] for objective in wanted], results.metric
+    first, sign = names[0], 1 if wanted[0]["direction"] == "minimize" else -1
+    body = []
+    for row in sorted(front, key=lambda row: (row["study"], sign * row["values"][first])):
         cells: list[Any] = []
-        for name in (o["name"] for o in wanted):
-            interval, form = r["intervals"].get(name), shown(name)
-            cells.append(mean_span(interval, form) if interval else form(r["values"][name]))
-        test = (
-            t_interval(list(by_seed(r["confirmed"], f"test_{first}").values()), results.confidence)
-            if r["confirmed"]
-            else None
-        )
-        changed = " ".join(f"{path}={v}" for path, v in r["params"].items()) or "nothing: the anchor"
-        body.append(
-            [
-                r["study"],
-                r["label"],
-                *cells,
-                mean_span(test, shown(first)) if test else "not confirmed",
-                Cell(changed, "code"),
-            ]
-        )
-    head = ["study", "configuration", *(named(o["name"]) for o in wanted), f"test: {named(first)}", "set"]
+        for name in names:
+            interval, form = row["intervals"].get(name), form_of(name)
+            cells.append(mean_span(interval, form) if interval else form(row["values"][name]))
+        test = None
+        if row["confirmed"]:
+            test_values = by_seed(row["confirmed"], f"test_{first}")
+            test = t_interval(list(test_values.values()), results.confidence)
+        tested = mean_span(test, form_of(first)) if test else "not confirmed"
+        body.append([row["study"], row["label"], *cells, tested, settings_cell(row["params"])])
+    objective_columns = [named(name, metric) for name in names]
+    columns = ["study", "configuration", *objective_columns, f"test: {named(first, metric)}", "set"]
     caption = (
-        f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with "
-        "fresh seeds where it was confirmed."
+        f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with fresh "
+        "seeds where the configuration was confirmed."
     )
-    return Table(head, body, caption, query(wanted), key="table-pareto", title="The front")
+    return Table(columns, body, caption, query(wanted), key="table-pareto", title="The front")
+
+
+def settings_cell(settings: Row) -> Cell:
+    """Return the settings that a trial changed, as one cell."""
+    text = " ".join(f"{path}={value}" for path, value in settings.items())
+    return Cell(text or "nothing: the anchor", "code")

@@ -1,4 +1,4 @@
-"""What a configuration costs: ratios paired by seed, to the digit, and what the sentences make of them."""
+"""Costs of configurations: ratios paired by seed, to the digit, and the sentences on them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.declared import adjusted, cost
+from analysis.declared import cost, cost_figures, cost_sentences
+from analysis.figures.rows import with_firm
 from analysis.stats.intervals import t_interval
 from tests.fakes.recipe import NOISE, SEEDS, Recipe, Row, at, drawn, marks, query
 
@@ -33,7 +34,7 @@ def cost_recipe(folder: Path) -> Recipe:
             def rounds(seed: int, lam: float | None = lam, extra: float = extra) -> list[Row]:
                 slow = 1 + extra * (1 + 10 * NOISE[seed])
                 solved = (1 / lam, lam / 1000, 0.125 if lam == 0.01 else 0.0) if lam else (None, None, None)
-                seen = dict(zip(cost.OBSERVED, solved, strict=True))
+                seen = dict(zip(cost.OT_COLUMNS, solved, strict=True))
                 shown = {0: 0.5, 4: 0.7}  # rounds with an evaluation: they do not count
                 seconds = [9.0, 0.1 * slow, 0.3 * slow, 0.1 * slow, 9.0]
                 return [
@@ -61,7 +62,7 @@ def cost_recipe(folder: Path) -> Recipe:
 
 def test_cost_is_a_ratio_paired_by_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = cost_recipe(tmp_path).open()
-    _, (exhibit, table), said = drawn(results)
+    _, (exhibit, table), sentences = drawn(results)
     rounds = results.rounds()
     rows = {(r["scenario"], r["label"]): r for r in cost.table_cost(results, rounds, "plain", X)}
     row = rows[("even, batches of 32", "batch, lambda 0.02")]
@@ -85,9 +86,9 @@ def test_cost_is_a_ratio_paired_by_seed(tmp_path: Path, monkeypatch: pytest.Monk
         "batch, lambda 0.02"
     ] * 2
     assert [marks(p, "#0072B2") for p in exhibit.panels] == [3, 2]  # filled: time; FLOPs are hollow
-    found = {(r["scenario"], r["label"]): r for r in query(table.source, tmp_path, monkeypatch)}
+    sql_rows = {(r["scenario"], r["label"]): r for r in query(table.source, tmp_path, monkeypatch)}
     for place, r in rows.items():
-        sql = found[place]
+        sql = sql_rows[place]
         assert [sql["seconds"], sql["time"], sql["work"]] == pytest.approx(
             [r["seconds"], r["time"].mean, r["work"].mean]
         )
@@ -96,20 +97,20 @@ def test_cost_is_a_ratio_paired_by_seed(tmp_path: Path, monkeypatch: pytest.Monk
         )
     time = t_interval([log(1.25 + 2.5 * NOISE[s]) for s in SEEDS[:3]])
     assert time and time.low and time.high
-    assert said[0] == (
+    assert sentences[0] == (
         "Compared with plain (even, batches of 32), \u201cbatch, lambda 0.02\u201d takes 2.5% more FLOPs "
         "and 25% more time per training "
         f"round (time +{100 * (exp(time.low) - 1):.0f}% to +{100 * (exp(time.high) - 1):.0f}%, 90% interval)."
     )
-    assert said[1].startswith(
+    assert sentences[1].startswith(
         "Time against lam, as a multiple of that of plain: batch 1.50 at 0.01, 1.00 at 0.1 (\u00d7 0.67, 0.6"
     )
-    assert said[2].startswith(
+    assert sentences[2].startswith(
         "Time against batch, as a multiple of that of plain: batch 1.06 at 8, 1.25 at 32 (\u00d7 1.18, 1.1"
     )
     assert "noise" not in table.caption and "patches" not in exhibit.caption
     assert (
-        said[3]
+        sentences[3]
         == "Up to 12.5% of the optimal-transport problems stop over their tolerance (batch, lambda 0.01, "
         "even, batches of 32)."
     )
@@ -122,15 +123,19 @@ def test_cost_says_what_its_times_hold_and_what_may_be_chance(tmp_path: Path) ->
     )
     results = made.open()
     results.meta |= {"slots": 2, "hardware": {"cores": 4}}
-    exhibit, table = cost.exhibit_cost(results, results.rounds(), {"reference": "plain", "x": X}, "cost")
+    exhibit, table = cost_figures.exhibit_cost(
+        results, results.rounds(), {"reference": "plain", "x": X}, "cost"
+    )
     for part in (exhibit, table):
         assert part.caption.endswith(
             " FedOTP and patch-level OT work on M = 4 patches with this backbone. 2 trials ran at once on "
             "4 cores: times hold that noise; "
             "--workers 1 times one trial alone."
         )
-    hint = cost.of_ratios([exp(0.0046 + NOISE[s]) for s in SEEDS], 0.9)
-    assert hint and cost.shifted(hint) and hint.p and 0.05 < hint.p < 0.1
-    level = cost.of_ratios([exp(NOISE[s]) for s in SEEDS], 0.9)
-    one, _ = adjusted.with_firm([{"change": hint}, {"change": level}], 0.9, "change")
-    assert cost._doubt(one) == "may be chance: it does not stand adjusted for the number of intervals"
+    hint = cost.ratio_interval([exp(0.0046 + NOISE[s]) for s in SEEDS], 0.9)
+    assert hint and cost.differs_from_one(hint) and hint.p and 0.05 < hint.p < 0.1
+    level = cost.ratio_interval([exp(NOISE[s]) for s in SEEDS], 0.9)
+    one, _ = with_firm([{"change": hint}, {"change": level}], 0.9, "change")
+    assert (
+        cost_sentences._doubt(one) == "may be chance: it does not stand adjusted for the number of intervals"
+    )

@@ -1,4 +1,4 @@
-"""Importances of a search: shown only where the surrogate knows the outcome, never without what was left out."""
+"""Importances of a search: shown only where the surrogate predicts the outcome, with what was left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sensitivity indices: SALib's estimates, closed forms, intervals that cover, and outcomes that are missing."""
+"""Sensitivity indices: SALib's estimates, closed forms, intervals that cover, missing outcomes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.figures.choices.indices import Points
+from analysis.figures.choices.indices import DesignPoints
 from analysis.figures.choices.responses import table_binned
 from analysis.read.results import Results
 from analysis.stats import (
@@ -19,12 +19,14 @@ from analysis.stats import (
     active_shares,
     elementary_effects,
     morris_effects,
+    rarely_active,
     sobol_indices,
-    too_seldom,
     verdict,
 )
 from benchmarks import coverage
-from raysim.search import designs
+from raysim.search.plans import designs
+from raysim.search.spaces.discovery import discover
+from raysim.search.spaces.factors import UnitTrial
 
 ISHIGAMI, G, CONDITIONAL, RARE = coverage.FUNCTIONS
 
@@ -34,7 +36,7 @@ def problem(k: int) -> dict[str, Any]:
 
 
 def run(
-    known: coverage.Known, blocks: int, seed: int = 0, second_order: bool = False
+    known: coverage.KnownFunction, blocks: int, seed: int = 0, second_order: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     U, _ = designs.sobol(known.k, blocks * ((2 if second_order else 1) * known.k + 2), seed, second_order)
     return U, known.f(U)
@@ -57,7 +59,7 @@ def test_sobol_estimates_are_salibs(second_order: bool) -> None:
 
 
 @pytest.mark.parametrize("known", coverage.FUNCTIONS, ids=lambda known: known.name)
-def test_sobol_indices_converge_to_the_closed_forms(known: coverage.Known) -> None:
+def test_sobol_indices_converge_to_the_closed_forms(known: coverage.KnownFunction) -> None:
     _, Y = run(known, 4000, seed=5)
     found = sobol_indices(Y, [f"u{j}" for j in range(known.k)])
     assert np.var(Y) == pytest.approx(known.variance, rel=0.03)
@@ -150,7 +152,7 @@ def test_few_blocks_give_values_without_intervals() -> None:
 
 
 def test_what_was_never_seen_to_act_may_still_act() -> None:
-    """A branch that no block met: its interval ends where 1 in n blocks would still be missed in one of twenty designs."""
+    """The interval of a branch that no block met ends at the rate that one of twenty designs would miss."""
     for blocks, said in ((20, "undecided"), (100, "does not matter")):
         U, _ = designs.sobol(2, 4 * blocks, seed=0)
         inert = sobol_indices(U[:, 0], ["a", "inert"]).total[1]
@@ -169,22 +171,22 @@ def test_verdicts_follow_from_the_interval() -> None:
 
 
 def test_indices_of_a_space_with_a_switch() -> None:
-    """Through the space itself: what a branch does not ask for has no effect there, and the shares are counted."""
+    """A parameter has no effect in a branch without it; the shares of active parameters are counted."""
 
     def space(trial: Any) -> float:
         if trial.suggest_categorical("switch", [True, False]):
             return 2 * float(trial.suggest_float("one", 0.0, 1.0))
         return float(trial.suggest_float("two", 0.3, 1.3))
 
-    factors = designs.discover(space)
+    factors = discover(space)
     names = [factor.name for factor in factors]
     U, _ = designs.sobol(3, 2500 * 5, seed=2)
-    trials = [designs.UnitTrial(factors, u) for u in U]
+    trials = [UnitTrial(factors, u) for u in U]
     found = sobol_indices(np.array([space(trial) for trial in trials]), names)
     assert names == ["switch", "one", "two"]
     np.testing.assert_allclose([i.value for i in found.total], CONDITIONAL.total, atol=0.06)
     shares = active_shares([trial.params for trial in trials], names)
-    assert too_seldom(0.125, 16) and not too_seldom(0.5, 16)
+    assert rarely_active(0.125, 16) and not rarely_active(0.5, 16)
     assert (
         shares["switch"] == 1
         and shares["one"] == pytest.approx(0.5, abs=0.02)
@@ -210,7 +212,7 @@ def test_response_curves_over_blocks_cover(kind: str, tmp_path: Path) -> None:
         trials = [{"params": json.dumps({"u0": int(place)})} for place in at]
         rows = table_binned(
             results,
-            [Points("s", "s", kind, ["u0"], size, trials, U.tolist(), ISHIGAMI.f(U).tolist(), blocks)],
+            [DesignPoints("s", "s", kind, ["u0"], size, trials, U.tolist(), ISHIGAMI.f(U).tolist(), blocks)],
         )
         assert [row["x"] for row in rows] == [0, 1, 2, 3] and sum(row["points"] for row in rows) == len(U)
         covered += [row["low"] <= answer <= row["high"] for row, answer in zip(rows, answers, strict=True)]

@@ -1,0 +1,139 @@
+"""Marks that several figures draw alike: values beside the axes, lines with intervals, names of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..read.results import Row
+from .style import INK, NARROW, SOFT, WIDTH, Look
+from .words import shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GOLDEN_ANGLE = 2.399963  # radians
+TILE_COLOURS = {"helps": "#b5d6ea", "hurts": "#f6c9a8", "level": "#bfe3d5", "undecided": "#f1f1ee"}
+
+
+def panel_width(panels: int) -> float:
+    """Width of each panel in inches, by how many panels a figure has."""
+    return NARROW if panels > 2 else WIDTH
+
+
+def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: float = 24) -> None:
+    """Write a value at a height right of the axes; it ends `offset` points from them."""
+    axes.annotate(
+        text,
+        (1, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(offset, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=7,
+        color=colour,
+        annotation_clip=False,
+    )
+
+
+def write_heading(axes: Axes, y: float, text: str, left: float) -> None:
+    """Write a bold heading at a height, beginning `left` points left of the axes."""
+    axes.annotate(
+        text,
+        (0, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(-left, 0),
+        textcoords="offset points",
+        va="center_baseline",
+        fontsize=7,
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def scatter_offsets(number: int, reach: float) -> np.ndarray:
+    """Offsets [number] within +-`reach` that keep dots of equal value apart; the same in every drawing."""
+    return np.asarray(reach * np.sin(np.arange(number) * GOLDEN_ANGLE))
+
+
+def draw_spread(axes: Axes, y: float, ends: Sequence[Any], mean: float, colour: str) -> None:
+    """Draw a bar between two ends at a height, and the mean as a diamond; no bar where an end is missing."""
+    if None not in ends:
+        axes.plot(ends, [y] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
+    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.6}
+    axes.plot([mean], [y], "D", color=colour, markersize=4.6, **edge)
+
+
+def draw_intervals(
+    axes: Axes, x: Sequence[float], rows: Sequence[Row], colour: str, width: float = 1, **style: Any
+) -> None:
+    """Draw the interval of each row (`low`, `high`), if it has one, as a vertical line at its x."""
+    for place, row in zip(x, rows, strict=True):
+        if row["low"] is not None:
+            axes.plot([place] * 2, [row["low"], row["high"]], color=colour, linewidth=width, **style)
+
+
+def draw_line(
+    axes: Axes, x: Sequence[float], rows: Sequence[Row], look: Look, label: str, **style: Any
+) -> None:
+    """Draw the means of rows as a line with markers, and their intervals as vertical lines."""
+    moved = {"transform": style["transform"]} if "transform" in style else {}
+    draw_intervals(axes, x, rows, look.colour, **moved)
+    means, face = [row["mean"] for row in rows], look.face
+    defaults = {"linestyle": look.line, "markersize": 4.5, "linewidth": 1.1}
+    marker: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markerfacecolor": face}
+    axes.plot(x, means, label=label, **marker, **(defaults | style))
+
+
+def shifted_along(x: float, part: float, values: Sequence[float], logarithmic: bool) -> float:
+    """Return x moved by a part of the axis, so that intervals at one value stand side by side.
+
+    Args:
+        x: The value.
+        part: Of the length of the axis.
+        values: All values on the axis, sorted.
+        logarithmic: Whether the axis is logarithmic.
+    """
+    return x * (values[-1] / values[0]) ** part if logarithmic else x + (values[-1] - values[0]) * part
+
+
+def number_axis(axes: Axes, values: Sequence[float], logarithmic: bool) -> None:
+    """Set an x axis with a tick at each value that was run."""
+    from matplotlib.ticker import NullLocator
+
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+
+
+def name_rows(axes: Axes, names: Sequence[str], **style: Any) -> None:
+    """Write the name of each row at its height left of the axes, without ticks and without the axis line."""
+    axes.set_yticks(range(len(names)), names, **style)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def finish_differences(axes: Axes, names: Sequence[str], limit: float, label: str, most: int = 18) -> None:
+    """Finish a drawing of differences in rows: names, the line at zero, and limits.
+
+    Args:
+        axes: With a difference at each height 0, 1, ...
+        names: Of the rows; shortened to `most` letters.
+        limit: Half the width of the x axis, in points.
+        label: Of the x axis.
+        most: Letters of a name; names of more than 18 letters are written smaller.
+    """
+    style: dict[str, Any] = {"fontsize": 7} if most > 18 else {}
+    name_rows(axes, [shorten(name, most) for name in names], **style)
+    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
+    axes.set(xlim=(-limit, limit), ylim=(len(names) - 0.4, -0.6), xlabel=label)
+
+
+def hide_frame(axes: Axes) -> None:
+    """Hide the four lines around the axes."""
+    for edge in axes.spines.values():
+        edge.set_visible(False)
