@@ -1,25 +1,31 @@
-"""Fixtures: one feature cache and one Ray session for all tests, small experiments on the bundled scenes."""
+"""Fixtures: one feature cache, one Ray session and one finished sweep for all tests, and small runs.
+
+What is heavy is imported inside the fixtures, so that the tests of a room start with that room's imports.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from raysim.engines.serial import Serial
-from raysim.experiment import Experiment
-from raysim.simulation.engine import Engine
-from raysim.simulation.rounds import Simulation
-from raysim.storage.store import Store
+if TYPE_CHECKING:
+    from raysim.engines.ray_pool import RayPool
+    from raysim.experiment import Experiment
+    from raysim.simulation.engine import Engine
+    from raysim.simulation.rounds import Simulation
+    from tests.sweep_commands import FinishedSweep
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Features are computed once per test session, in a folder of its own unless RAYSIM_CACHE names one."""
-    torch.set_num_threads(1)
+    if torch := sys.modules.get("torch"):  # the modules of the tests are imported by now
+        torch.set_num_threads(1)
     folder = Path(os.environ.get("RAYSIM_CACHE") or tmp_path_factory.mktemp("cache"))
     os.environ["RAYSIM_CACHE"] = str(folder)
     yield folder
@@ -36,16 +42,57 @@ def ray_session() -> Iterator[None]:
     ray_pool.stop()
 
 
+@pytest.fixture(scope="session")
+def four_workers(ray_session: None) -> Iterator[RayPool]:
+    """A pool of four, started once: a new process of a client actor costs seconds.
+
+    It reserves half of the session's CPUs; the other half is for pools that tests start themselves.
+    """
+    from raysim.engines.ray_pool import RayPool
+    from raysim.experiment import Resources
+
+    pool = RayPool(Resources(workers=4, cpus=0.5)).start()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def pool_of(four_workers: RayPool) -> Callable[[int], RayPool]:
+    """Pools of one to four workers, made of the first actors of the pool of four. They are not closed."""
+    from raysim.engines.ray_pool import RayPool
+    from raysim.experiment import Resources
+
+    def make_pool(workers: int) -> RayPool:
+        pool = RayPool(Resources(workers=workers, cpus=0.5))
+        pool.actors = four_workers.actors[:workers]
+        return pool
+
+    return make_pool
+
+
+@pytest.fixture(scope="session")
+def finished_sweep(tmp_path_factory: pytest.TempPathFactory) -> FinishedSweep:
+    """A real sweep of a few trials, with its races, confirmations and page."""
+    from tests.sweep_commands import run_sweep, write_tiny_space
+
+    folder = tmp_path_factory.mktemp("sweep")
+    return run_sweep(write_tiny_space(folder), folder / "out")
+
+
 @pytest.fixture
 def simulate(tmp_path: Path) -> Callable[..., Simulation]:
     """Run an experiment to its end in a folder of its own."""
+    from raysim.engines.serial import Serial
+    from raysim.simulation.rounds import Simulation
+    from raysim.storage.store import Store
+
     count = iter(range(100))
 
     def run(
         experiment: Experiment, engine: Engine | None = None, folder: Path | None = None, resume: bool = False
     ) -> Simulation:
         path = folder or tmp_path / f"run{next(count)}"
-        simulation = Simulation(experiment, engine or Serial(), Store(path, experiment), resume)
+        simulation = Simulation(experiment, engine or Serial(), Store(path, experiment)).open(resume)
         for _ in simulation.rounds():
             pass
         return simulation

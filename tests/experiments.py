@@ -36,10 +36,32 @@ TINY = {"task.image_size": 32, "task.classes": 4, "training.batch": 4, "method.w
 
 
 def smallest(method: str, **changes: Any) -> Experiment:
-    """The same federation with a method that may train a network: then a tiny one, on few small images, with several steps a round."""
+    """The same federation; a method that trains networks gets tiny ones, few small images, several steps."""
     tiny = (
         {path.replace(".", "__"): value for path, value in TINY.items()}
-        if "network" in METHODS[method].model_fields
+        if METHODS[method]().traits.inputs == "pixels"
         else {}
     )
     return small(method=method, **{**tiny, **changes})
+
+
+FOUR_CLIENTS = {
+    "task__classes": 4,
+    "task__shots": 20,
+    "task__image_size": 32,
+    "task__ses": 3,
+    "method__width": 8,
+    "training__lr": 0.1,
+    "scenario__clients": 4,
+    "rounds": 3,
+    "evaluation__every": 3,
+}
+
+
+def four_clients(method: str = "safe", **changes: Any) -> Experiment:
+    """A federation of four clients and four classes whose network trains in a second."""
+    sizes = {"method__d": 16, "method__d_e": 8} if method == "safe" else {}
+    return small(method=method, **{**FOUR_CLIENTS, **sizes, **changes})
+
+
+QUICK_WORDS = ["scenario.clients=3", "task.shots=4", "rounds=2", "evaluation.every=1"]  # on a command line
