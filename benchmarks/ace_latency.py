@@ -1,17 +1,16 @@
-"""What ACE's gate costs at inference: milliseconds per image and FLOPs of one network with and without it.
+"""Cost of ACE's gate at inference: milliseconds per image and FLOPs of a network with and without it.
 
     python -m benchmarks.ace_latency [--network resnet18 --image-size 224 --device cpu --threads 1 --json
     latency.json]
 
-Runs alone on an edge board: from a checkout, with torch, torchvision and pydantic installed, without data and
-without trained weights (time does not depend on their values). Both networks share the backbone's weights and
-take turns on the same images, in an order that changes from repeat to repeat, so that a clock that sinks with
-the temperature of the board meets both alike. What was not measured is called so: power needs a meter on the
-supply.
+It runs on an edge board too: it needs a checkout, torch, torchvision and pydantic, but no data and no trained
+weights (time does not depend on their values). Both networks have the same backbone weights and take turns on
+the same images. Their order changes from repeat to repeat, so a clock rate that falls with the temperature of
+the board affects both alike. Power is reported as not measured: that needs a meter on the supply.
 
-FLOPs are matrix products and convolutions, two per multiply-add; sums, norms and the noise-free decision are
-not counted. The projections of the contexts to keys and values are part of every call here; a deployed
-network could keep them.
+FLOPs are those of `raysim.nn.flops`: matrix products, convolutions and attention, two per multiply-add. Sums,
+norms and the noise-free decision are not counted. The projections of the contexts to keys and values are part
+of every call here; a deployed network could store them.
 """
 
 from __future__ import annotations
@@ -26,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
-from raysim.nn.networks import NETWORKS, GateConfig, Network, initial
+from raysim.nn.convnets import NETWORKS
+from raysim.nn.flops import count_flops
+from raysim.nn.gate import GateConfig
+from raysim.nn.networks import Network, initial_weights
 
 NOT_MEASURED = "not measured"
 
@@ -60,7 +61,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def pair(options: argparse.Namespace) -> dict[str, Network]:
-    """The two networks with their first weights on the device; the backbone is drawn first, and so is the same."""
+    """Build both networks with initial weights. The backbone is drawn first, so it is the same in both."""
     sizes = {"kind": options.kind, "width": options.width}
     networks = {
         "plain": Network(options.network, options.classes, **sizes),
@@ -72,14 +73,14 @@ def pair(options: argparse.Namespace) -> dict[str, Network]:
         ),
     }
     for network in networks.values():
-        values = initial(network, torch.Generator().manual_seed(0))
+        values = initial_weights(network, torch.Generator().manual_seed(0))
         for name, tensor in network.state_dict().items():
             tensor.copy_(values[name])
     return {name: network.to(options.device).eval() for name, network in networks.items()}
 
 
 def synchronise(device: str) -> None:
-    """Wait for what was asked of an accelerator; the CPU has always finished."""
+    """Wait until an accelerator has finished its work; the CPU needs no wait."""
     if device != "cpu":
         torch.accelerator.synchronize(torch.device(device))
 
@@ -95,7 +96,7 @@ def seconds(call: Callable[[], object], device: str) -> float:
 def interleaved(
     calls: dict[str, Callable[[], object]], options: argparse.Namespace
 ) -> dict[str, list[float]]:
-    """Seconds of every repeat: each repeat times both, in turns first and second."""
+    """Seconds of every repeat: each repeat times both networks, in alternating order."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(-options.warm_up, options.repeats):
         for name in sorted(calls, reverse=bool(repeat % 2)):
@@ -113,20 +114,8 @@ def quartiles(values: list[float]) -> dict[str, float]:
     return {"q1": low, "median": middle, "q3": high}
 
 
-def flops(call: Callable[[], object]) -> int:
-    """FLOPs of a call; with attention's fast path off, which the counter cannot see into."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with FlopCounterMode(display=False) as counter:
-            call()
-        return int(counter.get_total_flops())
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """All numbers of a run."""
+    """Measure time and FLOPs at every batch size, and count parameters."""
     torch.set_num_threads(options.threads)
     networks = pair(options)
     rng = torch.Generator().manual_seed(1)
@@ -143,7 +132,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         calls = {name: call(name) for name in networks}
         with torch.inference_mode():
             times = interleaved(calls, options)
-            counts = {name: flops(calls[name]) // batch for name in calls}
+            counts = {name: count_flops(calls[name]) // batch for name in calls}
         paired = list(zip(times["plain"], times["gated"], strict=True))
         result["batches"].append(
             {
@@ -167,7 +156,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def setting(options: argparse.Namespace) -> dict[str, Any]:
-    """What was asked for, and on what it ran."""
+    """Options, hardware and versions of the run."""
     asked = {key: value for key, value in vars(options).items() if key != "json"}
     return {
         **asked,
@@ -178,7 +167,7 @@ def setting(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def hardware(device: str) -> str:
-    """The accelerator's name, or the board's or processor's where the system tells it."""
+    """Name of the accelerator, or of the board or processor where the system knows it."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     board, processor = Path("/proc/device-tree/model"), Path("/proc/cpuinfo")

@@ -1,10 +1,10 @@
-"""Does memory stay bounded when clients keep whole networks? Peak of driver and workers, round by round.
+"""Peak memory of driver and workers in every round when clients keep whole networks.
 
-SAFE with torchvision's ResNet-18 (a state of 45 MB) at 40 clients keeps 1.8 GB between rounds, in files;
-updates are streamed. The table shows what each process holds of its own (anonymous memory), what it shares
-through Ray's object store, and the files.
+SAFE with torchvision's ResNet-18 (45 MB per network) at 40 clients keeps 1.8 GB between rounds. These
+networks are files, and updates are streamed, so memory should stay bounded. The table shows for each process
+its own (anonymous) memory and what it shares through Ray's object store, and the size of the files.
 
-    python benchmarks/memory.py [--clients 40] [--rounds 8] [--workers 2] [--network resnet18] [--json FILE]
+    python -m benchmarks.memory [--clients 40] [--rounds 8] [--workers 2] [--network resnet18] [--json FILE]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from raysim.storage.store import Store
 
 
 def held(pid: int) -> dict[str, float]:
-    """Megabytes of a process: its own, and shared."""
+    """Megabytes of a process: its own memory, and shared memory."""
     lines = dict(
         line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
     )
@@ -40,7 +40,7 @@ def held(pid: int) -> dict[str, float]:
 
 
 class Watch:
-    """Samples processes every 20 ms; `peaks` since the last call."""
+    """Sampler of the memory of processes, every 20 ms; `peaks` returns the largest since the last call."""
 
     def __init__(self, pids: dict[str, int]) -> None:
         self.pids, self.seen, self.lock = pids, {}, threading.Lock()
@@ -66,7 +66,7 @@ class Watch:
 
 
 def main() -> None:
-    """Run and print."""
+    """Run the federation and print one line per round."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, value in (("clients", 40), ("rounds", 8), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
@@ -93,14 +93,14 @@ def main() -> None:
     prepare([experiment], lambda done, total: None)
     folder = Path(tempfile.mkdtemp())
     ray_pool.start(experiment.resources)
-    pool = ray_pool.RayPool(Resources(workers=options.workers))
+    pool = ray_pool.RayPool(Resources(workers=options.workers)).start()
     rows = []
     try:
         pids = {
-            f"worker {index}": ray.get(actor.where.remote())[0] for index, actor in enumerate(pool.actors)
+            f"worker {index}": ray.get(actor.place.remote())[0] for index, actor in enumerate(pool.actors)
         }
         watch = Watch({"driver": os.getpid(), **pids})
-        simulation = Simulation(experiment, pool, Store(folder, experiment))
+        simulation = Simulation(experiment, pool, Store(folder, experiment)).open()
         print(
             f"{options.network}: {nbytes(simulation.state.shared) / 1e6:.1f} MB a client, "
             f"{options.clients} clients"
@@ -124,7 +124,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if options.json:
         options.json.write_text(
-            json.dumps({"command": "python benchmarks/memory.py", "rounds": rows}, indent=1) + "\n"
+            json.dumps({"command": "python -m benchmarks.memory", "rounds": rows}, indent=1) + "\n"
         )
 
 

@@ -1,13 +1,19 @@
-"""What a trial costs beyond its own training: raysim's sweep beside plain Ray Tune, on two cores, in one run.
+"""Cost of a trial beyond its own training: raysim's sweep beside plain Ray Tune, on two cores, in one run.
 
     python -m benchmarks.overhead [--trials 20] [--slots 2] [--json FILE]
 
-Every trial is one tiny federation. raysim's side is `python -m raysim.sweep` on a space of contrasts (nothing
-waits for another trial). The others are function trainables with Tune's default actors, a process per trial:
-one runs the same federation on the serial engine, one imports torch and does nothing, which is the least that
-a trial can be. Per trial: seconds from the end of the slot's trial before to its own end, less the seconds of
-its rounds (training and evaluation). raysim's first trial of a slot starts its processes and is left out.
-Medians and quartiles, because a machine is seldom alone; the ratio is the more robust number.
+Every trial is one tiny federation. There are three sides:
+
+    raysim       `python -m raysim.sweep` on a space of contrasts, where no trial waits for another one
+    Tune, idle   a function trainable that imports torch and does nothing, which is the least possible trial
+    Tune, same   a function trainable that runs the same federation on the serial engine
+
+Function trainables use Tune's default actors: one process per trial.
+
+A trial's value is the time from the end of the previous trial in the same slot to its own end, minus the
+seconds of its rounds (training and evaluation). In raysim the first trial of a slot starts its processes and
+is left out. The output has medians and quartiles, because other work often runs on the same machine. The
+ratio is the more robust number.
 """
 
 from __future__ import annotations
@@ -55,8 +61,8 @@ def space(trial):
 Trial = tuple[float, float, float]  # begin and end, unix seconds; seconds of its rounds
 
 
-def of_raysim(trials: int, slots: int, folder: Path) -> list[Trial]:
-    """A sweep with one seed per trial, from its files: a trial ends when its row is on disk."""
+def raysim_trials(trials: int, slots: int, folder: Path) -> list[Trial]:
+    """Run a sweep with one seed per trial and read its files: a trial ends when its row is on disk."""
     space, out = folder / "tiny.py", folder / "out"
     levels = np.linspace(0.1, 0.4, trials + slots - 1).round(6).tolist()  # and the anchor
     space.write_text(SPACE.format(settings=SETTINGS, levels=levels))
@@ -64,19 +70,19 @@ def of_raysim(trials: int, slots: int, folder: Path) -> list[Trial]:
     subprocess.run(
         [sys.executable, "-m", "raysim.sweep", str(space), *sizes], check=True, stdout=subprocess.DEVNULL
     )
-    found = []
+    ended = []
     for part in (out / "tables" / "trials").glob("*.parquet"):
         row = ds.dataset(part).to_table().to_pylist()[0]
         if row["kind"] == "contrast" and row["state"] == "COMPLETE":
             end = part.stat().st_mtime
-            found.append((end - row["wall_seconds"], end, row["seconds"]))
-    return found
+            ended.append((end - row["wall_seconds"], end, row["seconds"]))
+    return ended
 
 
-def of_tune(
+def tune_trials(
     trials: int, slots: int, folder: Path, trainable: Callable[[dict[str, Any]], dict[str, float]]
 ) -> list[Trial]:
-    """Function trainables of plain Tune."""
+    """Run a function trainable with plain Tune."""
     from ray import tune
 
     from raysim.engines import ray_pool
@@ -103,7 +109,7 @@ def of_tune(
 
 
 def idle_trial(config: dict[str, Any]) -> dict[str, float]:
-    """A trial that needs torch and has nothing to do."""
+    """Import torch and do nothing."""
     begin = time.time()
     import torch
 
@@ -112,7 +118,7 @@ def idle_trial(config: dict[str, Any]) -> dict[str, float]:
 
 
 def plain_trial(config: dict[str, Any]) -> dict[str, float]:
-    """What a user of Tune writes: import, build, train, report."""
+    """Run the federation as a user of Tune would write it: import, build, train, report."""
     begin = time.time()
     import torch
 
@@ -123,23 +129,28 @@ def plain_trial(config: dict[str, Any]) -> dict[str, float]:
 
     torch.set_num_threads(1)
     experiment = override(Experiment(), {**SETTINGS, "method.lam": config["lam"]})
-    simulation = Simulation(experiment, Serial(), Store(Path(config["folder"]) / experiment.id, experiment))
+    simulation = Simulation(
+        experiment, Serial(), Store(Path(config["folder"]) / experiment.id, experiment)
+    ).open()
     for _ in simulation.rounds():
         pass
     return {"begin": begin, "end": time.time(), "seconds": simulation.totals["seconds"]}
 
 
-def beyond(trials: list[Trial], slots: int) -> list[float]:
-    """Seconds per trial beyond its rounds. A trial follows the one that ended last before it began, if no other follows that one."""
+def overhead_seconds(trials: list[Trial], slots: int) -> list[float]:
+    """Seconds per trial beyond its rounds.
+
+    A trial follows the trial that ended last before it began, if no other trial follows that one.
+    """
     free: list[float] = []
-    found = []
+    extra_seconds = []
     for begin, end, seconds in sorted(trials):
         before = [other for other in free if other <= begin]
         if before:
             free.remove(max(before))
-            found.append(end - max(before) - seconds)
+            extra_seconds.append(end - max(before) - seconds)
         free.append(end)
-    return found[slots - len(trials) :]
+    return extra_seconds[slots - len(trials) :]
 
 
 def main() -> None:
@@ -150,22 +161,25 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     sides: dict[str, Callable[[int, int, Path], list[Trial]]] = {
-        "raysim": of_raysim,
-        "Tune, idle": partial(of_tune, trainable=idle_trial),
-        "Tune, same": partial(of_tune, trainable=plain_trial),
+        "raysim": raysim_trials,
+        "Tune, idle": partial(tune_trials, trainable=idle_trial),
+        "Tune, same": partial(tune_trials, trainable=plain_trial),
     }
-    found: dict[str, list[float]] = {}
+    extra_seconds: dict[str, list[float]] = {}
     for name, side in sides.items():
         with tempfile.TemporaryDirectory() as folder:
-            found[name] = beyond(side(options.trials, options.slots, Path(folder)), options.slots)
-        low, middle, high = np.quantile(found[name], [0.25, 0.5, 0.75])
-        said = (
-            f"(quartiles {low:.3f} to {high:.3f}, {len(found[name])} trials, load {os.getloadavg()[0]:.1f})"
+            extra_seconds[name] = overhead_seconds(
+                side(options.trials, options.slots, Path(folder)), options.slots
+            )
+        low, middle, high = np.quantile(extra_seconds[name], [0.25, 0.5, 0.75])
+        details = (
+            f"(quartiles {low:.3f} to {high:.3f}, {len(extra_seconds[name])} trials, "
+            f"load {os.getloadavg()[0]:.1f})"
         )
-        print(f"{name:12}{middle:7.3f} s per trial beyond its rounds {said}", flush=True)
+        print(f"{name:12}{middle:7.3f} s per trial beyond its rounds {details}", flush=True)
     ratios = {
-        name: float(np.median(found["raysim"]) / np.median(seconds))
-        for name, seconds in found.items()
+        name: float(np.median(extra_seconds["raysim"]) / np.median(seconds))
+        for name, seconds in extra_seconds.items()
         if name != "raysim"
     }
     print(
@@ -175,7 +189,7 @@ def main() -> None:
     if options.json:
         command = f"python -m benchmarks.overhead --trials {options.trials} --slots {options.slots}"
         options.json.write_text(
-            json.dumps({"command": command, "seconds": found, "ratios": ratios}, indent=1) + "\n"
+            json.dumps({"command": command, "seconds": extra_seconds, "ratios": ratios}, indent=1) + "\n"
         )
 
 

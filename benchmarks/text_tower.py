@@ -1,8 +1,8 @@
-"""How much a client step costs with the fast text tower, against open_clip's plain one.
+"""Time of a client step with the fast text tower, relative to open_clip's plain tower.
 
-A step is: text features of all classes, logits against cached image features, cross-entropy, backward, SGD
-update. The plain loop does it as CoOp does, one client after another, 77 tokens per class; the fast one for
-the whole micro-cohort at once.
+A step is: text features of all classes, logits with cached image features, cross-entropy, backward pass, SGD
+update. The plain loop works as in CoOp: one client after another, 77 tokens per class. The fast tower
+processes the whole micro-cohort at once.
 
     python -m benchmarks.text_tower [--repeats N]
 """
@@ -53,7 +53,7 @@ def small_tower() -> CLIP:
 
 
 def plain_encode(clip: CLIP, prompt_Pw: torch.Tensor, tokens_CL: torch.Tensor) -> torch.Tensor:
-    """[C, d]: the prompt spliced over the placeholders of the tokenised "X X X X name."."""
+    """Text features [C, d]; the prompt replaces the placeholders in the tokens of "X X X X name."."""
     length = len(prompt_Pw)
     x = clip.token_embedding(tokens_CL)
     x = (
@@ -109,7 +109,8 @@ def measure(name: str, clip: CLIP, repeats: int) -> None:
         moved = plain() - prompts.detach()
         error = float((fast() - prompts.detach() - moved).norm() / moved.norm())
         ours, theirs = median_seconds(fast, repeats), median_seconds(plain, max(3, repeats // 4))
-        rate = 2 * tower.flops(clients, suffixes) / ours / 1e9
+        work = sum(tower.flops(clients, suffixes, backward) for backward in (False, True))
+        rate = work / ours / 1e9
         print(
             f"{name:9} K={clients}  plain {1e3 * theirs:9.1f} ms  fast {1e3 * ours:8.1f} ms  ratio "
             f"{ours / theirs:.3f}  "
