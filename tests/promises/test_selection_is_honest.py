@@ -101,7 +101,7 @@ def test_a_trial_of_the_search_leaves_the_test_split_closed(tmp_path: Path) -> N
         group = SeedGroup(spec.experiments, tmp_path, Serial(), {}, spec.opens_test)
         while (state := group.advance()[0]) == "RUNNING":
             pass
-        numbers = group.numbers(state)
+        numbers = group.measure_columns(state)
         group.close()
         record = described(tmp_path, spec.experiments[0])
         assert bool(record.get("test_opened")) == (record["test"] is not None) == spec.opens_test
