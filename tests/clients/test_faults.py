@@ -20,38 +20,8 @@ from raysim.clients.faults import (
     pack_late_update,
     unpack_arrived,
 )
-from raysim.core.types import Payload, ServerState, Update
-from raysim.methods import METHODS
-from raysim.methods.aggregation import ServerOptimiser, robust_updates
-from raysim.methods.base import weighted_sum
-
-
-def sent(clients: list[int], images: list[int], values: list[list[float]]) -> Update:
-    """A micro-cohort's update of one tensor."""
-    rows = torch.tensor(values)
-    examples, count = np.array(images), len(clients)
-    each = tuple({"p": row} for row in rows)
-    sums = weighted_sum({"p": rows}, examples)
-    return Update(
-        index=0,
-        clients=tuple(clients),
-        examples=examples,
-        sums=sums,
-        aside=({},) * count,
-        client_tensors=each,
-        private=({},) * count,
-        metrics={},
-    )
-
-
-def aggregate(updates: list[Update], start: list[float], **config: Any) -> tuple[list[float], int]:
-    """What a FedAvg-like method makes of updates, and how many were left out."""
-    state = ServerState(0, {"p": torch.tensor(start)})
-    server, rejected = ServerOptimiser(**config), 0
-    if server.robust:
-        updates, rejected = robust_updates(server, state.shared, updates)
-    return METHODS["promptfl"]().aggregate(state, updates).shared["p"].tolist(), rejected
-
+from raysim.core.types import Payload
+from tests.fakes.updates import aggregate, sent
 
 # Rounds on paper: arrivals after 1, 3, 5 and 9 seconds.
 

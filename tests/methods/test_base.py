@@ -10,32 +10,18 @@ import pytest
 import torch
 
 from raysim.core.config import Config
-from raysim.core.types import Batch, ServerState, Update
+from raysim.core.types import Batch, ServerState
 from raysim.experiment import Experiment
 from raysim.methods import METHODS, Method
-from raysim.methods.base import cross_entropy, weighted_sum
+from raysim.methods.base import cross_entropy
 from raysim.methods.diagnosis import Diagnosis
 from raysim.simulation.rounds import Simulation
 from tests.experiments import small
+from tests.fakes.updates import update
 
 HOOKS = {"build", "init_shared", "init_private", "receive", "loss", "finish", "aggregate", "predict"}
 RARE_HOOKS = {"init_server", "server_step", "broadcast", "adjust", "buffers", "server_models"}
 DESCRIPTIONS = {"traits", "diagnosis", "architectures", "architecture"}
-
-
-def update(examples: int, value: list[float]) -> Update:
-    shared = {"p": torch.tensor(value)[None]}
-    sums = weighted_sum(shared, np.array([examples]))
-    return Update(
-        index=0,
-        clients=(0,),
-        examples=np.array([examples]),
-        sums=sums,
-        aside=({},),
-        client_tensors=(),
-        private=({},),
-        metrics={},
-    )
 
 
 def test_two_clients_average_by_their_images() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -12,7 +11,6 @@ from raysim.core.types import POOLED, MicroCohort, ServerState, Tensors, Update,
 from raysim.experiment import Experiment
 from raysim.experiment.records import identity
 from raysim.methods import METHODS
-from raysim.methods.base import weighted_sum
 from raysim.simulation.cohorts import micro_cohorts
 from raysim.simulation.federation import Federation
 from raysim.simulation.worker import Worker
@@ -21,21 +19,6 @@ from raysim.storage.vault import digest_of, fetch
 from tests.experiments import small, smallest
 
 TRAINING = [name for name, cls in METHODS.items() if cls().traits.trains]
-
-
-def update(examples: int, value: list[float]) -> Update:
-    shared = {"p": torch.tensor(value)[None]}
-    sums = weighted_sum(shared, np.array([examples]))
-    return Update(
-        index=0,
-        clients=(0,),
-        examples=np.array([examples]),
-        sums=sums,
-        aside=({},),
-        client_tensors=(),
-        private=({},),
-        metrics={},
-    )
 
 
 @pytest.mark.parametrize("name", list(METHODS))

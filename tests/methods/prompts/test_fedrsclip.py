@@ -9,43 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from raysim.core.types import Batch, Tensors
+from raysim.core.types import Batch
 from raysim.engines.serial import Serial
-from raysim.methods.prompts.base import PRIVATE, SHARED
+from raysim.methods.prompts.base import SHARED
 from raysim.methods.prompts.fedrsclip import FedRSCLIP
-from raysim.simulation.federation import Federation
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import Worker
 from raysim.storage.store import Store
 from tests.experiments import small
-
-
-@pytest.fixture(scope="module")
-def worker() -> Worker:
-    return Worker(Federation.of(small()))
-
-
-@pytest.fixture(scope="module")
-def batch(worker: Worker) -> Batch:
-    return worker.batches.stack([worker.batches.plan(client, 0, 1, "batches")[0] for client in range(2)])
-
-
-def parameters(method: FedRSCLIP, worker: Worker, clients: int = 2) -> Tensors:
-    rng = torch.Generator().manual_seed(3)
-    width = worker.model.tower.width
-    shared = torch.randn(1, method.h, width, generator=rng).expand(clients, -1, -1) * 0.1
-    private = {PRIVATE: torch.randn(clients, method.h_p, width, generator=rng) * 0.1} if method.h_p else {}
-    return {SHARED: shared.clone(), **private}
-
-
-def texts(method: FedRSCLIP, worker: Worker, params: Tensors) -> dict[str, np.ndarray]:
-    model = worker.model
-    made = {
-        "s": model.class_features(params[SHARED]),
-        "p": model.class_features(params[PRIVATE]),
-        "sp": model.class_features(torch.cat([params[SHARED], params[PRIVATE]], 1)),
-    }
-    return {name: text.double().numpy() for name, text in made.items()}
+from tests.fakes.prompts import parameters, texts
 
 
 def test_a_mixture_and_a_pair_reach_their_limits(worker: Worker, batch: Batch) -> None:
