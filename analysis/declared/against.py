@@ -240,8 +240,8 @@ def sentences_against(results: Results, compared: Sequence[Row], figure: Row) ->
     for family in dict.fromkeys(row["family"] for row in differences):
         rows = [row for row in differences if row["family"] == family]
         (low, high), line = rows[0]["ends"], rows[0]["line"]
-        own = next((row for row in rows if row["rival"] is None), None)
-        change = _change(own, results.confidence, results.metric)
+        method_row = next((row for row in rows if row["rival"] is None), None)
+        change = _change(method_row, results.confidence, results.metric)
         rival = _rival([row for row in rows if row["rival"] is not None], name)
         texts.append(f"From {low:g} to {high:g} {name} ({family}), {line} {change}{rival}.")
     return texts
