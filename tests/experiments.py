@@ -65,3 +65,4 @@ def four_clients(method: str = "safe", **changes: Any) -> Experiment:
 
 
 QUICK_WORDS = ["scenario.clients=3", "task.shots=4", "rounds=2", "evaluation.every=1"]  # on a command line
+QUICK_UNTRAINED_WORDS = QUICK_WORDS[:2]  # of a method that does not train, which rounds would not affect

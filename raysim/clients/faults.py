@@ -41,7 +41,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from raysim.core.config import Config, knob
+from raysim.core.config import Config, knob, with_unused_at_default
 from raysim.core.seeds import numpy_rng
 from raysim.core.types import Payload, Tensors, Update
 
@@ -77,8 +77,20 @@ class Faults(Config):
         basis="relative",
         source="Blanchard et al.; Yin et al., ICML 2018",
         search="{nan,sign_flip,scaled}",
+        used_when=("corrupt above 0", lambda self: self.corrupt > 0),
     )
-    scale: float = knob(10.0, "factor of a scaled update", basis="guess", search="{10,100}", ge=-1e6, le=1e6)
+    scale: float = knob(
+        10.0,
+        "factor of a scaled update",
+        basis="guess",
+        search="{10,100}",
+        ge=-1e6,
+        le=1e6,
+        used_when=(
+            "corrupt above 0 and corruption=scaled",
+            lambda self: self.corrupt > 0 and self.corruption == "scaled",
+        ),
+    )
     step_seconds: float = knob(
         1.0,
         "virtual seconds of a local step on the median device",
@@ -134,12 +146,16 @@ class Faults(Config):
         basis="relative",
         source="drop: Bonawitz et al.; keep: FedAsync",
         search="{drop,keep}",
+        used_when=(
+            "a deadline, or over_selection above 1: else no update is late",
+            lambda self: self.deadline is not None or self.over_selection > 1,
+        ),
     )
 
     @property
     def active(self) -> bool:
-        """Whether any field differs from its default: then the clock runs."""
-        return self != Faults()
+        """Whether any field that has an effect differs from its default: then the clock runs."""
+        return with_unused_at_default(self) != Faults()
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ class LongTail(UnequalSizes):
         "exponential",
         "decrease of the counts with the rank of the class",
         basis="guess",
+        used_when=("imbalance above 1", lambda self: self.imbalance > 1),
     )
     alpha: float | None = knob(
         0.5,

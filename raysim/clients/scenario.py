@@ -48,6 +48,7 @@ class Scenario(Config, ABC):
         "thumbnails of 8 x 8 pixels)",
         basis="guess",
         search="{symmetric,pairs}",
+        used_when=("label_noise above 0", lambda self: self.label_noise > 0),
     )
 
     @property

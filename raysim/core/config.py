@@ -5,14 +5,26 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raysim.core.errors import UserError
 
 Basis = Literal["paper", "relative", "computed", "guess"]
+
+
+class Use(NamedTuple):
+    """A condition under which a setting has an effect.
+
+    Attributes:
+        words: The condition in words, for messages: "it needs ...".
+        holds: Whether it holds for a record.
+    """
+
+    words: str
+    holds: Callable[[Any], bool]
 
 
 class Config(BaseModel):
@@ -28,7 +40,16 @@ class Config(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
-def knob(default: Any, doc: str, *, basis: Basis, search: str = "", source: str = "", **bounds: Any) -> Any:
+def knob(
+    default: Any,
+    doc: str,
+    *,
+    basis: Basis,
+    search: str = "",
+    source: str = "",
+    used_when: tuple[str, Callable[[Any], bool]] | None = None,
+    **bounds: Any,
+) -> Any:
     """Declare a field of a `Config` together with the source of its default.
 
     Args:
@@ -38,14 +59,37 @@ def knob(default: Any, doc: str, *, basis: Basis, search: str = "", source: str 
             ("relative"), a computation kept in the tests ("computed"), or a guess.
         search: Range worth searching, in words.
         source: Name of the related work or of the computation.
+        used_when: Condition on the other fields under which this one has an effect, in words and as a
+            function of the record; None: it always has.
         **bounds: pydantic's constraints (`ge`, `gt`, `le`, `lt`).
     """
-    return Field(
-        default,
-        description=doc,
-        json_schema_extra={"basis": basis, "search": search, "source": source},
-        **bounds,
-    )
+    extra: Any = {"basis": basis, "search": search, "source": source}
+    if used_when is not None:
+        extra["used_when"] = Use(*used_when)
+    return Field(default, description=doc, json_schema_extra=extra, **bounds)
+
+
+def condition_of(cls: type[Config], name: str) -> Use | None:
+    """Return the condition under which a field has an effect, as its `knob` declares it; None: always."""
+    extra: Any = cls.model_fields[name].json_schema_extra
+    condition: Use | None = extra.get("used_when") if isinstance(extra, dict) else None
+    return condition
+
+
+def unused_fields(record: Config) -> dict[str, str]:
+    """Return the fields of a record that have no effect, given the others, with what they need."""
+    conditions = {name: condition_of(type(record), name) for name in type(record).model_fields}
+    return {
+        name: condition.words
+        for name, condition in conditions.items()
+        if condition is not None and not condition.holds(record)
+    }
+
+
+def with_unused_at_default(record: C) -> C:
+    """Return a record whose fields without effect are at their defaults: the same behaviour."""
+    fields = type(record).model_fields
+    return record.model_copy(update={name: fields[name].default for name in unused_fields(record)})
 
 
 def suggest(word: str, known: list[str]) -> str:

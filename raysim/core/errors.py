@@ -15,7 +15,7 @@ class ClientError(RuntimeError):
 
 
 class Diverged(ClientError):
-    """A loss that became infinite or NaN."""
+    """A loss, a tensor that is sent or kept, or a logit that became infinite or NaN."""
 
 
 class OutOfTime(Exception):

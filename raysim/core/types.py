@@ -82,6 +82,7 @@ class InitialState:
         buffers: Names of the shared tensors that are not trained weights.
         totals: Training images of each class, in segmentation pixels. [C]
         payloads: Bytes per round of a client, by architecture; empty without a virtual clock.
+        flops_server: Floating-point operations of the server's own work before the first round.
     """
 
     state: ServerState
@@ -91,6 +92,7 @@ class InitialState:
     buffers: frozenset[str]
     totals: np.ndarray
     payloads: dict[str, Payload] = field(default_factory=dict)
+    flops_server: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,8 @@ class Score:
         flops: Floating-point operations of the evaluation.
         observed: Measures of the method about the clients' models, by name, each [K].
         novel: Accuracy of the shared model on the images of novel classes; None without such classes.
+        right: Which images of the split each model names rightly, as packed bits: the K clients' models, or
+            the M models of the server. [K or M, ceil(N / 8)] uint8; None where this is not kept.
     """
 
     index: int
@@ -203,6 +207,7 @@ class Score:
     flops: float = 0.0
     observed: dict[str, np.ndarray] = field(default_factory=dict)
     novel: float | None = None
+    right: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -218,13 +223,14 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundRecord:
-    """A finished round as rows of the tables `rounds` (one row), `clients`, `classes` and class ratios."""
+    """A finished round as rows of the tables `rounds` (one row), `clients`, `classes`, `ratios`, `images`."""
 
     round: int
     row: dict[str, Any]
     clients: list[dict[str, Any]]
     classes: list[dict[str, Any]]
     ratios: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

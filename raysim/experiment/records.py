@@ -11,7 +11,7 @@ from raysim.clients.faults import Faults
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
 from raysim.core.config import Config, canonical_json, digest, knob, parse, unknown_name
-from raysim.experiment import checks
+from raysim.experiment import checks, effects
 from raysim.experiment.evaluation import Evaluation
 from raysim.experiment.resources import Resources
 from raysim.experiment.task import Task
@@ -23,7 +23,7 @@ SERVER_SAMPLES = 10  # per class, where a method needs them and `task.ses` says 
 
 
 class Experiment(Config):
-    """A federated simulation. Its `id` is a hash of all fields but `resources`."""
+    """A federated simulation. Its `id` is a hash of all fields that have an effect, without `resources`."""
 
     seed: int = knob(
         0,
@@ -90,9 +90,16 @@ class Experiment(Config):
 
     @property
     def id(self) -> str:
-        """Twelve hex digits; equal experiments on other machines have equal ids."""
+        """Twelve hex digits; equal experiments on other machines have equal ids.
+
+        Settings without effect count as their defaults: experiments that differ in them alone are one run.
+        """
         values = to_dict(self)
         del values["resources"]
+        for path in effects.without_effect(self):
+            group, _, field = path.rpartition(".")
+            block = values[group] if group else values
+            block[field] = effects.default_of(self, path)
         return digest(values)
 
 

@@ -27,7 +27,15 @@ class Training(Config):
         gt=0,
         le=100,
     )
-    momentum: float = knob(0.9, "momentum of SGD", basis="relative", source="CoOp", ge=0, lt=1)
+    momentum: float = knob(
+        0.9,
+        "momentum of SGD",
+        basis="relative",
+        source="CoOp",
+        ge=0,
+        lt=1,
+        used_when=("optimiser=sgd", lambda self: self.optimiser == "sgd"),
+    )
     weight_decay: float = knob(5e-4, "L2 weight decay", basis="relative", source="CoOp", ge=0, le=1)
     schedule: Literal["constant", "cosine"] = knob(
         "cosine",

@@ -56,6 +56,7 @@ class ServerOptimiser(Config):
         search="{0.1,0.2,0.4}",
         ge=0,
         lt=0.5,
+        used_when=("aggregation=trimmed", lambda self: self.aggregation == "trimmed"),
     )
     clip: float = knob(
         1.0,
@@ -64,6 +65,7 @@ class ServerOptimiser(Config):
         search="{0.5,1,2}",
         gt=0,
         le=1e6,
+        used_when=("aggregation=clip", lambda self: self.aggregation == "clip"),
     )
     optimiser: Literal["none", "momentum", "adam"] = knob(
         "none",
@@ -80,6 +82,7 @@ class ServerOptimiser(Config):
         search="log-U [1e-2, 1]",
         gt=0,
         le=100,
+        used_when=("optimiser=momentum or adam", lambda self: self.optimiser != "none"),
     )
     beta1: float = knob(
         0.9,
@@ -89,6 +92,7 @@ class ServerOptimiser(Config):
         search="{0.5,0.9}",
         ge=0,
         lt=1,
+        used_when=("optimiser=momentum or adam", lambda self: self.optimiser != "none"),
     )
     beta2: float = knob(
         0.99,
@@ -97,6 +101,7 @@ class ServerOptimiser(Config):
         source="Reddi et al.",
         ge=0,
         lt=1,
+        used_when=("optimiser=adam", lambda self: self.optimiser == "adam"),
     )
     tau: float = knob(
         1e-3,
@@ -105,6 +110,7 @@ class ServerOptimiser(Config):
         source="Reddi et al.",
         gt=0,
         le=1,
+        used_when=("optimiser=adam", lambda self: self.optimiser == "adam"),
     )
 
     @property

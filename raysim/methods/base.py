@@ -129,6 +129,13 @@ class Method(Config):
         """
         raise NotImplementedError
 
+    def rate_factor(self, name: str) -> float:
+        """Return the learning rate of a trained tensor over that of the others; 1 by default.
+
+        The optimiser applies it to the whole step: gradient, momentum and weight decay, with SGD and Adam.
+        """
+        return 1.0
+
     def adjust(self, params: Tensors, received: Tensors) -> None:
         """Change the gradients of `params` in place before an optimiser step; nothing by default."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -11,13 +11,12 @@ from raysim.core.types import ServerState, Signature, Tensors
 
 
 class Diagnosis:
-    """The analyst's questions to a method; by default every answer is empty.
+    """The analyst's questions to a method; by default every answer is empty."""
 
-    Attributes:
-        watched: The failure signatures that `failures` looks for, with what each means.
-    """
-
-    watched: ClassVar[Mapping[str, str]] = {}
+    @property
+    def watched(self) -> Mapping[str, str]:
+        """The failure signatures that `failures` can find with these hyperparameters, and their meanings."""
+        return {}
 
     def class_ratios(self, state: ServerState) -> torch.Tensor | None:
         """Return the weights [C] of the classes that the server sends next; None without such weights."""

@@ -25,7 +25,9 @@ from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
 
 Norm = Literal["batch", "group"]
-NETWORKS = ("cnn", "small_resnet", "small_mobilenet", "resnet18", "resnet50", "mobilenet_v3_small")
+SMALL_NETWORKS = ("cnn", "small_resnet", "small_mobilenet")
+TORCHVISION_NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_small")
+NETWORKS = (*SMALL_NETWORKS, *TORCHVISION_NETWORKS)
 GROUPS = 8
 
 
@@ -81,7 +83,7 @@ def build_backbone(
         if pretrained:
             raise UserError(
                 f"pretrained = true: there are no pretrained weights of '{name}'; "
-                f"{', '.join(NETWORKS[3:])} have them"
+                f"{', '.join(TORCHVISION_NETWORKS)} have them"
             )
         if width % 8:
             raise UserError(f"width = {width} is not allowed: it should be a multiple of 8")

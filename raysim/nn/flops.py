@@ -25,11 +25,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+Result = TypeVar("Result")
 
 FIRST_FACTOR = {
     **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), 0),
@@ -78,15 +80,23 @@ class FlopCounter(TorchDispatchMode):
 
 
 def count_flops(call: Callable[[], object]) -> int:
-    """FLOPs of a call; PyTorch's fused transformer layers, which hide their products, are off meanwhile."""
+    """FLOPs of a call."""
+    return counted(call)[1]
+
+
+def counted(call: Callable[[], Result]) -> tuple[Result, int]:
+    """Return what a call returns, and its FLOPs.
+
+    PyTorch's fused transformer layers, which hide their products, are off meanwhile.
+    """
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with FlopCounter() as counter:
-            call()
+            result = call()
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-    return counter.total
+    return result, counter.total
 
 
 def _flops(name: str, args: Sequence[Any], result: Any) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from raysim.experiment.records import identity
 from raysim.methods import METHODS
 from raysim.simulation.cohorts import micro_cohorts
 from raysim.simulation.federation import Federation
+from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import Worker
 from raysim.storage.store import state_sha256
 from raysim.storage.vault import digest_of, fetch
@@ -113,11 +116,43 @@ def test_contract_training_lowers_the_loss_of_a_fixed_batch(name: str) -> None:
     assert loss(worker.training.fit(state, cohort, 4, "batches").rows[0]) < loss(start.rows[0])
 
 
-def test_the_digest_sees_shared_and_private_state() -> None:
-    state = ServerState(1, {"p": torch.ones(2)})
+def test_the_digest_sees_all_that_decides_the_next_round_and_every_prediction() -> None:
+    state = ServerState(1, {"p": torch.ones(2)}, {"c": torch.ones(1)})
     privates = {0: {"q": torch.zeros(1)}, 1: {"q": torch.ones(1)}}
     first = state_sha256(state, privates)
     assert first == state_sha256(state, dict(reversed(privates.items())))
-    assert first != state_sha256(ServerState(1, {"p": torch.zeros(2)}), privates)
+    assert first != state_sha256(ServerState(1, {"p": torch.zeros(2)}, state.extra), privates)
+    assert first != state_sha256(ServerState(1, state.shared, {"c": torch.zeros(1)}), privates)
+    assert first != state_sha256(ServerState(1, state.shared, {"d": torch.ones(1)}), privates)
+    assert first != state_sha256(ServerState(1, {**state.shared, **state.extra}), privates)
+    assert first != state_sha256(ServerState(2, state.shared, state.extra), privates)
     assert first != state_sha256(state, {0: privates[1], 1: privates[0]})
     assert identity(small()) == identity(small(resources__workers=3))
+
+
+EXTRAS = [
+    ("safe", {}),
+    ("scaffold", {}),
+    ("fedcac", {}),
+    ("ratio_loss", {}),
+    ("fedavg", {"server__optimiser": "adam"}),
+    ("promptfl", {"faults__deadline": 0.01, "faults__stale": "keep", "faults__step_seconds": 0.01}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), EXTRAS, ids=str)
+def test_every_tensor_that_the_server_keeps_is_in_the_digest(
+    name: str, changes: dict[str, Any], simulate: Callable[..., Simulation]
+) -> None:
+    """Contexts, class ratios, variates, masks, moments, and updates that are under way."""
+    run = simulate(smallest(name, rounds=2, evaluation__every=2, **changes))
+    digest = run.result()["state_sha256"]
+    kept = {**run.state.extra, **run.late}
+    assert kept
+    for key in kept:
+        place = run.state.extra if key in run.state.extra else run.late
+        before = place[key]
+        place[key] = before + 1
+        assert run.result()["state_sha256"] != digest, key
+        place[key] = before
+    assert run.result()["state_sha256"] == digest

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from raysim.core.types import Score
-from raysim.methods import signatures
+from raysim.methods import METHODS, signatures
 from raysim.methods.prompts.fedrsclip import FedRSCLIP
 from raysim.simulation.accuracy import accuracies
 from raysim.simulation.federation import Federation
@@ -104,9 +104,29 @@ def test_a_transport_cut_short_is_told(simulate: Any, tmp_path: Path) -> None:
     assert rows[0]["run"] == simulation.experiment.id and rows[0]["value"] > rows[0]["limit"]
     assert "after 2 iterations" in rows[0]["detail"]
     described = json.loads((tmp_path / "run/run.json").read_text())
-    assert described["signatures"] == ["ot_not_converged"] and set(described["signatures_watched"]) == set(
-        signatures.MEANINGS
-    )
+    assert described["signatures"] == ["ot_not_converged"] and set(described["signatures_watched"]) == {
+        "semantic_drift",
+        "ot_not_converged",
+        "private_unused",
+    }
+
+
+WATCHED = {
+    "fedrsclip": {"semantic_drift", "ot_not_converged", "private_unused"},
+    "fedotp": {"ot_not_converged", "private_unused"},
+    "fedpgp": {"private_unused"},
+    "safe": {"cr_inverse", "cr_erratic", "d_cka_zero", "d_cka_one", "mask_empty", "mask_full"},
+}
+
+
+def test_a_method_watches_what_can_happen_to_it() -> None:
+    for name, cls in METHODS.items():
+        assert set(cls().diagnosis.watched) == WATCHED.get(name, set())
+    fedrsclip, safe = METHODS["fedrsclip"], METHODS["safe"]
+    assert set(fedrsclip(h_p=0).diagnosis.watched) == {"ot_not_converged"}
+    assert "ot_not_converged" not in fedrsclip(w_ot=0.0).diagnosis.watched
+    assert "ot_not_converged" in fedrsclip(w_ot=0.0, fusion="pair").diagnosis.watched
+    assert set(safe(cro=False, ace=False).diagnosis.watched) == {"d_cka_zero", "d_cka_one"}
 
 
 def test_a_mixture_without_private_share_is_unused(simulate: Any, tmp_path: Path) -> None:

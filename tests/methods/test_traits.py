@@ -59,7 +59,7 @@ def test_what_is_sent_and_kept_is_what_the_traits_say(
     batch = worker.batches.stack([worker.batches.plan(0, 0, 1, "batches")[0]])
     assert batch.x.dim() == {"features": 3, "patches": 4, "pixels": 5}[traits.inputs]
     if traits.serves:
-        state = worker.serve(state)
+        state = worker.serve(state).state
     if traits.placement == "federated" and not traits.tuning_epochs and len(method.architectures) == 1:
         samples = worker.batches.server_samples if traits.needs_samples else None
         start, _ = method.receive(worker.model, method.broadcast(state, 0), private, 0, samples)

@@ -2,6 +2,10 @@
 
 Clients train one at a time (K = 1). Client i has architecture i mod n of the n that `network` joins by "+".
 
+With `batchnorm="local"` (FedBN) BatchNorm's scale, shift and statistics are private: they are never sent, up
+or down, and every client starts from the untrained ones. So the server has no complete network: it has no
+model of its own, and methods whose server runs the network on samples refuse this setting.
+
 Shapes: N images, B images of a batch, S x S pixels, C classes.
 
 Reference: McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data",
@@ -12,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 from torch import nn
 from torch.func import functional_call
 
@@ -35,7 +39,7 @@ from raysim.methods.networks.model import (
 )
 from raysim.methods.prompts.zeroshot import ZeroShot
 from raysim.methods.traits import Traits
-from raysim.nn.convnets import NETWORKS
+from raysim.nn.convnets import NETWORKS, SMALL_NETWORKS
 from raysim.nn.gate import GateConfig
 from raysim.nn.networks import Network, Output, initial_weights, standardise
 
@@ -54,6 +58,7 @@ class NetworkMethod(Method):
         "start from ImageNet weights (torchvision's names)",
         basis="guess",
         search="{false,true}",
+        used_when=("a network of torchvision", lambda self: self.network != TOWER),
     )
     width: int = knob(
         16,
@@ -63,19 +68,28 @@ class NetworkMethod(Method):
         ge=8,
         le=512,
         multiple_of=8,
+        used_when=(
+            "one of the small networks",
+            lambda self: any(name in SMALL_NETWORKS for name in self.architectures),
+        ),
     )
     norm: Literal["batch", "group"] = knob(
         "batch",
         "normalisation in the network",
         basis="guess",
         search="{batch,group}",
+        used_when=("a network from scratch, not CLIP's tower", lambda self: self.network != TOWER),
     )
     batchnorm: Literal["global", "local"] = knob(
         "global",
-        "BatchNorm's scale, shift and statistics: averaged like the rest, or each client's own",
+        "BatchNorm's scale, shift and statistics: averaged like the rest, or each client's own, never sent",
         basis="relative",
         source="FedAvg; local is FedBN",
         search="{global,local}",
+        used_when=(
+            "norm=batch, a network from scratch, and clients whose networks are averaged",
+            lambda self: self.network != TOWER and self.norm == "batch" and self.traits.averages,
+        ),
     )
     projection: int | None = knob(
         None,
@@ -105,17 +119,25 @@ class NetworkMethod(Method):
             raise ValueError(f"'{TOWER}' cannot be mixed with other architectures")
         return value
 
+    @model_validator(mode="after")
+    def check_norms(self) -> Self:
+        """Check that the server has the whole network where it has to run it."""
+        if self.keeps_norms and self.traits.needs_samples:
+            raise ValueError(
+                f"batchnorm = 'local' is not allowed: the server of '{self.name}' runs the network on "
+                "samples, and has no BatchNorm where clients keep theirs; it should be 'global'"
+            )
+        return self
+
     @property
     def traits(self) -> Traits:
-        """Pixels, one client at a time; clients have models of their own where they keep BatchNorm."""
-        traits = super().traits
+        """Pixels, one client at a time."""
         return replace(
-            traits,
+            super().traits,
             inputs="pixels",
             stackable=False,
             segments=True,
             names_classes=self.network == TOWER,
-            personal=traits.personal or self.keeps_norms,
         )
 
     @property
@@ -126,7 +148,7 @@ class NetworkMethod(Method):
     @property
     def keeps_norms(self) -> bool:
         """Whether clients keep BatchNorm's tensors to themselves."""
-        return self.norm == "batch" and self.batchnorm == "local"
+        return self.network != TOWER and self.norm == "batch" and self.batchnorm == "local"
 
     @property
     def gate_config(self) -> GateConfig | None:
@@ -176,16 +198,25 @@ class NetworkMethod(Method):
         return NetworkModel(context, {TOWER: tower}, False, backbone.mean, backbone.std)
 
     def init_shared(self, model: NetworkModel, rng: torch.Generator) -> Tensors:
-        """Return each architecture's first weights and statistics; pretrained ones where there are such."""
+        """Return each architecture's first weights and statistics; pretrained ones where there are such.
+
+        BatchNorm's tensors are not among them where clients keep them.
+        """
         shared: Tensors = {}
+        private = model.norm_names() if self.keeps_norms else ()
         for architecture, module in model.modules.items():
             if isinstance(module, Network):
                 first = initial_weights(module, rng)
             else:
                 first = {name: tensor.detach().cpu().clone() for name, tensor in module.named_parameters()}
             for name, tensor in first.items():
-                shared.setdefault(model.row_name(architecture, name), tensor)
+                if (row_name := model.row_name(architecture, name)) not in private:
+                    shared.setdefault(row_name, tensor)
         return shared
+
+    def init_private(self, model: NetworkModel, rng: torch.Generator, client: int) -> Tensors:
+        """Return the first BatchNorm of the client's architecture where clients keep it, else nothing."""
+        return model.first_norms(self.architecture(client)) if self.keeps_norms else {}
 
     def buffers(self, model: NetworkModel) -> frozenset[str]:
         """Return the names of BatchNorm's running statistics."""
@@ -201,12 +232,12 @@ class NetworkMethod(Method):
         """Return the network as it was sent, with the client's own BatchNorm where it keeps one."""
         prefixes = (*model.modules, COMMON)
         row = {name: tensor for name, tensor in received.items() if name.split("/")[0] in prefixes}
-        return {**row, **{name: tensor for name, tensor in private.items() if name in row}}, {}
+        return {**row, **self.private_norms(model, private)}, {}
 
     def finish(
         self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
-        """Send the network; also keep BatchNorm's tensors where clients keep them."""
+        """Send the network; keep BatchNorm's tensors where clients keep them."""
         sent = {name: tensor for name, tensor in row.items() if name in received}
         return ClientResult(sent, {}, self.private_norms(model, row))
 
@@ -218,8 +249,9 @@ class NetworkMethod(Method):
         return {name: tensor for name, tensor in row.items() if name in norms}
 
     def server_models(self, state: ServerState) -> list[Tensors]:
-        """Return a row for each architecture."""
-        return [architecture_part(state.shared, architecture) for architecture in self.architectures]
+        """Return a row for each architecture; none where BatchNorm is at the clients."""
+        architectures = () if self.keeps_norms else self.architectures
+        return [architecture_part(state.shared, architecture) for architecture in architectures]
 
     def forward(
         self,

@@ -23,8 +23,18 @@ class CentralizedNetwork(Pooled, FedAvg):
 
     name: ClassVar[str] = "centralized_network"
 
+    @property
+    def keeps_norms(self) -> bool:
+        """No: there is one network."""
+        return False
+
 
 class LocalNetwork(Alone, FedAvg):
     """A network at each client, trained alone."""
 
     name: ClassVar[str] = "local_network"
+
+    @property
+    def keeps_norms(self) -> bool:
+        """No: the whole network is the client's own, and BatchNorm is no exception."""
+        return False

@@ -66,6 +66,7 @@ class FedCAC(NetworkMethod):
         search="{50,100,170}",
         ge=1,
         le=1_000_000,
+        used_when=("tau above 0", lambda self: self.tau > 0),
     )
 
     @property
@@ -96,7 +97,7 @@ class FedCAC(NetworkMethod):
     ) -> ClientResult:
         """Send the network, and a bit for every trained weight that clients share."""
         result = super().finish(model, row, received, private, steps)
-        excluded = self.buffers(model) | result.private.keys()
+        excluded = self.buffers(model)
         masks = {
             f"{MASK}{name}": packed(critical(tensor, received[name], self.tau))
             for name, tensor in result.up.items()

@@ -45,6 +45,7 @@ class FedEMA(NetworkMethod):
         search="{0.7,0.8}, U [0, 1]",
         ge=0,
         le=1,
+        used_when=("lam=null", lambda self: self.lam is None),
     )
     lam: float | None = knob(
         None,
@@ -69,13 +70,12 @@ class FedEMA(NetworkMethod):
         self, model: NetworkModel, received: Tensors, private: Tensors, client: int, samples: Batch | None
     ) -> tuple[Tensors, dict[str, float]]:
         """Return the mixed network if the client took part in the last round, else the server's; and mu."""
-        row, _ = super().receive(model, received, {}, client, samples)
+        row, _ = super().receive(model, received, private, client, samples)
         network = stored_network(private)
         if network is None:
             return row, {"mu": 0.0}
         mu, _ = self._mixture(model, received, private, network)
-        mixed = merge(network, row, mu, self.buffers(model))
-        return {**mixed, **self.private_norms(model, network)}, {"mu": mu}
+        return merge(network, row, mu, self.buffers(model)), {"mu": mu}
 
     def _mixture(
         self, model: NetworkModel, received: Tensors, private: Tensors, network: Tensors
@@ -84,7 +84,7 @@ class FedEMA(NetworkMethod):
         lam = float(private[LAMBDA]) if LAMBDA in private else self.lam
         if int(private[LAST_ROUND]) != int(received[ROUND]) - 1:
             return 0.0, lam
-        excluded = self.buffers(model) | self.private_norms(model, network).keys()
+        excluded = self.buffers(model)
         squares = [
             (received[name].cpu().double() - tensor.cpu().double()).square().sum()
             for name, tensor in network.items()
@@ -100,8 +100,9 @@ class FedEMA(NetworkMethod):
         self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
         """Send the network; keep a copy of it with its round and lambda."""
-        sent = super().finish(model, row, received, private, steps).up
+        result = super().finish(model, row, received, private, steps)
         network = stored_network(private)
         lam = self._mixture(model, received, private, network)[1] if network is not None else None
         fixed = {} if lam is None else {LAMBDA: torch.tensor(lam, dtype=torch.float64)}
-        return ClientResult(sent, {}, {**store_network(sent), LAST_ROUND: received[ROUND], **fixed})
+        stored = {**store_network(result.up), LAST_ROUND: received[ROUND], **fixed}
+        return replace(result, private={**result.private, **stored})

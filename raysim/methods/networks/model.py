@@ -79,6 +79,15 @@ class NetworkModel:
         }
         return architecture, own_names
 
+    def first_norms(self, architecture: str) -> Tensors:
+        """Return the untrained scale, shift and statistics of an architecture's BatchNorm, by row names."""
+        names, module = self.norm_names(), self.modules[architecture]
+        tensors = {
+            self.row_name(architecture, name): tensor
+            for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        }
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items() if name in names}
+
     def norm_names(self) -> frozenset[str]:
         """Return the row names of BatchNorm's scale, shift and statistics in all architectures."""
         return frozenset(

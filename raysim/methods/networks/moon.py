@@ -51,6 +51,7 @@ class MOON(NetworkMethod):
         search="{0.1,0.5,1}",
         gt=0,
         le=100,
+        used_when=("mu above 0", lambda self: self.mu > 0),
     )
 
     def buffers(self, model: NetworkModel) -> frozenset[str]:
@@ -62,7 +63,8 @@ class MOON(NetworkMethod):
     ) -> tuple[Tensors, dict[str, float]]:
         """Return the received network, and beside it the previous one."""
         row, measured = super().receive(model, received, private, client, samples)
-        return {**row, **store_network(stored_network(private) or row)}, measured
+        previous = {**(stored_network(private) or row), **self.private_norms(model, row)}
+        return {**row, **store_network(previous)}, measured
 
     def loss(
         self, model: NetworkModel, params: Tensors, received: Tensors, batch: Batch
@@ -73,16 +75,19 @@ class MOON(NetworkMethod):
         row = {name: tensor[0] for name, tensor in params.items()}
         output = self.forward(model, row, batch.x[0], batch.rngs[0])
         ce_K = self.cross_entropy(output.logits, batch.y[0], self.class_weights(received))
+        previous = stored_network(row) or row
+        # where clients keep BatchNorm, the global network has the one that this client started with
+        received = {**received, **self.private_norms(model, previous)}
         with torch.no_grad():
             global_Bd = self.forward(model, received, batch.x[0]).features
-            previous_Bd = self.forward(model, stored_network(row) or row, batch.x[0]).features
+            previous_Bd = self.forward(model, previous, batch.x[0]).features
         contrast_K = contrast(output.features, global_Bd, previous_Bd, self.temperature)[None]
         return ce_K + self.mu * contrast_K, {"loss_ce": ce_K.detach(), "loss_contrast": contrast_K.detach()}
 
     def finish(
         self, model: NetworkModel, row: Tensors, received: Tensors, private: Tensors, steps: int
     ) -> ClientResult:
-        """Send the network, and keep a copy of it."""
+        """Send the network, and keep a copy of what is sent."""
         result = super().finish(model, row, received, private, steps)
         return replace(result, private={**result.private, **store_network(result.up)})
 

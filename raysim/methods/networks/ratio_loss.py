@@ -57,6 +57,7 @@ class RatioLoss(NetworkMethod):
         search="{10,50,5000}",
         ge=1,
         le=1e6,
+        used_when=("b above 0", lambda self: self.b > 0),
     )
 
     @property

@@ -2,11 +2,15 @@
 
     proportion    CR_c = C g_c^p / sum_j g_j^p
     composition   CR_c ~ 1 / R_c,    R_c = exp(b / q_c) / sum_j exp(b / q_j),    q_c = g_c^2 / max g^2
-    ratio         CR_c = a + b R_c,  R_c = |sum over N_c of dW^c_c| / |sum over N_c of mean of dW^j_c, j != c|
+    ratio         CR_c = 1 + b R_c,  R_c = |sum over N_c of dW^c_c| / |sum over N_c of mean of dW^j_c, j != c|
 
 g_c = || grad_theta (1 / |SES_c|) sum over SES_c of CE || is the norm of a class's mean gradient. dW^j_c is
 the gradient of class j's samples on class c's row of the last layer. N_c are the inputs of that row on which
-class c's own samples clearly dominate. Then CR is clipped, and divided by its mean.
+class c's own samples clearly dominate.
+
+Each estimator has a scale of its own, on which an ordinary class has about 1: the first two have a mean of 1,
+the last starts at 1. There CR is clipped, and then brought to a mean of 1 within the same bounds
+(`rectified`).
 
 SAFE publishes no formula: "proportion" is a reconstruction, the others are published relatives.
 
@@ -143,9 +147,26 @@ def ratio(gradients_CCd: torch.Tensor, largest: float = LARGEST_RATIO) -> torch.
 
 
 def rectified(cr_C: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    """CR [C] clipped to [low, high], then divided by its mean."""
-    clipped_C = cr_C.clamp(low, high)
-    return (clipped_C / clipped_C.mean()).float()
+    """CR [C] clipped to [low, high], then brought to a mean of 1 within the same bounds.
+
+    A plain division by the mean would break the bounds again. So the clipped ratios are multiplied by the one
+    factor at which they, clipped once more, have a mean of 1. What is returned has the mean of 1 and keeps
+    the bounds, to float32's rounding.
+
+    Args:
+        cr_C: Estimated ratios, not negative; an ordinary class has about 1.
+        low: Smallest ratio, in (0, 1].
+        high: Largest ratio, at least 1.
+    """
+    cr_C = cr_C.double().clamp(low, high)
+    # the mean of the clipped ratios rises with the factor, in straight pieces between these places
+    places = torch.cat([low / cr_C, high / cr_C]).sort().values
+    means = (places[:, None] * cr_C).clamp(low, high).mean(1)
+    above = int(torch.searchsorted(means, 1.0).clamp(1, len(places) - 1))
+    rise = means[above] - means[above - 1]
+    share = ((1.0 - means[above - 1]) / rise).clamp(0, 1) if rise > 0 else 0.0
+    factor = torch.lerp(places[above - 1], places[above], share)
+    return (factor * cr_C).clamp(low, high).float()
 
 
 def _without_gaps(norm_C: torch.Tensor) -> torch.Tensor:

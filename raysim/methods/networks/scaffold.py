@@ -80,8 +80,7 @@ class Scaffold(NetworkMethod):
     ) -> tuple[Tensors, dict[str, float]]:
         """Return the network, the client's variates (first zero), and zeros for the sum of its gradients."""
         row, measured = super().receive(model, received, private, client, samples)
-        norms = self.private_norms(model, row)
-        corrected = [name for name in row if f"{SERVER_VARIATE}{name}" in received and name not in norms]
+        corrected = [name for name in row if f"{SERVER_VARIATE}{name}" in received]
         for name in corrected:
             zeros = torch.zeros_like(row[name])
             row[f"{CLIENT_VARIATE}{name}"] = private.get(f"{CLIENT_VARIATE}{name}", zeros)

@@ -27,21 +27,36 @@ class DualPromptAlignment(SharedPromptMethod):
         "form of the alignment of the two prompts",
         basis="guess",
         search="{softmax,cosine,token}",
+        used_when=("h_p of 1 or more", lambda self: self.has_private),
     )
-    s: float = knob(30.0, "scaling factor of the alignment", basis="guess", search="log-U [1, 100]", gt=0)
+    s: float = knob(
+        30.0,
+        "scaling factor of the alignment",
+        basis="guess",
+        search="log-U [1, 100]",
+        gt=0,
+        used_when=("h_p of 1 or more", lambda self: self.has_private),
+    )
     w_dpa: float = knob(
         0.5,
         "weight of the alignment; 0 = off",
         basis="guess",
         search="log-U [0.01, 5], and 0",
         ge=0,
+        used_when=("h_p of 1 or more", lambda self: self.has_private),
     )
     dpa_detach_shared: bool = knob(
         False,
         "stop the alignment's gradient into the shared prompt",
         basis="guess",
         search="{false,true}",
+        used_when=("w_dpa above 0 and h_p of 1 or more", lambda self: self.w_dpa > 0 and self.has_private),
     )
+
+    @property
+    def has_private(self) -> bool:
+        """Whether there is a private prompt to align."""
+        return True
 
     def alignment(self, params: Tensors, features: ClassFeatures) -> torch.Tensor:
         """L_DPA, [K].

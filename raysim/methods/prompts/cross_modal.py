@@ -35,6 +35,7 @@ class CrossModalAlignment(SharedPromptMethod):
         search="log-U [0.005, 0.5]",
         ge=0.001,
         le=10,
+        used_when=("w_ot above 0, or fusion=pair", lambda self: self.transports),
     )
     w_ot: float = knob(
         0.5,
@@ -48,6 +49,7 @@ class CrossModalAlignment(SharedPromptMethod):
         "couple a batch's images with the classes, or each image's patches with its class's two prompts",
         basis="guess",
         search="{batch,patch}",
+        used_when=("w_ot above 0", lambda self: self.w_ot > 0),
     )
     ot_b: Literal["uniform", "label_hist", "semi_relaxed", "kl"] = knob(
         "label_hist",
@@ -55,6 +57,7 @@ class CrossModalAlignment(SharedPromptMethod):
         "KL penalty",
         basis="guess",
         search="{uniform,label_hist,semi_relaxed,kl}",
+        used_when=("w_ot above 0, or fusion=pair", lambda self: self.transports),
     )
     ot_mass: float = knob(
         0.8,
@@ -64,6 +67,10 @@ class CrossModalAlignment(SharedPromptMethod):
         search="U [0.3, 1]",
         gt=0,
         le=1,
+        used_when=(
+            "ot_b=semi_relaxed, and w_ot above 0 or fusion=pair",
+            lambda self: self.ot_b == "semi_relaxed" and self.transports,
+        ),
     )
     ot_rho: float = knob(
         0.05,
@@ -71,6 +78,10 @@ class CrossModalAlignment(SharedPromptMethod):
         basis="guess",
         search="log-U [0.005, 1]",
         gt=0,
+        used_when=(
+            "ot_b=kl, and w_ot above 0 or fusion=pair",
+            lambda self: self.ot_b == "kl" and self.transports,
+        ),
     )
     ot_tolerance: float = knob(
         1e-3,
@@ -79,6 +90,7 @@ class CrossModalAlignment(SharedPromptMethod):
         source="FedOTP",
         gt=0,
         lt=1,
+        used_when=("w_ot above 0, or fusion=pair", lambda self: self.transports),
     )
     ot_iterations: int = knob(
         1000,
@@ -87,7 +99,13 @@ class CrossModalAlignment(SharedPromptMethod):
         source="100 leave up to 2e-3 at lambda 0.005",
         ge=1,
         le=100_000,
+        used_when=("w_ot above 0, or fusion=pair", lambda self: self.transports),
     )
+
+    @property
+    def transports(self) -> bool:
+        """Whether any transport problem is solved."""
+        return self.w_ot > 0
 
     def transport(self, batch: Batch, features: ClassFeatures) -> tuple[torch.Tensor, Metrics]:
         """L_CMFA, [K], with the error of the plan's marginals and its FLOPs."""

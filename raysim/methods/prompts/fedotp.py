@@ -160,7 +160,10 @@ class FedOTPDiagnosis(Diagnosis):
 
     method: FedOTP
 
-    watched: ClassVar[Mapping[str, str]] = signatures.meanings("ot_not_converged", "private_unused")
+    @property
+    def watched(self) -> Mapping[str, str]:
+        """The transport and the private prompt."""
+        return signatures.meanings("ot_not_converged", "private_unused")
 
     def failures(self, rounds: Sequence[Mapping[str, Any]]) -> list[Signature]:
         """Return a transport that does not converge, and a private prompt without use."""

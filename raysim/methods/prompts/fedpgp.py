@@ -87,6 +87,7 @@ class FedPGP(SharedPromptMethod):
         source="FedPGP",
         search="log-U [0.05, 2]",
         gt=0,
+        used_when=("mu above 0", lambda self: self.mu > 0),
     )
 
     @property
@@ -138,7 +139,10 @@ def personal_prompt(params: Tensors) -> torch.Tensor:
 class FedPGPDiagnosis(Diagnosis):
     """Diagnosis of the private term: whether it is used."""
 
-    watched: ClassVar[Mapping[str, str]] = signatures.meanings("private_unused")
+    @property
+    def watched(self) -> Mapping[str, str]:
+        """The private term."""
+        return signatures.meanings("private_unused")
 
     def failures(self, rounds: Sequence[Mapping[str, Any]]) -> list[Signature]:
         """Return a private term without use."""

@@ -82,6 +82,7 @@ class FedRSCLIP(DualPromptAlignment, CrossModalAlignment):
         "how the two prompts are combined: one sequence, OT logits of two, a mixture",
         basis="paper",
         search="{concat,pair,mix}",
+        used_when=("h_p of 1 or more", lambda self: self.h_p > 0),
     )
     theta: float = knob(
         0.2,
@@ -91,11 +92,13 @@ class FedRSCLIP(DualPromptAlignment, CrossModalAlignment):
         search="U [0.05, 0.95]",
         ge=0,
         le=1,
+        used_when=("fusion=mix and h_p of 1 or more", lambda self: self.fusion == "mix" and self.h_p > 0),
     )
     private_init: str = knob(
         RANDOM,
         "'random' (each client has a seed of its own), or words from which the private prompt starts",
         basis="guess",
+        used_when=("h_p of 1 or more", lambda self: self.h_p > 0),
     )
 
     check_private_init = field_validator("private_init")(check_init)
@@ -116,6 +119,16 @@ class FedRSCLIP(DualPromptAlignment, CrossModalAlignment):
         """Patch features where the fusion or the transport needs them, else pooled features."""
         patches = self.fusion == "pair" or (self.ot_level == "patch" and self.w_ot > 0)
         return replace(super().traits, inputs="patches" if patches else "features")
+
+    @property
+    def has_private(self) -> bool:
+        """Whether there is a private prompt to align."""
+        return self.h_p > 0
+
+    @property
+    def transports(self) -> bool:
+        """Whether any transport problem is solved: in the loss, or in the logits of a pair of prompts."""
+        return super().transports or self.fusion == "pair"
 
     @property
     def diagnosis(self) -> FedRSCLIPDiagnosis:
@@ -204,7 +217,11 @@ class FedRSCLIPDiagnosis(Diagnosis):
 
     method: FedRSCLIP
 
-    watched: ClassVar[Mapping[str, str]] = signatures.MEANINGS
+    @property
+    def watched(self) -> Mapping[str, str]:
+        """Drift and use of the private prompt where there is one; the transport where there is one."""
+        private = ("semantic_drift", "private_unused") if self.method.h_p else ()
+        return signatures.meanings(*private, *(("ot_not_converged",) if self.method.transports else ()))
 
     def observe(self, model: Any, params: Tensors) -> Metrics:
         """Measure the distance of each private prompt from the shared one.

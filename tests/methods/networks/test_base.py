@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from raysim.core.errors import UserError
-from raysim.core.types import MicroCohort
+from raysim.core.types import MicroCohort, nbytes
 from raysim.engines.serial import Serial
 from raysim.methods.networks import fedcac
+from raysim.methods.networks.base import NetworkMethod
 from raysim.simulation.federation import Federation
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import Worker
@@ -27,34 +28,58 @@ TWO = {"method__network": "small_resnet+small_mobilenet", "method__projection": 
 # Everybody's BatchNorm, or each client's own
 
 
+def norm_names(run: Simulation) -> set[str]:
+    """The row names of BatchNorm's tensors, from the network alone."""
+    return set(Worker(run.federation).model.norm_names())
+
+
 def test_own_norms_stay_with_their_client(simulate: Run) -> None:
     run = simulate(smallest("fedavg", rounds=2, method__batchnorm="local"))
     assert run.initial.personal
-    kept_names = set(fetch(run.privates[0], run.store.vault))
-    norms = {name.rsplit(".", 1)[0] for name in run.state.shared if "running_mean" in name}
-    assert len(norms) == 10 and kept_names == {
-        f"{norm}.{part}" for norm in norms for part in ("weight", "bias", "running_mean", "running_var")
-    }
+    names = norm_names(run)
+    assert len(names) == 40 and set(fetch(run.privates[0], run.store.vault)) == names
+    assert not names & set(run.state.shared)
     worker = Worker(run.federation)
     for client in (0, 1):
         private = fetch(run.privates[client], run.store.vault)
         start, _ = worker.method.receive(worker.model, run.state.shared, private, client, None)
+        assert set(start) == names | set(run.state.shared)
         for name, tensor in start.items():
             assert torch.equal(tensor, private[name] if name in private else run.state.shared[name])
     private_norms, other = (fetch(run.privates[client], run.store.vault) for client in (0, 1))
-    assert not torch.equal(private_norms[f"{min(norms)}.running_mean"], other[f"{min(norms)}.running_mean"])
-    accuracies = run.last_measures
-    assert accuracies["acc_personal_own"] != accuracies["acc_shared_own"]
+    mean = min(name for name in names if "running_mean" in name)
+    assert not torch.equal(private_norms[mean], other[mean])
+    # nobody has a whole network but the clients
+    assert run.last_measures["acc_shared_own"] is None and run.last_measures["acc_personal_own"] > 0
     assert simulate(smallest("fedavg", rounds=2)).initial.personal is False
+
+
+@pytest.mark.parametrize("name", ["fedavg", "fedprox", "fedema", "scaffold", "moon", "fedcac"])
+def test_own_norms_are_in_no_message(name: str, simulate: Run, tmp_path: Path) -> None:
+    """Neither tensors that are sent, in either direction, nor bytes nor what the server keeps."""
+    local, everybodys = (
+        Worker(Federation.of(smallest(name, method__batchnorm=kind))) for kind in ("local", "global")
+    )
+    names = local.model.norm_names()
+    sent = []
+    for worker in (local, everybodys):
+        state = worker.initial().state
+        sent.append(worker.train(state, MicroCohort(0, (0,), (None,), str(tmp_path))))
+    state = local.initial().state
+    in_messages = {*local.method.broadcast(state, 0), *sent[0].sums, *state.shared, *state.extra}
+    in_messages |= {key for aside in sent[0].aside for key in aside}
+    assert in_messages and not any(key.endswith(tuple(names)) for key in in_messages)
+    kept = nbytes(local.training.first_private(0))
+    assert kept > 0
+    for direction in ("bytes_weights_up", "bytes_weights_down"):
+        assert getattr(sent[1], direction) - getattr(sent[0], direction) == kept
 
 
 @pytest.mark.parametrize("name", ["fedprox", "fedema", "scaffold", "moon", "fedcac"])
 def test_own_norms_survive_every_merge(name: str, simulate: Run) -> None:
     """A client starts its next round with the norms of its last one, also after rounds without it."""
     run = simulate(smallest(name, rounds=3, participation=0.4, method__batchnorm="local"))
-    worker = Worker(run.federation)
-    norms = {name.rsplit(".", 1)[0] for name in run.state.shared if "running_mean" in name}
-    names = [f"{norm}.{part}" for norm in norms for part in ("weight", "bias", "running_mean", "running_var")]
+    worker, names = Worker(run.federation), norm_names(run)
     assert len(run.privates) > 2
     for client in run.privates:
         private, received = (
@@ -62,12 +87,26 @@ def test_own_norms_survive_every_merge(name: str, simulate: Run) -> None:
             worker.method.broadcast(run.state, client),
         )
         start, _ = worker.method.receive(worker.model, received, private, client, None)
+        untrained = worker.training.first_private(client)
         for norm in names:
-            private_norms = private[norm] if norm in private else private[f"own/{norm}"]
-            assert torch.equal(start[norm], private_norms) and not torch.equal(
-                private_norms, run.state.shared[norm]
-            )
+            assert torch.equal(start[norm], private[norm])
+            assert not torch.equal(private[norm], untrained[norm])
         assert not any(f"c_i/{norm}" in start for norm in names)
+
+
+@pytest.mark.parametrize("changes", [{"method": "ratio_loss"}, {"method": "safe"}], ids=str)
+def test_a_server_that_runs_the_network_needs_its_norms(changes: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="batchnorm = 'local' is not allowed: the server of"):
+        smallest(changes["method"], method__batchnorm="local")
+    assert smallest("safe", method__batchnorm="local", method__cro=False, method__fau=False).id
+
+
+def test_own_norms_of_clip_and_of_one_place_are_no_exception() -> None:
+    for name in ("local_network", "centralized_network"):
+        method = smallest(name, method__batchnorm="local").method
+        assert isinstance(method, NetworkMethod) and not method.keeps_norms
+    tower = smallest("fedavg", method__batchnorm="local", method__network="image_tower").method
+    assert isinstance(tower, NetworkMethod) and not tower.keeps_norms
 
 
 def test_without_batchnorm_there_is_nothing_of_ones_own(simulate: Run) -> None:

@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from raysim.core.types import IGNORE
 from raysim.methods.networks import rectification as r
+from raysim.methods.networks.safe.method import SAFE
 from raysim.nn.networks import Output
 
 
@@ -92,9 +93,56 @@ def test_proportions_on_paper() -> None:
     torch.testing.assert_close(
         r.proportion(torch.tensor([1.0, 0.0, 3.0]), 1.0), torch.tensor([0.5, 1.0, 1.5]).double()
     )  # unseen: the mean
+
+
+def test_rectified_ratios_on_paper() -> None:
+    """Clipped 0.5, 1 and 4.5; at the factor 4/9 they are 0.222, 0.444 and 2, of which two are below 0.5."""
     torch.testing.assert_close(
-        r.rectified(torch.tensor([0.1, 1.0, 9.0]).double(), 0.5, 4.5), torch.tensor([0.25, 0.5, 2.25])
+        r.rectified(torch.tensor([0.1, 1.0, 9.0]).double(), 0.5, 4.5), torch.tensor([0.5, 0.5, 2.0])
     )
+    within = torch.tensor([0.5, 1.0, 1.5])
+    torch.testing.assert_close(r.rectified(within, 0.2, 5.0), within)
+    torch.testing.assert_close(r.rectified(2 * within, 0.2, 5.0), within)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.2, 5.0), (0.2, 3.0), (1.0, 1.0), (0.01, 1.0), (0.5, 1000.0)])
+def test_rectified_ratios_have_mean_one_and_keep_the_bounds(low: float, high: float) -> None:
+    """Drawn over 12 powers of ten, or zeros; a division by the mean after the clip breaks the bound."""
+    rng = np.random.default_rng(0)
+    exceeded = 0
+    for _ in range(200):
+        drawn = 10.0 ** rng.uniform(-6, 6, rng.integers(1, 12)) * (rng.random() < 0.9)
+        estimate = torch.from_numpy(np.asarray(drawn))
+        ratios = r.rectified(estimate, low, high)
+        assert float(ratios.double().mean()) == pytest.approx(1.0, abs=1e-5)
+        assert low * (1 - 1e-6) <= float(ratios.min()) and float(ratios.max()) <= high * (1 + 1e-6)
+        assert (ratios[estimate.argsort()].diff() >= 0).all()
+        clipped = estimate.clamp(low, high)
+        exceeded += float((clipped / clipped.mean()).max()) > high
+    assert exceeded or (low, high) in ((1.0, 1.0), (0.5, 1000.0))
+
+
+def test_classes_of_every_estimator_stay_apart() -> None:
+    """Ten classes of 300 to 6 images: clipped at its own scale, R alone leaves eight of ten alike."""
+    alike = []
+    for seed in range(3):
+        gradients = toy_gradients(seed, torch.tensor([300, 220, 150, 110, 80, 60, 40, 25, 12, 6]))
+        for estimator in ("proportion", "composition", "ratio"):
+            method, norm_C = SAFE(estimator=estimator), r.head_norms(gradients, "head")  # type: ignore[arg-type]
+            estimates = {
+                "proportion": r.proportion(norm_C, method.p),
+                "composition": r.composition(norm_C, method.composition_b),
+                "ratio": 1 + method.ratio_b * r.ratio(gradients),
+            }
+            ratios = method.next_ratios(torch.ones(10), [estimates[estimator]])
+            assert most_alike(ratios) <= 4, (estimator, seed, ratios)
+        alike.append(most_alike(r.ratio(gradients).clamp(0.2, 5.0)))
+    assert max(alike) >= 8
+
+
+def most_alike(ratios_C: torch.Tensor) -> int:
+    """The largest number of classes that have one ratio."""
+    return int(ratios_C.float().unique(return_counts=True)[1].max())
 
 
 def test_composition_is_the_inverse_of_the_estimated_shares() -> None:
@@ -114,30 +162,36 @@ def test_the_ratio_on_paper() -> None:
     assert r.ratio(own, 2.5).tolist() == [2.5, 1.0]
 
 
+def toy_gradients(seed: int, counts_C: torch.Tensor) -> torch.Tensor:
+    """Gradients [C, C, d + 1] on 64 samples a class of a linear classifier trained on unequal classes."""
+    torch.manual_seed(seed)
+    classes = len(counts_C)
+    centres = torch.randn(classes, 16)
+    y = torch.repeat_interleave(torch.arange(classes), counts_C)
+    x = centres[y] + 1.5 * torch.randn(len(y), 16)
+    weight, bias = torch.zeros(classes, 16, requires_grad=True), torch.zeros(classes, requires_grad=True)
+    optimiser = torch.optim.SGD([weight, bias], lr=0.3)
+    for _ in range(60):
+        optimiser.zero_grad()
+        F.cross_entropy(F.linear(x, weight, bias), y).backward()
+        optimiser.step()
+    labels = torch.arange(classes).repeat_interleave(64)  # about the 63 of the ratio loss
+    pooled = centres[labels] + 1.5 * torch.randn(len(labels), 16)
+    output, weights = linear(pooled, weight.detach(), bias.detach())
+    return r.head_gradients([(output, labels)], weights)
+
+
 @pytest.mark.parametrize("estimator", ["head", "row", "composition", "ratio"])
 def test_rare_classes_get_the_larger_weights(estimator: str) -> None:
     """A linear classifier trained on an imbalance of 50:1; the server's samples are balanced."""
     correlations = []
     for seed in range(5):
-        torch.manual_seed(seed)
         counts = torch.tensor([300, 150, 70, 30, 12, 6])
-        centres = torch.randn(6, 16)
-        y = torch.repeat_interleave(torch.arange(6), counts)
-        x = centres[y] + 1.5 * torch.randn(len(y), 16)
-        weight, bias = torch.zeros(6, 16, requires_grad=True), torch.zeros(6, requires_grad=True)
-        optimiser = torch.optim.SGD([weight, bias], lr=0.3)
-        for _ in range(60):
-            optimiser.zero_grad()
-            F.cross_entropy(F.linear(x, weight, bias), y).backward()
-            optimiser.step()
-        labels = torch.arange(6).repeat_interleave(64)  # about the 63 of the ratio loss
-        pooled = centres[labels] + 1.5 * torch.randn(len(labels), 16)
-        output, weights = linear(pooled, weight.detach(), bias.detach())
-        gradients = r.head_gradients([(output, labels)], weights)
+        gradients = toy_gradients(seed, counts)
         if estimator == "ratio":
             cr = r.ratio(gradients)
         elif estimator == "composition":
-            cr = r.composition(r.head_norms(gradients, "head"), 1.0)
+            cr = r.composition(r.head_norms(gradients, "head"), SAFE().composition_b)
         else:
             cr = r.proportion(r.head_norms(gradients, estimator), 1.0)  # type: ignore[arg-type]
         correlations.append(float(spearmanr(cr, 1 / counts).statistic))

@@ -38,6 +38,7 @@ class ContextEnhancement(NetworkMethod):
         search="{32,64,128,256,512}",
         ge=4,
         le=4096,
+        used_when=("ace=true", lambda self: self.ace),
     )
     d: int = knob(
         128,
@@ -46,8 +47,17 @@ class ContextEnhancement(NetworkMethod):
         search="{32,64,128,256,512}",
         ge=4,
         le=4096,
+        used_when=("ace=true", lambda self: self.ace),
     )
-    heads: int = knob(4, "ACE: heads of the attention", basis="guess", search="{1,4,8}", ge=1, le=64)
+    heads: int = knob(
+        4,
+        "ACE: heads of the attention",
+        basis="guess",
+        search="{1,4,8}",
+        ge=1,
+        le=64,
+        used_when=("ace=true", lambda self: self.ace),
+    )
     mlp_ratio: float = knob(
         1.0,
         "ACE: hidden width of the MLP over d",
@@ -55,12 +65,14 @@ class ContextEnhancement(NetworkMethod):
         search="{0.5,1,2,4}",
         gt=0,
         le=16,
+        used_when=("ace=true", lambda self: self.ace),
     )
     gating: Literal["hard", "residual"] = knob(
         "hard",
         "ACE: m F, or F + m F",
         basis="guess",
         search="{hard,residual}",
+        used_when=("ace=true", lambda self: self.ace),
     )
     open_bias: float = knob(
         1.0,
@@ -69,6 +81,7 @@ class ContextEnhancement(NetworkMethod):
         search="{0,1,2}",
         ge=-10,
         le=10,
+        used_when=("ace=true", lambda self: self.ace),
     )
     tau_g: float = knob(
         1.0,
@@ -77,6 +90,7 @@ class ContextEnhancement(NetworkMethod):
         search="log-U [0.1, 5]",
         gt=0,
         le=100,
+        used_when=("ace=true", lambda self: self.ace),
     )
     tau_g_end: float = knob(
         0.5,
@@ -85,6 +99,10 @@ class ContextEnhancement(NetworkMethod):
         search="log-U [0.1, 5]",
         gt=0,
         le=100,
+        used_when=(
+            "ace=true and tau_g_schedule=anneal",
+            lambda self: self.ace and self.tau_g_schedule == "anneal",
+        ),
     )
     tau_g_schedule: Literal["constant", "anneal"] = knob(
         "anneal",
@@ -92,15 +110,17 @@ class ContextEnhancement(NetworkMethod):
         basis="guess",
         source="DynamicViT keeps 1",
         search="{constant,anneal}",
+        used_when=("ace=true", lambda self: self.ace),
     )
     gate_rate: float = knob(
         0.1,
-        "ACE: learning rate of the gate over that of the rest (with SGD); 1 often closes it on whole classes",
+        "ACE: learning rate of the gate over that of the rest; 1 often closes it on whole classes",
         basis="computed",
         source="toy with one informative position of 16",
         search="{0.1,0.3,1}",
         gt=0,
         le=10,
+        used_when=("ace=true", lambda self: self.ace),
     )
     w_mask: float = knob(
         0.0,
@@ -110,6 +130,7 @@ class ContextEnhancement(NetworkMethod):
         search="0, log-U [0.01, 2]",
         ge=0,
         le=100,
+        used_when=("ace=true", lambda self: self.ace),
     )
     rho: float = knob(
         0.7,
@@ -119,6 +140,7 @@ class ContextEnhancement(NetworkMethod):
         search="U [0.5, 0.9]",
         gt=0,
         lt=1,
+        used_when=("ace=true and w_mask above 0", lambda self: self.ace and self.w_mask > 0),
     )
 
     @model_validator(mode="after")
@@ -175,8 +197,6 @@ class ContextEnhancement(NetworkMethod):
             "tau_g": torch.full_like(term_K, tau_g).detach(),
         }
 
-    def adjust(self, params: Tensors, received: Tensors) -> None:
-        """Scale the gradients of the gate by `gate_rate`."""
-        for name, tensor in params.items():
-            if "/gate." in name and tensor.grad is not None:
-                tensor.grad.mul_(self.gate_rate)
+    def rate_factor(self, name: str) -> float:
+        """Return `gate_rate` for a tensor of the gate, else 1."""
+        return self.gate_rate if "/gate." in name else 1.0

@@ -31,6 +31,30 @@ class ClassRectification(NetworkMethod):
         basis="guess",
         search="{proportion,composition,ratio}",
         source="composition: CUCB; ratio: Wang et al., AAAI 2021",
+        used_when=("cro=true", lambda self: self.cro),
+    )
+    ratio_b: float = knob(
+        0.1,
+        "CRO: weight b of the estimator 'ratio', CR = 1 + b R; R goes up to 5,000",
+        basis="relative",
+        source="Wang et al.",
+        search="{0.1,1}",
+        gt=0,
+        le=10,
+        used_when=("cro=true and estimator=ratio", lambda self: self.cro and self.estimator == "ratio"),
+    )
+    composition_b: float = knob(
+        0.1,
+        "CRO: b of the estimator 'composition', CR ~ exp(-b / q); large = one class takes all",
+        basis="computed",
+        source="a toy on which 1 leaves nine of ten classes alike",
+        search="{0.1,1}",
+        gt=0,
+        le=10,
+        used_when=(
+            "cro=true and estimator=composition",
+            lambda self: self.cro and self.estimator == "composition",
+        ),
     )
     p: float = knob(
         1.0,
@@ -39,12 +63,20 @@ class ClassRectification(NetworkMethod):
         search="{1,2}",
         ge=0,
         le=4,
+        used_when=(
+            "cro=true and estimator=proportion",
+            lambda self: self.cro and self.estimator == "proportion",
+        ),
     )
     scope: rectification.Scope = knob(
         "head",
         "CRO: gradients of the last layer, of the class's row of it, or of all weights",
         basis="guess",
         search="{head,row,all}",
+        used_when=(
+            "cro=true and estimator=proportion or composition",
+            lambda self: self.cro and self.estimator != "ratio",
+        ),
     )
     m: float = knob(
         0.5,
@@ -53,34 +85,48 @@ class ClassRectification(NetworkMethod):
         search="U [0, 0.9]",
         ge=0,
         lt=1,
+        used_when=("cro=true", lambda self: self.cro),
     )
     cr_min: float = knob(
         0.2,
-        "CRO: smallest ratio before they are brought to a mean of 1",
+        "CRO: smallest ratio; ratios have a mean of 1",
         basis="guess",
         gt=0,
         le=1,
+        used_when=("cro=true", lambda self: self.cro),
     )
-    cr_max: float = knob(5.0, "CRO: largest ratio", basis="guess", search="{3,5,10}", ge=1, le=1000)
+    cr_max: float = knob(
+        5.0,
+        "CRO: largest ratio",
+        basis="guess",
+        search="{3,5,10}",
+        ge=1,
+        le=1000,
+        used_when=("cro=true", lambda self: self.cro),
+    )
 
     def next_ratios(self, old_C: torch.Tensor, estimates: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return CR [C] of the next round: the rectified mean of the networks' estimates, smoothed by m."""
-        new_C = rectification.rectified(torch.stack(list(estimates)).mean(0), self.cr_min, self.cr_max)
+        """Return CR [C] of the next round: the mean of the networks' rectified estimates, smoothed by m.
+
+        Its mean is 1 and it is within [cr_min, cr_max], because both hold for the old and the new ratios.
+        """
+        rectified = [rectification.rectified(cr_C, self.cr_min, self.cr_max) for cr_C in estimates]
+        new_C = torch.stack(rectified).mean(0)
         return self.m * old_C + (1 - self.m) * new_C
 
     def estimate(self, model: NetworkModel, row: Tensors, samples: Batch) -> torch.Tensor:
-        """Return CR [C] of one network before clipping."""
+        """Return CR [C] of one network at the estimator's own scale."""
         if self.scope == "all" and self.estimator != "ratio":
             norm_C = self._whole_norms(model, row, samples)
         else:
             outputs, (_, weights) = self.sample_outputs(model, row, samples), model.weights(row)
             gradients_CCd = rectification.head_gradients(outputs, weights)
             if self.estimator == "ratio":
-                return rectification.ratio(gradients_CCd)
+                return 1 + self.ratio_b * rectification.ratio(gradients_CCd)
             norm_C = rectification.head_norms(gradients_CCd, self.scope)
         if self.estimator == "proportion":
             return rectification.proportion(norm_C, self.p)
-        return rectification.composition(norm_C, 1.0)
+        return rectification.composition(norm_C, self.composition_b)
 
     def _whole_norms(self, model: NetworkModel, row: Tensors, samples: Batch) -> torch.Tensor:
         """Norms [C] of the classes' gradients over all weights."""

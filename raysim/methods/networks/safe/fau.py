@@ -41,8 +41,14 @@ class FeatureAlignment(NetworkMethod):
         search="log-U [0.5, 5]",
         ge=0,
         le=100,
+        used_when=("fau=true", lambda self: self.fau),
     )
-    debiased: bool = knob(True, "FAU: unbiased CKA; the plain one nears 1 at few samples", basis="computed")
+    debiased: bool = knob(
+        True,
+        "FAU: unbiased CKA; the plain one nears 1 at few samples",
+        basis="computed",
+        used_when=("fau=true", lambda self: self.fau),
+    )
     autoscale: float | None = knob(
         None,
         "FAU: a client's first divergence is scaled to this; null: as measured",
@@ -51,6 +57,7 @@ class FeatureAlignment(NetworkMethod):
         search="null, {0.7,0.8}",
         gt=0,
         le=1,
+        used_when=("fau=true", lambda self: self.fau),
     )
     reference: Literal["own", "all"] = knob(
         "own",
@@ -58,6 +65,10 @@ class FeatureAlignment(NetworkMethod):
         "side by side",
         basis="guess",
         search="{own,all} where architectures differ",
+        used_when=(
+            "fau=true and several architectures",
+            lambda self: self.fau and len(self.architectures) > 1,
+        ),
     )
 
     def check_samples(self, samples: Batch) -> None:

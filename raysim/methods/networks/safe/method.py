@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
+from pydantic import model_validator
 
 from raysim.core.types import Batch, ClientResult, ServerState, Signature, Tensors, Update
 from raysim.methods import signatures
@@ -50,6 +51,16 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
 
     name: ClassVar[str] = "safe"
 
+    @model_validator(mode="after")
+    def check_fading(self) -> Self:
+        """Check that class ratios are not faded to 1 from the first round to the last."""
+        if self.cro and self.dmr_on_cro and self.dmr == "constant" and self.beta_max == 1:
+            raise ValueError(
+                "beta_max = 1 is not allowed with dmr = 'constant' and dmr_on_cro = true: beta is then "
+                "always 1, and all class ratios with it; beta_max should be below 1, or cro = false"
+            )
+        return self
+
     @property
     def traits(self) -> Traits:
         """CRO and FAU need samples, FAU sends them and keeps networks, ACE sends embeddings."""
@@ -61,6 +72,16 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
             sends_aside=self.ace,
             personal=traits.personal or self.fau,
         )
+
+    @property
+    def has_ratios(self) -> bool:
+        """Whether there are class ratios to fade."""
+        return self.cro
+
+    @property
+    def modulates(self) -> bool:
+        """Whether DMR has a merge or class ratios to modulate."""
+        return self.fau or (self.cro and self.dmr_on_cro)
 
     @property
     def diagnosis(self) -> SAFEDiagnosis:
@@ -88,7 +109,8 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
             self.check_samples(samples)
         extra = {**state.extra, PROGRESS: torch.tensor(state.round / max(rounds, 1))}
         estimates = []
-        for architecture, row in zip(self.architectures, self.server_models(state), strict=True):
+        models = self.server_models(state) if self.traits.needs_samples else []
+        for architecture, row in zip(self.architectures if models else (), models, strict=True):
             row = {name: tensor.to(model.context.device) for name, tensor in row.items()}
             if self.fau:
                 extra[ACTIVATIONS + architecture] = self.features(model, row, samples)
@@ -99,9 +121,8 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
         return ServerState(state.round, state.shared, extra)
 
     def sent_ratios(self, state: ServerState) -> torch.Tensor:
-        """Return CR [C] as it is sent: faded to 1 as DMR's schedule rises, where DMR acts on CRO."""
-        alpha = 1 - self.shape(float(state.extra[PROGRESS])) if self.dmr_on_cro else 1.0
-        return alpha * state.extra[CLASS_RATIOS] + (1 - alpha)
+        """Return CR [C] as it is sent: faded by DMR's beta, where DMR acts on CRO."""
+        return self.fade(state.extra[CLASS_RATIOS], float(state.extra[PROGRESS]))
 
     def broadcast(self, state: ServerState, client: int) -> Tensors:
         """Return the network, the progress of the run, CR, the activations A_g and all embeddings."""
@@ -131,7 +152,7 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
             divergence = self.divergence(model, {**network, **contexts}, received, samples)
             first_divergence = first_divergence or divergence
             mu = self.merge_weight(metrics["beta"], divergence, first_divergence)
-            row = {**merge(network, row, mu, self.buffers(model)), **self.private_norms(model, network)}
+            row = merge(network, row, mu, self.buffers(model))
             metrics |= {"d_cka": divergence, "mu": mu}
         autoscaler = {} if self.autoscale is None else {FIRST_DIVERGENCE: torch.tensor(first_divergence)}
         return {**row, **contexts, **autoscaler}, metrics
@@ -162,7 +183,7 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
     ) -> ClientResult:
         """Send the network and the embedding; keep a copy of the network for FAU."""
         result = super().finish(model, row, received, private, steps)
-        stored = store_network(result.up) if self.fau else dict(result.private)
+        stored = {**result.private, **(store_network(result.up) if self.fau else {})}
         if FIRST_DIVERGENCE in row:
             stored[FIRST_DIVERGENCE] = row[FIRST_DIVERGENCE]
         return ClientResult(result.up, {CLIENT_CONTEXT: row[CLIENT_CONTEXT]} if self.ace else {}, stored)
@@ -194,9 +215,13 @@ class SAFEDiagnosis(Diagnosis):
 
     method: SAFE
 
-    watched: ClassVar[Mapping[str, str]] = signatures.meanings(
-        "cr_inverse", "cr_erratic", "d_cka_zero", "d_cka_one", "mask_empty", "mask_full"
-    )
+    @property
+    def watched(self) -> Mapping[str, str]:
+        """The failures of the mechanisms that are on."""
+        ratios = ("cr_inverse", "cr_erratic") if self.method.cro else ()
+        divergence = ("d_cka_zero", "d_cka_one") if self.method.fau else ()
+        masks = ("mask_empty", "mask_full") if self.method.ace else ()
+        return signatures.meanings(*ratios, *divergence, *masks)
 
     def class_ratios(self, state: ServerState) -> torch.Tensor | None:
         """Return CR [C] as it is sent next; None without CRO."""

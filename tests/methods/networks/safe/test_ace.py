@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from raysim.core.types import MicroCohort
 from raysim.methods.networks.safe.ace import CONTEXTS
 from raysim.methods.networks.safe.method import SAFE
 from raysim.simulation.cohorts import draw_cohort
@@ -30,6 +31,33 @@ def test_a_client_moves_its_own_embedding_only(simulate: Any) -> None:
     assert len(cohort) == 2
     for client in range(4):
         assert torch.equal(before[client], after[client]) == (client not in cohort)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_the_gates_rate_scales_its_whole_step(optimiser: str) -> None:
+    """One step of decay alone, and one with gradients: the gate's weights move by a tenth."""
+    moved = {}
+    for rate in (1.0, 0.1):
+        worker = Worker(
+            Federation.of(
+                four_clients(
+                    method__gate_rate=rate,
+                    training__optimiser=optimiser,
+                    training__weight_decay=0.5,
+                    training__batch=64,
+                )
+            )
+        )
+        state, cohort = worker.initial().state, MicroCohort(0, (0,), (None,))
+        start = worker.training.start(state, cohort).rows[0]
+        [row] = worker.training.fit(state, cohort, 1, "batches").rows
+        moved[rate] = {name: row[name] - start[name] for name in row if name.endswith("weight")}
+    gate = [name for name in moved[1.0] if "/gate." in name]
+    assert len(gate) >= 5
+    for name, whole in moved[1.0].items():
+        torch.testing.assert_close(
+            moved[0.1][name], whole * (0.1 if name in gate else 1.0), rtol=1e-4, atol=1e-7
+        )
 
 
 def test_a_gate_that_is_stuck_is_seen_through_its_noise(simulate: Any) -> None:

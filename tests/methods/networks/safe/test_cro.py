@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from raysim import methods
+from raysim.core.errors import UserError
 from raysim.core.types import ServerState
-from raysim.methods.networks.safe.method import CLASS_RATIOS, SAFE
+from raysim.methods.networks.safe.method import CLASS_RATIOS, PROGRESS, SAFE
 from raysim.simulation.federation import Federation
 from raysim.simulation.worker import Worker
 from tests.experiments import four_clients
@@ -33,7 +34,7 @@ def test_every_estimator_gives_ratios_of_mean_one(scope: str, estimator: str) ->
         )
     )
     state = worker.initial().state
-    state = worker.serve(ServerState(1, state.shared, state.extra))
+    state = worker.serve(ServerState(1, state.shared, state.extra)).state
     assert (
         state.extra[CLASS_RATIOS].mean() == pytest.approx(1.0, abs=1e-5)
         and state.extra[CLASS_RATIOS].min() > 0
@@ -56,6 +57,43 @@ def test_ratios_are_smoothed_and_fade(worker: Worker) -> None:
     torch.testing.assert_close(
         faded, 0.5 * now.extra[CLASS_RATIOS] + 0.5
     )  # alpha = 0.5 at half of the rounds
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({}, [1.0, 0.8536, 0.5, 0.1464, 0.0]),
+        ({"dmr": "constant", "beta_max": 0.6}, [0.4] * 5),
+        ({"beta_max": 0.5}, [1.0, 0.9268, 0.75, 0.5732, 0.5]),
+        ({"dmr": "linear", "warmup": 0.5}, [1.0, 1.0, 1.0, 0.5, 0.0]),
+        ({"dmr": "reversed"}, [0.0, 0.1464, 0.5, 0.8536, 1.0]),
+        ({"dmr_on_cro": False}, [1.0] * 5),
+    ],
+    ids=str,
+)
+def test_ratios_fade_by_the_beta_of_the_merge(changes: dict[str, Any], left: list[float]) -> None:
+    """CR - 1 is scaled by 1 - beta(t): shape, warm-up and the largest beta all act on it."""
+    method, ratios = SAFE(**{"dmr_on_cro": True, **changes}), torch.tensor([0.4, 1.6])
+    for progress, share in zip((0, 0.25, 0.5, 0.75, 1), left, strict=True):
+        state = ServerState(1, {}, {CLASS_RATIOS: ratios, PROGRESS: torch.tensor(float(progress))})
+        torch.testing.assert_close(method.sent_ratios(state), 1 + share * (ratios - 1), rtol=1e-3, atol=1e-4)
+        if method.dmr_on_cro:
+            assert share == pytest.approx(1 - method.beta(progress), abs=1e-4)
+
+
+def test_a_schedule_that_switches_cro_off_for_ever_is_refused() -> None:
+    with pytest.raises(UserError, match="beta_max = 1 is not allowed with dmr = 'constant' and dmr_on_cro"):
+        four_clients(method__dmr="constant", method__dmr_on_cro=True)
+    assert four_clients(method__dmr="constant", method__dmr_on_cro=True, method__beta_max=0.5).id
+    assert four_clients(method__dmr="constant", method__dmr_on_cro=True, method__cro=False).id
+
+
+def test_no_ratio_that_is_used_exceeds_its_bound() -> None:
+    """One class has all the gradient: after 0 rounds of smoothing CR is at its bounds, and not beyond."""
+    method = SAFE(m=0.0, cr_max=3.0)
+    ratios = method.next_ratios(torch.ones(10), [torch.tensor([10.0, *[0.0] * 9])])
+    assert float(ratios.max()) <= 3.0 and float(ratios.min()) >= 0.2 - 1e-6
+    assert float(ratios.mean()) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_the_rank_of_ratios_is_logged_every_round(simulate: Any, tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Words for the measures of an evaluation and the images of a run, as several commands print them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PLACES = {"own": "on own distributions", "global": "on the global split"}
+
+
+def percent(value: float | None) -> str:
+    """Return an accuracy in words; "none" without one."""
+    return "none" if value is None else f"{100 * value:.1f} %"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return "a", "a and b", or "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def measured_clients(measures: Mapping[str, Any]) -> str:
+    """Return "4 of 6 clients measured"; empty where all were measured, or where nothing says so."""
+    measured, evaluated = measures.get("clients_measured"), measures.get("clients_evaluated")
+    if measured is None or evaluated is None or measured == evaluated:
+        return ""
+    return f"{measured:g} of {evaluated:g} clients measured"
+
+
+def floor_words(measures: Mapping[str, Any]) -> str:
+    """Say what needs no federated training: the rule of the most frequent class, and zero-shot, if any.
+
+    Args:
+        measures: Values by column, with those of `FLOOR_COLUMNS`.
+    """
+    names = {"majority": "always the client's most frequent class", "zeroshot": "zero-shot"}
+    return "; ".join(
+        f"{words}: {percent(measures[f'acc_{floor}_own'])} own, "
+        f"{percent(measures[f'acc_{floor}_global'])} global"
+        for floor, words in names.items()
+        if floor == "majority" or measures[f"acc_{floor}_global"] is not None
+    )
+
+
+def below_floors(method: str, measures: Mapping[str, Any]) -> str:
+    """Say which floors a method is below, and where; empty where it is below none.
+
+    Args:
+        method: The method's name.
+        measures: Values by column, with those of `ACCURACIES` and `FLOOR_COLUMNS`.
+    """
+    clauses = []
+    for floor, words in {"majority": "this rule", "zeroshot": "zero-shot"}.items():
+        places = [
+            place
+            for key, place in PLACES.items()
+            if None not in (pair := (measures[f"acc_personal_{key}"], measures[f"acc_{floor}_{key}"]))
+            and pair[0] < pair[1]
+        ]
+        clauses += [f"below {words} {joined(places)}"] if places else []
+    return f"{method} is {', and '.join(clauses)}" if clauses else ""
+
+
+def image_words(described: Mapping[str, Any]) -> str:
+    """Say how many images a run uses, and why not all.
+
+    Args:
+        described: What run.json says: `images_used`, `images_train`, `images_total`, `images_reasons`.
+
+    Returns:
+        For example "480 of 960 training images of 1,500; task.shots is the reason".
+    """
+    used, train, total = (described[f"images_{name}"] for name in ("used", "train", "total"))
+    reasons = described["images_reasons"]
+    said = f"{f'all {train:,}' if used == train else f'{used:,} of {train:,}'} training images of {total:,}"
+    return said + (
+        f"; {joined(reasons)} {'is the reason' if len(reasons) == 1 else 'are the reasons'}"
+        if reasons
+        else ""
+    )
