@@ -10,13 +10,16 @@ Shapes: K clients, C classes, D domains, G = C * D cells, n images, S pixels a s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from raysim.core.columns import ACCURACIES, TableRow
+from raysim.core.columns import ACCURACIES, COUNT_COLUMNS, TableRow
 from raysim.core.types import IGNORE, POOLED, Score, Split
 from raysim.simulation.federation import Federation
 
 GROUPS = ("head", "medium", "tail")
+NAMED = 3  # classes that a sentence names
 SKEWED = 1.5  # ratio of the most frequent class to the rarest from which classes are grouped by frequency
 
 
@@ -42,8 +45,7 @@ def accuracies(
         One row of summary numbers, a row per client, and a row per scope, class and domain.
     """
     total = cell_totals(federation, split)
-    segments = federation.experiment.task.kind == "segmentation"
-    measure = _mean_iou if segments else _share_correct
+    segments, measure = federation.experiment.task.kind == "segmentation", measure_of(federation)
     shared_G = None if shared is None else shared.correct[0]
     clients: list[TableRow] = []
     for client in sample:
@@ -53,11 +55,13 @@ def accuracies(
         for scope, counts in (("shared", shared_G), ("personal", personal_G)):
             row[f"acc_{scope}_own"] = None if counts is None else measure(counts, total, frequencies)
             row[f"acc_{scope}_global"] = None if counts is None else measure(counts, total, None)
+        if row["acc_personal_own"] is None:
+            row["reason"] = _unmeasured(federation, split, frequencies)
         clients.append(row)
     summary = _summary(clients, with_effect=personal is not None and shared_G is not None)
-    mean = shared_G if personal is None else np.mean([personal[int(client)] for client in sample], axis=0)
+    average = shared_G if personal is None else np.mean([personal[int(client)] for client in sample], axis=0)
     classes: list[TableRow] = []
-    for scope, counts in (("shared", shared_G), ("personal", mean)):
+    for scope, counts in (("shared", shared_G), ("personal", average)):
         if counts is not None:
             classes += _class_rows(
                 federation, scope, *(_areas(counts, federation) if segments else (counts, total))
@@ -68,12 +72,35 @@ def accuracies(
 
 def _summary(clients: list[TableRow], with_effect: bool) -> TableRow:
     """Means over the clients, and the accuracies of the clients that fare worst."""
-    summary: TableRow = {name: _mean([row[name] for row in clients]) for name in ACCURACIES}
-    summary["private_effect"] = _mean([_effect(row) for row in clients]) if with_effect else None
+    summary: TableRow = {name: mean([row[name] for row in clients]) for name in ACCURACIES}
+    summary["private_effect"] = mean([_effect(row) for row in clients]) if with_effect else None
     measured = [row["acc_personal_own"] for row in clients if row["acc_personal_own"] is not None]
     summary["worst_client_accuracy"] = min(measured, default=None)
     summary["p10_client_accuracy"] = float(np.quantile(measured, 0.1)) if measured else None
-    return summary
+    return summary | dict(zip(COUNT_COLUMNS, (len(measured), len(clients)), strict=True))
+
+
+def measure_of(
+    federation: Federation,
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray | None], float | None]:
+    """Return what turns counts, `cell_totals` and a client's frequencies into its accuracy, or its mIoU.
+
+    Without frequencies it is the one on the global split; None where nothing of the client can be measured.
+    """
+    return _mean_iou if federation.experiment.task.kind == "segmentation" else _share_correct
+
+
+def _unmeasured(federation: Federation, split: Split, frequencies: np.ndarray) -> str:
+    """Say why a client has no accuracy on its own distribution."""
+    images = federation.images
+    domains = len(images.domain_names)
+    held = [
+        images.class_names[cell // domains]
+        + (f" in {images.domain_names[cell % domains]}" if domains > 1 else "")
+        for cell in np.flatnonzero(frequencies)
+    ]
+    more = f" and {len(held) - NAMED} more" if len(held) > NAMED else ""
+    return f"no {split} image of what it holds: {', '.join(held[:NAMED])}{more}"
 
 
 def newcomer_accuracies(
@@ -204,7 +231,8 @@ def _effect(row: TableRow) -> float:
     return max(abs(personal - shared) for personal, shared in pairs if None not in (personal, shared))
 
 
-def _mean(values: list[float | None]) -> float | None:
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are there; None without any."""
     present = [value for value in values if value is not None]
     return float(np.mean(present)) if present else None
 

@@ -14,7 +14,7 @@ import torch
 from raysim.core.seeds import numpy_rng
 from raysim.core.types import POOLED, Batch
 from raysim.simulation.federation import Federation
-from raysim.simulation.images import Frozen
+from raysim.simulation.images import Frozen, pixel_counts
 
 
 class Batches:
@@ -74,9 +74,7 @@ class Batches:
     def class_totals(self) -> np.ndarray:
         """Training images per class over all clients, [C]; for segmentation, training pixels."""
         classes, images = len(self.federation.images.class_names), self.federation.shard(POOLED)
-        masks = self.frozen.masks
-        if masks is None:
+        if self.frozen.masks is None:
             return np.bincount(self.federation.images.labels[images], minlength=classes)
-        return np.sum(
-            [np.bincount(masks[image].ravel(), minlength=256)[:classes] for image in images], axis=0
-        )
+        counts: np.ndarray = pixel_counts(self.experiment, self.frozen.context.device)[images].sum(axis=0)
+        return counts

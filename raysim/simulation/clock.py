@@ -9,6 +9,7 @@ from raysim.core.errors import Diverged
 from raysim.core.types import Payload, ServerState, Update
 from raysim.experiment.records import Experiment
 from raysim.simulation.federation import Federation
+from raysim.simulation.finite import advice, not_finite
 
 
 class Clock:
@@ -80,15 +81,22 @@ class Clock:
         }
 
     def check(self, state: ServerState, columns: Mapping[str, float]) -> None:
-        """Check that the aggregate is finite where some updates are corrupt.
+        """Check that the server's state is finite after the aggregation and the server's optimiser.
 
-        It is checked here, because the clients that would get it next are not the cause.
+        It is checked here, because the clients that would get it next are not the cause, and after the last
+        round nobody gets it.
 
         Raises:
             Diverged: It is not finite.
         """
-        if not self.corrupt or all(bool(tensor.isfinite().all()) for tensor in state.shared.values()):
+        name = not_finite({**state.shared, **state.extra})
+        if name is None:
             return
+        if not (self.corrupt and self.experiment.clocked):
+            raise Diverged(
+                f"round {state.round}: the server's '{name}' became infinite or NaN by the aggregation; "
+                f"{advice(self.experiment)}"
+            )
         rule, kind = self.experiment.server.aggregation, self.experiment.faults.corruption
         raise Diverged(
             f"round {state.round}: the clients' {rule} became infinite or NaN; {columns['corrupt']} of the "

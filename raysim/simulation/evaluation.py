@@ -6,18 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from raysim.core.columns import FLOORS, TableRow
 from raysim.core.types import MicroCohort, RoundRecord, Score, ServerState, Split
 from raysim.simulation.accuracy import accuracies, base_to_novel, newcomer_accuracies
 from raysim.simulation.cohorts import evaluation_sample, micro_cohorts
+from raysim.simulation.contributions import image_rows
 from raysim.simulation.engine import Engine
 from raysim.simulation.federation import Federation
+from raysim.simulation.floors import Floors
 from raysim.storage.store import Privates
 
 SERVER = MicroCohort(-1, (), ())  # a cohort without clients asks for the score of the server's own models
 
 
 class Evaluator:
-    """Measures the four accuracies of a state."""
+    """Measures the four accuracies of a state, and what they stand above."""
 
     def __init__(
         self, engine: Engine, experiment_text: str, federation: Federation, personal: bool, vault: str
@@ -33,6 +36,7 @@ class Evaluator:
         """
         self.engine, self.experiment_text, self.federation = engine, experiment_text, federation
         self.personal, self.vault = personal, vault
+        self._floors: dict[Split, tuple[Floors, TableRow]] = {}  # they are the same in every round
 
     def measure(self, state: ServerState, privates: Privates, split: Split) -> RoundRecord:
         """Score the server's models and the clients' own models on a split."""
@@ -47,6 +51,8 @@ class Evaluator:
         client_scores = [score for score in scores if score is not None]
         personal = correct_by_client(client_scores) if self.personal else None
         summary, client_rows, class_rows = accuracies(federation, split, sample, shared, personal)
+        floors, floor_columns = self._floors_of(split, sample, newcomers, state)
+        summary |= floor_columns
         if len(newcomers):
             summary |= newcomer_accuracies(federation, split, newcomers, shared, personal)
         if federation.experiment.task.novel:
@@ -61,7 +67,23 @@ class Evaluator:
         # clients tune a model before they use it, and use the final one only: so its FLOPs count once
         final = state.round == federation.experiment.total_rounds
         summary["flops"] = sum(score.flops for score in client_scores) if final else 0.0
-        return RoundRecord(round=state.round, row=summary, clients=client_rows, classes=class_rows)
+        images = image_rows(federation, split, sample, shared, client_scores, floors)
+        return RoundRecord(
+            round=state.round, row=summary, clients=client_rows, classes=class_rows, images=images
+        )
+
+    def _floors_of(
+        self, split: Split, sample: np.ndarray, newcomers: np.ndarray, state: ServerState
+    ) -> tuple[Floors, TableRow]:
+        """Return the floors of a split and their columns, computed at its first evaluation."""
+        if split not in self._floors:
+            floors = Floors.of(self.engine, self.experiment_text, self.federation, split, state)
+            columns = floors.columns(sample)
+            if len(newcomers):
+                theirs = floors.columns(newcomers)
+                columns |= {f"acc_{floor}_newcomers": theirs[f"acc_{floor}_own"] for floor in FLOORS}
+            self._floors[split] = (floors, columns)
+        return self._floors[split]
 
 
 def correct_by_client(scores: Sequence[Score]) -> dict[int, np.ndarray]:

@@ -15,7 +15,7 @@ from raysim.backbones.registry import Backbone, load_backbone
 from raysim.clients.noise import class_means, most_confusable
 from raysim.core.errors import UserError
 from raysim.core.seeds import derive
-from raysim.core.types import SPLITS, Context, Inputs, Split
+from raysim.core.types import IGNORE, SPLITS, Context, Inputs, Split
 from raysim.core.warm import kept
 from raysim.data.dataset import Dataset
 from raysim.data.features import features, masks
@@ -209,6 +209,26 @@ def _evaluation_images(
     )
     x, y, cell = (torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
     return x, y, cell
+
+
+def pixel_counts(experiment: Experiment, device: torch.device) -> np.ndarray:
+    """Return the pixels of each class in each image of a task that classifies pixels; ignored ones count not.
+
+    Args:
+        experiment: Its task and method decide what an image is.
+        device: Where the worker computes.
+
+    Returns:
+        [N, C] int64
+    """
+    return _pixel_counts(*_address(experiment), device)
+
+
+@kept("pixel counts", maxsize=4)
+def _pixel_counts(task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device) -> np.ndarray:
+    classes, masks_NSS = len(images_of(task).class_names), _frozen(task, inputs, needs_backbone, device).masks
+    assert masks_NSS is not None
+    return np.stack([np.bincount(mask.ravel(), minlength=IGNORE + 1)[:classes] for mask in masks_NSS])
 
 
 @kept("features", maxsize=4)

@@ -15,6 +15,7 @@ import torch
 from raysim.core.types import Split, Tensors
 from raysim.core.warm import kept
 from raysim.experiment.records import Experiment
+from raysim.simulation.finite import finite_logits
 from raysim.simulation.images import evaluation_images, frozen_of, images_of
 
 
@@ -46,7 +47,7 @@ def novel_accuracy(
     if not len(y):
         return None
     model = novel_model(experiment, device)
-    logits = [experiment.method.predict(model, params, x, "shared") for params in models]
+    logits = [finite_logits(experiment.method.predict(model, params, x, "shared")) for params in models]
     return float(
         np.mean(
             [

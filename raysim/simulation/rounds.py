@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from raysim.clients.faults import RoundOutcome
-from raysim.core.columns import MEASURED_COLUMNS, TOTAL_COLUMNS, TRAFFIC_COLUMNS
+from raysim.core.columns import FLOPS_COLUMNS, MEASURED_COLUMNS, TOTAL_COLUMNS, TRAFFIC_COLUMNS
 from raysim.core.errors import UserError
 from raysim.core.types import (
     POOLED,
@@ -68,7 +68,7 @@ class Simulation:
             yield from self.store.tables.records()
             return
         if self.fresh:
-            yield self._write(self._evaluate(), time.perf_counter(), {})
+            yield self._write(self._first_record(), time.perf_counter(), {})
         for round_ in range(self.state.round, self.experiment.total_rounds):
             started = time.perf_counter()
             outcome = self._draw_outcome(round_)  # clients asked, and which of them answer in time
@@ -104,12 +104,18 @@ class Simulation:
         """Measure the state on the validation split."""
         return self.evaluator.measure(self.state, self.privates, "validation")
 
+    def _first_record(self) -> RoundRecord:
+        """Measure the state before training, for which the server may have worked already."""
+        record = self._evaluate()
+        return replace(record, row={**record.row, "flops_server": self.initial.flops_server})
+
     def _write(
         self, record: RoundRecord, started: float, changed: Privates, previous: ServerState | None = None
     ) -> RoundRecord:
         """Write a finished round: its rows and totals, the state, and the private states that changed."""
         record = self.diagnosis.with_ratios(record, self.state, previous)
-        row = {"clients": 0, **dict.fromkeys(TRAFFIC_COLUMNS, 0), "flops": 0.0, **record.row}
+        costs = dict.fromkeys(TRAFFIC_COLUMNS, 0) | dict.fromkeys(FLOPS_COLUMNS, 0.0)
+        row = {"clients": 0, **costs, **record.row}
         row["seconds"] = time.perf_counter() - started
         self.totals = {name: total + row.get(name, 0) for name, total in self.totals.items()}
         if row.get("acc_personal_global") is not None:
@@ -197,7 +203,7 @@ class Simulation:
         """Return the numbers of the run that scripts read: its id, hash, last measures and totals."""
         return {
             "id": self.experiment.id,
-            "state_sha256": state_sha256(self.state, self.privates),
+            "state_sha256": state_sha256(with_late(self.state, self.late), self.privates),
             **{name: self.last_measures.get(name) for name in MEASURED_COLUMNS},
             **self.totals,
             # sent once to each client that takes part; with such a method each of them has a private state

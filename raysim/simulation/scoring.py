@@ -1,6 +1,7 @@
 """Counts of correct predictions: the server's models and the clients' own models on a split.
 
-Shapes: K clients of a micro-cohort, N images of a split, C classes, D domains, S pixels a side.
+Shapes: K clients of a micro-cohort, M models of the server, N images of a split, C classes, D domains, S x S
+pixels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from raysim.core.types import MicroCohort, Scope, Score, ServerState, Split, Tensors
 from raysim.nn.rows import stack
 from raysim.simulation.accuracy import intersection_union
+from raysim.simulation.finite import finite_logits
 from raysim.simulation.images import evaluation_images
 from raysim.simulation.novel import novel_accuracy
 from raysim.simulation.training import TUNE, LocalTraining
@@ -32,12 +34,14 @@ class Scoring:
     def score_server(self, state: ServerState, index: int, split: Split) -> Score | None:
         """Score the server's models; the counts are their mean. None for a method without any."""
         models = [stack([row], self.device) for row in self.method.server_models(state)]
-        counts = [self._count(row, "shared", split) for row in models]
-        correct = [count for count in counts if count is not None]
-        if not correct:
+        answers = [self._count(row, "shared", split) for row in models]
+        counted = [answer for answer in answers if answer is not None]
+        if not counted:
             return None
         novel = novel_accuracy(self.experiment, self.device, models, split)
-        return Score(index, "shared", (), np.mean(correct, axis=0), novel=novel)
+        kept = [right for _, right in counted if right is not None and self._keeps_images(state, split)]
+        correct = np.mean([correct for correct, _ in counted], axis=0)
+        return Score(index, "shared", (), correct, novel=novel, right=np.concatenate(kept) if kept else None)
 
     def score_clients(self, state: ServerState, cohort: MicroCohort, split: Split) -> Score | None:
         """Score each client's own model, tuned first where the method says so."""
@@ -48,10 +52,17 @@ class Scoring:
         else:
             rows = self.training.start(state, cohort).rows
         params = stack(rows, self.device)
-        correct = self._count(params, "personal", split)
-        if correct is None:
+        answer = self._count(params, "personal", split)
+        if answer is None:
             return None
-        return Score(cohort.index, "personal", cohort.clients, correct, flops, self._observe(params))
+        correct, right = answer
+        kept = right if self._keeps_images(state, split) else None
+        observed = self._observe(params)
+        return Score(cohort.index, "personal", cohort.clients, correct, flops, observed, right=kept)
+
+    def _keeps_images(self, state: ServerState, split: Split) -> bool:
+        """Whether a score says which images are right: of the final state, and of the test split."""
+        return split == "test" or state.round == self.experiment.total_rounds
 
     @torch.no_grad()
     def _observe(self, params: Tensors) -> dict[str, np.ndarray]:
@@ -60,18 +71,27 @@ class Scoring:
         return {name: value_K.double().cpu().numpy() for name, value_K in measures.items()}
 
     @torch.no_grad()
-    def _count(self, params: Tensors, scope: Scope, split: Split) -> np.ndarray | None:
-        """Count correct predictions as in `Score.correct`; None where the method has no such model."""
+    def _count(
+        self, params: Tensors, scope: Scope, split: Split
+    ) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Count correct predictions, and tell which they are.
+
+        Returns:
+            `Score.correct` and `Score.right`, the latter None where pixels are classified; None where the
+            method has no such model.
+        """
         cells = len(self.images.class_names) * len(self.images.domain_names)
         if self.frozen.masks is not None:
-            return self._count_pixels(params, scope, split, cells, self.frozen.masks)
+            areas = self._count_pixels(params, scope, split, cells, self.frozen.masks)
+            return None if areas is None else (areas, None)
         x, y, cell = evaluation_images(self.experiment, self.device, split)
-        logits = self.method.predict(self.model, params, x, scope)
+        logits = finite_logits(self.method.predict(self.model, params, x, scope))
         if logits is None:
             return None
-        correct_KN = (logits.argmax(dim=2) == y).double()
-        counts = torch.zeros(len(correct_KN), cells, dtype=torch.float64, device=x.device)
-        return counts.index_add_(1, cell, correct_KN).cpu().numpy()
+        right_KN = logits.argmax(dim=2) == y
+        counts = torch.zeros(len(right_KN), cells, dtype=torch.float64, device=x.device)
+        counts.index_add_(1, cell, right_KN.double())
+        return counts.cpu().numpy(), np.packbits(right_KN.cpu().numpy(), axis=1)
 
     def _count_pixels(
         self, params: Tensors, scope: Scope, split: Split, cells: int, masks: np.ndarray
@@ -83,7 +103,7 @@ class Scoring:
         for start in range(0, len(images), IMAGES_AT_ONCE):
             part = slice(start, start + IMAGES_AT_ONCE)
             x = torch.from_numpy(self.frozen.x[images[part], 0]).to(self.device)
-            logits = self.method.predict(self.model, params, x, scope)
+            logits = finite_logits(self.method.predict(self.model, params, x, scope))
             if logits is None:
                 return None
             areas = np.stack(

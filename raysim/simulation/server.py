@@ -23,7 +23,8 @@ class ServerStep:
         state: The next state.
         late: Late updates that have still not arrived, as tensors (`raysim.clients.faults.pack_late_update`).
         updates: The updates of all clients that trained in this round, without what they sent.
-        columns: What the virtual clock and the aggregation add to the row of the round.
+        columns: What the virtual clock, the aggregation and the server's own work add to the row of the
+            round.
     """
 
     state: ServerState
@@ -85,7 +86,8 @@ class Server:
         columns = self.clock.columns(outcome, stale, rejected)
         self.clock.check(next_state, columns)
         if self.method.traits.serves:
-            next_state = self.engine.run(self.experiment_text, Worker.serve, next_state)
+            served = self.engine.run(self.experiment_text, Worker.serve, next_state)
+            next_state, columns["flops_server"] = served.state, served.flops
         return ServerStep(state=next_state, late=waiting, updates=trained, columns=columns)
 
     def _in_time(

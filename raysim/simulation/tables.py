@@ -66,6 +66,40 @@ def partition(federation: Federation) -> pa.Table:
     )
 
 
+def images_used(federation: Federation) -> dict[str, Any]:
+    """Return how many images a run uses, and the settings that leave the others out.
+
+    Returns:
+        images_used: Images that clients that may train, or the server, hold.
+        images_train: Images of the task's classes that are for training.
+        images_total: All images of the task's classes.
+        images_reasons: Paths of the settings for which the first number is smaller than the second; no path
+            where all are used.
+    """
+    experiment, images = federation.experiment, federation.images
+    task, scenario = experiment.task, experiment.scenario
+    train, samples = images.indices("train"), federation.samples
+    left_to_clients = np.bincount(images.labels[np.setdiff1d(train, samples)])
+    dealable = np.minimum(left_to_clients, task.shots or left_to_clients).sum()
+    dealt, held = sum(map(len, federation.shards)), len(federation.shard(POOLED))
+    traits = experiment.method.traits
+    counted = len(samples) if traits.needs_samples else 0
+    used = held + counted if traits.trains else 0
+    lost = {
+        "task.ses": len(samples) - counted,
+        "task.shots": left_to_clients.sum() - dealable,
+        f"scenario={scenario.name}": dealable - dealt,
+        "evaluation.newcomers": dealt - held,
+    }
+    reasons = [path for path, images_lost in lost.items() if images_lost > 0]
+    return {
+        "images_used": used,
+        "images_train": len(train),
+        "images_total": int((images.parts >= 0).sum()),
+        "images_reasons": reasons if traits.trains else [f"method={experiment.method.name}"],
+    }
+
+
 def description(federation: Federation, initial: InitialState, corrupt: Set[int]) -> dict[str, Any]:
     """Return the record of a run in run.json, as it starts or goes on.
 
@@ -93,6 +127,7 @@ def description(federation: Federation, initial: InitialState, corrupt: Set[int]
         "heterogeneity": federation.heterogeneity(),
         "metric": "mIoU" if task.kind == "segmentation" else "accuracy",
         "server_samples": len(federation.samples),
+        **images_used(federation),
         "patches": initial.patches,
         "shared_parameters": sum(tensor.numel() for tensor in initial.state.shared.values()),
         **{name: values for name, values in optional.items() if values},

@@ -18,10 +18,11 @@ import torch
 from raysim.clients.faults import corrupt_clients
 from raysim.core.errors import Diverged
 from raysim.core.seeds import torch_rng
-from raysim.core.types import Batch, MicroCohort, ServerState, Tensors
+from raysim.core.types import Batch, ClientResult, MicroCohort, ServerState, Tensors
 from raysim.nn.flops import count_flops
 from raysim.nn.rows import prefix, stack, to_cpu
 from raysim.simulation.batches import Batches
+from raysim.simulation.finite import advice, not_finite
 from raysim.simulation.flops import STEPS, StepFlops, count_step
 from raysim.storage.vault import fetch
 
@@ -205,7 +206,11 @@ class LocalTraining:
         training = self.experiment.training
         # the schedule has reached 0 when a final model is tuned, so that tuning uses the first rate
         rate = training.lr if purpose == TUNE else training.rate(round_, self.experiment.rounds)
-        trained = [tensor for tensor in params.values() if tensor.requires_grad]
+        by_factor: dict[float, list[torch.Tensor]] = {}
+        for name, tensor in params.items():
+            if tensor.requires_grad:
+                by_factor.setdefault(self.method.rate_factor(name), []).append(tensor)
+        trained = [{"params": tensors, "lr": rate * factor} for factor, tensors in by_factor.items()]
         if training.optimiser == "adam":
             return torch.optim.Adam(trained, lr=rate, weight_decay=training.weight_decay)
         return torch.optim.SGD(
@@ -223,10 +228,24 @@ class LocalTraining:
         if finite.all():
             return
         client = cohort.clients[int(np.argmin(finite))]
-        advice = f"lower training.lr = {self.experiment.training.lr}"
+        raise self.diverged(round_ + 1, f"the loss of client {client}")
+
+    def check_result(self, result: ClientResult, round_: int, client: int) -> None:
+        """Check that all that a client sends and keeps is finite; a loss is measured before the last step.
+
+        Raises:
+            Diverged: A tensor is not.
+        """
+        for verb, tensors in (("sends", {**result.up, **result.aside}), ("keeps", result.private)):
+            if name := not_finite(tensors):
+                raise self.diverged(round_ + 1, f"'{name}', which client {client} {verb},")
+
+    def diverged(self, round_: int, what: str) -> Diverged:
+        """Return the error that says what became infinite or NaN, in which round, and what may help."""
+        help_ = advice(self.experiment)
         if self.corrupt:
-            advice = (
+            help_ = (
                 f"faults.corruption = '{self.experiment.faults.corruption}' at "
-                f"{len(self.corrupt)} clients may be why, or {advice}"
+                f"{len(self.corrupt)} clients may be why, or {help_}"
             )
-        raise Diverged(f"round {round_ + 1}: the loss of client {client} became infinite or NaN; {advice}")
+        return Diverged(f"round {round_}: {what} became infinite or NaN; {help_}")

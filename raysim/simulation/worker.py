@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,10 +34,12 @@ from raysim.core.types import (
 from raysim.core.warm import kept
 from raysim.experiment.records import Experiment, from_dict
 from raysim.methods.base import weighted_sum
+from raysim.nn.flops import counted
 from raysim.nn.rows import to_cpu
 from raysim.simulation.batches import Batches
 from raysim.simulation.device import CPU, device_of, only_workers_have_gpu
 from raysim.simulation.federation import Federation
+from raysim.simulation.finite import NotFinite, not_finite
 from raysim.simulation.images import Frozen, frozen_of
 from raysim.simulation.novel import novel_model
 from raysim.simulation.scoring import Scoring
@@ -68,6 +70,13 @@ def try_method(experiment: Experiment) -> None:
             method.predict(novel_model(experiment, device), stacked, x, "shared")
 
 
+class Served(NamedTuple):
+    """The server's state after its own work, and the FLOPs of that work."""
+
+    state: ServerState
+    flops: float
+
+
 @kept("workers", maxsize=16)
 def worker_of(experiment: str, device: torch.device) -> Worker:
     """Return the worker for an experiment (canonical JSON), kept warm in this process."""
@@ -84,6 +93,9 @@ class Worker:
         self.federation, self.device = federation, device
         self.experiment: Experiment = federation.experiment
         self.method, self.images = self.experiment.method, federation.images
+        self.server_flops: dict[
+            bool, int
+        ] = {}  # of the server's own work: before training, and after a round
 
     @cached_property
     def frozen(self) -> Frozen:
@@ -116,9 +128,9 @@ class Worker:
         method, seed = self.method, self.experiment.seed
         shared = method.init_shared(self.model, torch_rng(seed, "shared"))
         extra = method.init_server(self.model, self.federation.clients, torch_rng(seed, "server"))
-        state = ServerState(0, to_cpu(shared), to_cpu(extra))
+        state, flops = ServerState(0, to_cpu(shared), to_cpu(extra)), 0.0
         if method.traits.serves:
-            state = self.serve(state)
+            state, flops = self.serve(state)
         traits = method.traits
         patches = self.frozen.x.shape[2] - 1  # the pooled feature comes before them
         return InitialState(
@@ -129,29 +141,39 @@ class Worker:
             buffers=method.buffers(self.model),
             totals=self.batches.class_totals(),
             payloads=self._payloads(state) if self.experiment.clocked else {},
+            flops_server=flops,
         )
 
-    def serve(self, state: ServerState) -> ServerState:
+    def serve(self, state: ServerState) -> Served:
         """Do the server's work on its samples; a worker does it, because the images are here.
 
         Raises:
+            Diverged: Its result is infinite or NaN.
             ClientError: The server's work failed.
         """
         samples, rounds = self.batches.server_samples, self.experiment.total_rounds
         with one_thread(), name_failures((), state.round):
-            served = self.method.server_step(self.model, state, samples, rounds)
-        return ServerState(served.round, served.shared, to_cpu(served.extra))
+            work = partial(self.method.server_step, self.model, state, samples, rounds)
+            started = state.round > 0  # the work is the same in all rounds but the first
+            if started in self.server_flops:
+                served = work()
+            else:
+                served, self.server_flops[started] = counted(work)
+            extra = to_cpu(served.extra)
+            if name := not_finite({**served.shared, **extra}):
+                raise self.training.diverged(state.round, f"'{name}', by the server's own work,")
+        return Served(ServerState(served.round, served.shared, extra), float(self.server_flops[started]))
 
     def train(self, state: ServerState, cohort: MicroCohort) -> Update:
         """Do the work of one micro-cohort in one round.
 
         Raises:
-            Diverged: A loss became infinite or NaN.
+            Diverged: A loss, or what a client sends or keeps, became infinite or NaN.
             ClientError: Anything else failed; the message names the round and the clients.
         """
         with one_thread(), name_failures(cohort.clients, state.round):
             trained = self.training.fit(state, cohort, self.experiment.training.epochs, TRAIN)
-            results = self._results(cohort, trained)
+            results = self._results(cohort, trained, state.round)
         examples = np.array([len(self.federation.shard(client)) for client in cohort.clients])
         stacked = {name: torch.stack([result.up[name] for result in results]) for name in results[0].up}
         senders = 0 if self.method.traits.pooled else len(results)  # pooled training sends nothing
@@ -178,20 +200,27 @@ class Worker:
         """Score the server's models (a cohort of no clients), or each client's own model.
 
         Raises:
+            Diverged: A model's logits are infinite or NaN.
             ClientError: The evaluation failed; the message names the round and the clients.
         """
         with one_thread(), name_failures(cohort.clients, state.round):
-            if not cohort.clients:
-                return self.scoring.score_server(state, cohort.index, split)
-            return self.scoring.score_clients(state, cohort, split)
+            try:
+                if not cohort.clients:
+                    return self.scoring.score_server(state, cohort.index, split)
+                return self.scoring.score_clients(state, cohort, split)
+            except NotFinite as error:
+                owner = f"client {cohort.clients[error.model]}" if cohort.clients else "the server"
+                what = f"the logits of {owner}'s model on {split} images"
+                raise self.training.diverged(state.round, what) from None
 
-    def _results(self, cohort: MicroCohort, trained: TrainedClients) -> list[ClientResult]:
+    def _results(self, cohort: MicroCohort, trained: TrainedClients, round_: int) -> list[ClientResult]:
         """Return what each trained client sends and keeps; a corrupt client sends a corrupt update."""
         results = []
         for client, row, private, steps in zip(
             cohort.clients, trained.rows, trained.privates, trained.steps, strict=True
         ):
             result = self.method.finish(self.model, row, trained.received, private, steps)
+            self.training.check_result(result, round_, client)
             if client in self.training.corrupt:
                 result = replace(
                     result, up=corrupt_update(self.experiment.faults, trained.received, result.up)

@@ -1,4 +1,8 @@
-"""Export of a sweep as an Optuna journal or a CSV file, made from `tables/trials` and run.json alone."""
+"""Export of a sweep as an Optuna journal or as CSV files, made from run.json and the tables.
+
+The CSV files are those of the trials, of the verdicts and of the estimates. The last two are what the report
+wrote: they are not computed here.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import csv
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
+import pyarrow.parquet as pq
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages.journal import JournalFileBackend
@@ -20,10 +26,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from raysim.core.errors import UserError
 from raysim.storage.files import temporary_path
-from raysim.storage.trials import TrialKind, TrialRow, mean_of, read_trials
+from raysim.storage.trials import TrialKind, TrialRow, mean_of, read_trials, trials_folder
 
 Settings = dict[str, Any]  # values by dotted path
 FORMATS = {"optuna": "optuna.journal", "csv": "trials.csv"}
+JUDGED = ("verdicts", "estimates")  # tables that a report writes
 # kinds of trials that run on the selection seeds, so that the values of one study can be compared
 COMPARABLE_KINDS: tuple[TrialKind, ...] = ("contrast", "interaction", "search", "design", "stress")
 OTHER_TRIALS = "beside the search"  # ending of the Optuna study of trials on other seeds or of other methods
@@ -48,10 +55,19 @@ USER_ATTRIBUTES = (
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedFile:
-    """A file that was written, and for each damaged part of the sweep that is not in it one sentence."""
+    """What was written.
+
+    Attributes:
+        path: The file.
+        beside: Other files that were written beside it.
+        damaged_parts: For each damaged part of the sweep that is not in it one sentence.
+        notes: Sentences on what is missing or old.
+    """
 
     path: Path
+    beside: list[Path]
     damaged_parts: list[str]
+    notes: list[str]
 
 
 def export(folder: Path, file_format: str, out: Path | None = None) -> ExportedFile:
@@ -66,8 +82,10 @@ def export(folder: Path, file_format: str, out: Path | None = None) -> ExportedF
         UserError: The folder holds no trials, or the file exists already.
     """
     file = out or folder / FORMATS[file_format]
-    if file.exists():
-        raise UserError(f"--out {file}: exists already; remove it or name another file")
+    judged, notes = _judged_files(folder, file) if file_format == "csv" else ({}, [])
+    for path in (file, *judged):
+        if path.exists():
+            raise UserError(f"--out {path}: exists already; remove it or name another file")
     record, table = _run_record(folder), read_trials(folder, damaged="leave out")
     rows = _current_rows(table.rows)
     if not rows:
@@ -76,19 +94,47 @@ def export(folder: Path, file_format: str, out: Path | None = None) -> ExportedF
                 [f"{folder}: holds no trial that has ended; give the folder of a sweep", *table.damaged_parts]
             )
         )
+    if file_format == "optuna":
+        _write_whole(file, lambda path: _write_optuna(path, record, rows))
+    else:
+        settings = _settings_of(rows)
+        lines = [{**row, **{f"params.{name}": value for name, value in params.items()}}
+                 for row, params in zip(rows, settings, strict=True)]  # fmt: skip
+        _write_whole(file, lambda path: _write_csv(path, lines))
+    for path, source in judged.items():
+        _write_whole(path, partial(_write_table_as_csv, source))
+    return ExportedFile(path=file, beside=list(judged), damaged_parts=table.damaged_parts, notes=notes)
+
+
+def _judged_files(folder: Path, file: Path) -> tuple[dict[Path, Path], list[str]]:
+    """Return CSV file -> the table that a report wrote, and sentences on tables that are missing or old."""
+    sources = {name: folder / "tables" / name / f"{name}.parquet" for name in JUDGED}
+    command = f"raysim report {folder} writes them"
+    if missing := [name for name, source in sources.items() if not source.is_file()]:
+        sources = {name: source for name, source in sources.items() if name not in missing}
+        note = [f"without {' and '.join(missing)}: {command}"]
+    else:
+        parts = [part.stat().st_mtime for part in trials_folder(folder).glob("*.parquet")]
+        old = max(parts, default=0.0) > min(source.stat().st_mtime for source in sources.values())
+        note = [f"verdicts and estimates are older than the last trial: {command} again"] if old else []
+    return {file.with_name(f"{file.stem}-{name}.csv"): source for name, source in sources.items()}, note
+
+
+def _write_whole(file: Path, write: Callable[[Path], None]) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     temporary = temporary_path(file)
     try:
         temporary.unlink(missing_ok=True)
-        if file_format == "optuna":
-            _write_optuna(temporary, record, rows)
-        else:
-            _write_csv(temporary, rows)
+        write(temporary)
         os.replace(temporary, file)
     except OSError as error:
         raise UserError(f"--out {file}: cannot be written ({error.strerror})") from None
     finally:
         temporary.unlink(missing_ok=True)
-    return ExportedFile(path=file, damaged_parts=table.damaged_parts)
 
 
 def _current_rows(rows: Sequence[TrialRow]) -> list[TrialRow]:
@@ -253,18 +299,21 @@ def _narrowest_distribution(values: Sequence[Any]) -> BaseDistribution:
     return FloatDistribution(float(low), float(high), log=log)
 
 
-def _write_csv(path: Path, rows: Sequence[TrialRow]) -> None:
-    """Write a line per trial; lists (with a value per seed) are JSON, and each parameter has a column."""
-    settings = _settings_of(rows)
-    names = [
-        *dict.fromkeys(name for row in rows for name in row),
-        *dict.fromkeys(f"params.{name}" for params in settings for name in params),
-    ]
+def _write_table_as_csv(source: Path, path: Path) -> None:
+    """Write a Parquet file as CSV."""
+    table = pq.ParquetFile(source).read()
+    _write_csv(path, table.to_pylist(), table.column_names)
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> None:
+    """Write a line per row; lists (with a value per seed) are JSON.
+
+    Args:
+        path: The file.
+        rows: The rows.
+        names: The columns, by default those that any row has.
+    """
     with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, names)
+        writer = csv.DictWriter(file, names or list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
-        for row, params in zip(rows, settings, strict=True):
-            writer.writerow(
-                {name: _scalar(value) for name, value in row.items()}
-                | {f"params.{name}": value for name, value in params.items()}
-            )
+        writer.writerows({name: _scalar(value) for name, value in row.items()} for row in rows)

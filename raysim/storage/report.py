@@ -28,9 +28,21 @@ def write_report(folder: Path) -> Path:
     """
     try:
         page: Path = analysis_module("report").write_report(folder)
-    except ValueError as error:
+    except analysis_module("read.results").NoResult as error:
         raise UserError(str(error)) from None
     return page
+
+
+def check_result_folder(folder: Path) -> None:
+    """Check that a report can be written of this folder.
+
+    Raises:
+        UserError: The folder holds no result.
+    """
+    try:
+        analysis_module("read.results").open_results(folder)
+    except analysis_module("read.results").NoResult as error:
+        raise UserError(str(error)) from None
 
 
 def compare(first: str, second: str, metric: str) -> Any:
@@ -80,6 +92,11 @@ class Refresher:
         self.folder, self.every = folder, every
         self._child: subprocess.Popen[bytes] | None = None
         self._last_start, self._seconds_before, self._page_seconds = -float("inf"), 0.0, 0.0
+
+    @property
+    def page_seconds(self) -> float:
+        """CPU time of the last page; 0 before the first one."""
+        return self._page_seconds
 
     def touch(self) -> None:
         """Start to write the page, unless a page is being written or was written a short time ago.

@@ -18,6 +18,8 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "rounds": {
         **COMMON,
         "clients": pa.int32(),
+        "clients_measured": pa.int32(),
+        "clients_evaluated": pa.int32(),
         "bytes_up": pa.int64(),
         "bytes_down": pa.int64(),
         "bytes_weights_up": pa.int64(),
@@ -27,6 +29,7 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         **COMMON,
         "client": pa.int32(),
         "examples": pa.int32(),
+        "reason": pa.string(),
     },
     "classes": {
         **COMMON,
@@ -41,6 +44,15 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "label": pa.int16(),
         "class_name": pa.string(),
         "images": pa.int64(),
+    },
+    "images": {
+        **COMMON,
+        "seed": pa.int64(),
+        "scope": pa.string(),
+        "images": pa.string(),
+        "cell": pa.list_(pa.int32()),
+        "own": pa.list_(pa.float32()),
+        "global": pa.list_(pa.float32()),
     },
     "masks": {
         **COMMON,
@@ -81,7 +93,7 @@ class RunTables:
     def records(self) -> list[RoundRecord]:
         """Read the records of the rounds on validation, in order; a missing value has no key."""
         rounds: dict[int, dict[str, list[TableRow]]] = {}
-        for name in ("rounds", "clients", "classes", "ratios"):
+        for name in ("rounds", "clients", "classes", "ratios", "images"):
             for row in self.rows(name):
                 values = {key: value for key, value in row.items() if key not in COMMON and value is not None}
                 rounds.setdefault(row["round"], {}).setdefault(name, []).append(values)
@@ -92,6 +104,7 @@ class RunTables:
                 clients=tables.get("clients", []),
                 classes=tables.get("classes", []),
                 ratios=tables.get("ratios", []),
+                images=tables.get("images", []),
             )
             for round_, tables in sorted(rounds.items())
         ]

@@ -1,7 +1,7 @@
 """The folder of a run: config, tables, checkpoints. A kill -9 at any moment costs at most the current round.
 
     DIR/config.json  run.json  partition.parquet  checkpoints/
-    DIR/tables/{rounds,clients,classes,ratios,masks,signatures}/*.parquet
+    DIR/tables/{rounds,clients,classes,ratios,images,masks,signatures}/*.parquet
     DIR/gallery.safetensors (of a run with masks over its images)
 
 Every file appears whole: it is written beside its place and renamed. The manifest names the last finished
@@ -159,6 +159,7 @@ class Store:
             "clients": record.clients,
             "classes": record.classes,
             "ratios": record.ratios,
+            "images": record.images,
         }
         for name, rows in tables.items():
             self.tables.write(name, rows, record.round, split)
@@ -246,8 +247,14 @@ class Store:
 
 
 def state_sha256(state: ServerState, privates: Privates) -> str:
-    """Return the digest of a run: its final shared tensors and all private states."""
-    total = hashlib.sha256(digest_of(state.shared).encode())
+    """Return the digest of all that decides the next round and every prediction.
+
+    Args:
+        state: The server's round, its shared tensors, and all else that it keeps: class ratios, embeddings,
+            variates, moments, late updates that are under way.
+        privates: The private states of all clients that have one.
+    """
+    total = hashlib.sha256(f"{state.round} {digest_of(state.shared)} {digest_of(state.extra)}".encode())
     for line in sorted(f"{client:012d} {digest_of(private)}" for client, private in privates.items()):
         total.update(line.encode())
     return total.hexdigest()

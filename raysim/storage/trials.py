@@ -23,6 +23,8 @@ TrialKind = Literal[
     "contrast", "rival", "interaction", "design", "search", "race", "confirm", "transfer", "stress"
 ]
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL"]
+SeedOutcome = Literal["complete", "diverged", "pruned", "failed"]
+LOST: tuple[SeedOutcome, ...] = ("diverged", "failed")  # seeds without a finite number at their end
 
 Text = Annotated[str, pa.string()]
 OptionalText = Annotated[str | None, pa.string()]
@@ -37,21 +39,29 @@ class TrialOutcome(TypedDict, total=False):
     """Columns that the trial's process fills.
 
     Attributes:
-        state: COMPLETE, PRUNED (stopped at a rung) or FAIL.
+        state: COMPLETE, PRUNED (stopped at a rung) or FAIL (at least half of the seeds are lost).
         reason: Why it failed; empty where it did not.
+        outcomes: How each seed ended, in the order of `seeds`: complete, diverged, pruned, or failed (it
+            ended without a finite number for another reason). Diverged and failed seeds are lost: their
+            measures are NaN, and the other seeds run on.
         rounds: Rounds that were run.
-        objective: Validation accuracy at the last evaluation, the mean over the seeds; NaN without one.
+        objective: Validation accuracy at the last evaluation, the mean over the seeds, where a lost seed
+            counts as 0; NaN without an evaluation.
         curve: JSON list of [round, objective].
         patches: Patches per image, where the method uses them.
         shared_parameters: Number of shared parameters.
         bytes_setup: Bytes that a client gets once; the mean over the seeds.
-        flops: FLOPs of a run; the mean over the seeds.
+        flops: FLOPs of a run's clients; the mean over the seeds.
+        flops_server: FLOPs of the server's own work on its samples; the mean over the seeds.
         seconds: Seconds of a run; the mean over the seeds.
         wall_seconds: Seconds from the start of the trial to its end.
+        startup_seconds: Those of them until the first evaluation, where the trial was the first of its
+            process, which loads features and models; else 0.
     """
 
     state: Annotated[TrialState, pa.string()]
     reason: Text
+    outcomes: Annotated[list[SeedOutcome], pa.list_(pa.string())]
     rounds: Number
     objective: Real
     curve: Text
@@ -59,8 +69,10 @@ class TrialOutcome(TypedDict, total=False):
     shared_parameters: LargeNumber
     bytes_setup: LargeNumber
     flops: OptionalReal
+    flops_server: OptionalReal
     seconds: OptionalReal
     wall_seconds: Real
+    startup_seconds: Real
 
 
 class TrialRow(TrialOutcome):
@@ -87,6 +99,8 @@ class TrialRow(TrialOutcome):
         unit: Coordinates of that point in [0, 1].
         space: Signature of the search space that a search trial was drawn from; name of the space of a stress
             trial.
+        tuning: What stands behind the configuration of a confirm or transfer trial: `tuned`, `best of N
+            trials` or `untuned`; the label ends with the same words. Empty for other kinds.
         params: JSON object of the overrides that make the configuration.
         experiment: JSON object of the experiment on the first seed.
         runs: Ids of the runs, one per seed.
@@ -109,6 +123,7 @@ class TrialRow(TrialOutcome):
     point: OptionalNumber
     unit: Annotated[list[float] | None, pa.list_(pa.float64())]
     space: OptionalText
+    tuning: Text
     params: Text
     experiment: Text
     runs: Annotated[list[str], pa.list_(pa.string())]

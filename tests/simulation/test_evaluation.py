@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
-from raysim.core.columns import OPTIONAL_COLUMNS
+from raysim.core.columns import FLOOR_COLUMNS, OPTIONAL_COLUMNS
 from raysim.core.types import POOLED
 from raysim.engines.serial import Serial
 from raysim.simulation import rounds
@@ -71,6 +71,10 @@ def test_newcomers_are_measured_and_never_train(name: str, simulate: Run, tmp_pa
     shared, mine = ([row[f"acc_{scope}_newcomers"] for row in rounds] for scope in ("shared", "personal"))
     assert [value is None for value in mine] == [False, True, False]
     assert [value is None for value in shared] == ([True] * 3 if name == "local" else [False, True, False])
+    floors = [row["acc_majority_newcomers"] for row in rounds]
+    expected = simulation.federation.frequencies[sorted(newcomers)]
+    expected = expected.reshape(len(newcomers), len(simulation.federation.images.class_names), -1).sum(axis=2)
+    assert floors == [pytest.approx(expected.max(axis=1).mean()), None, floors[0]]
     if name in ("centralized", "fedavg"):  # nobody has anything of its own
         assert shared == mine
     if name == "promptfl_ft":  # newcomers tune before use, like the others
@@ -108,10 +112,11 @@ def test_a_trial_has_them_as_lists(tmp_path: Path) -> None:
     state, _ = group.advance()
     row = group.measure_columns(state)
     group.close()
-    for name in OPTIONAL_COLUMNS:
+    for name in (*OPTIONAL_COLUMNS, *FLOOR_COLUMNS):
         for column in (name, f"test_{name}"):
             assert (
                 column in TRIAL_COLUMNS
                 and len(row[column]) == 2
                 and all(0 < value <= 1 for value in row[column])
             )
+    assert row["clients_measured"] == row["test_clients_evaluated"] == [3, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from raysim.methods import METHODS
 from raysim.nn.flops import FlopCounter, count_flops
 from raysim.nn.rows import stack
 from raysim.simulation import flops
+from raysim.simulation.cohorts import micro_cohorts
 from raysim.simulation.federation import Federation
 from raysim.simulation.flops import StepFlops, count_step
 from raysim.simulation.training import LocalTraining
@@ -118,6 +120,74 @@ def test_kernels_without_a_formula_would_be_seen() -> None:
         with FlopCounter() as counter:
             args[0].loss(*args[1:2], stack(args[2], args[4].y.device), *args[3:])
     assert counter.unknown == {"scaled_dot_product_flash_attention_for_cpu"}
+
+
+STACKED = [
+    (name, changes)
+    for name, changes in FORMS
+    if METHODS[name]().traits.stackable and not METHODS[name]().traits.pooled
+]
+
+
+@pytest.mark.parametrize(("method", "changes"), STACKED, ids=str)
+def test_a_stack_costs_what_is_executed_padding_included(method: str, changes: dict[str, Any]) -> None:
+    """Clients of unequal size in one stack: rows are padded, short clients leave it; all of it is counted."""
+    worker = worker_of(method, training__micro_cohort=8, **changes)
+    [cohort] = micro_cohorts(worker.federation, range(5), {})
+    state, sizes = worker.initial().state, [len(worker.federation.shard(k)) for k in cohort.clients]
+    assert len({-(-size // worker.experiment.training.batch) for size in sizes}) > 1  # some leave earlier
+    worker.training.fit(state, cohort, 1, "batches")  # what a step costs is known, and counted no more
+    transport: list[float] = []
+    step_flops = worker.training._step_flops
+    worker.training._step_flops = lambda *args: (  # type: ignore[method-assign]
+        transport.append(0.0 if args[3] is None else float(args[3].sum())) or step_flops(*args)
+    )
+    with FlopCounter() as executed:
+        trained = worker.training.fit(state, cohort, 1, "batches")
+    assert trained.flops - sum(transport) == executed.total > 0
+    per_image = StepFlops.counted(lambda images: worker.training.count_step(0, images)).per_image
+    assert per_image == 0 or max(sizes) % 16 != min(sizes) % 16  # there is padding that costs something
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"), [("safe", {}), ("ratio_loss", {}), ("safe", {"method__scope": "all"})]
+)
+def test_the_servers_own_work_has_a_column_of_its_own(
+    method: str, changes: dict[str, Any], simulate: Any
+) -> None:
+    run = simulate(smallest(method, rounds=3, evaluation__every=3, **changes))
+    worker, rows = Worker(run.federation), run.store.rounds()
+    assert rows[0]["flops_server"] == worker.initial().flops_server
+    assert (rows[0]["flops_server"] > 0) == (method == "safe")  # activations; ratios come after a round
+    state = replace(run.initial.state, round=1)
+    samples = worker.batches.server_samples
+    with FlopCounter() as executed:
+        worker.method.server_step(worker.model, state, samples, 3)
+    assert executed.unknown == set() and executed.total > rows[0]["flops_server"]
+    assert [row["flops_server"] for row in rows[1:]] == [executed.total] * 3
+    assert run.totals["flops_server"] == sum(row["flops_server"] for row in rows)
+    assert run.result()["flops_server"] == run.totals["flops_server"]
+    clients = [row["flops"] for row in rows]
+    assert clients[0] == 0 and all(value > 0 for value in clients[1:])
+    assert simulate(smallest("fedavg", rounds=1)).totals["flops_server"] == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: compares its counts with the CPU's")
+@by_form
+def test_a_gpu_executes_the_flops_that_a_cpu_does(method: str, changes: dict[str, Any]) -> None:
+    """Kernels have other names there; the formulas and the sums are the same."""
+    cpu = worker_of(method, **changes)
+    gpu = Worker(cpu.federation, torch.device("cuda"))
+    steps = [
+        StepFlops.counted(lambda images, worker=worker: worker.training.count_step(0, images))
+        for worker in (cpu, gpu)
+    ]
+    assert steps[0] == steps[1]
+    for worker in (cpu, gpu):
+        count_step(*step_of(worker, 1, 3))
+    served = [worker.initial().flops_server for worker in (cpu, gpu)]
+    assert served[0] == served[1]
+    assert count_step(*step_of(cpu, 1, 3)) == count_step(*step_of(gpu, 1, 3)) > 0
 
 
 def test_steps_are_counted_once_per_architecture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,10 @@ def test_safe_learns_to_segment(folder: Path, simulate: Any, tmp_path: Path) -> 
     assert last["acc_shared_global"] > 0.8 > first["acc_shared_global"]
     assert simulation.store.described()["metric"] == "mIoU"
     assert 0 < last["d_cka"] < 1 and 0 <= last["mask_ratio"] <= 1 and last["cr_max"] >= 1
+    # one pixel class everywhere is the floor; zero-shot and contributions of images do not exist here
+    assert 0 < last["acc_majority_own"] < last["acc_shared_own"] and last["acc_zeroshot_own"] is None
+    assert last["acc_majority_own"] == first["acc_majority_own"]
+    assert not (tmp_path / "run" / "tables" / "images").exists()
     import pyarrow.parquet as pq
 
     rows = pq.read_table(tmp_path / "run" / "tables" / "classes").to_pylist()

@@ -18,10 +18,13 @@ def test_a_failing_client_is_named(simulate: Run, monkeypatch: pytest.MonkeyPatc
     from raysim.core.errors import ClientError, Diverged
     from raysim.methods import METHODS
 
-    with pytest.raises(
-        Diverged, match=r"round \d: the loss of client \d became infinite or NaN; lower training.lr = 100"
-    ):
-        simulate(small(method="fedavg", training__lr=100.0, training__epochs=5))
+    loss = METHODS["promptfl"].loss
+    monkeypatch.setattr(
+        METHODS["promptfl"], "loss", lambda *args: (loss(*args)[0] * float("nan"), loss(*args)[1])
+    )
+    message = r"round 1: the loss of client \d became infinite or NaN; lower training.lr = 100"
+    with pytest.raises(Diverged, match=message):
+        simulate(small(method="promptfl", training__lr=100.0))
 
     def broken(*args: Any) -> None:
         raise ZeroDivisionError("on purpose")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,29 @@ def test_the_dashboard_opens_it(tmp_path: Path) -> None:
     }
     answer = json.loads(b"".join(app(request, lambda status, headers, *rest: said.append(status))))
     assert said[0].startswith("200") and answer["study_summaries"][0]["study_name"] == STUDY
+
+
+def test_csv_has_the_verdicts_and_estimates_of_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(tmp_path / "sweep", ROWS)
+    assert main(["export", str(folder), "--to", "csv", "--out", str(tmp_path / "first.csv")]) == 0
+    said = capsys.readouterr()
+    assert said.out.split() == [str(tmp_path / "first.csv")]
+    assert f"without verdicts and estimates: raysim report {folder} writes them" in said.err
+    for name in ("verdicts", "estimates"):
+        table = pa.Table.from_pylist([{"number": 0, "a": "x", "seeds": [1, 2], "low": None}])
+        (folder / "tables" / name).mkdir()
+        pq.write_table(table, folder / "tables" / name / f"{name}.parquet")
+    assert main(["export", str(folder), "--to", "csv"]) == 0
+    said = capsys.readouterr()
+    files = [str(folder / f"trials{end}.csv") for end in ("", "-verdicts", "-estimates")]
+    assert said.out.split() == files and said.err == ""
+    (row_of_verdicts,) = pd.read_csv(files[1]).to_dict("records")
+    assert (row_of_verdicts["a"], json.loads(row_of_verdicts["seeds"])) == ("x", [1, 2])
+    os.utime(next((folder / "tables/trials").iterdir()), (4e9, 4e9))
+    assert main(["export", str(folder), "--to", "csv", "--out", str(tmp_path / "late.csv")]) == 0
+    assert "are older than the last trial" in capsys.readouterr().err
+    Path(files[0]).unlink()
+    assert main(["export", str(folder), "--to", "csv"]) == 2  # the verdicts are there already
+    assert not Path(files[0]).exists() and "exists already" in capsys.readouterr().err

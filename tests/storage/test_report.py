@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from raysim.storage.report import Refresher
+from raysim.core.errors import UserError
+from raysim.storage.report import Refresher, analysis_module, write_report
 from tests.fakes import results as fake_results
 
 
@@ -105,3 +106,15 @@ def test_a_refresher_writes_the_page_of_a_running_sweep(tmp_path: Path) -> None:
     refresher.close(patience=120)
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     assert "3 of" in page and 'http-equiv="refresh"' in page
+
+
+def test_a_fault_of_a_page_is_not_the_users_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(results: object) -> None:
+        raise ValueError("not enough values to unpack")
+
+    folder = fake_results.fake_run(tmp_path / "run")
+    monkeypatch.setattr(analysis_module("report"), "verdict_tables", broken)
+    with pytest.raises(ValueError, match="to unpack"):
+        write_report(folder)
+    with pytest.raises(UserError, match="no such folder"):
+        write_report(tmp_path / "none")

@@ -10,11 +10,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.read.columns import TABLES
+from analysis.read.results import open_results
+from analysis.verdicts import verdict_tables
 from raysim.core.types import Signature
 from raysim.engines.serial import Serial
 from raysim.storage.run_tables import COLUMNS
 from tests.experiments import small, smallest
 
+JUDGED = ("verdicts", "estimates")
 DOC = Path(__file__).parents[2] / "docs" / "tables.md"
 
 
@@ -32,9 +36,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row: dict[str, Any] = {
             "key": f"key{number}",
             "trial": number,
-            "study": "s",
+            "study": "safe | s",
+            "scenario": "s",
+            "method": experiment.method.name,
             "kind": "confirm",
-            "label": experiment.method.name,
+            "label": f"{experiment.method.name} (untuned)",
         }
         row |= {
             "state": state,
@@ -47,7 +53,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_trial(folder, row | group.measure_columns(state))
         group.close()
     group.simulations[0].store.write_signatures([Signature("collapse", 0, 1.0, 0.5, "invented")], 0)
-    (folder / "run.json").write_text(json.dumps({"status": "running", "planned": {"confirm": 3}}))
+    described = {"kind": "sweep", "space": "safe", "spaces": ["safe"], "status": "running"}
+    (folder / "run.json").write_text(json.dumps({**described, "planned": {"confirm": 3}}))
+    verdict_tables(open_results(folder))
     return folder
 
 
@@ -66,7 +74,18 @@ def test_the_blocks_run_and_find_rows(written: Path, monkeypatch: pytest.MonkeyP
     for number, block in enumerate(others):
         exec(compile(block, f"{DOC.name}, block {number + 2}", "exec"), names)
     assert len(answers) >= len(COLUMNS) and all(len(answer) for answer in answers)
-    for name in ("best", "seeds", "curve", "owner", "worst", "accuracy", "last", "masks", "signatures"):
+    for name in (
+        "best",
+        "seeds",
+        "curve",
+        "owner",
+        "worst",
+        "accuracy",
+        "last",
+        "masks",
+        "signatures",
+        "own",
+    ):
         assert len(names[name]), name
     assert names["under_way"] == set() and names["meta"]["status"] == "running"
 
@@ -90,4 +109,13 @@ def test_the_warning_is_true(written: Path) -> None:
 
 def test_every_table_is_there() -> None:
     headings = set(re.findall(r"^## (\w+):", DOC.read_text(), re.MULTILINE))
-    assert headings == {"trials", *COLUMNS}
+    assert headings == {"trials", *COLUMNS, *JUDGED}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_every_column_of_a_judged_table_is_described(name: str, written: Path) -> None:
+    section = DOC.read_text().split(f"## {name}: ")[1].split("\n## ")[0].split("| verdict | when")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    described = [column for cell in cells for column in re.findall(r"`(\w+)`", cell)]
+    assert sorted(described) == sorted(TABLES[name])
+    assert set(pd.read_parquet(written / "tables" / name).columns) == set(described)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raysim.core.columns import MEASURED_COLUMNS, TRAFFIC_COLUMNS
+from raysim.core.columns import FLOPS_COLUMNS, MEASURED_COLUMNS, TRAFFIC_COLUMNS
 from raysim.core.errors import UserError
 from raysim.storage.trials import (
     TRIAL_COLUMNS,
@@ -29,16 +29,18 @@ def row(trial: int, key: str = "", **more: Any) -> TrialRow:
 
 
 def test_columns_are_those_on_disk() -> None:
-    text = {"key", "study", "method", "scenario", "kind", "label", "state", "reason", "space"}
+    text = {"key", "study", "method", "scenario", "kind", "label", "state", "reason", "space", "tuning"}
     text |= {"factor", "level", "factor2", "level2", "params", "experiment", "curve"}
     lists = {*MEASURED_COLUMNS, *(f"test_{name}" for name in MEASURED_COLUMNS)}
     expected = {
         **dict.fromkeys(text, pa.string()),
         **dict.fromkeys(("point", "trial", "number", "rounds", "patches"), pa.int32()),
         **dict.fromkeys((*TRAFFIC_COLUMNS, "bytes_setup", "shared_parameters"), pa.int64()),
-        **dict.fromkeys(("finished", "objective", "flops", "seconds", "wall_seconds"), pa.float64()),
+        **dict.fromkeys(("finished", "objective", *FLOPS_COLUMNS), pa.float64()),
+        **dict.fromkeys(("seconds", "wall_seconds", "startup_seconds"), pa.float64()),
         **dict.fromkeys((*lists, "unit"), pa.list_(pa.float64())),
         "runs": pa.list_(pa.string()),
+        "outcomes": pa.list_(pa.string()),
         "seeds": pa.list_(pa.int64()),
     }
     assert expected == TRIAL_COLUMNS
