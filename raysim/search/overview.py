@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from rich.table import Table
 
+from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
+from raysim.core.words import image_words, measured_clients
 from raysim.experiment.records import to_dict
 from raysim.search.options import OBJECTIVES, SweepOptions
-from raysim.search.plans.sweep_plan import Phase, SweepPlan
+from raysim.search.plans.confirmations import declared_trials_of
+from raysim.search.plans.left_out import stage_counts
+from raysim.search.plans.stages import FEWEST_SEEDS, STAGE_WORDS
+from raysim.search.plans.sweep_plan import SweepPlan
 from raysim.search.spaces.record import Space, level_name
 from raysim.search.studies.study import Study
+from raysim.simulation.federation import Federation
+from raysim.simulation.tables import images_used
 
 STATE_WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-PHASE_WORDS: dict[Phase, str] = {
-    "declared": "measuring on validation",
-    "search": "searching on validation",
-    "race": "racing on validation",
-    "confirm": "confirming on fresh seeds",
-}
 
 
 def status_line(plan: SweepPlan) -> str:
-    """Return one line for a log."""
+    """Return one line for a log: the stage, how much of it is done, and how much of the plan is missing.
+
+    The line of a plan that is over predicts nothing: it says how much of the plan did not run.
+    """
     states = [row["state"] for row in plan.finished]
-    counts = ", ".join(
+    words = ", ".join(
         f"{states.count(state)} {word}" for state, word in STATE_WORDS.items() if state in states
     )
+    counts = stage_counts(plan)
+    missing = sum(count["planned"] - count["finished"] for count in counts.values())
+    done = f"{len(states)} trials done ({words or 'none'})"
+    if plan.over:
+        return (
+            f"sweep: over, {done}, {f'{missing} of the plan did not run' if missing else 'the plan is done'}"
+        )
+    here = counts.get(plan.stage, {"planned": 0, "finished": 0})
     return (
-        f"sweep: {PHASE_WORDS[plan.phase]}, {len(states)} trials done ({counts or 'none yet'}), "
-        f"{len(plan.running)} running, about {duration(plan.seconds_left())} left"
+        f"sweep: {STAGE_WORDS[plan.stage]}"
+        + (f" {here['finished']} of {here['planned']}" if here["planned"] else "")
+        + f", {done}, {len(plan.running)} running, "
+        f"{missing} of the plan missing, about {duration(plan.seconds_left())} left"
     )
 
 
@@ -48,8 +63,11 @@ def panel(plan: SweepPlan) -> Table:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for study in plan.studies:
         best = study.best()
-        running = sum(spec.study == study.name for spec in plan.running.values())
+        running = sum(trial.spec.study == study.name for trial in plan.running.values())
         accuracy, label = (f"{100 * best['objective']:.1f} %", best["label"]) if best else ("", "")
+        if best:  # the clients of all seeds together; a seed that was lost measured none
+            counts = {name: np.nansum(cast(Any, best)[name] or [np.nan]) for name in COUNT_COLUMNS}
+            accuracy += f" ({said})" if (said := measured_clients(counts)) else ""
         table.add_row(study.name, str(len(study.rows)), str(running), accuracy, label)
     return table
 
@@ -59,7 +77,7 @@ def dry_run(spaces: Sequence[Space], options: SweepOptions) -> str:
     plan = SweepPlan(spaces, options)
     lines = [
         f"{study.name}: {study.base.scenario.clients} clients, {study.base.total_rounds} rounds, "
-        f"experiment {study.base.id}"
+        f"experiment {study.base.id}; {image_words(images_used(Federation.of(study.base)))}"
         for study in plan.studies
     ]
     for space in spaces:
@@ -68,30 +86,42 @@ def dry_run(spaces: Sequence[Space], options: SweepOptions) -> str:
             for factor, levels in space.contrasts.items()
             if options.contrasts and not options.design
         ]
-    limit = f", at most {options.minutes:g} minutes" if options.minutes else ""
-    lines.append(f"{_trial_counts(plan)}; {options.seeds} seeds each, {options.slots} at once{limit}")
+    limit = f", at most {options.minutes:g} minutes from start to report" if options.minutes else ""
+    lines += [f"{place}. {text}" for place, text in enumerate(_stages(plan), start=1)]
+    lines.append(f"{options.seeds} seeds each, {options.slots} at once{limit}")
+    if options.minutes and not options.design:
+        lines.append(
+            f"What does not fit runs with fewer seeds (at least {min(options.seeds, FEWEST_SEEDS)}) or is "
+            "left out; the report names it, and the command that runs it."
+        )
     return "\n".join(lines)
 
 
-def _trial_counts(plan: SweepPlan) -> str:
-    """Return the numbers of planned trials in words."""
+def _stages(plan: SweepPlan) -> list[str]:
+    """Return what each stage of a plan would run, in their order."""
     options, planned = plan.options, plan.planned()
-    if "design" in planned:
-        return f"{planned['design']} trials of a {options.design} design"
-    has_search = any(not study.is_closed for study in plan.studies)
-    search = (
-        "as many search trials as fit" if planned["search"] is None else f"{planned['search']} search trials"
-    )
-    parts = {
-        f"{planned['contrast']} contrast trials": planned["contrast"],
-        f"{planned['rival']} of rivals beside them": planned["rival"],
-        f"{planned.get('interaction')} of two factors together": planned.get("interaction"),
-        search + f" ({options.sampler})" * has_search: planned["search"] != 0,
-        f"up to {options.race.seeds} more seeds for {options.race.candidates} configurations of "
-        "each study": options.race.seeds and has_search,
-        f"{planned['confirm']} or more on fresh seeds and the test split": True,
-    }
-    return ", ".join(text for text, is_planned in parts.items() if is_planned)
+    texts: list[str] = []
+    for stage, count in plan.agenda.counts.items():
+        names = [block.name for block in plan.agenda.blocks if block.stage == stage and block.name]
+        named = f": {', '.join(names)}" if stage in ("contrast", "rival", "interaction") else ""
+        texts.append(f"{STAGE_WORDS[stage]}, {count} trials{named}")
+    searched = [study for study in plan.studies if not study.is_closed]
+    if searched:
+        amount = (
+            "as many trials as fit" if planned["search"] is None else f"{planned['search']} trials in all"
+        )
+        tuned = max(declared_trials_of(study) for study in searched)
+        texts.append(
+            f"{STAGE_WORDS['search']} ({options.sampler}), {amount}; tuned from {tuned} per study on"
+        )
+        if options.race.seeds:
+            texts.append(
+                f"{STAGE_WORDS['race']}, up to {options.race.seeds} more seeds for "
+                f"{options.race.candidates} configurations of each study"
+            )
+    if not options.design:
+        texts.append(f"{STAGE_WORDS['confirm']} and the test split, {planned['confirm']} trials or more")
+    return texts
 
 
 def plan_record(plan: SweepPlan) -> dict[str, Any]:

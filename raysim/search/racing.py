@@ -9,7 +9,8 @@ candidate that is behind at the level
 is dropped. The best configuration can be dropped only by a test of another one against it, at one of at most
 `seeds - 1` looks. So, by Bonferroni's inequality, it is dropped with a probability of at most `error`, as far
 as differences between seeds are normal. The leader after the last seed wins; it is undecided against the
-candidates that are left.
+candidates that are left. A run that diverged counts as the worst value, because a seed that is left out would
+make the configuration look better than it is.
 
 Reference: Maron and Moore, "Hoeffding Races", NIPS 1993; Birattari et al., "A Racing Algorithm for
     Configuring Metaheuristics", GECCO 2002.
@@ -54,7 +55,8 @@ class RaceRule:
             "that the search never saw. A configuration that is behind the leader in a paired one-sided t "
             f"test at the level {self.level:.2g} is dropped. The truly best one is dropped in at most "
             f"{100 * self.error:g} % of races, where differences between seeds are normal. The leader at the "
-            "end is selected; it is not shown to be better than those that are left."
+            "end is selected; it is not shown to be better than those that are left. A run that diverged "
+            "counts as the worst."
         )
 
 
@@ -62,20 +64,25 @@ def survivors(values: Mapping[str, Mapping[int, float]], rule: RaceRule) -> list
     """Return the candidates that are still in the race, the leader first.
 
     Args:
-        values: Candidate -> seed -> value. Large is good; a run that failed has a value that is not finite.
+        values: Candidate -> seed -> value. Large is good. A run that failed has a value that is not finite,
+            and counts as the worst: as 0, or as the smallest value of all where that is negative.
             Candidates that were dropped have fewer seeds.
         rule: The rule.
 
     Returns:
-        The candidates that are left; none when all failed.
+        The candidates that are left.
     """
-    names = list(values)
+    finite = [value for by_seed in values.values() for value in by_seed.values() if math.isfinite(value)]
+    worst, names = min([0.0, *finite]), list(values)
     for look in range(1, max((len(by_seed) for by_seed in values.values()), default=0) + 1):
         looks = {
-            name: np.array(list(values[name].values())[:look]) for name in names if len(values[name]) >= look
+            name: np.nan_to_num(
+                np.array(list(values[name].values())[:look]), nan=worst, posinf=worst, neginf=worst
+            )
+            for name in names
+            if len(values[name]) >= look
         }
-        complete = [name for name, row in looks.items() if np.isfinite(row).all()]
-        ranked = sorted(complete, key=lambda name: -float(looks[name].mean()))
+        ranked = sorted(looks, key=lambda name: -float(looks[name].mean()))
         names = [
             name
             for name in ranked

@@ -16,7 +16,7 @@ from raysim.search.overview import panel, plan_record, status_line
 from raysim.search.plans.sweep_plan import SweepPlan
 from raysim.search.plans.valid_rows import valid_rows
 from raysim.search.running.plan_run import PlanSetup, run_plan
-from raysim.search.seeds import drawn_seeds, selection_seeds
+from raysim.search.seeds import drawn_seeds
 from raysim.search.spaces.record import Space, level_overrides
 from raysim.simulation import images
 from raysim.simulation.federation import Federation
@@ -38,6 +38,7 @@ def sweep(
     resume: bool,
     quiet: bool,
     command: str,
+    started: float,
     track: Sequence[str] = (),
 ) -> SweepPlan:
     """Run a sweep to its end and leave its folder complete, but for the last report.
@@ -49,6 +50,7 @@ def sweep(
         resume: Whether to go on with the sweep that the folder holds.
         quiet: Whether to show no progress.
         command: The command line.
+        started: `time.monotonic()` at the start of the command; the time limit counts from there.
         track: Names of Ray's trackers that write too.
 
     Raises:
@@ -59,7 +61,7 @@ def sweep(
     def make_plan(record: Mapping[str, Any], rows: list[TrialRow]) -> SweepPlan:
         extended = extended_options(folder, record, options, resume)
         stored = {row["key"]: row for row in valid_rows(rows, extended.extended)}
-        return SweepPlan(spaces, extended, stored)
+        return SweepPlan(spaces, extended, stored, record.get("learned"))
 
     def facts(plan: SweepPlan) -> dict[str, Any]:
         scenarios = prepare(spaces, quiet)
@@ -76,7 +78,15 @@ def sweep(
         refreshes_report=not any(figure["kind"] == "cost" for figure in spaces[0].figures),
     )
     resume_or_extend = resume or options.extend > 0
-    return run_plan(setup, folder, resume=resume_or_extend, quiet=quiet, command=command, track=track)
+    return run_plan(
+        setup,
+        folder,
+        resume=resume_or_extend,
+        quiet=quiet,
+        command=command,
+        started=started,
+        track=track,
+    )
 
 
 def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
@@ -107,10 +117,17 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     return [{"label": label, **values} for label, values in scenarios.items()]
 
 
-def original_limits(folder: Path, options: SweepOptions) -> SweepOptions:
-    """Return the options with the trials and minutes that the sweep in a folder was started with."""
+def original_limits(folder: Path, options: SweepOptions, has_minutes: bool) -> SweepOptions:
+    """Return the options with the limits that the sweep in a folder was started with.
+
+    Args:
+        folder: The result folder.
+        options: The options.
+        has_minutes: Whether the user has given the minutes: then they are the time of the sweep in all.
+    """
     record = read_record(folder)
-    return options.replace(**{name: record[name] for name in ("trials", "minutes") if name in record})
+    names = ("trials",) if has_minutes else ("trials", "minutes")
+    return options.replace(**{name: record[name] for name in names if name in record})
 
 
 def extended_options(
@@ -142,7 +159,8 @@ def extended_options(
         }
     if not extended:
         return options
-    return options.replace(trials=record.get("trials"), minutes=None, extended=extended)
+    minutes = None if options.extend else options.minutes  # an extension has a number of trials as its limit
+    return options.replace(trials=record.get("trials"), minutes=minutes, extended=extended)
 
 
 def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any]:
@@ -175,7 +193,7 @@ def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any
 
 def _seeds_record(space: Space, options: SweepOptions) -> dict[str, Any]:
     """Return the seeds of the sweep for `run.json`; a recipe may be tuned on fewer seeds."""
-    seeds = selection_seeds(space.base.seed, options.seeds)
+    seeds = drawn_seeds(space.base.seed, "selection", options.seeds)
     return {
         "selection_seeds": list(seeds[: space.tune_seeds] if space.tune else seeds),
         "fresh_seeds": list(drawn_seeds(space.base.seed, "confirmation", options.seeds)),

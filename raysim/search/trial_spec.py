@@ -18,7 +18,6 @@ class TrialSpec:
     """One trial: a configuration on a group of seeds.
 
     Attributes:
-        number: Place in the order of the plan.
         study: Name of the study.
         scenario: Label of the scenario.
         method: Name of the method.
@@ -33,11 +32,12 @@ class TrialSpec:
         point: Number of the point of a design.
         unit: Coordinates of that point in [0, 1].
         space: Signature of the search space that it was drawn from; name of the space of a stress trial.
+        tuning: What stands behind the configuration of a confirm or transfer trial, as its row says it.
         thresholds: Round -> validation accuracy below which the trial is pruned there.
         limit_s: Seconds after which the trial fails; None = no limit.
+        number: Place in the order of the plan; it is given when the trial is handed out.
     """
 
-    number: int
     study: str
     scenario: str
     method: str
@@ -52,8 +52,10 @@ class TrialSpec:
     point: int | None = None
     unit: tuple[float, ...] | None = None
     space: str = ""
+    tuning: str = ""
     thresholds: Mapping[int, float] = field(default_factory=dict)
     limit_s: float | None = None
+    number: int = 0
 
     @property
     def key(self) -> str:

@@ -13,10 +13,10 @@ from raysim.stress.plan import StressPlan
 def status_line(plan: StressPlan) -> str:
     """Return one line for a log."""
     failed = sum(row["state"] == "FAIL" for row in plan.finished)
+    done = f"{len(plan.finished)} trials done{f' ({failed} failed)' if failed else ''}"
     left = sum(1 for _ in plan.specs()) + len(plan.running)
-    return (
-        f"stress: {len(plan.finished)} trials done{f' ({failed} failed)' if failed else ''}, {left} to go, "
-        f"about {duration(plan.seconds_left())} left"
+    return f"stress: {done}, " + (
+        f"{left} to go, about {duration(plan.seconds_left())} left" if left else "over"
     )
 
 

@@ -21,7 +21,7 @@ from raysim.experiment.resources import Resources
 from raysim.search.options import RunOptions
 from raysim.search.plans.protocol import WAIT
 from raysim.search.plans.time_budget import TIME_MARGIN, TimeBudget
-from raysim.search.seeds import selection_seeds
+from raysim.search.seeds import drawn_seeds
 from raysim.search.spaces.record import Overrides, Space
 from raysim.search.trial_spec import TrialSpec
 from raysim.storage.trials import TrialRow
@@ -66,8 +66,6 @@ class StressPlan:
         running: Trials that were handed out and have not ended, by key.
     """
 
-    dropped_contrasts = 0  # a stress run has no contrasts
-
     def __init__(
         self,
         spaces: Sequence[Space],
@@ -80,7 +78,8 @@ class StressPlan:
         Args:
             spaces: The spaces whose methods are stressed.
             options: How large the run is.
-            stored: Rows by key that an earlier start has finished. Time leaves out none of their levels.
+            stored: Rows by key that an earlier start has finished. Levels that have begun are finished while
+                time is left.
             clock: Returns seconds.
 
         Raises:
@@ -98,21 +97,13 @@ class StressPlan:
         self._cases = chosen_cases(spaces[0], options.cases)
         self._levels = deque(_ends_first(self._lay_out()))
         self._total = sum(len(trials.specs) for trials in self._levels)
-        self._time = TimeBudget(options.minutes, options.slots, clock)
+        self.superseded: list[TrialRow] = []
+        self.budget = TimeBudget(options.minutes, options.slots, clock)
 
     @property
     def asked(self) -> Mapping[str, int]:
         """Study -> number of search trials: none, because nothing is searched."""
         return {}
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds that the run has taken, over all its starts."""
-        return self._time.elapsed
-
-    def continue_from(self, elapsed: float) -> None:
-        """Add the seconds that earlier starts have taken; the time since the plan was made counts too."""
-        self._time.continue_from(elapsed + self._time.elapsed)
 
     def specs(self) -> Iterator[TrialSpec]:
         """Yield every trial that is not finished, left out or running."""
@@ -129,10 +120,12 @@ class StressPlan:
                 self._leave_out(trials, reason)
             else:
                 self.queue.extend(trials.specs)
-        if self.queue:
+        while self.queue:
             spec = self.queue.popleft()
             self.running[spec.key] = spec
-            return spec
+            if spec.key in self.stored or self.budget.left != 0:
+                return spec
+            self.put_back(spec)
         return WAIT if self.running else None
 
     def tell(self, spec: TrialSpec, row: TrialRow) -> None:
@@ -140,13 +133,28 @@ class StressPlan:
         del self.running[spec.key]
         self.finished.append(row)
 
+    def put_back(self, spec: TrialSpec) -> None:
+        """Take back a trial that the end of the time has interrupted; a resumed run goes on with it."""
+        del self.running[spec.key]
+        case = next(case for case in self.cases if case["name"] == spec.factor)
+        reason = f"time: interrupted after the {self.options.minutes:g} minutes of the run"
+        left = {"space": spec.space, "level": spec.level, "label": spec.label, "reason": reason}
+        case["not_run"].append(left)
+
+    def left_out(self) -> None:
+        """Return nothing: each case says what was not run."""
+
+    def progress(self) -> dict[str, Any]:
+        """Return nothing: the cases are in the record from the start."""
+        return {}
+
     def planned(self) -> dict[str, int | None]:
         """Return the number of trials."""
         return {"stress": self._total}
 
     def seconds_left(self) -> float | None:
         """Return the predicted seconds until the end; None where nothing is known yet."""
-        left = self._time.left
+        left = self.budget.left
         mean = _mean_seconds(self.finished)
         if mean is None:
             return left
@@ -169,7 +177,7 @@ class StressPlan:
             return f"time: it would not fit the {budget:g} s of this case"
         if mean is None:
             mean = _mean_seconds([row for row in self.finished if _space_of(row["study"]) == trials.space])
-        if not self._time.fits((len(trials.specs) + len(self.running)) * (mean or 0.0)):
+        if not self.budget.fits([mean or 0.0] * (len(trials.specs) + len(self.running))):
             return f"time: it would not fit the {self.options.minutes:g} minutes of the run"
         return ""
 
@@ -224,7 +232,7 @@ class StressPlan:
         self, number: int, case: Case, level: Level, space: Space, label: str, changes: Overrides
     ) -> TrialSpec:
         first = experiment_of(case, level, space, changes, self.options.quick)
-        seeds = selection_seeds(first.seed, self.options.seeds)
+        seeds = drawn_seeds(first.seed, "selection", self.options.seeds)
         return TrialSpec(
             number=number,
             study=f"{space.name} | {case.name} | {level.label}",

@@ -11,7 +11,7 @@ from raysim.core.console import bar
 from raysim.experiment.records import Experiment, to_dict
 from raysim.search.plans.valid_rows import has_final_result
 from raysim.search.running.plan_run import PlanSetup, run_plan
-from raysim.search.seeds import selection_seeds
+from raysim.search.seeds import drawn_seeds
 from raysim.search.spaces.record import Space
 from raysim.simulation import images
 from raysim.simulation.worker import try_method
@@ -30,6 +30,7 @@ def stress(
     resume: bool,
     quiet: bool,
     command: str,
+    started: float,
 ) -> StressPlan:
     """Run the suite and leave its folder complete, but for the last report.
 
@@ -40,6 +41,7 @@ def stress(
         resume: Whether to go on with the run that the folder holds.
         quiet: Whether to show no progress.
         command: The command line.
+        started: `time.monotonic()` at the start of the command; the time limit counts from there.
 
     Raises:
         UserError: Before Ray starts, for anything that a user can correct.
@@ -55,7 +57,7 @@ def stress(
             "cases": plan.cases,
             "margin": NONINFERIORITY_MARGIN,
             "quick": options.quick,
-            "seeds": list(selection_seeds(spaces[0].base.seed, options.seeds)),
+            "seeds": list(drawn_seeds(spaces[0].base.seed, "selection", options.seeds)),
         }
 
     setup = PlanSetup(
@@ -66,7 +68,7 @@ def stress(
         panel=panel,
         status_line=status_line,
     )
-    return run_plan(setup, folder, resume=resume, quiet=quiet, command=command)
+    return run_plan(setup, folder, resume=resume, quiet=quiet, command=command, started=started)
 
 
 def prepare(plan: StressPlan, quiet: bool) -> None:

@@ -14,10 +14,12 @@ from tests.sweep_commands import FinishedSweep, left_behind, trial_rows, wait_fo
 
 
 def test_a_resume_keeps_to_the_limits_of_the_start(tmp_path: Path) -> None:
-    assert original_limits(tmp_path, toy_options(None, minutes=8.0)).minutes == 8.0
+    assert original_limits(tmp_path, toy_options(None, minutes=8.0), False).minutes == 8.0
     (tmp_path / "run.json").write_text(json.dumps({"trials": 20, "minutes": None}))
-    resumed = original_limits(tmp_path, toy_options(None, minutes=8.0))
+    resumed = original_limits(tmp_path, toy_options(None, minutes=8.0), False)
     assert (resumed.trials, resumed.minutes) == (20, None)
+    longer = original_limits(tmp_path, toy_options(None, minutes=30.0), True)
+    assert (longer.trials, longer.minutes) == (20, 30.0)
 
 
 @pytest.mark.slow
@@ -25,7 +27,7 @@ def test_a_resume_keeps_to_the_limits_of_the_start(tmp_path: Path) -> None:
 def test_a_sweep_of_a_few_trials(finished_sweep: FinishedSweep) -> None:
     out = finished_sweep.folder
     rows = trial_rows(out)
-    first = ["contrast"] * 2 + ["rival"] * 2 + ["contrast"] * 4 + ["search"] * 4
+    first = ["contrast"] * 6 + ["rival"] * 2 + ["search"] * 4
     assert [row["kind"] for row in rows[:12]] == first and {row["kind"] for row in rows[12:]} == {
         "race",
         "confirm",

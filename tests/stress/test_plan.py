@@ -53,17 +53,21 @@ def test_the_runs_time_is_kept_and_resuming_repeats_nothing() -> None:
     assert "1.5 minutes" in first.cases[0]["not_run"][0]["reason"]
     stored = {spec.key: stress_row(spec) for spec in done[:4]}
     again = StressPlan(spaces, stress_options(cases=("dirichlet", "dropout"), minutes=10.0), stored, Clock())
-    again.continue_from(40.0)
+    again.budget.count_from(0.0, 40.0)
     rest = play(again)
     assert (
-        again.elapsed == 40
+        again.budget.elapsed == 40
         and {spec.key for spec in rest}.isdisjoint(stored)
         and len(rest) + 4 == again.planned()["stress"]
     )
     assert not any(case["not_run"] for case in again.cases)
     late = StressPlan(spaces, chosen, stored, Clock())
-    late.continue_from(1000.0)  # its time is over: what was begun is finished, no more
-    assert {spec.key for spec in play(late)} == {done[4].key, done[5].key}
+    late.budget.count_from(0.0, 1000.0)  # its time is over: nothing more is started, and this is said
+    assert play(late) == []
+    assert {left["label"] for case in late.cases for left in case["not_run"] if left["label"]} == {
+        done[4].label,
+        done[5].label,
+    }
 
 
 def test_mistakes_are_said_before_any_work() -> None:

@@ -10,58 +10,104 @@ import numpy as np
 from raysim.core.errors import UserError
 from raysim.search.options import SweepOptions
 from raysim.search.plans import designs
-from raysim.search.plans.planned_trial import PlannedTrial
+from raysim.search.plans.planned_trial import Block, PlannedTrial
 from raysim.search.spaces.factors import UnitTrial
 from raysim.search.spaces.record import level_name, level_overrides
-from raysim.search.studies.study import Study
+from raysim.search.studies.study import ANCHOR, Study
 
 
-def declared_trials(studies: Sequence[Study], with_contrasts: bool) -> Iterator[PlannedTrial]:
-    """Yield the levels of recipes, then anchors, rivals, contrasts and interactions.
-
-    Anchors and rivals of all scenarios come first, then level by level over all scenarios. So a sweep that
-    ends early has whole levels.
+def declared_blocks(studies: Sequence[Study], with_contrasts: bool) -> Iterator[Block]:
+    """Yield the anchors, the levels of recipes, contrasts, rivals and interactions.
 
     Args:
         studies: All studies of the sweep.
-        with_contrasts: Whether anything but the levels of recipes is run.
+        with_contrasts: Whether contrasts, rivals and interactions are run.
     """
+    main_studies = [study for study in studies if study.is_main]
+    yield Block(stage="anchor", trials=[_anchor(study) for study in main_studies])
     for study in studies:
-        for level in study.levels:
-            label = ", ".join(f"{path}={value}" for path, value in level.items())
-            yield PlannedTrial(study=study, kind="search", label=label, overrides=level)
-    main_studies = [study for study in studies if study.is_main and with_contrasts]
-    for study in main_studies:
-        yield PlannedTrial(study=study, kind="contrast", label="anchor", overrides={})
-    for study in main_studies:
-        for label, overrides in study.space.rivals.items():
-            yield PlannedTrial(study=study, kind="rival", label=label, overrides=overrides)
-    for factor, levels in _levels_by_factor(main_studies).items():
-        for level in levels:
-            for study in main_studies:
-                if level in study.space.contrasts.get(factor, ()):
-                    name = level_name(factor, level)
-                    yield PlannedTrial(
-                        study=study,
-                        kind="contrast",
-                        label=f"{factor}={name}",
-                        overrides=level_overrides(factor, level),
-                        factor=factor,
-                        level=name,
-                    )
-    for study in main_studies:
-        for first, second in study.space.interactions:
-            yield _interaction(study, first, second)
+        yield Block(
+            stage="level",
+            name=study.name,
+            trials=[
+                PlannedTrial(study=study, kind="search", label=recipe_label(level), overrides=level)
+                for level in study.levels
+            ],
+        )
+    if not with_contrasts:
+        return
+    for factor, level in _levels_in_turn(main_studies):
+        yield Block(
+            stage="contrast",
+            name=f"{factor}={level_name(factor, level)}",
+            trials=[
+                _contrast(study, factor, level)
+                for study in main_studies
+                if level in study.space.contrasts.get(factor, ())
+            ],
+        )
+    for label in dict.fromkeys(label for study in main_studies for label in study.space.rivals):
+        yield Block(
+            stage="rival",
+            name=label,
+            trials=[
+                PlannedTrial(
+                    study=study, kind="rival", label=label, overrides=dict(study.space.rivals[label])
+                )
+                for study in main_studies
+                if label in study.space.rivals
+            ],
+        )
+    pairs = [pair for study in main_studies for pair in study.space.interactions]
+    for first, second in dict.fromkeys(pairs):
+        yield Block(
+            stage="interaction",
+            name=f"{first} & {second}",
+            trials=[
+                _interaction(study, first, second)
+                for study in main_studies
+                if (first, second) in study.space.interactions
+            ],
+        )
 
 
-def _levels_by_factor(studies: Sequence[Study]) -> dict[str, list[Any]]:
-    """Return the levels of every factor that any of the studies moves; a level is there once."""
+def recipe_label(level: Mapping[str, Any]) -> str:
+    """Return the label of a declared level of a recipe."""
+    return ", ".join(f"{path}={value}" for path, value in level.items())
+
+
+def _anchor(study: Study) -> PlannedTrial:
+    return PlannedTrial(study=study, kind="contrast", label=ANCHOR, overrides={})
+
+
+def _contrast(study: Study, factor: str, level: Any) -> PlannedTrial:
+    name = level_name(factor, level)
+    return PlannedTrial(
+        study=study,
+        kind="contrast",
+        label=f"{factor}={name}",
+        overrides=level_overrides(factor, level),
+        factor=factor,
+        level=name,
+    )
+
+
+def _levels_in_turn(studies: Sequence[Study]) -> Iterator[tuple[str, Any]]:
+    """Yield factor and level: of every factor the first level, then the second, and so on.
+
+    The factors of the methods come first: they are the choices that a paper leaves open. A level is there
+    once.
+    """
     factors: dict[str, list[Any]] = {}
     for study in studies:
         for factor, levels in study.space.contrasts.items():
             listed = factors.setdefault(factor, [])
             listed += [level for level in levels if level not in listed]
-    return factors
+    ordered = sorted(factors, key=lambda factor: not factor.startswith("method."))
+    for place in range(max(map(len, factors.values()), default=0)):
+        for factor in ordered:
+            if place < len(factors[factor]):
+                yield factor, factors[factor][place]
 
 
 def _interaction(study: Study, first: str, second: str) -> PlannedTrial:
@@ -80,9 +126,7 @@ def _interaction(study: Study, first: str, second: str) -> PlannedTrial:
     )
 
 
-def design_trials(
-    studies: Sequence[Study], options: SweepOptions
-) -> tuple[list[PlannedTrial], dict[str, Any]]:
+def design_blocks(studies: Sequence[Study], options: SweepOptions) -> tuple[list[Block], dict[str, Any]]:
     """Return the trials of a sensitivity design, point by point over the scenarios, and its record.
 
     Raises:
@@ -122,8 +166,8 @@ def design_trials(
             ]
         )
     longest = max(map(len, trials))
-    in_turn = [rows[point] for point in range(longest) for rows in trials if point < len(rows)]
-    return in_turn, record
+    points = [[rows[point] for rows in trials if point < len(rows)] for point in range(longest)]
+    return [Block(stage="design", trials=point) for point in points], record
 
 
 def _overrides_at(study: Study, trial: UnitTrial) -> Mapping[str, Any]:

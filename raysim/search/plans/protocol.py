@@ -7,10 +7,11 @@ continued by making the plan again with the rows that are on disk.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from raysim.experiment.resources import Resources
 from raysim.search.options import RunOptions
+from raysim.search.plans.time_budget import TimeBudget
 from raysim.search.trial_spec import TrialSpec
 from raysim.storage.trials import TrialRow
 
@@ -37,19 +38,16 @@ class Plan(Protocol):
         """Rows of the trials that have ended, those of earlier starts included."""
 
     @property
-    def elapsed(self) -> float:
-        """Seconds that the run has taken, over all its starts."""
+    def budget(self) -> TimeBudget:
+        """Time that the run has taken over all its starts, and its limit."""
 
     @property
     def asked(self) -> Mapping[str, int]:
         """Study -> number of search trials so far."""
 
     @property
-    def dropped_contrasts(self) -> int:
-        """Number of declared trials that were dropped for lack of time."""
-
-    def continue_from(self, elapsed: float) -> None:
-        """Start to count time, from the seconds that earlier starts have taken."""
+    def superseded(self) -> list[TrialRow]:
+        """Rows that a later row of the same trial has replaced."""
 
     def next(self) -> TrialSpec | Literal["wait"] | None:
         """Return the next trial; `WAIT` while others must end first; None when everything is done."""
@@ -59,3 +57,12 @@ class Plan(Protocol):
 
     def planned(self) -> dict[str, int | None]:
         """Return the number of trials by kind; None where the time decides it."""
+
+    def put_back(self, spec: TrialSpec) -> None:
+        """Take back a trial that the end of the time has interrupted; it has no row."""
+
+    def left_out(self) -> dict[str, Any] | None:
+        """Return what was planned and has not run, as `raysim.search.plans.left_out` describes it."""
+
+    def progress(self) -> Mapping[str, Any]:
+        """Return what `run.json` says of the state of the plan, beside the counts."""

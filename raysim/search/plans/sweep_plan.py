@@ -1,34 +1,79 @@
 """Plan of a sweep: declared trials, search, races, then confirmation on fresh seeds.
 
-Or the points of a sensitivity design in place of all these. This file does not import Ray.
+Or the points of a sensitivity design in place of all these. The order of the stages, and the time that each
+keeps for those behind it, stand in `raysim.search.plans.stages`. This file does not import Ray.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from raysim.core.errors import UserError
 from raysim.experiment.resources import Resources
 from raysim.search.options import SweepOptions
+from raysim.search.plans.agenda import Agenda
 from raysim.search.plans.confirmations import (
-    confirmation_seconds,
-    confirmation_trials,
+    confirmation_blocks,
+    declared_trials_of,
     selected_configurations,
+    transfer_blocks,
 )
-from raysim.search.plans.declared_trials import declared_trials, design_trials
-from raysim.search.plans.planned_trial import PlannedTrial
+from raysim.search.plans.declared_trials import declared_blocks, design_blocks
+from raysim.search.plans.left_out import left_out
+from raysim.search.plans.plan_checks import check_extension, check_studies
+from raysim.search.plans.planned_trial import Block, PlannedTrial
 from raysim.search.plans.protocol import WAIT
+from raysim.search.plans.search_queue import SearchQueue, stage_of
+from raysim.search.plans.stages import Stage
 from raysim.search.plans.time_budget import TimeBudget, TrialTimes
 from raysim.search.spaces.record import Space
-from raysim.search.studies.study import Study, studies_of
-from raysim.search.trial_spec import BATCH, TrialSpec
+from raysim.search.studies.optuna_search import Learned
+from raysim.search.studies.study import Study, replaces, studies_of
+from raysim.search.trial_spec import TrialSpec
 from raysim.storage.trials import TrialRow
 
-Phase = Literal["declared", "search", "race", "confirm"]
+Phase = Literal["declared", "search", "race", "confirm", "rest"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
+DECLARED: tuple[Stage, ...] = (
+    "anchor",
+    "design",
+    "level",
+    "anchor seeds",
+    "contrast",
+    "rival",
+    "interaction",
+    "seeds",
+)
+LEAST_LEFT = 0.2  # share of its predicted seconds that a trial has still to go while it has not ended
+# stages whose declared trials are started in a phase
+STARTED: dict[Phase, tuple[Stage, ...]] = {
+    "declared": DECLARED,
+    "search": DECLARED,
+    "race": DECLARED,
+    "confirm": ("confirm", "transfer"),
+    "rest": (*DECLARED, "confirm", "transfer"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A trial that was handed out.
+
+    Attributes:
+        spec: Its specification.
+        stage: Its stage.
+        started: Time of the clock.
+        seconds: Predicted seconds.
+        trial: The planned trial; None of a search or race.
+    """
+
+    spec: TrialSpec
+    stage: Stage
+    started: float
+    seconds: float
+    trial: PlannedTrial | None
 
 
 class SweepPlan:
@@ -37,8 +82,12 @@ class SweepPlan:
     Attributes:
         studies: All studies, in the order of the spaces.
         phase: Phase of the trials that are handed out.
-        queue: Trials that can be handed out now.
+        stage: Stage of the last trial that was handed out.
+        over: Whether nothing more is handed out: all has run, or the time is used up.
+        agenda: Declared trials that are not started.
+        searches: Search trials and race seeds.
         running: Trials that were handed out and have not ended, by key.
+        superseded: Rows that a row of the same trial on more seeds has replaced.
         design: The sensitivity design for run.json; None without one.
     """
 
@@ -47,6 +96,7 @@ class SweepPlan:
         spaces: Sequence[Space],
         options: SweepOptions,
         stored: Mapping[str, TrialRow] | None = None,
+        learned: Mapping[str, Sequence[Learned]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Lay the plan out.
@@ -55,45 +105,43 @@ class SweepPlan:
             spaces: The spaces.
             options: How large the sweep is.
             stored: Rows by key that an earlier start has finished. The time limit drops none of these trials.
+            learned: Study -> what its search has learned from contrasts in an earlier start.
             clock: Returns seconds.
 
         Raises:
             UserError: A study is asked for twice, or the budget cannot hold the design.
         """
         self.options, self.stored = options, dict(stored or {})
-        self.studies = [study for space in spaces for study in studies_of(space, options)]
-        _check_studies(spaces, self.studies)
+        searched = {row["study"] for row in self.stored.values() if row["kind"] == "search"}
+        known = {name: entries for name, entries in (learned or {}).items() if name in searched}
+        self.studies = [study for space in spaces for study in studies_of(space, options, known)]
+        check_studies(spaces, self.studies)
         self._by_name = {study.name: study for study in self.studies}
         self.phase: Phase = PHASES[0]
-        self.queue: deque[TrialSpec] = deque()
-        self.running: dict[str, TrialSpec] = {}
+        self.stage: Stage = "anchor"
+        self.over = False
+        self.running: dict[str, Running] = {}
         self.finished: list[TrialRow] = []
-        self.dropped_contrasts = 0
+        self.superseded: list[TrialRow] = []
         self.design: dict[str, Any] | None = None
-        self._time = TimeBudget(options.minutes, options.slots, clock)
-        self._count = 0
+        self.budget = TimeBudget(options.minutes, options.slots, clock)
+        self.agenda = Agenda(self._by_name, options, self.stored, self.budget)
+        self.searches = SearchQueue(self._by_name, options, self.stored, self.agenda)
+        self._times_of = -1  # number of rows by which times were predicted last
+        self._count = 1 + max((row["trial"] for row in self.stored.values()), default=-1)
         if options.design:
-            trials, self.design = design_trials(self.studies, options)
-            self._add(trials)
+            blocks, self.design = design_blocks(self.studies, options)
+            self.agenda.add(blocks)
         else:
-            self._add(declared_trials(self.studies, options.contrasts))
+            self.agenda.add(declared_blocks(self.studies, options.contrasts))
             for study in self.studies:
                 self.finished += study.adopt(sorted(self.stored.values(), key=lambda row: row["trial"]))
-        self._check_extension()
+        check_extension(self.studies, options)
 
     @property
     def resources(self) -> Resources:
         """Resources of each trial."""
         return self.studies[0].base.resources
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds that the sweep has taken, over all its starts."""
-        return self._time.elapsed
-
-    def continue_from(self, elapsed: float) -> None:
-        """Start to count time, from the seconds that earlier starts have taken."""
-        self._time.continue_from(elapsed)
 
     @property
     def asked(self) -> dict[str, int]:
@@ -103,187 +151,127 @@ class SweepPlan:
     def next(self) -> TrialSpec | Literal["wait"] | None:
         """Return the next trial; `WAIT` while others must end first; None when everything is done."""
         while True:
-            self._drop_trials_without_time()
-            if self.queue:
-                spec = self.queue.popleft()
-                self.running[spec.key] = spec
-                return spec
-            if (self.phase == "search" and self._ask()) or (self.phase == "race" and self._ask_races()):
+            self._update_times()
+            if found := self.agenda.next(STARTED[self.phase], self.phase in ("confirm", "rest")):
+                return self._start(*found)
+            if spec := self.searches.next():
+                return self._start(stage_of(spec), spec, None)
+            if (self.phase == "search" and self.searches.ask()) or (
+                self.phase == "race" and self.searches.ask_races()
+            ):
                 continue
             if self.running:
                 return WAIT
-            if self.phase == "confirm":
+            if self.phase == PHASES[-1]:
+                self.over = True
                 return None
             self.phase = PHASES[PHASES.index(self.phase) + 1]
+            self.agenda.keeps_floors = self.phase not in ("confirm", "rest")
             if self.phase == "confirm" and not self.options.design:
-                self._add(confirmation_trials(self._by_name))
+                self.agenda.add(confirmation_blocks(self._by_name))
+                self.agenda.add(transfer_blocks(self._by_name))
 
     def tell(self, spec: TrialSpec, row: TrialRow) -> None:
         """Take the row of a trial that has ended."""
-        del self.running[spec.key]
-        self.finished.append(row)
+        ended = self.running.pop(spec.key)
+        self.superseded += [other for other in self.finished if replaces(row, other)]
+        self.finished = [*(other for other in self.finished if not replaces(row, other)), row]
         self._by_name[spec.study].tell(spec, row)
+        self.agenda.tell(row)
+        if ended.trial is not None and len(row["seeds"]) < len(ended.trial.experiments):
+            whole = replace(ended.trial)
+            stage: Stage = "anchor seeds" if ended.stage == "anchor" else "seeds"
+            self.agenda.add([Block(stage=stage, name=whole.label, trials=[whole])])
+
+    def put_back(self, spec: TrialSpec) -> None:
+        """Take back a trial that the end of the time has interrupted; it has no row."""
+        ended = self.running.pop(spec.key)
+        if ended.trial is not None:
+            self.agenda.put_back(ended.stage, ended.trial, len(spec.experiments))
+        else:
+            self.searches.give_up(spec)
+
+    def left_out(self) -> dict[str, Any] | None:
+        """Return what was planned and has not run; None where nothing is left."""
+        return left_out(self)
+
+    def progress(self) -> dict[str, Any]:
+        """Return what `run.json` says of the state of the plan, beside the counts."""
+        learned = {
+            study.name: study.search.learned
+            for study in self.studies
+            if study.search is not None and study.search.learned is not None
+        }
+        return {"stage": self.stage, "learned": learned}
 
     def seconds_left(self) -> float | None:
         """Return the predicted seconds until the end; None where nothing is known yet."""
-        if self.phase != "confirm" and self._time.left is not None:
-            return self._time.left
-        times = self._times()
-        if times.is_empty:
-            return None
-        seconds = sum(times.mean(spec.study) for spec in self.queue)
-        seconds += sum(times.mean(spec.study) for spec in self.running.values()) / 2
-        if self.phase != "confirm":
-            seconds += sum(
-                ((study.limit() or 0) - study.asked) * times.mean(study.name)
-                for study in self.studies
-                if not study.is_closed
-            )
-            seconds += confirmation_seconds(self._by_name, times, races_too=True)
-        return seconds / self.options.slots
+        if self.budget.left is not None and self.phase != "rest":
+            return self.budget.left
+        self._update_times()
+        return None if self.agenda.times.count == 0 else self.seconds_of_the_rest() / self.options.slots
+
+    def seconds_of_the_rest(self) -> float:
+        """Return the predicted seconds, one after the other, of all that is not finished."""
+        agenda = self.agenda
+        seconds = sum(agenda.busy) + sum(
+            agenda.cost(trial) for block in agenda.blocks for trial in block.trials
+        )
+        if self.phase in ("confirm", "rest"):
+            return seconds
+        seconds += sum(agenda.confirmation_seconds())
+        return seconds + sum(
+            self.missing_searches(study) * self.searches.seconds(study, self.options.seeds)
+            for study in self.studies
+        )
+
+    def missing_searches(self, study: Study) -> int:
+        """Return how many search trials a study lacks until it is tuned."""
+        asked = sum(row["kind"] == "search" for row in study.rows)
+        return max(0, declared_trials_of(study) - asked) if study.search is not None else 0
 
     def planned(self) -> dict[str, int | None]:
         """Return the number of trials by kind; None where the time decides it."""
-        queued = [*self.queue, *self.running.values()]
-        kinds = [*(row["kind"] for row in self.finished), *(spec.kind for spec in queued)]
+        counts = self.agenda.counts
         if self.options.design:
-            return {"design": kinds.count("design")}
-        declared: dict[str, int | None] = {"contrast": kinds.count("contrast"), "rival": kinds.count("rival")}
+            return {"design": counts.get("design", 0)}
+        declared: dict[str, int | None] = {
+            "contrast": counts.get("anchor", 0) + counts.get("contrast", 0),
+            "rival": counts.get("rival", 0),
+        }
         if any(study.space.interactions for study in self.studies):
-            declared["interaction"] = kinds.count("interaction")
+            declared["interaction"] = counts.get("interaction", 0)
         limits = [study.limit() for study in self.studies if study.search is not None]
-        levels = sum(len(study.levels) for study in self.studies)
-        search = None if None in limits else sum(limit or 0 for limit in limits) + levels
-        selected = sum(len(selected_configurations(study, self._by_name)) for study in self.studies)
-        return {**declared, "search": search, "confirm": selected}
+        search = None if None in limits else sum(limit or 0 for limit in limits) + counts.get("level", 0)
+        confirm = counts.get("confirm") or sum(
+            len(selected_configurations(study, self._by_name)) for study in self.studies
+        )
+        return {**declared, "search": search, "confirm": confirm}
 
-    def _add(self, trials: Iterable[PlannedTrial]) -> None:
-        for trial in trials:
-            self.queue.append(trial.spec(self._count))
-            self._count += 1
+    def _start(self, stage: Stage, spec: TrialSpec, trial: PlannedTrial | None) -> TrialSpec:
+        """Hand a trial out; its number is the one that it had in an earlier start, or the next one."""
+        is_stored = spec.key in self.stored
+        spec = replace(spec, number=self.stored[spec.key]["trial"] if is_stored else self._count)
+        self._count += not is_stored
+        self.stage = stage
+        per_seed = self.agenda.times.seconds(spec.study, spec.method, spec.label)
+        self.running[spec.key] = Running(
+            spec=spec,
+            stage=stage,
+            started=self.budget.clock(),
+            seconds=0.0 if is_stored else per_seed * len(spec.experiments),
+            trial=trial,
+        )
+        return spec
 
-    def _add_batch(self, study: Study, specs: list[TrialSpec]) -> bool:
-        """Add trials that must all end before the study is asked again; return whether there are any."""
-        self._count += len(specs)
-        study.pending |= {spec.key for spec in specs}
-        self.queue.extend(specs)
-        return bool(specs)
-
-    def _ask(self) -> bool:
-        """Ask every study whose last batch is complete for search trials; return whether any gave some."""
-        gave_trials = False
-        for study in self.studies:
-            if study.is_closed or study.pending:
-                continue
-            limit = study.limit()
-            if (limit is not None and study.asked >= limit) or self._search_time_is_over(study):
-                study.is_closed = True
-                continue
-            specs = study.ask(self._count)
-            study.is_closed = not specs
-            gave_trials |= self._add_batch(study, specs)
-        return gave_trials
-
-    def _search_time_is_over(self, study: Study) -> bool:
-        """Return whether there is no time for more search trials of a study.
-
-        A resumed search first repeats all trials of its earlier starts, whatever the time.
-        """
-        stored_kinds = [row["kind"] for row in self.stored.values() if row["study"] == study.name]
-        if self.options.minutes is None or study.asked < stored_kinds.count("search"):
-            return False
-        if "confirm" in stored_kinds:
-            return True
-        times = self._times()
-        batch_seconds = sum(BATCH * times.mean(other.name) for other in self.studies if not other.is_closed)
-        return not self._fits(batch_seconds, times)
-
-    def _ask_races(self) -> bool:
-        """Ask every study for another seed of its race; return whether any gave trials."""
-        gave_trials = False
-        for study in self.studies:
-            if study.race.is_over or study.pending:
-                continue
-            specs = study.ask_race(self._count)
-            has_begun = any(spec.key in self.stored for spec in specs)
-            if not has_begun and self.options.minutes is not None:
-                times = self._times()
-                if not self._fits(len(specs) / self.options.seeds * times.mean(study.name), times):
-                    study.race.is_over = True
-                    continue
-            gave_trials |= self._add_batch(study, specs)
-        return gave_trials
-
-    def _drop_trials_without_time(self) -> None:
-        """Drop declared trials that would leave no time for the confirmations; the report says how many.
-
-        Contrasts are also dropped if an earlier start has begun the search of their study, because that
-        search did not see their results.
-        """
-        if self.phase != "declared" or not self.queue or self.queue[0].key in self.stored:
-            return
-        next_spec, times = self.queue[0], self._times()
-        searched = {row["study"] for row in self.stored.values() if row["kind"] == "search" and row["space"]}
-        no_time = not self._fits(times.mean(next_spec.study), times)
-        if not no_time and not (next_spec.kind == "contrast" and next_spec.study in searched):
-            return
-        dropped_kinds = ("contrast", "interaction", "design") if no_time else ("contrast",)
-        kept_specs = [
-            spec
-            for spec in self.queue
-            if spec.key in self.stored
-            or not (spec.kind in dropped_kinds and (no_time or spec.study in searched))
+    def _update_times(self) -> None:
+        """Predict again by all that has ended; a resumed sweep knows the trials of its earlier starts too."""
+        if self._times_of != len(self.finished) + len(self.superseded):
+            rows = {**self.stored, **{row["key"]: row for row in self.finished}}.values()
+            self.agenda.times = TrialTimes(row for row in rows if row["state"] == "COMPLETE")
+            self._times_of = len(self.finished) + len(self.superseded)
+        now = self.budget.clock()
+        self.agenda.busy = [
+            max(trial.seconds - (now - trial.started), LEAST_LEFT * trial.seconds)
+            for trial in self.running.values()
         ]
-        self.dropped_contrasts += len(self.queue) - len(kept_specs)
-        self.queue = deque(kept_specs)
-
-    def _fits(self, trial_seconds: float, times: TrialTimes) -> bool:
-        """Return whether trials of so many seconds, and then the confirmations, end before the time limit."""
-        if self.options.minutes is None or times.is_empty:
-            return True
-        races_too = self.phase != "confirm"
-        return self._time.fits(trial_seconds + confirmation_seconds(self._by_name, times, races_too))
-
-    def _times(self) -> TrialTimes:
-        """Return the seconds of complete trials; a resumed sweep knows those of its earlier starts too."""
-        rows = {**self.stored, **{row["key"]: row for row in self.finished}}.values()
-        return TrialTimes(row for row in rows if row["state"] == "COMPLETE" and row["kind"] != "race")
-
-    def _check_extension(self) -> None:
-        """Check that an extended search has points left.
-
-        Raises:
-            UserError: The grids of all studies are searched to their ends.
-        """
-        extended = self.options.extended
-        searched = [study for study in self.studies if not study.is_closed and study.name in extended]
-        # [-2] is the number of search trials before this extension
-        exhausted = [study for study in searched if (study.limit() or 0) <= extended[study.name][-2]]
-        if self.options.extend and searched and len(exhausted) == len(searched):
-            raise UserError(
-                f"--extend {self.options.extend}: every point of the grid has been searched; a wider range "
-                "has more"
-            )
-
-
-def _check_studies(spaces: Sequence[Space], studies: Sequence[Study]) -> None:
-    """Check that studies, resources and recipes can be in one sweep.
-
-    Raises:
-        UserError: They cannot.
-    """
-    names = [study.name for study in studies]
-    if len(set(names)) < len(names):
-        raise UserError(
-            f"the study '{max(names, key=names.count)}' was asked for twice; name each space once"
-        )
-    if len({study.base.resources for study in studies}) > 1:
-        raise UserError(
-            "resources differ between the spaces; give them on the command line, for example "
-            "resources.workers=1"
-        )
-    if len(spaces) > 1 and (recipes := [space.name for space in spaces if space.grid]):
-        raise UserError(
-            f"'{recipes[0]}' is a recipe: its table and figures are of one set of runs; run it in a "
-            "sweep of its own"
-        )

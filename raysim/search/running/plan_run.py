@@ -14,7 +14,7 @@ from raysim.core.console import Panel
 from raysim.search.plans.protocol import Plan
 from raysim.search.running.trackers import trackers
 from raysim.search.running.tune import execute
-from raysim.storage.files import lock_folder, open_or_resume
+from raysim.storage.files import lock_folder, open_or_resume, read_record, write_json
 from raysim.storage.provenance import provenance
 from raysim.storage.trials import TrialRow, read_trials
 
@@ -54,6 +54,7 @@ def run_plan(
     resume: bool,
     quiet: bool,
     command: str,
+    started: float,
     track: Sequence[str] = (),
 ) -> P:
     """Run a plan to its end and leave its folder complete, but for the last report.
@@ -64,6 +65,7 @@ def run_plan(
         resume: Whether to go on with what the folder holds.
         quiet: Whether to show no progress.
         command: The command line.
+        started: `time.monotonic()` at the start of the command; the time limit counts from there.
         track: Names of Ray's trackers that write too.
 
     Returns:
@@ -78,8 +80,8 @@ def run_plan(
     try:
         record = open_or_resume(folder, setup.new_record, identity=setup.identity, resume=resume)
         plan = setup.make_plan(record, read_trials(folder, damaged="refuse").rows)
+        plan.budget.count_from(started, float(record.get("seconds", 0.0)))
         facts = setup.prepare(plan)
-        plan.continue_from(float(record.get("seconds", 0.0)))
         record = {
             **record,
             **provenance(command),
@@ -95,3 +97,8 @@ def run_plan(
         return plan
     finally:
         lock.release()
+
+
+def record_seconds(folder: Path, plan: Plan) -> None:
+    """Write the seconds that a run has taken to `run.json`, once its last report is written."""
+    write_json(folder / "run.json", {**read_record(folder), "seconds": plan.budget.elapsed})

@@ -1,4 +1,4 @@
-"""Execution of a plan under Ray Tune: the trial process, the searcher that asks the plan, and run.json."""
+"""Execution of a plan under Ray Tune: the searcher that asks the plan, and run.json."""
 
 from __future__ import annotations
 
@@ -8,110 +8,38 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, cast
 
-import ray
-import torch
 from ray import tune
 from ray.tune.search import Searcher
 
 from raysim.core.console import Panel
-from raysim.core.errors import Diverged, OutOfTime, UserError, first_cause
 from raysim.engines import ray_pool
-from raysim.experiment.records import from_dict, to_dict
+from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
+from raysim.search.plans.left_out import command_of_rest
 from raysim.search.plans.protocol import Plan
-from raysim.search.running.trial import SeedGroup
+from raysim.search.running.trainable import STOPPED, SweepTrial
 from raysim.search.trial_spec import TrialSpec
 from raysim.storage.files import write_json
 from raysim.storage.report import Refresher, write_report
 from raysim.storage.trials import TrialOutcome, TrialRow, complete_row, part_name, trials_folder, write_trial
 
 TRACKED_FIELDS = ("number", "study", "kind", "label", "factor", "level")  # of a trial, for trackers
-EXPECTED_FAILURES: dict[type[BaseException], str] = {
-    Diverged: "diverged",
-    UserError: "not possible",
-    OutOfTime: "out of time",
-}
-
-
-class SweepTrial(tune.Trainable):
-    """Tune's trial process: the driver of its runs. It keeps its client actors from trial to trial."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Start the client actors in the trial's own placement group."""
-        torch.set_num_threads(1)
-        first = from_dict(config["experiments"][0])
-        self.pool = ray_pool.RayPool(first.resources, ray.util.get_current_placement_group()).start()
-        self.reset_config(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial without starting new processes."""
-        self.spec, self.start = new_config, time.perf_counter()
-        self.seed_group: SeedGroup | None = None
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Advance all seeds to the next evaluation. A failure is a result of this trial, with its reason."""
-        state, reason, round_ = "FAIL", "", 0
-        try:
-            if self.seed_group is None:
-                self.seed_group = self._open_seed_group()
-            state, round_ = self.seed_group.advance()
-        except Exception as error:
-            reason = failure_reason(first_cause(error))
-        columns: dict[str, Any] = {
-            "state": state,
-            "reason": reason,
-            "rounds": round_,
-            "objective": float("nan"),
-        }
-        if self.seed_group is not None:
-            columns |= self.seed_group.curve_columns()
-            if state in ("COMPLETE", "PRUNED"):
-                columns |= self.seed_group.measure_columns(state)
-                self.seed_group.drop_networks()
-            if state != "RUNNING":
-                self.seed_group.close()
-        columns["wall_seconds"] = time.perf_counter() - self.start
-        return {
-            "row": json.dumps(columns),
-            "objective": columns["objective"],
-            "timesteps_total": round_,
-            "done": state != "RUNNING",
-        }
-
-    def _open_seed_group(self) -> SeedGroup:
-        """Open the runs of the trial, one per seed."""
-        return SeedGroup(
-            [from_dict(values) for values in self.spec["experiments"]],
-            Path(self.spec["folder"]),
-            self.pool,
-            {int(rung): value for rung, value in self.spec["thresholds"].items()},
-            self.spec["test"],
-            self.spec["limit_s"],
-        )
-
-    def cleanup(self) -> None:
-        """End the client actors."""
-        if self.seed_group is not None:
-            self.seed_group.close()
-        self.pool.close()
-
-
-def failure_reason(cause: BaseException) -> str:
-    """Return the reason of a failed trial: the kind of failure, then its message."""
-    names = [name for kind, name in EXPECTED_FAILURES.items() if isinstance(cause, kind)]
-    return f"{names[0] if names else type(cause).__name__}: {cause}"[:2000]
 
 
 class PlanSearcher(Searcher):
     """Searcher of Tune that takes trials from the plan and skips those whose rows are on disk."""
 
     def __init__(
-        self, plan: Plan, folder: Path, on_rung: Callable[[], None], on_end: Callable[[], None]
+        self,
+        plan: Plan,
+        folder: Path,
+        on_rung: Callable[[], None],
+        on_end: Callable[[], None],
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         """Connect a plan with a folder.
 
@@ -120,13 +48,17 @@ class PlanSearcher(Searcher):
             folder: The result folder.
             on_rung: Called when a trial has reached an evaluation.
             on_end: Called when the row of a trial has been written.
+            on_start: Called before a trial starts.
         """
         super().__init__(metric=None, mode=None)
-        self.plan, self.folder, self.on_rung, self.on_end = plan, folder, on_rung, on_end
+        self.plan, self.folder = plan, folder
+        self.on_rung, self.on_end, self.on_start = on_rung, on_end, on_start
         self.trials: dict[str, TrialSpec] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial that is not on disk yet."""
+        left = self.plan.budget.left
+        deadline = None if left is None else time.time() + left
         while True:
             spec = self.plan.next()
             if spec is None:
@@ -137,6 +69,7 @@ class PlanSearcher(Searcher):
                 self.plan.tell(spec, self.plan.stored[spec.key])
                 continue
             self.trials[trial_id] = spec
+            self.on_start()
             experiments = [to_dict(experiment) for experiment in spec.experiments]
             thresholds = {str(rung): value for rung, value in spec.thresholds.items()}
             tracked = {name: value for name in TRACKED_FIELDS if (value := getattr(spec, name)) is not None}
@@ -145,6 +78,7 @@ class PlanSearcher(Searcher):
                 "thresholds": thresholds,
                 "test": spec.opens_test,
                 "limit_s": spec.limit_s,
+                "deadline": deadline,
                 "tracked": {**tracked, **spec.params},
                 "folder": str(self.folder),
             }
@@ -160,17 +94,23 @@ class PlanSearcher(Searcher):
         spec = self.trials.pop(trial_id, None)
         if spec is None:
             return
-        outcome: dict[str, Any] = {"curve": "[]", "wall_seconds": 0.0, "rounds": 0}
+        outcome: dict[str, Any] = {"curve": "[]", "wall_seconds": 0.0, "startup_seconds": 0.0, "rounds": 0}
         outcome |= json.loads(result["row"]) if result and "row" in result else {}
+        if not error and outcome.get("state") == STOPPED:
+            self.plan.put_back(spec)
+            self.on_end()
+            return
         if error or outcome.get("state") not in ("COMPLETE", "PRUNED", "FAIL"):
             outcome |= {
                 "state": "FAIL",
                 "reason": "the trial's process died; see the log",
+                "outcomes": ["failed"] * len(spec.experiments),
                 "objective": float("nan"),
             }
         row = row_of(spec, cast(TrialOutcome, outcome))
         write_trial(self.folder, row)
         self.plan.tell(spec, row)
+        move_rows(self.folder, {part_name(earlier) for earlier in self.plan.superseded})
         self.on_end()
 
 
@@ -193,6 +133,7 @@ def row_of(spec: TrialSpec, outcome: TrialOutcome) -> TrialRow:
             "point": spec.point,
             "unit": spec.unit,
             "space": spec.space,
+            "tuning": spec.tuning,
             "params": json.dumps(dict(spec.params)),
             "experiment": json.dumps(to_dict(spec.experiments[0])),
             "runs": [experiment.id for experiment in spec.experiments],
@@ -226,17 +167,21 @@ def execute(
     """
     resources, refresher = plan.resources, Refresher(folder)
 
-    def on_end() -> None:
+    def progress() -> None:
         write_progress(folder, record, plan, "running")
+
+    def on_end() -> None:
+        progress()
         if refresh:
             refresher.touch()
+            plan.budget.keep_for_report(refresher.page_seconds)
 
-    write_progress(folder, record, plan, "running")
+    progress()
     status = "failed"
     scratch = tempfile.mkdtemp(prefix="raysim-tune-")
     try:
         with panel:
-            searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end)
+            searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end, progress)
             ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
             _fit(searcher, resources, plan.options.slots, scratch, callbacks)
         status = "done"
@@ -256,12 +201,16 @@ def execute(
 
 def write_progress(folder: Path, record: Mapping[str, Any], plan: Plan, status: str) -> None:
     """Write `run.json`: the record of the run, and its progress."""
+    left = plan.left_out()
+    if left is not None:
+        left["command"] = command_of_rest(str(record.get("command", "raysim sweep")), folder, left["minutes"])
     progress = {
         "status": status,
-        "seconds": plan.elapsed,
+        "seconds": plan.budget.elapsed,
         "planned": plan.planned(),
-        "dropped_contrasts": plan.dropped_contrasts,
         "asked": plan.asked,
+        "left_out": left,
+        **plan.progress(),
     }
     write_json(folder / "run.json", {**record, **progress})
 
@@ -276,9 +225,14 @@ def move_superseded_rows(folder: Path, rows: Sequence[TrialRow]) -> None:
         rows: The rows that the plan used.
     """
     used = {part_name(row) for row in rows}
+    move_rows(folder, {path.stem for path in trials_folder(folder).glob("*.parquet")} - used)
+
+
+def move_rows(folder: Path, parts: Set[str]) -> None:
+    """Move parts of the table of trials to `tables/superseded`, where they are still there."""
     superseded = folder / "tables" / "superseded"
     for path in trials_folder(folder).glob("*.parquet"):
-        if path.stem not in used:
+        if path.stem in parts:
             superseded.mkdir(exist_ok=True)
             path.replace(superseded / path.name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import optuna
 from optuna.trial import FixedTrial, Trial, TrialState
@@ -25,11 +25,25 @@ from raysim.search.studies.samplers import grid, make_sampler, sobol_point
 from raysim.storage.trials import TrialRow
 
 
+class Learned(TypedDict):
+    """A configuration that a search knows from a trial that it did not suggest.
+
+    Attributes:
+        params: Overrides of the study's base.
+        values: Its objectives.
+    """
+
+    params: dict[str, Any]
+    values: list[float]
+
+
 class OptunaSearch:
     """Optuna's study of one method in one scenario.
 
     Attributes:
         asked: Number of search trials so far.
+        learned: The contrasts that the search has learned from when it began; None before. A resumed search
+            learns the same ones, so that it suggests the same trials, also if contrasts came later.
         optuna_study: What Optuna knows: trials that are complete, pruned or failed.
     """
 
@@ -41,6 +55,7 @@ class OptunaSearch:
         options: SweepOptions,
         first_points: Sequence[Mapping[str, Any]],
         starts_at_base: bool,
+        learned: Sequence[Learned] | None,
     ) -> None:
         """Create the study.
 
@@ -51,6 +66,7 @@ class OptunaSearch:
             options: The sampler and the objectives.
             first_points: Parameters of the first trials.
             starts_at_base: Whether the base experiment is the first trial, where it lies in the space.
+            learned: What the search of an earlier start has learned; None where it has not begun.
 
         Raises:
             UserError: The sampler cannot cover the space.
@@ -62,7 +78,8 @@ class OptunaSearch:
             directions=["maximize" if OBJECTIVES[name] > 0 else "minimize" for name in options.objectives],
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        self._learned_contrasts = False
+        self.learned: list[Learned] | None = None
+        self._learned_before = learned
         self._open_trials: dict[str, Trial] = {}  # by key of the trial's specification
         self._points: deque[Mapping[str, Any]] = deque(first_points)
         if options.design is not None:
@@ -124,28 +141,36 @@ class OptunaSearch:
             self._points = deque(point for point in self._points if point != params)
         elif self._points and row["label"].startswith("start"):
             self._points.popleft()
-        self._learn(row)
+        if (entry := self._entry(row)) is not None:
+            self._learn(entry)
 
     def learn_contrasts(self, rows: Sequence[TrialRow]) -> None:
-        """Add the contrasts that lie inside the space to Optuna's study, once; a grid learns nothing."""
-        if self._learned_contrasts or self.options.sampler == "grid":
-            return
-        self._learned_contrasts = True
-        for row in rows:
-            if row["kind"] == "contrast":
-                self._learn(row)
+        """Add the contrasts that lie inside the space to Optuna's study, once; a grid learns nothing.
 
-    def _learn(self, row: TrialRow) -> None:
-        """Add a complete row to Optuna's study, where its configuration is a point of the space."""
-        if not is_complete(row, self.options.objectives):
+        Args:
+            rows: The contrasts that have ended. An earlier start of the search decides instead, if there was
+                one.
+        """
+        if self.learned is not None or self.options.sampler == "grid":
             return
-        point = self._point(json.loads(row["params"]))
+        found = (entry for row in rows if (entry := self._entry(row)) is not None)
+        self.learned = list(found if self._learned_before is None else self._learned_before)
+        for entry in self.learned:
+            self._learn(entry)
+
+    def _entry(self, row: TrialRow) -> Learned | None:
+        """Return what can be learned from a row; None where it is not complete."""
+        if not is_complete(row, self.options.objectives):
+            return None
+        return {"params": json.loads(row["params"]), "values": objective_values(row, self.options.objectives)}
+
+    def _learn(self, entry: Learned) -> None:
+        """Add a configuration to Optuna's study, where it is a point of the space."""
+        point = self._point(entry["params"])
         if point is not None:
             self.optuna_study.add_trial(
                 optuna.trial.create_trial(
-                    params=point.params,
-                    distributions=point.distributions,
-                    values=objective_values(row, self.options.objectives),
+                    params=point.params, distributions=point.distributions, values=entry["values"]
                 )
             )
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.racing import RaceRule, survivors
@@ -61,12 +63,12 @@ class StudyRace:
         return labels, drawn_seeds(self.base.seed, "race", seeds_run + 1)[-1]
 
     def winner(self, rows: Sequence[TrialRow]) -> TrialRow | None:
-        """Return the row of the leader; None before every survivor has two seeds."""
+        """Return the row of the leader; None before every survivor has two seeds, or if it failed on all."""
         values = self._values_by_seed(rows)
         labels = self._survivors(values)
         if not self.candidates or not labels or min(len(values[label]) for label in labels) < 2:
             return None
-        return self.candidates[labels[0]]
+        return self.candidates[labels[0]] if np.isfinite(list(values[labels[0]].values())).any() else None
 
     def _score(self, row: TrialRow) -> float:
         return score(row, self.objectives)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.options import OBJECTIVE, SweepOptions
-from raysim.search.seeds import drawn_seeds, selection_seeds
+from raysim.search.seeds import drawn_seeds
 from raysim.search.spaces.function import SampleFunction, SpaceFunction
 from raysim.search.spaces.record import Space
-from raysim.search.studies.optuna_search import OptunaSearch
+from raysim.search.studies.optuna_search import Learned, OptunaSearch
 from raysim.search.studies.race import StudyRace
 from raysim.search.studies.ranking import is_complete, pruning_thresholds, score, undominated_rows
 from raysim.search.trial_spec import BATCH, TrialSpec
 from raysim.storage.trials import TrialKind, TrialRow
 
+ANCHOR = "anchor"  # label of the trial of the base experiment
 MOST_FRONT_ROWS = 4  # largest number of other points of a Pareto front that are confirmed
 
 
@@ -51,6 +52,7 @@ class Study:
         options: SweepOptions,
         entry: str | None = None,
         sample: SampleFunction | None = None,
+        learned: Sequence[Learned] | None = None,
     ) -> None:
         """Describe the study.
 
@@ -61,6 +63,8 @@ class Study:
             options: How large the sweep is.
             entry: Label of the entry or of the rival.
             sample: The search space of the method or of the rival.
+            learned: What the search of an earlier start has learned from contrasts; None where it has not
+                begun.
         """
         self.space, self.scenario, self.base, self.options, self.entry = space, scenario, base, options, entry
         self.name = f"{space.name}{f' {entry}' if entry else ''} | {scenario}"
@@ -69,11 +73,14 @@ class Study:
         self.levels = [dict(zip(space.tune, values, strict=True)) for values in combinations]
         self.rows: list[TrialRow] = []
         self.pending: set[str] = set()
+        self._experiments: dict[str, tuple[Experiment, ...]] = {}
         self.function = None if sample is None else SpaceFunction(sample)
         self.search = None
         if self.function is not None:
             anchors = space.anchors if entry is None else ()
-            self.search = OptunaSearch(self.function, base, self.name, options, anchors, self.is_rival)
+            self.search = OptunaSearch(
+                self.function, base, self.name, options, anchors, self.is_rival, learned
+            )
         self.is_closed = sample is None or options.design is not None
         no_race = options.race_seeds == 0 or self.is_closed
         self.race = StudyRace(base, options.race, options.objectives, no_race)
@@ -100,6 +107,12 @@ class Study:
 
     def experiments(self, overrides: Mapping[str, Any], kind: TrialKind) -> tuple[Experiment, ...]:
         """Return a configuration on the seeds of its kind of trial; a recipe may be tuned on fewer seeds."""
+        address = json.dumps([kind, overrides], default=str)
+        if address not in self._experiments:
+            self._experiments[address] = self._made(overrides, kind)
+        return self._experiments[address]
+
+    def _made(self, overrides: Mapping[str, Any], kind: TrialKind) -> tuple[Experiment, ...]:
         count = self.options.seeds
         if kind in ("confirm", "transfer"):
             seeds = drawn_seeds(self.base.seed, "confirmation", count)
@@ -107,7 +120,7 @@ class Study:
             tunes_recipe = kind == "search" and self.entry is not None and self.function is None
             if tunes_recipe and self.space.tune_seeds is not None:
                 count = min(count, self.space.tune_seeds)
-            seeds = selection_seeds(self.base.seed, count)
+            seeds = drawn_seeds(self.base.seed, "selection", count)
         return tuple(override(self.base, {**overrides, "seed": seed}) for seed in seeds)
 
     def limit(self) -> int | None:
@@ -123,23 +136,20 @@ class Study:
         grid_size = None if self.search is None else self.search.grid_size
         return min((number for number in (limit, grid_size) if number is not None), default=None)
 
-    def ask(self, number: int) -> list[TrialSpec]:
+    def ask(self) -> list[TrialSpec]:
         """Return the next batch, whose trials all see the same completed rows.
 
         It is smaller where a grid or a stage of an extended search ends, and empty where nothing is left.
-
-        Args:
-            number: Number of the first trial in the order of the plan.
         """
         if self.search is None:
             return []
-        self.search.learn_contrasts(self.rows)
+        self.search.learn_contrasts([row for row in self.rows if row["kind"] == "contrast"])
         limit = self.limit()
         stage_ends = [*self.options.extended.get(self.name, ()), *([] if limit is None else [limit])]
         left = [end - self.asked for end in stage_ends if end > self.asked]
         size = min([BATCH, *left]) if left or limit is None else 0
         thresholds = self._thresholds()
-        return [self._suggest(self.search, number + index, thresholds) for index in range(size)]
+        return [self._suggest(self.search, thresholds) for _ in range(size)]
 
     def drawn_experiments(self, trial: Any, kind: TrialKind) -> tuple[dict[str, Any], tuple[Experiment, ...]]:
         """Return the overrides that the space gives to a trial, and the experiments.
@@ -176,14 +186,14 @@ class Study:
         return earlier
 
     def tell(self, spec: TrialSpec, row: TrialRow) -> None:
-        """Take the row of a trial that has ended."""
+        """Take the row of a trial that has ended; it replaces one of the same trial on fewer seeds."""
         self.pending.discard(spec.key)
-        self.rows.append(row)
+        self.rows = [*(other for other in self.rows if not replaces(row, other)), row]
         if self.search is not None:
             self.search.tell(spec.key, row)
 
     def complete_rows(self) -> list[TrialRow]:
-        """Return the complete rows of contrasts and search."""
+        """Return the complete rows of contrasts and search, the anchor among them: the candidates."""
         return [
             row
             for row in self.rows
@@ -207,21 +217,16 @@ class Study:
         ]
         return sorted(others, key=lambda row: -score(row, objectives))[:MOST_FRONT_ROWS]
 
-    def ask_race(self, number: int) -> list[TrialSpec]:
-        """Return one more seed for each configuration in question; nothing when the race is over.
-
-        Args:
-            number: Number of the first trial in the order of the plan.
-        """
+    def ask_race(self) -> list[TrialSpec]:
+        """Return one more seed for each configuration in question; nothing when the race is over."""
         if self.race.candidates is None:
             self.race.start(self.complete_rows())
         labels, seed = self.race.next_labels(self.rows)
         specs = []
-        for index, label in enumerate(labels):
+        for label in labels:
             params = json.loads((self.race.candidates or {})[label]["params"])
             specs.append(
                 TrialSpec(
-                    number=number + index,
                     study=self.name,
                     scenario=self.scenario,
                     method=self.base.method.name,
@@ -233,11 +238,10 @@ class Study:
             )
         return specs
 
-    def _suggest(self, search: OptunaSearch, number: int, thresholds: Mapping[int, float]) -> TrialSpec:
+    def _suggest(self, search: OptunaSearch, thresholds: Mapping[int, float]) -> TrialSpec:
         trial, label = search.suggest()
         params, experiments = self.drawn_experiments(trial, "search")
         spec = TrialSpec(
-            number=number,
             study=self.name,
             scenario=self.scenario,
             method=self.base.method.name,
@@ -259,8 +263,24 @@ class Study:
         return pruning_thresholds(rows, self.base.total_rounds, self.base.evaluation.every)
 
 
-def studies_of(space: Space, options: SweepOptions) -> list[Study]:
-    """Return the studies of a space: one per scenario, or one per scenario and tuned entry or rival."""
+def replaces(row: TrialRow, earlier: TrialRow) -> bool:
+    """Return whether a row is of the same trial as an earlier one, on more seeds."""
+    names: tuple[Literal["study", "kind", "label"], ...] = ("study", "kind", "label")
+    return (
+        row["kind"] in ("contrast", "rival", "interaction", "confirm", "transfer")
+        and all(row[name] == earlier[name] for name in names)
+        and len(row["seeds"]) > len(earlier["seeds"])
+    )
+
+
+def studies_of(space: Space, options: SweepOptions, learned: Mapping[str, Sequence[Learned]]) -> list[Study]:
+    """Return the studies of a space: one per scenario, or one per scenario and tuned entry or rival.
+
+    Args:
+        space: The space.
+        options: How large the sweep is.
+        learned: Study -> what the search of an earlier start has learned from contrasts.
+    """
     studies = []
     for scenario, base in space.experiments().items():
         if space.tune:
@@ -275,7 +295,16 @@ def studies_of(space: Space, options: SweepOptions) -> list[Study]:
                 for entry, overrides in space.grid.items()
             ]
             continue
-        studies.append(Study(space=space, scenario=scenario, base=base, options=options, sample=space.sample))
+        studies.append(
+            Study(
+                space=space,
+                scenario=scenario,
+                base=base,
+                options=options,
+                sample=space.sample,
+                learned=learned.get(f"{space.name} | {scenario}"),
+            )
+        )
         if options.trials is not None and options.design is None:
             studies += [
                 Study(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from raysim.search.plans.sweep_plan import SweepPlan
+from raysim.search.trial_spec import TrialSpec
 from tests.fakes.sweeps import (
     ONE_STUDY,
+    PERMANENT,
+    TEMPORARY,
     run_to_end,
     toy_options,
+    toy_row,
     toy_space,
 )
 
@@ -81,3 +86,61 @@ def test_the_winner_of_a_scenario_is_used_in_the_others() -> None:
     assert all(dict(spec.params) == tuned[str(spec.level)] and spec.opens_test for spec in moved)
     seeds = {spec.kind: {experiment.seed for experiment in spec.experiments} for spec in specs}
     assert seeds["transfer"] == seeds["confirm"], "paired with the scenario's own winner"
+
+
+def confirmed_labels(plan: SweepPlan, outcome: Callable[[TrialSpec], dict[str, Any]]) -> set[str]:
+    """Run a plan to its end with such changes of the rows, and return the labels of what is confirmed."""
+    while isinstance(spec := plan.next(), TrialSpec):
+        plan.tell(spec, toy_row(spec, **outcome(spec)))
+    return {row["label"] for row in plan.finished if row["kind"] == "confirm"}
+
+
+def test_tuned_takes_the_declared_trials_and_the_anchor() -> None:
+    """A trial whose process died was not tried; a diverged one was."""
+
+    def ends(label: str, reason: str) -> Callable[[TrialSpec], dict[str, Any]]:
+        return lambda spec: {"state": "FAIL", "reason": reason} if spec.label == label else {}
+
+    space = toy_space(**{**ONE_STUDY, "contrasts": {"method.lam": (0.1,)}})
+    found = {
+        (label, reason): confirmed_labels(
+            SweepPlan([space], toy_options(4, contrasts=True, slots=1)), ends(label, reason)
+        )
+        for label in ("anchor", "tpe 3")
+        for reason in (PERMANENT, TEMPORARY)
+    }
+    tuned, untuned = {"fedrsclip (tuned)", "fedrsclip (untuned)"}, "fedrsclip (untuned)"
+    assert found["anchor", PERMANENT] == found["tpe 3", PERMANENT] == tuned
+    assert (
+        found["anchor", TEMPORARY] == found["tpe 3", TEMPORARY] == {"fedrsclip (best of 5 trials)", untuned}
+    )
+
+
+def test_the_anchor_is_a_candidate_also_without_contrasts() -> None:
+    plan = SweepPlan([toy_space(**ONE_STUDY)], toy_options(2, slots=1))
+    specs = run_to_end(plan)
+    assert [spec.label for spec in specs if spec.kind == "contrast"] == ["anchor"]
+    assert "anchor" in {row["label"] for row in plan.studies[0].complete_rows()}
+    labels = confirmed_labels(
+        SweepPlan([toy_space(**ONE_STUDY)], toy_options(2, slots=1)),
+        lambda spec: {"objective": 0.9 if spec.label == "anchor" else 0.5},
+    )
+    assert labels == {"fedrsclip (tuned)"}, "the anchor has won: one trial confirms both"
+
+
+def test_a_single_trial_that_is_not_the_anchor_is_not_untuned() -> None:
+    """The anchor diverged: its settings and those of the only other trial must not share a label."""
+    plan = SweepPlan(
+        [toy_space(**{**ONE_STUDY, "contrasts": {"method.lam": (0.1,)}})], toy_options(0, contrasts=True)
+    )
+    labels = confirmed_labels(
+        plan, lambda spec: {"state": "FAIL", "reason": PERMANENT} if spec.label == "anchor" else {}
+    )
+    assert labels == {"fedrsclip (untuned)", "fedrsclip (best of 1 trial)"}
+    params = {row["label"]: json.loads(row["params"]) for row in plan.finished if row["kind"] == "confirm"}
+    assert params == {"fedrsclip (untuned)": {}, "fedrsclip (best of 1 trial)": {"method.lam": 0.1}}
+
+
+def test_a_study_with_no_search_and_no_contrast_is_untuned() -> None:
+    plan = SweepPlan([toy_space(**ONE_STUDY)], toy_options(0, slots=1))
+    assert confirmed_labels(plan, lambda spec: {}) == {"fedrsclip (untuned)"}

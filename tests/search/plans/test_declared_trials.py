@@ -79,7 +79,7 @@ def test_a_level_may_bring_companions() -> None:
         [toy_space(scenarios=({"scenario": "even"},), contrasts={"method.dpa_form": (joint,)})],
         SweepOptions(trials=0, seeds=1, minutes=None, contrasts=True, slots=1),
     )
-    spec = run_to_end(plan)[2]  # after the anchor and the rival
+    spec = run_to_end(plan)[1]  # after the anchor
     assert (spec.label, spec.factor, spec.level) == (
         "method.dpa_form=cosine, s=1.0",
         "method.dpa_form",

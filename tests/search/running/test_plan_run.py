@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,25 +58,31 @@ def setup_of(prepared: list[Plan]) -> PlanSetup[SweepPlan]:
 def test_a_new_run_is_described_and_its_folder_is_free_again(
     records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    plan = run_plan(setup_of([]), tmp_path, resume=False, quiet=True, command="raysim sweep toy")
+    plan = run_plan(
+        setup_of([]), tmp_path, resume=False, quiet=True, started=time.monotonic(), command="raysim sweep toy"
+    )
     [record] = records
     assert NEW.items() <= record.items() and record["anchor"] == "toy" and record["status"] == "running"
     assert record["command"] == "raysim sweep toy" and record["slots"] == 2 and record["started"]
-    assert [row["kind"] for row in plan.finished] == ["search"] * 2 + ["confirm"] * 2
+    assert [row["kind"] for row in plan.finished] == ["contrast", "search", "search", "confirm"]
     lock_folder(tmp_path).release()
 
 
 def test_a_resumed_run_keeps_its_start_its_time_and_its_rows(
     records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    first = run_plan(setup_of([]), tmp_path, resume=False, quiet=True, command="first")
+    first = run_plan(
+        setup_of([]), tmp_path, resume=False, quiet=True, started=time.monotonic(), command="first"
+    )
     write_json(
         tmp_path / "run.json", {**records[0], "status": "interrupted", "seconds": 100.0, "started": "s"}
     )
     for row in first.finished:
         write_trial(tmp_path, row)
-    second = run_plan(setup_of([]), tmp_path, resume=True, quiet=True, command="second")
-    assert (records[1]["started"], records[1]["command"]) == ("s", "second") and second.elapsed >= 100
+    second = run_plan(
+        setup_of([]), tmp_path, resume=True, quiet=True, started=time.monotonic(), command="second"
+    )
+    assert (records[1]["started"], records[1]["command"]) == ("s", "second") and second.budget.elapsed >= 100
     assert second.stored == rows_by_key(first) == rows_by_key(second)
 
 
@@ -85,7 +92,7 @@ def test_a_damaged_part_is_refused_before_any_work(records: list[dict[str, Any]]
     (trials_folder(tmp_path) / "000003-key.parquet").write_bytes(b"half a file")
     prepared: list[Plan] = []
     with pytest.raises(UserError, match=r"000003-key\.parquet is damaged .*remove this file, and --resume"):
-        run_plan(setup_of(prepared), tmp_path, resume=True, quiet=True, command="")
+        run_plan(setup_of(prepared), tmp_path, resume=True, quiet=True, started=time.monotonic(), command="")
     assert not prepared and not records
     lock_folder(tmp_path).release()
 
@@ -97,6 +104,6 @@ def test_both_plans_follow_the_protocol() -> None:
         StressPlan([toy_space(**ONE_STUDY)], stress_options()),
     ]
     members = [name for name in vars(Plan) if not name.startswith("_")]
-    assert len(members) == 11
+    assert len(members) == 13
     for plan in plans:
         assert all(hasattr(plan, name) for name in members)

@@ -23,12 +23,13 @@ def test_pruned_and_failed_trials_reach_optuna_as_what_they_are() -> None:
         [toy_space(scenarios=({"scenario": "even"},), contrasts={})],
         SweepOptions(trials=3, seeds=1, minutes=None, contrasts=False, slots=3),
     )
-    for state in ("COMPLETE", "PRUNED", "FAIL"):
+    for state in ("COMPLETE", "COMPLETE", "PRUNED", "FAIL"):  # the first one is the anchor
         spec = plan.next()
         assert isinstance(spec, TrialSpec)
         plan.tell(spec, toy_row(spec, state))
     study = plan.studies[0]
     assert sorted(trial.state.name for trial in study.search.optuna_study.trials) == [
+        "COMPLETE",
         "COMPLETE",
         "FAIL",
         "PRUNED",
@@ -66,7 +67,7 @@ def test_a_widened_range_keeps_the_old_rows() -> None:
     told = [
         trial for trial in study.search.optuna_study.trials if trial.state == optuna.trial.TrialState.COMPLETE
     ]
-    assert len(told) == 10 and all(trial.distributions["method.lam"].high == 0.9 for trial in told)  # type: ignore[attr-defined]
+    assert len(told) == 11 and all(trial.distributions["method.lam"].high == 0.9 for trial in told)  # type: ignore[attr-defined]
     best = study.best()
     assert best is not None and best["objective"] == max(
         row["objective"] for row in study.rows if row["kind"] == "search"

@@ -34,7 +34,7 @@ def test_a_race_goes_to_what_is_in_question() -> None:
             row["objective"] = ranks[spec.label] + 1e-3 * (
                 spec.experiments[0].seed % 7
             )  # seeds move all alike, and each a little
-            row["objective"] += 1e-4 * ((spec.experiments[0].seed + 1) * (int(spec.label[-1]) + 2) % 5)
+            row["objective"] += 1e-4 * ((spec.experiments[0].seed + 1) * (sum(map(ord, spec.label)) + 2) % 5)
         return row
 
     while isinstance(spec := plan.next(), TrialSpec):

@@ -1,0 +1,31 @@
+"""The panel of a sweep: an accuracy says of how many clients it is the mean."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from raysim.search import overview
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        ([4.0, 6.0], "50.0 % (10 of 12 clients measured)"),
+        ([float("nan"), 5.0], "50.0 % (5 of 6 clients measured)"),  # the first seed was lost
+        ([6.0, 6.0], "50.0 %"),
+        (None, "50.0 %"),  # the row of a sweep that did not count them
+    ],
+)
+def test_the_best_accuracy_says_how_many_clients_it_holds(
+    measured: list[float] | None, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "status_line", lambda plan: "")
+    evaluated = measured and [value and 0 * value + 6 for value in measured]
+    best = {"objective": 0.5, "label": "anchor", "clients_measured": measured, "clients_evaluated": evaluated}
+    study = SimpleNamespace(name="s", rows=[], best=lambda: best)
+    plan = SimpleNamespace(running={}, studies=[study])
+    table = overview.panel(cast(Any, plan))
+    assert list(table.columns[3].cells) == [shown]
