@@ -10,6 +10,7 @@ from typing import Any
 
 from raysim.core.config import parse_assignment
 from raysim.core.errors import UserError
+from raysim.experiment.effects import refuse_without_effect
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
@@ -42,6 +43,7 @@ def one_experiment(arguments: argparse.Namespace) -> tuple[Space, Experiment]:
     if arguments.workers is not None:
         changes["resources.workers"] = arguments.workers
     space = load_space(spaces[0], changes, base_only=True)
+    refuse_without_effect(space.base, changes, load_space(spaces[0], base_only=True).base)
     return space, space.base
 
 

@@ -12,19 +12,25 @@ import torch
 from PIL import Image
 
 from raysim.cli.arguments import one_experiment
+from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE, SPLITS, ServerState, nbytes
+from raysim.core.words import floor_words, image_words, measured_clients
 from raysim.data.dataset import Dataset
 from raysim.data.integrity import check_dataset as check_images
 from raysim.data.splits import split
 from raysim.data.views import resize, resize_mask
+from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment, identity
 from raysim.experiment.task import Task
-from raysim.simulation.cohorts import micro_cohorts
+from raysim.simulation.cohorts import evaluation_sample, micro_cohorts
+from raysim.simulation.contributions import own_weights
 from raysim.simulation.device import device_of
 from raysim.simulation.federation import Federation
+from raysim.simulation.floors import Floors
 from raysim.simulation.images import Progress, backbone_of, dataset_of, prepare
+from raysim.simulation.tables import images_used
 from raysim.simulation.worker import Worker, try_method, worker_of
 
 # Colours of pixel classes on a contact sheet: ignored pixels are black, the classes take the others in turn.
@@ -143,6 +149,13 @@ def _print_size(experiment: Experiment, federation: Federation, state: ServerSta
         f"{experiment.scenario.label}, experiment {experiment.id}"
     )
     print("  heterogeneity: " + ", ".join(f"{name} {value:.3g}" for name, value in numbers.items()))
+    sample = evaluation_sample(federation, federation.trainers)
+    measurable = own_weights(federation, "validation", sample).any(axis=1)
+    counts = dict(zip(COUNT_COLUMNS, (int(measurable.sum()), len(sample)), strict=True))
+    engine = Serial(experiment.resources)
+    floors = Floors.of(engine, identity(experiment), federation, "validation", state).columns(sample)
+    said = (image_words(images_used(federation)), measured_clients(counts), floor_words(floors))
+    print(*(f"  {line}" for line in said if line), sep="\n")
     print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
 
 

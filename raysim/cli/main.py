@@ -10,6 +10,7 @@ import argparse
 import os
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    started = time.monotonic()
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = argparse.Namespace()
     try:
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         command = _command(words[0])
         arguments = _parser(words[0], command).parse_intermixed_args(words[1:])
-        arguments.command_line = shlex.join(["raysim", *words])
+        arguments.command_line, arguments.started = shlex.join(["raysim", *words]), started
         command.load()(arguments)
     except UserError as error:
         print(f"raysim: {first_cause(error)}", file=sys.stderr)
@@ -102,9 +104,17 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
 def _how_to_resume(arguments: argparse.Namespace) -> str:
     """Return the message after an interrupt: how to resume the command."""
     out = getattr(arguments, "out", None)
-    again = (
-        f"{arguments.command_line.removesuffix(f' --out {out}')} --out {out} --resume"
-        if out
-        else "the same command"
-    )
+    again = _resumed(arguments.command_line, str(out)) if out else "the same command"
     return f"interrupted; everything finished is on disk. To go on: {again}"
+
+
+def _resumed(command: str, out: str) -> str:
+    """Return the command with `--out` and `--resume`, each once, wherever and however they stood in it."""
+    words, kept = shlex.split(command), []
+    while words:
+        word = words.pop(0)
+        if word == "--out":
+            words = words[1:]
+        elif word != "--resume" and not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join([*kept, "--out", out, "--resume"])

@@ -88,13 +88,14 @@ def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="time limit of all trials (default: the sum of the spaces' limits, unless --trials is given)",
+        help="time limit from the start of the command to the end of its report; with --resume, of all its "
+        "starts together (default: the sum of the spaces' limits, unless --trials is given)",
     )
     parser.add_argument(
         "--seeds",
         type=int,
         metavar="N",
-        help="seeds per trial, the same for all trials (default: the space's own number)",
+        help="seeds per trial, the same for all trials (default: the space's own number; with --design 2)",
     )
     parser.add_argument(
         "--no-contrasts",
@@ -157,7 +158,8 @@ def _stress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="time limit of all trials (default: with --quick 8, else only the time limits of the cases)",
+        help="time limit from the start of the command to the end of its report; with --resume, of all its "
+        "starts together (default: with --quick 8, else only the time limits of the cases)",
     )
     _folder(parser, "stress run")
     _dry_run(parser)
@@ -166,6 +168,15 @@ def _stress(parser: argparse.ArgumentParser) -> None:
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", type=Path, metavar="DIR", help="folder of a run, a sweep or a stress run, finished or not"
+    )
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="serve the report on this machine until Ctrl-C: print a link at once, and write the report "
+        "again whenever its tables change",
+    )
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="port of --serve on 127.0.0.1 (default: a free one)"
     )
 
 
@@ -199,14 +210,10 @@ def _export(parser: argparse.ArgumentParser) -> None:
         "--to",
         choices=["optuna", "csv"],
         required=True,
-        help="optuna: an Optuna journal (JournalStorage); csv: a table with one row per trial",
+        help="optuna: an Optuna journal (JournalStorage); csv: tables of trials, verdicts and estimates",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="file to write (default: DIR/optuna.journal or DIR/trials.csv)",
-    )
+    default = "(default: DIR/optuna.journal or DIR/trials.csv)"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write {default}")
 
 
 def _data(parser: argparse.ArgumentParser) -> None:
@@ -295,9 +302,9 @@ COMMANDS = {
         home="stress:stress",
     ),
     "report": Command(
-        summary="write DIR/report/index.html from the result files in DIR",
+        summary="write DIR/report/index.html from the result files in DIR, or serve it",
         add_options=_report,
-        home="results:report",
+        home="report:report",
     ),
     "compare": Command(
         summary="decide which of two results is better, from their files",
@@ -305,7 +312,7 @@ COMMANDS = {
         home="results:compare",
     ),
     "export": Command(
-        summary="write the trials of a sweep to an Optuna journal or a CSV file",
+        summary="write a sweep as an Optuna journal, or its trials and verdicts as CSV files",
         add_options=_export,
         home="results:export",
     ),

@@ -1,4 +1,4 @@
-"""Commands that read result files: `raysim report`, `raysim compare` and `raysim export`."""
+"""Commands that read result files: `raysim compare` and `raysim export`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ from rich.table import Table
 
 from raysim.core.console import output
 from raysim.storage.report import compare as compare_results
-from raysim.storage.report import write_report
 
 TABLE_WIDTH = 160  # columns that a table may take where it is not printed to a terminal
-
-
-def report(arguments: argparse.Namespace) -> None:
-    """Write the report of a result folder."""
-    print(f"report: {write_report(arguments.folder)}")
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -56,4 +50,6 @@ def export(arguments: argparse.Namespace) -> None:
     exported = export_trials(arguments.folder, arguments.to, arguments.out)
     for part in exported.damaged_parts:
         print(f"raysim: left out: {part}", file=sys.stderr)
-    print(exported.path)
+    for note in exported.notes:
+        print(f"raysim: {note}", file=sys.stderr)
+    print("\n".join(map(str, (exported.path, *exported.beside))))

@@ -16,6 +16,7 @@ from raysim.core.columns import OPTIONAL_COLUMNS, RESULT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
+from raysim.core.words import below_floors, floor_words, image_words, measured_clients, percent
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
 from raysim.simulation.rounds import Simulation
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(_json_line(result))
     elif not arguments.quiet:
-        _print_result(experiment, result, page)
+        _print_result(experiment, result, store.described(), page)
 
 
 def _simulate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -100,16 +101,26 @@ def _json_line(result: dict[str, Any]) -> str:
     )
 
 
-def _print_result(experiment: Experiment, result: dict[str, Any], page: Path) -> None:
-    """Print accuracies, costs and the digest of the final state."""
+def _print_result(
+    experiment: Experiment, result: dict[str, Any], described: dict[str, Any], page: Path
+) -> None:
+    """Print accuracies and the floors under them, costs and the digest of the final state."""
     print(
         f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
         f"{experiment.total_rounds} rounds, seed {experiment.seed}"
     )
+    print(f"  {image_words(described)}")
     for name in (*RESULT_COLUMNS, *(name for name in OPTIONAL_COLUMNS if result[name] is not None)):
         value, test = result[name], (result["test"] or {}).get(name)
-        shown = "none" if value is None else f"{100 * value:.1f} %"
-        print(f"  {name:24}{shown:>8}" + (f"   test {100 * test:.1f} %" if test is not None else ""))
+        print(f"  {name:24}{percent(value):>8}" + (f"   test {percent(test)}" if test is not None else ""))
+    for split, measures in (("", result), ("on test, ", result["test"])):
+        if measures:
+            said = (
+                measured_clients(measures),
+                floor_words(measures),
+                below_floors(experiment.method.name, measures),
+            )
+            print(*(f"  {split}{line}" for line in said if line), sep="\n")
     print(
         f"  bytes up {result['bytes_up']:,}, down {result['bytes_down']:,}; {result['flops']:.3g} FLOPs; "
         f"{duration(result['seconds'])}"

@@ -8,6 +8,7 @@ from raysim.cli.arguments import result_folder, split_words
 from raysim.core.config import parse
 from raysim.core.console import duration
 from raysim.search.options import trial_slots
+from raysim.search.running.plan_run import record_seconds
 from raysim.search.spaces.files import load_space
 from raysim.storage.report import write_report
 from raysim.stress.overview import dry_run
@@ -46,12 +47,14 @@ def stress(arguments: argparse.Namespace) -> None:
         resume=arguments.resume,
         quiet=arguments.quiet,
         command=arguments.command_line,
+        started=arguments.started,
     )
     page = write_report(folder)
+    record_seconds(folder, plan)
     if not arguments.quiet:
         left = sum(len(case["not_run"]) for case in plan.cases)
         print(
-            f"{len(plan.finished)} trials in {duration(plan.elapsed)}"
+            f"{len(plan.finished)} trials in {duration(plan.budget.elapsed)}"
             + (f", {left} not run (see the report)" if left else "")
         )
         print(f"report: {page}")

@@ -10,12 +10,15 @@ from raysim.core.config import parse
 from raysim.core.console import duration
 from raysim.search.options import SweepOptions, trial_slots
 from raysim.search.overview import dry_run
+from raysim.search.running.plan_run import record_seconds
 from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, prepare
 from raysim.search.sweep import sweep as run_sweep
 from raysim.storage.report import write_report
+
+DESIGN_SEEDS = 2  # of a design: one seed would not say how much of an effect is noise
 
 
 def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> SweepOptions:
@@ -28,7 +31,7 @@ def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> SweepOpt
         option is not None for option in (arguments.minutes, arguments.trials, arguments.design)
     ) or all(space.sample is None for space in spaces)
     minutes = arguments.minutes if has_limit else sum(space.minutes for space in spaces)
-    default_seeds = 1 if arguments.design else max(space.seeds for space in spaces)
+    default_seeds = DESIGN_SEEDS if arguments.design else max(space.seeds for space in spaces)
     return parse(
         SweepOptions,
         {
@@ -59,8 +62,8 @@ def sweep(arguments: argparse.Namespace) -> None:
         print(dry_run(spaces, options))
         return
     folder = result_folder(arguments, "-".join(space.name for space in spaces))
-    if arguments.trials is None and arguments.minutes is None and (arguments.resume or arguments.extend):
-        options = original_limits(folder, options)
+    if arguments.trials is None and (arguments.resume or arguments.extend):
+        options = original_limits(folder, options, arguments.minutes is not None)
     plan = run_sweep(
         spaces,
         options,
@@ -68,13 +71,15 @@ def sweep(arguments: argparse.Namespace) -> None:
         resume=arguments.resume,
         quiet=arguments.quiet,
         command=arguments.command_line,
+        started=arguments.started,
         track=arguments.track,
     )
     page = write_report(folder)
+    record_seconds(folder, plan)
     failed = [row for row in plan.finished if row["state"] == "FAIL"]
     if not arguments.quiet:
         print(
-            f"{len(plan.finished)} trials in {duration(plan.elapsed)}"
+            f"{len(plan.finished)} trials in {duration(plan.budget.elapsed)}"
             + (
                 f", {len(failed)} failed (first: {failed[0]['label']}: {failed[0]['reason']})"
                 if failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raysim.cli.main import main
-from tests.experiments import QUICK_WORDS
+from tests.experiments import QUICK_UNTRAINED_WORDS, QUICK_WORDS
 
 
 def test_a_plan_says_what_is_sent_and_what_a_round_costs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,5 +16,5 @@ def test_a_plan_says_what_is_sent_and_what_a_round_costs(capsys: pytest.CaptureF
 
 
 def test_a_method_without_training_costs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "method=zeroshot", *QUICK_WORDS]) == 0
+    assert main(["plan", "method=zeroshot", *QUICK_UNTRAINED_WORDS]) == 0
     assert "nothing is trained" in capsys.readouterr().out

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from importlib.metadata import version
 
 import pytest
 
-import raysim
+import raysim.cli.run
 from raysim.cli.main import main
 from raysim.cli.options import COMMANDS
 from tests.experiments import QUICK_WORDS
@@ -70,3 +71,18 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"raysim {version('raysim')}\n"
     assert raysim.__version__ == version("raysim")
+
+
+@pytest.mark.parametrize(
+    "end", [["--out", "a b"], ["--resume", "--out=a b"], ["--out", "a b", "--resume"], []]
+)
+def test_the_command_that_goes_on_has_each_option_once(
+    end: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(arguments: Namespace) -> None:
+        arguments.out = "a b"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(raysim.cli.run, "run", interrupted)
+    assert main(["run", *end, "rounds=1"]) == 130
+    assert capsys.readouterr().err.endswith("To go on: raysim run rounds=1 --out 'a b' --resume\n")
