@@ -16,6 +16,7 @@ from .index import (
     verdict,
 )
 from .morris import Morris, elementary_effects, morris_effects
+from .run_noise import LostRange, lost_ranges, mean_and_noise
 from .sobol import Sobol, sobol_indices
 
 __all__ = [
@@ -24,12 +25,15 @@ __all__ = [
     "TOTAL_LIMIT",
     "Importances",
     "Index",
+    "LostRange",
     "Morris",
     "Sobol",
     "Verdict",
     "active_shares",
     "elementary_effects",
     "importances",
+    "lost_ranges",
+    "mean_and_noise",
     "morris_effects",
     "rarely_active",
     "sobol_indices",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .intervals import NO_WIDTH
+from .pools import NO_WIDTH
 
 Verdict = Literal["matters", "does not matter", "undecided"]
 TOTAL_LIMIT = 0.05  # of a total index: a twentieth of the variance
@@ -17,6 +17,7 @@ MAX_LOST_SHARE = 0.1  # share of blocks or trajectories without an outcome above
 MIN_BLOCKS = 14  # needed for an interval: 16, a tenth of them lost; intervals from fewer cover too rarely
 MIN_TRAJECTORIES = 7  # needed for an interval: eight, one of them lost
 MIN_BLOCKS_PER_BRANCH = 3  # mean number of blocks with an active parameter that its interval needs to cover
+MOST_NOISE = 0.5  # share of the variance between points that may be run noise
 RESAMPLES = 500
 
 

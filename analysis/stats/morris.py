@@ -15,6 +15,8 @@ from .index import (
     finite_groups,
     interval_union,
 )
+from .pools import NO_WIDTH
+from .run_noise import mean_and_noise
 
 
 @dataclass(frozen=True)
@@ -26,17 +28,19 @@ class Morris:
         mu: Mean effect with its sign; far from mu* where effects change their sign.
         sigma: Standard deviation of effects (curvature and interactions). It has no interval, because none of
             those tried covers.
-        trajectories: Trajectories that were used.
+        used: Trajectories that were used.
         dropped: Trajectories with an outcome that is not finite.
         reason: Why the effects are withheld and empty; "" where they are not.
+        noise: The mean absolute effect that run noise alone would show; None where each point has one seed.
     """
 
     mu_star: tuple[Index, ...]
     mu: tuple[Index, ...]
     sigma: tuple[Index, ...]
-    trajectories: int
+    used: int
     dropped: int
     reason: str
+    noise: float | None = None
 
 
 def morris_effects(
@@ -51,7 +55,10 @@ def morris_effects(
 
     Args:
         U: [n, k] the design's points, n = N (k + 1).
-        Y: [n] outcomes; NaN or infinite where a run failed or diverged.
+        Y: [n, seeds] outcomes, or [n] of one seed; NaN or infinite where a run failed or diverged. Noise
+            makes every mu* larger: by at most the mean size of its own steps, 2 sigma / sqrt(pi), which is
+            taken off the lower end. With one seed it is not known; then the lower end is that of mu with
+            its sign, which noise does not raise.
         names: The k parameters.
         levels: Levels of the design; a step is `levels / (2 levels - 2)` of the range.
         confidence: Nominal coverage of the intervals, in (0, 1).
@@ -64,16 +71,73 @@ def morris_effects(
     Raises:
         ValueError: the points are not whole trajectories of this step.
     """
-    _, dropped, reason = finite_groups(Y, len(names) + 1, "trajectories")
-    effects = elementary_effects(U, Y, levels)
-    effects = effects[np.isfinite(effects).all(axis=1)]
+    mean, noise_n = mean_and_noise(Y)
+    _, dropped, reason = finite_groups(mean, len(names) + 1, "trajectories")
+    effects = elementary_effects(U, mean, levels)
+    kept = np.isfinite(effects).all(axis=1)
+    effects = effects[kept]
     if reason:
         return Morris((), (), (), len(effects), dropped, reason)
+    noise = None if noise_n is None else _noise_of_effects(np.asarray(U, float), noise_n, levels)[kept]
+    if noise is not None:
+        noise = np.where(np.abs(effects) > NO_WIDTH, noise, 0.0)  # identical runs have no noise between them
     sizes = np.abs(effects)
+    mu = _means(effects, names, confidence, seed)
     mu_star = _means(sizes, names, confidence, seed, highest=float(sizes.max()))
+    if noise is None:
+        mu_star = tuple(_at_least(star, beside) for star, beside in zip(mu_star, mu, strict=True))
+    elif noise.max() > NO_WIDTH**2:
+        mu_star = _without_noise(mu_star, mu, effects, noise, confidence, seed)
     spread = effects.std(axis=0, ddof=1)
     sigma = tuple(Index(name, float(value)) for name, value in zip(names, spread, strict=True))
-    return Morris(mu_star, _means(effects, names, confidence, seed), sigma, len(effects), dropped, "")
+    null = None if noise is None else float(np.sqrt(2 / np.pi * noise.mean()))
+    return Morris(mu_star, mu, sigma, len(effects), dropped, "", null)
+
+
+def _noise_of_effects(U: np.ndarray, noise: np.ndarray, levels: int) -> np.ndarray:
+    """Variance [N, k] that run noise gives to each effect: that of the two points of its step."""
+    k = U.shape[1]
+    taken = np.abs(np.diff(U.reshape(-1, k + 1, k), axis=1)) > 1e-9
+    of_point = noise.reshape(-1, k + 1)
+    of_step = of_point[:, 1:] + of_point[:, :-1]
+    return np.einsum("nsk,ns->nk", taken, of_step) / (levels / (2 * levels - 2)) ** 2
+
+
+def _at_least(star: Index, mu: Index) -> Index:
+    """Mu* with the lower end of the size of mu: a mean size is at least the size of the mean."""
+    if star.low is None or mu.low is None or mu.high is None:
+        return star
+    return Index(star.name, star.value, min(star.low, max(0.0, mu.low, -mu.high)), star.high)
+
+
+def _without_noise(
+    mu_star: Sequence[Index],
+    mu: Sequence[Index],
+    effects: np.ndarray,
+    noise: np.ndarray,
+    confidence: float,
+    seed: int,
+) -> tuple[Index, ...]:
+    """Mu* without run noise.
+
+    The mean size is at most the root of the mean square, from which the variance of the noise can be taken
+    out; and it is at least what was seen less the mean size of the noise alone, or the size of mu.
+    """
+    null = np.sqrt(2 / np.pi * noise.mean(axis=0))
+    squares = _means(effects**2 - noise, [star.name for star in mu_star], confidence, seed)
+    shares = np.maximum(0, 1 - noise.mean(axis=0) / np.maximum((effects**2).mean(axis=0), 1e-300))
+    found = []
+    for j, (star, beside, square) in enumerate(zip(mu_star, mu, squares, strict=True)):
+        value = star.value * float(np.sqrt(shares[j]))
+        if star.low is None or star.high is None or square.high is None or null[j] <= NO_WIDTH:
+            found.append(Index(star.name, value, star.low, star.high))
+            continue
+        low = max(0.0, star.low - float(null[j]))
+        if beside.low is not None and beside.high is not None:
+            low = max(low, min(star.low, max(beside.low, -beside.high)))
+        high = max(low, min(star.high, float(np.sqrt(max(0.0, square.high)))))
+        found.append(Index(star.name, min(max(value, low), high), low, high))
+    return tuple(found)
 
 
 def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndarray:
@@ -138,7 +202,7 @@ def _means(
     _, low, high = interval_union(value, x.std(axis=0, ddof=1) / np.sqrt(n), again, errors, n, confidence)
     if highest is not None:
         low = np.maximum(low, 0)
-        changed = (x > 0).sum(axis=0)
+        changed = (x > NO_WIDTH).sum(axis=0)
         # Size of an effect where there is one; a parameter without any may have one as large as the largest.
         size = np.where(changed > 0, value * n / np.maximum(changed, 1), highest)
         high = np.maximum(high, change_rate_bound(changed, n, confidence) * size)

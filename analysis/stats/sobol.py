@@ -13,7 +13,17 @@ from itertools import combinations
 
 import numpy as np
 
-from .index import MIN_BLOCKS, Index, bootstrap_weights, change_rate_bound, finite_groups, interval_union
+from .index import (
+    MIN_BLOCKS,
+    MOST_NOISE,
+    Index,
+    bootstrap_weights,
+    change_rate_bound,
+    finite_groups,
+    interval_union,
+)
+from .pools import NO_WIDTH
+from .run_noise import mean_and_noise
 
 
 @dataclass(frozen=True)
@@ -24,17 +34,19 @@ class Sobol:
         first: Share of the variance that a parameter explains alone.
         total: Share of the variance that a parameter explains with all its interactions.
         pairs: Share of the variance that two parameters explain together beyond what each explains alone.
-        blocks: Blocks that were used.
+        used: Blocks that were used.
         dropped: Blocks with an outcome that is not finite.
         reason: Why the indices are withheld and empty; "" where they are not.
+        noise: Share of the variance between points that is run noise; None where each point has one seed.
     """
 
     first: tuple[Index, ...]
     total: tuple[Index, ...]
     pairs: tuple[Index, ...]
-    blocks: int
+    used: int
     dropped: int
     reason: str
+    noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ class _Terms:
     shift: np.ndarray  # [N, P]
     centre: np.ndarray  # [N] mean of all rows of a block
     level: np.ndarray  # [N] mean of its rows A and B
-    square: np.ndarray  # [N] mean of the squares of A and B
+    square: np.ndarray  # [N] mean of the squares of A and B, without the run noise
 
     def mean(self, W: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute weighted means; W [R, N]."""
@@ -73,38 +85,61 @@ def sobol_indices(
     """Estimate first-order, total and (optionally) second-order indices.
 
     Args:
-        Y: [n] outcomes in the design's order; NaN or infinite where a run failed or diverged.
+        Y: [n, seeds] outcomes in the design's order, or [n] of one seed; NaN or infinite where a run failed
+            or diverged. Run noise is variance between points too; it is estimated from the seeds and taken
+            out. With one seed it is not known. Then the lower end of a total index is that of the
+            first-order index, which noise does not raise.
         names: The k parameters.
         second_order: Whether the design has the rows for pairs: n = N (2k + 2), else N (k + 2).
         confidence: Nominal coverage of the intervals, in (0, 1).
         seed: Seed of the resampling.
 
     Returns:
-        The indices. Blocks with an outcome that is not finite are dropped and counted; above a tenth lost, or
-        where the outcome does not vary, all indices are withheld with the reason.
+        The indices. Blocks with an outcome that is not finite are dropped and counted; above a tenth lost,
+        where the outcome does not vary, or where most of its variance is noise, all indices are withheld with
+        the reason.
 
     Raises:
         ValueError: the outcomes are not whole blocks.
     """
     k = len(names)
-    rows, dropped, reason = finite_groups(Y, 2 * k + 2 if second_order else k + 2, "blocks")
+    mean, noise_n = mean_and_noise(Y)
+    size = 2 * k + 2 if second_order else k + 2
+    rows, dropped, reason = finite_groups(mean, size, "blocks")
+    noise, share = None, None
+    if noise_n is not None:
+        noise = noise_n.reshape(-1, size)[np.isfinite(mean.reshape(-1, size)).all(axis=1)].mean(axis=1)
     if not reason and np.ptp(rows) <= 1e-12:
         reason = "the outcome does not vary over the design: there is no variance to share out"
+    elif not reason and noise is not None:
+        share = float(noise.mean() / rows[:, [0, -1]].var())
+        if share > MOST_NOISE:
+            reason = f"run noise is {share:.0%} of the variance between points; it takes more seeds per point"
     if reason:
-        return Sobol((), (), (), len(rows), dropped, reason)
+        return Sobol((), (), (), len(rows), dropped, reason, share)
     pairs = list(combinations(range(k), 2)) if second_order else []
     labels = [*names, *names, *(f"{names[i]} x {names[j]}" for i, j in pairs)]
-    estimates = _estimate(rows - rows.mean(), k, pairs, confidence, seed)
+    estimates = _estimate(rows - rows.mean(), noise, k, pairs, confidence, seed)
     indices = [Index(label, *numbers) for label, numbers in zip(labels, estimates, strict=True)]
-    return Sobol(
-        tuple(indices[:k]), tuple(indices[k : 2 * k]), tuple(indices[2 * k :]), len(rows), dropped, ""
-    )
+    first, total = indices[:k], indices[k : 2 * k]
+    if noise is None:
+        total = [_at_least(index, beside) for index, beside in zip(total, first, strict=True)]
+    return Sobol(tuple(first), tuple(total), tuple(indices[2 * k :]), len(rows), dropped, "", share)
 
 
-def _terms(rows: np.ndarray, k: int, pairs: Sequence[tuple[int, int]]) -> _Terms:
+def _at_least(total: Index, first: Index) -> Index:
+    """The total index of one seed: unknown noise raises it, but it is at least the first-order index."""
+    if total.low is None or first.low is None:
+        return total
+    return Index(total.name, total.value, min(total.low, max(0.0, first.low)), total.high)
+
+
+def _terms(rows: np.ndarray, noise: np.ndarray | None, k: int, pairs: Sequence[tuple[int, int]]) -> _Terms:
+    taken_out = np.zeros(len(rows)) if noise is None else noise
+    changed = np.abs(rows[:, 1 : k + 1] - rows[:, :1]) > NO_WIDTH  # identical runs have no noise between them
     a, b, ab, ba = rows[:, :1], rows[:, -1:], rows[:, 1 : k + 1], rows[:, k + 1 : -1]
     step = ab - a
-    top, shift = [b * step, 0.5 * step**2], [step, np.zeros_like(step)]
+    top, shift = [b * step, 0.5 * step**2 - changed * taken_out[:, None]], [step, np.zeros_like(step)]
     if pairs:
         i, j = (list(side) for side in zip(*pairs, strict=True))
         both = step[:, i] + step[:, j]
@@ -112,7 +147,11 @@ def _terms(rows: np.ndarray, k: int, pairs: Sequence[tuple[int, int]]) -> _Terms
         shift.append(ba[:, i] + ab[:, j] - a - b - both)
     ends = rows[:, [0, -1]]
     return _Terms(
-        np.hstack(top), np.hstack(shift), rows.mean(axis=1), ends.mean(axis=1), (ends**2).mean(axis=1)
+        np.hstack(top),
+        np.hstack(shift),
+        rows.mean(axis=1),
+        ends.mean(axis=1),
+        (ends**2).mean(axis=1) - taken_out,
     )
 
 
@@ -125,11 +164,17 @@ def _ratio(means: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _estimate(
-    rows: np.ndarray, k: int, pairs: Sequence[tuple[int, int]], confidence: float, seed: int
+    rows: np.ndarray,
+    noise: np.ndarray | None,
+    k: int,
+    pairs: Sequence[tuple[int, int]],
+    confidence: float,
+    seed: int,
 ) -> list[tuple[float, float | None, float | None]]:
     """Estimate (value, low, high) of every index."""
-    n, terms = len(rows), _terms(rows, k, pairs)
+    n, terms = len(rows), _terms(rows, noise, k, pairs)
     value = _ratio(terms.mean(np.full((1, n), 1 / n)))[0][0]
+    value[k : 2 * k] = np.maximum(value[k : 2 * k], 0)
     if n < MIN_BLOCKS:
         return [(float(v), None, None) for v in value]
     jackknife, _ = _ratio(terms.jackknife_means())
@@ -141,7 +186,7 @@ def _estimate(
     )
     total = slice(k, 2 * k)
     low[total] = np.maximum(low[total], 0)
-    changed = (np.abs(rows[:, 1 : k + 1] - rows[:, :1]) > 0).sum(axis=0)
+    changed = (np.abs(rows[:, 1 : k + 1] - rows[:, :1]) > NO_WIDTH).sum(axis=0)
     high[total] = np.maximum(high[total], _upper_ends(value[total], half[total], changed, n, confidence))
     unchanged = np.flatnonzero(changed == 0)  # a first-order index is at most the total index
     high[unchanged] = np.maximum(high[unchanged], high[total][unchanged])

@@ -1,0 +1,119 @@
+"""Standard errors of a mean over seeds, and over seeds and images, and what follows from them.
+
+An interval over seeds and images answers the wider question, so it is never the narrower one. By itself it
+could be: its standard error is larger, and so are its degrees of freedom, since images are many.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .image_noise import image_variance
+from .pools import NO_WIDTH, Pool, Prior, satterthwaite
+from .student import interval, p_value, quantile
+
+Ends = tuple[float, float] | tuple[None, None]
+
+
+@dataclass(frozen=True)
+class Error:
+    """Standard errors with their degrees of freedom: over seeds, and over seeds and images.
+
+    None where there is no such number: over seeds, for a rule that does not train; over both, where images
+    were not kept.
+    """
+
+    se: float | None = None
+    df: float | None = None
+    se_both: float | None = None
+    df_both: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        values: np.ndarray,
+        trained: int,
+        pool: Pool | None,
+        parts: np.ndarray | None,
+        cell: np.ndarray | None,
+        expected: Prior | None = None,
+    ) -> Error:
+        """Estimate the errors of the mean of values over seeds.
+
+        Args:
+            values: [seeds] accuracies, or differences.
+            trained: How many of the sides vary over seeds, 0 to 2.
+            pool: The noise of the study.
+            parts: [seeds, images] what each image adds.
+            cell: [images] strata.
+            expected: Prior of the variance of a difference of this size.
+        """
+        n = len(values)
+        own = float(values.var(ddof=1)) if n > 1 else 0.0
+        se = df = None
+        if trained and pool is not None:
+            variance, df = pool.moderated(own, n - 1, trained, expected)
+            se = math.sqrt(variance / n)
+        elif trained and own > NO_WIDTH**2:
+            se, df = math.sqrt(own / n), float(n - 1)
+        if parts is None or cell is None or (trained and se is None):
+            return cls(se, df)
+        variance, image_df = image_variance(parts, cell)
+        if se is None or df is None:
+            return cls(None, None, math.sqrt(variance), image_df)
+        both = np.array([se**2, variance])
+        return cls(se, df, math.sqrt(both.sum()), satterthwaite(both, np.array([df, image_df])))
+
+    def over_seeds(self, centre: float, confidence: float) -> Ends:
+        """Ends of the interval over seeds, for these images."""
+        return interval(centre, self.se, self.df, confidence)
+
+    def over_both(self, centre: float, confidence: float) -> Ends:
+        """Ends of the interval over seeds and images: the wider one of the two."""
+        both = interval(centre, self.se_both, self.df_both, confidence)
+        seeds = self.over_seeds(centre, confidence)
+        return max(both, seeds, key=_width) if both[0] is not None else both
+
+    def deciding(self, centre: float, confidence: float, images: bool) -> Ends:
+        """Ends of the interval that a verdict is read from.
+
+        Over seeds; over seeds and images where it is to hold for other `images` too, or where neither side
+        varies over seeds.
+        """
+        return (self.over_both if self._both(images) else self.over_seeds)(centre, confidence)
+
+    def p(self, centre: float, images: bool) -> float | None:
+        """P value of zero: one minus the confidence from which on the deciding interval holds zero."""
+        found = [p_value(centre, self.se, self.df)]
+        if self._both(images):
+            found.append(p_value(centre, self.se_both, self.df_both))
+        return max((p for p in found if p is not None), default=None)
+
+    def half_width(self, times: np.ndarray, confidence: float, images: bool, more: float) -> np.ndarray:
+        """Half width of the deciding interval with `times` as many seeds, of the same shape.
+
+        More seeds take the noise of seeds away, and not that of the images.
+
+        Args:
+            times: Factors.
+            confidence: Of the interval.
+            images: As for `deciding`.
+            more: Standard errors to add.
+        """
+        if self.se is None or self.df is None:
+            raise ValueError("Without an error over seeds, more seeds change nothing.")
+        half = (quantile(self.df * times, confidence) + more) * self.se / np.sqrt(times)
+        if not self._both(images) or self.se_both is None or self.df_both is None:
+            return half
+        errors = np.sqrt(self.se_both**2 - self.se**2 + self.se**2 / times)
+        return np.maximum(half, (quantile(self.df_both * times, confidence) + more) * errors)
+
+    def _both(self, images: bool) -> bool:
+        return self.se is None or (images and self.se_both is not None)
+
+
+def _width(ends: Ends) -> float:
+    return ends[1] - ends[0] if ends[0] is not None and ends[1] is not None else 0.0

@@ -1,0 +1,107 @@
+"""What is compared, and what is known of it: the records of `comparisons`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .pools import Sample
+
+Verdict = Literal["ahead", "behind", "negligible", "level", "no effect", "diverges", "undecided", "missing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One configuration beside another.
+
+    Attributes:
+        a: The one that is judged.
+        b: What it is compared with.
+        pool: Key of the study whose noise it has.
+        seeds_planned: Number of seeds that were planned for both.
+        other_images: Whether the verdict is to hold for other images of the same kind too, where images were
+            kept: so on the test split. What a search compares is compared on its validation images.
+    """
+
+    a: Sample
+    b: Sample
+    pool: str
+    seeds_planned: int
+    other_images: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A difference a - b with its verdict, in accuracy units (0 to 1). None where there is no such number.
+
+    Attributes:
+        seeds: Those on which both sides have a value; of `seeds_planned`. The sides lost `diverged_a` and
+            `diverged_b` of them; either was stopped early on `pruned`, and never ran on `missing`.
+        estimate: `mean_a` - `mean_b` over `seeds`, with the standard error `se` (`df` degrees of freedom) and
+            the interval `low`, `high` over seeds, for these images; `se_both`, `low_both`, `high_both` over
+            seeds and images, never the narrower interval.
+        adjusted_low: Lower end of the interval that is adjusted for the `family_size` rows of the family that
+            have a p value; the verdict is read from it.
+        adjusted_high: Its upper end.
+        p: Two-sided p value of no difference.
+        worst_case: The estimate with seeds that a lost counted as accuracy 0; None where it lost none.
+        verdict: What is shown.
+        reason: Why, in one clause.
+        seeds_needed: Where undecided, the number of seeds that would probably decide it.
+    """
+
+    seeds: tuple[int, ...]
+    seeds_planned: int
+    diverged_a: int
+    diverged_b: int
+    pruned: int
+    missing: int
+    mean_a: float | None
+    mean_b: float | None
+    estimate: float | None
+    se: float | None
+    df: float | None
+    low: float | None
+    high: float | None
+    se_both: float | None
+    low_both: float | None
+    high_both: float | None
+    adjusted_low: float | None
+    adjusted_high: float | None
+    family_size: int
+    p: float | None
+    worst_case: float | None
+    verdict: Verdict
+    reason: str
+    seeds_needed: int | None
+
+    @property
+    def a_diverges(self) -> bool:
+        """Whether it is a that lost at least half of its seeds; the reason begins with it."""
+        return self.verdict == "diverges" and self.reason.startswith("diverged")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One accuracy, a fraction, with its intervals. None where there is no such number.
+
+    Attributes:
+        seeds: Those with a value; `lost` others diverged or failed.
+        values: One per seed, with their `mean`.
+        se: Standard error over seeds, for these images, with `df` degrees of freedom and the interval `low`,
+            `high`; None for a rule that is the same on every seed.
+        se_both: Standard error over seeds and images, with the interval `low_both`, `high_both`, which is
+            never the narrower one.
+    """
+
+    seeds: tuple[int, ...]
+    lost: int
+    values: tuple[float, ...]
+    mean: float | None
+    se: float | None
+    df: float | None
+    low: float | None
+    high: float | None
+    se_both: float | None
+    low_both: float | None
+    high_both: float | None

@@ -1,0 +1,88 @@
+"""Noise of the runs of a design: from the seeds of each point. And where the points lie that were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+THIRDS = 3  # of a range, in which lost points are counted
+RARE = (
+    0.01  # probability, over all thirds of all parameters, of calling a chance cluster a range that diverges
+)
+
+
+@dataclass(frozen=True)
+class LostRange:
+    """A third of a parameter's range in which clearly more points were lost than elsewhere.
+
+    Attributes:
+        name: The parameter.
+        low: Lower end, as a share of the range.
+        high: Upper end.
+        lost: Points lost in it.
+        points: Points in it.
+    """
+
+    name: str
+    low: float
+    high: float
+    lost: int
+    points: int
+
+
+def mean_and_noise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean outcome of each point, and the variance that run noise gives to that mean.
+
+    Args:
+        Y: [n] outcomes of one seed, or [n, seeds]; NaN or infinite where a run was lost. What a seed adds to
+            all points is no noise: it cancels in every difference.
+
+    Returns:
+        [n] means over the seeds that were kept, and [n] variances; None with one seed, which shows no noise.
+    """
+    y = np.asarray(Y, float)
+    if y.ndim == 1 or y.shape[1] == 1:
+        return y.reshape(-1), None
+    kept = np.isfinite(y)
+    count = kept.sum(axis=1)
+    whole = kept.all(axis=1)
+    if not whole.any():
+        return np.where(count > 0, np.where(kept, y, 0).sum(axis=1) / np.maximum(count, 1), np.nan), None
+    of_seed = (y[whole] - y[whole].mean(axis=1, keepdims=True)).mean(axis=0)
+    y = np.where(kept, y - of_seed, 0.0)
+    mean = np.where(count > 0, y.sum(axis=1) / np.maximum(count, 1), np.nan)
+    squares = (np.where(kept, y - np.nan_to_num(mean)[:, None], 0.0) ** 2).sum(axis=1)
+    able = count > 1
+    points = max(1, int(able.sum()))
+    typical = float(squares[able].sum() / (count[able] - 1).sum()) if able.any() else 0.0
+    variance = np.where(able, squares / np.maximum(count - 1, 1), typical)
+    correction = points / max(1, points - 1)  # the effects of the seeds were estimated from the same points
+    return mean, correction * variance / np.maximum(count, 1)
+
+
+def lost_ranges(U: np.ndarray, lost: np.ndarray, names: Sequence[str]) -> list[LostRange]:
+    """Find the thirds of the parameters' ranges that hold clearly more lost points than the rest.
+
+    Args:
+        U: [n, k] points in [0, 1].
+        lost: [n] whether a point failed or diverged.
+        names: The k parameters.
+
+    Returns:
+        The thirds in which so many lost points are rarer than chance, the largest share first.
+    """
+    from scipy.special import bdtrc
+
+    found = []
+    n, total = len(lost), int(lost.sum())
+    third = np.minimum((np.asarray(U) * THIRDS + 1e-9).astype(int), THIRDS - 1)
+    for j, name in enumerate(names):
+        for place in range(THIRDS):
+            inside = third[:, j] == place
+            hits, points = int(lost[inside].sum()), int(inside.sum())
+            if not hits or bdtrc(hits - 1, total, points / n) > RARE / (THIRDS * len(names)):
+                continue
+            found.append(LostRange(name, place / THIRDS, (place + 1) / THIRDS, hits, points))
+    return sorted(found, key=lambda r: -r.lost / r.points)
