@@ -1,32 +1,34 @@
-"""The paired comparison of two results: verdict in words, tables, JSON, and warnings about the pairing."""
+"""The paired comparison of two results: the verdict in words, tables, JSON, and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ..look.words import TITLES, WITHIN, count, listing, percent, points, size, span
+from ..look.words import TITLES, WITHIN, bracket, count, listing, percent, points, shown, size
 from ..read.results import Row
-from ..stats.intervals import NO_WIDTH, multiplicity
-from .pairs import CONFIDENCE, Pair, differences, doubts, match, origins, split_of
-from .sides import METRICS, Entry, Mistake, Side, open_side
+from ..stats import comparisons as stats
+from ..verdicts.samples import FLOORS, PERSONAL, Side, paired_samples
+from ..verdicts.tables import verdict_rows
+from .pairs import Pair, differences, doubts, match, origins, split_of
+from .sides import MEASURED, Argument, Entry, Mistake, open_argument
 
-MAX_FULL_PAIRS = 4  # with more pairs, the tables show only the metric of the verdict
-VERDICT_VERBS = {
-    "helps": "is ahead of {}",
-    "hurts": "is behind {}",
+METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", MEASURED[4])
+CONFIDENCE = 0.9
+MAX_FULL_PAIRS = (
+    4  # with more pairs, the tables show the metric of the verdict, and which side is below a floor
+)
+VERBS = {  # verdict -> what A is beside B
+    "ahead": "is ahead of {}",
+    "behind": "is behind {}",
+    "negligible": "is all but equal to {}",
     "level": f"is level with {{}} ({WITHIN})",
+    "no effect": "gives the same as {}",
+    "diverges": "cannot be compared with {}",
     "undecided": "is undecided against {}",
-    "unpaired": "cannot be paired with {}",
-}
-VERDICT_WORDS = {
-    "helps": "ahead",
-    "hurts": "behind",
-    "level": "level",
-    "undecided": "undecided",
-    "unpaired": "not paired",
+    "missing": "cannot be paired with {}",
 }
 
 
@@ -44,9 +46,9 @@ def compare(first: str, second: str, metric: str = METRICS[0]) -> Comparison:
     """
     if first.rstrip("/") == second.rstrip("/"):
         raise Mistake(f"A and B are the same: {first}")
-    a, b = open_side("A", first.rstrip("/")), open_side("B", second.rstrip("/"))
+    a, b = open_argument("A", first.rstrip("/")), open_argument("B", second.rstrip("/"))
     pairs, of_a, of_b = match(a, b, metric)
-    return Comparison(a, b, (of_a, of_b), metric, split_of(pairs, metric), pairs)
+    return Comparison((a, b), (of_a, of_b), metric, split_of(pairs, metric), pairs)
 
 
 @dataclass(frozen=True)
@@ -54,101 +56,163 @@ class Comparison:
     """A compared with B.
 
     Attributes:
-        first: A.
-        second: B.
+        sides: A and B.
         entries: The entries of A and of B, paired or not.
         metric: The column on which the verdict is given.
         split: `test` where both opened it for every paired seed, else `validation`.
         pairs: The entries that could be paired by scenario.
     """
 
-    first: Side
-    second: Side
+    sides: tuple[Argument, Argument]
     entries: tuple[Sequence[Entry], Sequence[Entry]]
     metric: str
     split: str
     pairs: Sequence[Pair]
 
+    @cached_property
+    def rows(self) -> dict[str, list[Row]]:
+        """Metric -> a row for each pair, with the columns of the table of verdicts.
+
+        Two entries of one sweep have the row of its table, so that its pages say the same. Other pairs are
+        judged together, metric by metric.
+        """
+        found = {}
+        for metric in dict.fromkeys([self.metric, *METRICS]):
+            sides = [
+                (pair, self._side(pair.first, metric), self._side(pair.second, metric)) for pair in self.pairs
+            ]
+            judged = self._judge(sides, metric)
+            keys = [(row["trial_a"], row["trial_b"], metric, self.split) for row in judged]
+            found[metric] = [row | self._table.get(key, {}) for row, key in zip(judged, keys, strict=True)]
+        return found
+
+    def _side(self, entry: Entry, metric: str) -> Side:
+        return entry.samples.side("", entry.trial, metric, self.split) or Side("")
+
+    @cached_property
+    def _table(self) -> dict[tuple[Any, ...], Row]:
+        """The table of verdicts of the sweep that both sides are entries of, by trials, metric and split."""
+        a, b = (side.sweep for side in self.sides)
+        if a is None or b is None or a.folder.resolve() != b.folder.resolve():
+            return {}
+        rows = [(row, row["level"] if row["kind"] == "floor" else row["trial_b"]) for row in verdict_rows(a)]
+        rows += [(turned(row), row["trial_a"]) for row, _ in rows if row["kind"] != "floor"]
+        return {(row["trial_a"], other, row["metric"], row["split"]): row for row, other in rows}
+
+    def _judge(self, compared: Sequence[tuple[Pair, Side, Side]], metric: str) -> list[Row]:
+        """Judge these sides together; lost seeds are counted against the side that lost more of them."""
+        pools, comparisons, turns, test = {}, [], [], self.split == "test"
+        for pair, a, b in compared:
+            members = {tuple(trial["runs"] or ()): (e, trial) for e in pair.both for trial in e.peers}
+            peers = [e.samples.side("", trial, metric, self.split) for e, trial in members.values()]
+            pools[pair.title] = stats.Pool.of([peer.sample for peer in peers if peer])
+            first, second = paired_samples(a, b)
+            turns.append(len(second.lost) > len(first.lost))
+            first, second = (second, first) if turns[-1] else (first, second)
+            planned = max(len(first.outcomes), len(second.outcomes))
+            c = stats.Comparison(a=first, b=second, pool=pair.title, seeds_planned=planned, other_images=test)
+            comparisons.append(c)
+        judged = stats.judge(comparisons, pools, confidence=CONFIDENCE)
+        rows: list[Row] = []
+        for (pair, a, b), judgement, turn in zip(compared, judged, turns, strict=True):
+            trials = (b.trial, a.trial) if turn else (a.trial, b.trial)
+            row: Row = {"title": pair.title, "trial_a": trials[0], "trial_b": trials[1], "a": "", "b": ""}
+            row |= {**asdict(judgement), "seeds": list(judgement.seeds)}
+            if row["reason"].startswith("diverged"):
+                row["reason"] = f"{'B' if turn else 'A'} {row['reason']}"
+            rows.append(turned(row) if turn else row)
+        return rows
+
+    @cached_property
+    def floors(self) -> list[Row]:
+        """A row for each rule without training that was measured beside A or B, with `side` and `rule`."""
+        compared, names = [], []
+        for pair in self.pairs if self.metric in PERSONAL else ():
+            for side, entry in zip("AB", pair.both, strict=True):
+                for floor, rule in FLOORS.items():
+                    b = entry.samples.side(rule, entry.trial, self.metric, self.split, floor)
+                    if b:
+                        compared.append((pair, self._side(entry, self.metric), b))
+                        names.append({"side": side, "rule": rule})
+        rows = []
+        for row, name in zip(self._judge(compared, self.metric), names, strict=True):
+            known = self._table.get((row["trial_a"], name["rule"], self.metric, self.split), {})
+            rows.append(row | known | name)
+        return [row for row in rows if len(self.pairs) <= MAX_FULL_PAIRS or row["verdict"] != "ahead"]
+
     @property
     def names(self) -> tuple[str, str]:
         """Names of A and B: their labels where these differ, else the arguments."""
-        sides = (self.first, self.second)
-        a, b = (
-            entries[0].label if side.label else side.argument
-            for side, entries in zip(sides, self.entries, strict=True)
-        )
-        return (a, b) if a != b else (self.first.argument, self.second.argument)
-
-    def column(self, metric: str = "") -> str:
-        """Return the column of a metric on the compared split."""
-        return ("test_" if self.split == "test" else "") + (metric or self.metric)
+        sides = zip(self.sides, self.entries, strict=True)
+        a, b = (str(entries[0].trial["label"]) if side.label else side.text for side, entries in sides)
+        return (a, b) if a != b else (self.sides[0].text, self.sides[1].text)
 
     @property
     def sentence(self) -> str:
         """The verdict on the metric, in words."""
-        (a, b), column = self.names, self.column()
-        by_verdict = {v: [p for p in self.pairs if p.verdict(column) == v] for v in VERDICT_VERBS}
-        by_verdict = {verdict: pairs for verdict, pairs in by_verdict.items() if pairs}
-        if self.first.whole:
-            numbers = ", ".join(f"{VERDICT_WORDS[v]} in {len(pairs)}" for v, pairs in by_verdict.items())
-            return (
-                f"Over {count(len(self.pairs), 'pair')} of equal configuration and scenario, {a} "
-                f"against {b}: {numbers}."
-            )
+        (a, b), found = self.names, self.rows[self.metric]
+        by_verdict = {v: rows for v in VERBS if (rows := [row for row in found if row["verdict"] == v])}
+        if self.sides[0].whole:
+            numbers = ", ".join(f"{verdict} in {len(rows)}" for verdict, rows in by_verdict.items())
+            number = count(len(found), "pair")
+            return f"Over {number} of equal configuration and scenario, {a} against {b}: {numbers}."
         clauses = []
-        for verdict, pairs in by_verdict.items():
-            text = listing(
-                [(f"under {p.title}" if len(self.pairs) > 1 else "") + details(p, column) for p in pairs]
-            ).lstrip()
-            clauses.append(VERDICT_VERBS[verdict].format(b) + ("" if text.startswith(":") else " ") + text)
+        for verdict, rows in by_verdict.items():
+            places = [f" under {row['title']}" if len(found) > 1 else "" for row in rows]
+            details = [f"{place}: {self._details(row)}" for place, row in zip(places, rows, strict=True)]
+            clauses.append(VERBS[verdict].format(b) + ";".join(details))
         return f"{a} {'; it '.join(clauses)}."
+
+    def _details(self, row: Row) -> str:
+        """Say by how much A and B differ and on which seeds, or why that is not known."""
+        if row["verdict"] == "missing":
+            pair = next(pair for pair in self.pairs if pair.title == row["title"])
+            a, b = (seed_range(entry.seeds(self.metric, self.split)) for entry in pair.both)
+            return f"no seed is shared (A: {a}; B: {b}), and an unpaired difference gets no verdict"
+        if row["verdict"] == "diverges" or row["estimate"] is None:
+            return str(row["reason"])
+        interval = bracket(row["adjusted_low"], row["adjusted_high"])
+        return f"{points(shown(row))} points {interval}".strip() + f", {row['reason']}"
 
     @property
     def basis(self) -> list[str]:
-        """Lines on the basis of the verdict: metric, split, and what A and B are."""
+        """Lines on the basis of the verdict: metric, split, intervals, and what A and B are."""
         what = f"{TITLES.get(self.metric, 'tenth percentile of clients')} ({self.metric})"
-        lines = [f"{what}, {self.split} split: A minus B, {CONFIDENCE:.0%} t interval over paired seeds"]
-        for name, side, entries in zip("AB", (self.first, self.second), self.entries, strict=True):
-            labels = list(dict.fromkeys(e.label for e in entries))
-            seeds = sorted({seed for e in entries for seed in e.values[self.column()]})
-            lines.append(
-                f"{name} = {side.argument} ({listing(labels)}; {count(len(seeds), 'seed')}: "
-                f"{seed_range(seeds)})"
-            )
+        most = max(row["family_size"] for row in self.rows[self.metric])
+        adjusted = f", adjusted for {most} comparisons that are shown together" if most > 1 else ""
+        lines = [
+            f"{what}, {self.split} split: A minus B, paired by seed; {CONFIDENCE:.0%} interval{adjusted}"
+        ]
+        for name, side, entries in zip("AB", self.sides, self.entries, strict=True):
+            labels = list(dict.fromkeys(str(e.trial["label"]) for e in entries))
+            seeds = {seed for e in entries for seed in e.seeds(self.metric, self.split)}
+            number = count(len(seeds), "seed")
+            lines.append(f"{name} = {side.text} ({listing(labels)}; {number}: {seed_range(seeds)})")
         return lines
 
     def tables(self) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-        """Yield title, head and rows of each table: the metrics pair by pair, then the cost of a run."""
-        head = ["A, %", "B, %", "A \u2212 B, points", f"{CONFIDENCE:.0%} interval", "seeds", "verdict"]
+        """Yield title, head and rows of each table: the metrics pair by pair, floors, the cost of a run."""
+        head = ["", "A, %", "B, %", "A \u2212 B, points", "interval", "seeds and images", "seeds", "verdict"]
         if len(self.pairs) <= MAX_FULL_PAIRS:
-            metrics = dict.fromkeys([self.metric, *METRICS])
-            for pair in self.pairs:
-                yield pair.title, ["", *head], [[metric, *self._line(pair, metric)] for metric in metrics]
+            for place, pair in enumerate(self.pairs):
+                yield pair.title, head, [_line(metric, rows[place]) for metric, rows in self.rows.items()]
         else:
+            yield self.metric, head, [_line(row["title"], row) for row in self.rows[self.metric]]
+        if self.floors:
+            lines = [_line(f"{row['title']}: {row['side']} and {row['rule']}", row) for row in self.floors]
+            few = "" if len(self.pairs) <= MAX_FULL_PAIRS else "; only where a side is not ahead of them"
             yield (
-                self.metric,
-                ["", *head],
-                [[pair.title, *self._line(pair, self.metric)] for pair in self.pairs],
+                f"rules without training{few}",
+                ["", "side, %", "rule, %", "difference, points", *head[4:]],
+                lines,
             )
         costs = [f"{name}{side}" for name in ("bytes", "FLOPs") for side in (" A", " B", " A / B")]
-        yield (
-            "cost of a run, mean over seeds",
-            ["", *costs],
-            [[p.title, *_cost(p, "bytes"), *_cost(p, "flops")] for p in self.pairs],
-        )
-
-    def _line(self, pair: Pair, metric: str) -> list[str]:
-        column = self.column(metric)
-        interval = pair.interval(column)
-        shown = span(interval) if interval and interval.low is not None else "\u2013"
-        return [
-            percent(pair.mean(pair.first, column)),
-            percent(pair.mean(pair.second, column)),
-            points(interval.mean if interval else None),
-            shown,
-            str(interval.n if interval else 0),
-            VERDICT_WORDS[pair.verdict(column)],
-        ]
+        lines = []
+        for pair in self.pairs:
+            (up_a, up_b), (flops_a, flops_b) = _costs(pair)
+            cells = [size(up_a), size(up_b), _ratio(up_a, up_b), f"{flops_a:.3g}", f"{flops_b:.3g}"]
+            lines.append([pair.title, *cells, _ratio(flops_a, flops_b)])
+        yield "cost of a run, mean over seeds", ["", *costs], lines
 
     @cached_property
     def differs(self) -> list[Row]:
@@ -158,143 +222,104 @@ class Comparison:
     @property
     def differing(self) -> list[str]:
         """`differs` as lines; the fields that only one side has are listed in one line."""
-        lines = [
-            f"{r['path']}: {_value(r['a'])} | {_value(r['b'])}{_where(r)}"
-            for r in self.differs
-            if not r["only"]
-        ]
-        for side in "AB":
-            fields = [
-                f"{r['path']}={_value(r[side.lower()])}{_where(r)}" for r in self.differs if r["only"] == side
-            ]
-            lines += [f"only in {side}: {', '.join(fields)}"] if fields else []
-        return lines
+        lines: dict[str, list[str]] = {"": [], "A": [], "B": []}
+        for row in self.differs:
+            a, b = ("null" if row[side] is None else str(row[side]) for side in "ab")
+            where = f" ({'; '.join(row['where'])})" if row["where"] else ""
+            text = {"": f"{row['path']}: {a} | {b}", "A": f"{row['path']}={a}", "B": f"{row['path']}={b}"}
+            lines[row["only"]].append(text[row["only"]] + where)
+        only = [f"only in {side}: {', '.join(lines[side])}" for side in "AB" if lines[side]]
+        return [*lines[""], *only]
 
     @cached_property
     def warnings(self) -> list[str]:
         """Limits of the comparison that a reader must know before using the verdict."""
-        texts = [
-            *self.first.notes,
-            *self.second.notes,
-            *doubts(self.pairs, self.differs, self.column()),
-            *origins(self.first, self.second),
-            *self._left_out(),
-        ]
-        m = multiplicity([i for p in self.pairs if (i := p.interval(self.column()))], CONFIDENCE)
-        if m.shown > 2:
-            texts.append(
-                f"of {m.shown} intervals of {CONFIDENCE:.0%}, about {m.by_chance:.1f} would exclude zero "
-                "by chance alone"
-            )
-        return texts
+        notes = [note for side in self.sides for note in side.notes]
+        known = doubts(self.pairs, self.differs, self.metric, self.split)
+        return [*notes, *known, *origins(*self.sides), *self._left_out()]
 
     def _left_out(self) -> Iterator[str]:
         """Say which entries and seeds only one side has."""
-        sides = list(zip(*((pair.first, pair.second) for pair in self.pairs), strict=True))
-        for name, entries, used in zip("AB", self.entries, sides, strict=True):
+        used = {id(entry) for pair in self.pairs for entry in pair.both}
+        for name, entries in zip("AB", self.entries, strict=True):
             left: dict[str, list[str]] = {}
-            for entry in (e for e in entries if all(e is not other for other in used)):
-                left.setdefault(entry.label, []).append(entry.scenario)
-            if left:
-                yield f"only in {name}: " + "; ".join(
-                    f"{label} under {listing(scenarios)}" for label, scenarios in left.items()
-                )
-        titles: dict[str, list[str]] = {}
+            for trial in (entry.trial for entry in entries if id(entry) not in used):
+                left.setdefault(str(trial["label"]), []).append(str(trial["scenario"]))
+            texts = [f"{label} under {listing(scenarios)}" for label, scenarios in left.items()]
+            if texts:
+                yield f"only in {name}: {'; '.join(texts)}"
         for pair in self.pairs:
-            for text in self._unpaired_seeds(pair):
-                titles.setdefault(text, []).append(pair.title)
-        yield from (
-            text + ("" if len(of_text) == len(self.pairs) else f" ({'; '.join(of_text)})")
-            for text, of_text in titles.items()
-        )
-
-    def _unpaired_seeds(self, pair: Pair) -> Iterator[str]:
-        a, b = (set(e.values[self.column()]) for e in (pair.first, pair.second))
-        for name, seeds in (("A", a - b), ("B", b - a)):
-            if seeds and a & b:
-                yield f"seeds only in {name}: {seed_range(sorted(seeds))}"
-        tests = [len(e.values[f"test_{self.metric}"]) for e in (pair.first, pair.second)]
-        if self.split == "validation" and any(tests):
-            yield (
-                f"the test split was opened for {count(tests[0], 'seed')} of A and {tests[1]} of B: "
-                "compared on validation"
-            )
+            where = "" if len(self.pairs) == 1 else f" ({pair.title})"
+            a, b = (entry.seeds(self.metric, self.split) for entry in pair.both)
+            for name, seeds in (("A", a - b), ("B", b - a)):
+                if seeds and a & b:
+                    yield f"seeds only in {name}: {seed_range(seeds)}{where}"
+            tests = [len(entry.seeds(self.metric, "test")) for entry in pair.both]
+            if self.split == "validation" and any(tests):
+                opened = f"{count(tests[0], 'seed')} of A and {tests[1]} of B"
+                yield f"the test split was opened for {opened}: compared on validation{where}"
 
     def json(self) -> Row:
-        """Return the whole comparison as plain data."""
-        return {
-            "metric": self.metric,
-            "split": self.split,
-            "confidence": CONFIDENCE,
-            "sentence": self.sentence,
-            "a": self.first.argument,
-            "b": self.second.argument,
-            "pairs": [self._row(pair) for pair in self.pairs],
-            "differs": self.differs,
-            "warnings": self.warnings,
+        """Return the whole comparison as plain data; a row has the columns of the table of verdicts."""
+        rows = []
+        for row, pair in zip(self.rows[self.metric], self.pairs, strict=True):
+            costs = dict(zip(("bytes_ratio", "flops_ratio"), _costs(pair), strict=True))
+            ratios = {name: a / b if b else None for name, (a, b) in costs.items()}
+            names = {f"{key}{side}": entry.trial[key] for key in ("scenario", "label")
+                     for side, entry in zip(("", "_b"), pair.both, strict=True)}  # fmt: skip
+            rows.append({**row, **names, **ratios})
+        facts = {
+            name: getattr(self, name)
+            for name in ("metric", "split", "sentence", "floors", "differs", "warnings")
         }
-
-    def _row(self, pair: Pair) -> Row:
-        column = self.column()
-        interval = pair.interval(column)
-        numbers = {name: getattr(interval, name, None) for name in ("mean", "low", "high")}
-        return {
-            "scenario": pair.first.scenario,
-            "scenario_b": pair.second.scenario,
-            "label": pair.first.label,
-            "label_b": pair.second.label,
-            "a": pair.mean(pair.first, column),
-            "b": pair.mean(pair.second, column),
-            **numbers,
-            "n": interval.n if interval else 0,
-            "verdict": pair.verdict(column),
-            **{f"{name}_ratio": pair.ratio(name) for name in ("bytes", "flops")},
-        }
+        sides = {name: side.text for name, side in zip("ab", self.sides, strict=True)}
+        return {"confidence": CONFIDENCE, **facts, **sides, "pairs": rows}
 
 
-def details(pair: Pair, column: str) -> str:
-    """Say by how much A and B differ, or why that is not known."""
-    interval = pair.interval(column)
-    if interval is None:
-        seeds_of = [
-            f"{side}: {seed_range(sorted(e.values[column]))}"
-            for side, e in (("A", pair.first), ("B", pair.second))
-        ]
-        return f": no seed is shared ({'; '.join(seeds_of)}), and an unpaired difference gets no verdict"
-    mean, seeds = f"{points(interval.mean)} points", count(interval.n, "paired seed")
-    if interval.low is None or interval.high is None:
-        return f": one seed gives no interval ({mean}, seed {pair.seeds(column)[0]})"
-    if interval.high - interval.low <= NO_WIDTH:
-        return f": {mean} in each of {seeds}, which measures no spread"
-    if not interval.excludes_zero:
-        return f": {mean} ({span(interval)}, {seeds})"
-    digits = 1 if abs(interval.mean) >= 0.001 else 2
-    least, most = sorted((abs(interval.low), abs(interval.high)))
-    return (
-        f" by {percent(abs(interval.mean), digits)} points ({percent(least, digits)} to "
-        f"{percent(most, digits)}, {seeds})"
-    )
+def turned(row: Row) -> Row:
+    """Return a row of the table of verdicts in the other direction: b minus a."""
+    found = dict(row)
+    for x, y in (("a", "b"), *((f"{name}_a", f"{name}_b") for name in ("mean", "diverged", "trial"))):
+        found[x], found[y] = row[y], row[x]
+    ends = [
+        (f"{kind}low{both}", f"{kind}high{both}")
+        for kind, both in (("", ""), ("", "_both"), ("adjusted_", ""))
+    ]
+    for x, y in (*ends, ("estimate", "estimate"), ("worst_case", "worst_case")):
+        found[x], found[y] = (None if value is None else -value for value in (row[y], row[x]))
+    return found | {"verdict": {"ahead": "behind", "behind": "ahead"}.get(row["verdict"], row["verdict"])}
 
 
-def seed_range(seeds: Sequence[int]) -> str:
+def seed_range(seeds: Collection[int]) -> str:
     """Write seeds as `0 to 4`, or as a list."""
-    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds)) or "none"
+    ordered = sorted(seeds)
+    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{ordered[0]} to {ordered[-1]}"
+    return ", ".join(map(str, ordered)) or "none"
 
 
-def _cost(pair: Pair, name: str) -> list[str]:
-    a, b = pair.first.cost[name], pair.second.cost[name]
-    ratio = pair.ratio(name)
+def _line(name: str, row: Row) -> list[str]:
+    """Return the cells of one difference."""
+    both = (
+        bracket(row["low_both"], row["high_both"]) if row["worst_case"] is None else ""
+    )  # no lost seed in it
+    intervals = bracket(row["adjusted_low"], row["adjusted_high"]), both
+    means = percent(row["mean_a"]), percent(row["mean_b"]), points(shown(row))
     return [
-        *((size(v) if name == "bytes" else f"{v:.3g}") for v in (a, b)),
-        "\u2013" if ratio is None else f"{ratio:.3g}",
+        name,
+        *means,
+        *(text or "\u2013" for text in intervals),
+        str(len(row["seeds"])),
+        str(row["verdict"]),
     ]
 
 
-def _value(value: Any) -> str:
-    return "null" if value is None else str(value)
+def _costs(pair: Pair) -> list[tuple[float, float]]:
+    """Return bytes (up and down) and FLOPs of a run, each of A and of B."""
+    sums = [[sum(float(entry.trial.get(name) or 0) for name in names) for entry in pair.both]
+            for names in (("bytes_up", "bytes_down"), ("flops",))]  # fmt: skip
+    return [(a, b) for a, b in sums]
 
 
-def _where(row: Row) -> str:
-    return f" ({'; '.join(row['where'])})" if row["where"] else ""
+def _ratio(a: float, b: float) -> str:
+    return f"{a / b:.3g}" if b else "\u2013"

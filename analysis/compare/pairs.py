@@ -1,4 +1,4 @@
-"""Entries of two results, matched by scenario and paired by seed; their differences, and doubts."""
+"""Entries of two results matched by scenario; their differences in settings, and doubts about the pairing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,13 @@ import pyarrow as pa
 from ..look.words import listing
 from ..read.files import DamagedFile, read_table
 from ..read.results import Row, tuning_of
-from ..stats.intervals import Interval, paired
-from .sides import Entry, Mistake, Side, differing
+from .sides import Argument, Entry, Mistake, differing
 
-CONFIDENCE = 0.9
+# settings that decide which client holds which image
 PARTITION_SETTINGS = (
     "scenario.",
-    "task.dataset",
-    "task.path",
-    "task.shots",
-    "task.classes",
-    "task.split_seed",
-)  # settings that decide which client holds which image
+    *(f"task.{name}" for name in ("dataset", "path", "shots", "classes", "split_seed")),
+)
 Match = tuple[list["Pair"], Sequence[Entry], Sequence[Entry]]
 
 
@@ -35,31 +30,17 @@ class Pair:
     second: Entry
     title: str
 
-    def seeds(self, column: str) -> list[int]:
-        """Return the seeds that both have."""
-        return sorted(set(self.first.values[column]) & set(self.second.values[column]))
+    @property
+    def both(self) -> tuple[Entry, Entry]:
+        """Both entries."""
+        return self.first, self.second
 
-    def interval(self, column: str) -> Interval | None:
-        """Compute the interval of A minus B over the shared seeds; None where there are none."""
-        return paired(self.first.values[column], self.second.values[column], CONFIDENCE)
-
-    def verdict(self, column: str) -> str:
-        """Return the verdict of `Interval` on A minus B; `unpaired` without a shared seed."""
-        interval = self.interval(column)
-        return interval.verdict if interval else "unpaired"
-
-    def mean(self, entry: Entry, column: str) -> float | None:
-        """Compute the mean of one entry over the shared seeds; over its own seeds where none is shared."""
-        values = entry.values[column]
-        chosen = self.seeds(column) or list(values)
-        return sum(values[seed] for seed in chosen) / len(chosen) if chosen else None
-
-    def ratio(self, name: str) -> float | None:
-        """Return the cost of A divided by that of B; None where B costs nothing."""
-        return self.first.cost[name] / self.second.cost[name] if self.second.cost[name] else None
+    def seeds(self, metric: str, split: str) -> set[int]:
+        """Return the seeds on which both have a value."""
+        return self.first.seeds(metric, split) & self.second.seeds(metric, split)
 
 
-def match(first: Side, second: Side, metric: str) -> Match:
+def match(first: Argument, second: Argument, metric: str) -> Match:
     """Pair the entries of two sides.
 
     Where a label names several entries (for example an anchor on selection seeds and a configuration on fresh
@@ -78,48 +59,42 @@ def match(first: Side, second: Side, metric: str) -> Match:
     """
     for which, side, other in (("A", first, second), ("B", second, first)):
         if side.whole and not other.whole:
-            names = dict.fromkeys(e.label for e in side.groups[0])
-            raise Mistake(
-                f"{which} = {side.argument}: a sweep of several configurations against one; name one "
-                "of them: " + ", ".join(f"'{side.argument}:{name}'" for name in names)
-            )
+            labels = dict.fromkeys(entry.trial["label"] for entry in side.groups[0])
+            names = ", ".join(f"'{side.text}:{label}'" for label in labels)
+            what = f"{which} = {side.text}: a sweep of several configurations against one"
+            raise Mistake(f"{what}; name one of them: {names}")
     indices = itertools.product(range(len(first.groups)), range(len(second.groups)))
     groups = [(first.groups[i], second.groups[j]) for i, j in sorted(indices, key=sum)]
     alone = not first.whole and all(len(side.groups) == len(side.groups[0]) == 1 for side in (first, second))
-    matches = [
-        (pairs, a, b) for a, b in groups if (pairs := _alone(a, b) if alone else _pairs(a, b, first.whole))
-    ]
+    matches = [(pairs, a, b) for a, b in groups if (pairs := _pairs(a, b, first.whole, alone))]
     if not matches:
         a, b = ("; ".join(_title(e, first.whole) for e in side.groups[0]) for side in (first, second))
-        raise Mistake(
-            f"A = {first.argument} and B = {second.argument} have nothing in common: A has {a}, B has {b}"
-        )
-    return next((m for m in matches if any(pair.seeds(metric) for pair in m[0])), matches[0])
+        raise Mistake(f"A = {first.text} and B = {second.text} have nothing in common: A has {a}, B has {b}")
+    return next((m for m in matches if any(pair.seeds(metric, "validation") for pair in m[0])), matches[0])
 
 
 def _title(entry: Entry, whole: bool) -> str:
-    return f"{entry.label}, {entry.scenario}" if whole else entry.scenario
+    return f"{entry.trial['label']}, {entry.trial['scenario']}" if whole else str(entry.trial["scenario"])
 
 
-def _alone(first: Sequence[Entry], second: Sequence[Entry]) -> list[Pair]:
-    """Pair two entries of one scenario each, also where their scenarios differ."""
-    return [Pair(first[0], second[0], " | ".join(dict.fromkeys((first[0].scenario, second[0].scenario))))]
-
-
-def _pairs(first: Sequence[Entry], second: Sequence[Entry], whole: bool) -> list[Pair]:
+def _pairs(first: Sequence[Entry], second: Sequence[Entry], whole: bool, alone: bool) -> list[Pair]:
+    """Pair entries by title; two single entries are paired also where their scenarios differ."""
+    titles = [_title(entry, whole) for entry in first]
+    if alone:
+        return [Pair(first[0], second[0], " | ".join(dict.fromkeys((titles[0], _title(second[0], whole)))))]
     by_title = {_title(entry, whole): entry for entry in second}
-    titles = [(entry, _title(entry, whole)) for entry in first]
-    return [Pair(entry, by_title[title], title) for entry, title in titles if title in by_title]
+    return [
+        Pair(e, by_title[title], title) for e, title in zip(first, titles, strict=True) if title in by_title
+    ]
 
 
 def split_of(pairs: Sequence[Pair], metric: str) -> str:
     """Return `test` where both sides opened it for every paired seed, else `validation`."""
-    seeds_of_pairs = [(pair.seeds(metric), pair.seeds(f"test_{metric}")) for pair in pairs]
-    shared = [(seeds, tests) for seeds, tests in seeds_of_pairs if seeds or tests]
+    seeds = [(pair.seeds(metric, "validation"), pair.seeds(metric, "test")) for pair in pairs]
+    shared = [(validation, test) for validation, test in seeds if validation or test]
     if not shared:  # no seed is paired: test is shown where all entries have it
-        opened = all(entry.values[f"test_{metric}"] for pair in pairs for entry in (pair.first, pair.second))
-        return "test" if opened else "validation"
-    return "test" if all(set(seeds) <= set(tests) for seeds, tests in shared) else "validation"
+        return "test" if all(e.seeds(metric, "test") for pair in pairs for e in pair.both) else "validation"
+    return "test" if all(validation <= test for validation, test in shared) else "validation"
 
 
 def differences(pairs: Sequence[Pair]) -> list[Row]:
@@ -131,7 +106,7 @@ def differences(pairs: Sequence[Pair]) -> list[Row]:
     """
     unique: dict[str, Row] = {}
     for pair in pairs:
-        a, b = pair.first.config, pair.second.config
+        a, b = (entry.config for entry in pair.both)
         for path in differing(a, b):
             only = "" if path in a and path in b else "A" if path in a else "B"
             row = {"path": path, "a": a.get(path), "b": b.get(path), "only": only}
@@ -141,69 +116,51 @@ def differences(pairs: Sequence[Pair]) -> list[Row]:
     return [{**row, "where": row["where"] if len(row["where"]) < len(pairs) else []} for row in rows]
 
 
-def same_images(pair: Pair, seeds: Sequence[int]) -> bool | None:
-    """Compare the partitions on disk: whether clients hold the same images on both sides.
-
-    Args:
-        pair: The two entries.
-        seeds: The shared seeds.
-
-    Returns:
-        Whether all partitions are equal; None where no two files can be compared.
-
-    Raises:
-        DamagedFile: A file cannot be read; the message names it.
-    """
-    files = [(pair.first.partitions.get(seed), pair.second.partitions.get(seed)) for seed in seeds]
-    present = [(a, b) for a, b in files if a and b and a.is_file() and b.is_file()]
-    if not present:
-        return None
-    return all(a.read_bytes() == b.read_bytes() or _partition(a).equals(_partition(b)) for a, b in present)
-
-
-def _partition(path: Path) -> pa.Table:
-    try:
-        return read_table(path)
-    except DamagedFile as error:
-        raise DamagedFile(f"{path} ({error})") from error
-
-
-def doubts(pairs: Sequence[Pair], differs: Sequence[Row], column: str) -> Iterator[str]:
+def doubts(pairs: Sequence[Pair], differs: Sequence[Row], metric: str, split: str) -> Iterator[str]:
     """Say what weakens the pairing, or explains a verdict by something else than the methods."""
     paths = {row["path"] for row in differs}
-    moved = sorted(path for path in paths if path.startswith(PARTITION_SETTINGS))
-    same: set[bool | None] = set()
+    moved, same = sorted(path for path in paths if path.startswith(PARTITION_SETTINGS)), set[bool | None]()
     for pair in pairs:
-        try:
-            same.add(same_images(pair, pair.seeds(column)))
-        except DamagedFile as error:
-            same.add(None)
-            yield f"left out because it cannot be read: {error}"
+        for seed in pair.seeds(metric, split):
+            try:
+                a, b = (_partition(entry.homes.get(seed)) for entry in pair.both)
+                same.add(a.equals(b) if a and b else None)
+            except DamagedFile as error:
+                same.add(None)
+                yield f"left out because it cannot be read: {error}"
     if False in same or "task.dataset" in paths or (moved and None in same):
         why = f"A and B differ in {listing(moved)}" if moved else "the partitions on disk differ"
         yield f"{why}: clients hold other images in A than in B, so pairing by seed is only nominal"
     if "rounds" in paths:
         yield "A and B were trained for different numbers of rounds: the difference includes that"
-    kinds = {(tuning_of(pair.first.label), tuning_of(pair.second.label)) for pair in pairs}
-    for a, b in sorted(kinds & {("tuned", "untuned"), ("untuned", "tuned")}):
-        yield f"A is {a}, B is {b}: the difference includes the tuning"
+    for a, b in sorted(
+        {(tuning_of(p.first.trial["label"]), tuning_of(p.second.trial["label"])) for p in pairs}
+    ):
+        if a and b and "untuned" in (a, b) and a != b:
+            yield f"A is {a}, B is {b}: the difference includes the tuning"
 
 
-def origins(first: Side, second: Side) -> Iterator[str]:
+def _partition(home: Path | None) -> pa.Table | None:
+    """Return which client holds which image in a run; None where that is not on disk."""
+    path = home / "partition.parquet" if home else None
+    try:
+        return read_table(path) if path and path.is_file() else None
+    except DamagedFile as error:
+        raise DamagedFile(f"{path} ({error})") from error
+
+
+def origins(first: Argument, second: Argument) -> Iterator[str]:
     """Say which commits and versions differ."""
-    commits = [
-        sorted({str(o["commit"]) for o in side.origins if o.get("commit")}) for side in (first, second)
-    ]
-    if len({*commits[0], *commits[1]}) > 1:
-        yield (
-            f"different commits: A {listing(commits[0]) or 'not recorded'}, B "
-            f"{listing(commits[1]) or 'not recorded'}"
-        )
-    by_library: dict[str, tuple[set[str], set[str]]] = {}
-    for place, side in enumerate((first, second)):
-        for name, version in ((n, v) for o in side.origins for n, v in (o.get("versions") or {}).items()):
-            by_library.setdefault(name, (set(), set()))[place].add(str(version))
-    mixed = {name: sides for name, sides in by_library.items() if all(sides) and len(sides[0] | sides[1]) > 1}
-    texts = [f"{name} {listing(sorted(a))} in A, {listing(sorted(b))} in B" for name, (a, b) in mixed.items()]
+    sides = (first.origins, second.origins)
+    a, b = (sorted({str(o["commit"]) for o in side if o.get("commit")}) for side in sides)
+    if len({*a, *b}) > 1:
+        yield f"different commits: A {listing(a) or 'not recorded'}, B {listing(b) or 'not recorded'}"
+    names = dict.fromkeys(name for side in sides for o in side for name in o.get("versions") or {})
+    found = {
+        name: [sorted({str((o.get("versions") or {}).get(name)) for o in side}) for side in sides]
+        for name in names
+    }
+    mixed = {name: v for name, v in found.items() if len({*v[0], *v[1]}) > 1 and ["None"] not in v}
+    texts = [f"{name} {listing(a)} in A, {listing(b)} in B" for name, (a, b) in mixed.items()]
     if texts:
         yield f"different versions: {'; '.join(texts)}"

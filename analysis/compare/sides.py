@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..look.words import listing
-from ..read.results import Results, Row, by_seed, finished_trials, flatten, json_object, open_results
+from ..read.columns import ACCURACIES, FLOORS
+from ..read.results import NoResult, Results, Row, flatten, json_object, open_results, tuning_of
+from ..verdicts.samples import Samples
+from ..verdicts.study import FINAL, base_of
 
-METRICS = (
-    "acc_personal_own",
-    "acc_personal_global",
-    "acc_shared_own",
-    "acc_shared_global",
-    "worst_client_accuracy",
-)
-MEASURED = (*METRICS, "p10_client_accuracy")
+MEASURED = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy", *FLOORS)
+COSTS = ("bytes_up", "bytes_down", "flops")
 # Kinds of trials that can be compared; of one label, the first kind that can be paired is taken.
 TRIAL_KINDS = ("confirm", "contrast", "rival", "search")
 NOT_CONFIGURATION = ("seed", "resources.")  # settings in which runs of one configuration may differ
@@ -34,45 +30,57 @@ class Entry:
     """One configuration in one scenario, over seeds.
 
     Attributes:
-        scenario: Label of the scenario.
-        label: Label of the configuration.
-        config: Dotted path -> value; without the seed and the resources.
-        values: Metric (with the prefix `test_` on the test split) -> seed -> value.
-        cost: Means over the runs: bytes (up and down), flops.
-        partitions: Seed -> the file that says which client holds which image.
+        trial: A row as the table of trials has it, with scenario, label, seeds, runs and a list per measure.
+        samples: Reader of its samples.
+        peers: Trials of its sweep on the same seeds, whose noise it shares; itself among them.
+        homes: Seed -> the folder of its run.
     """
 
-    scenario: str
-    label: str
-    config: Row
-    values: dict[str, dict[int, float]]
-    cost: dict[str, float]
-    partitions: dict[int, Path]
+    trial: Row
+    samples: Samples
+    peers: Sequence[Row]
+    homes: dict[int, Path]
+
+    @property
+    def config(self) -> Row:
+        """Dotted path -> value; without the seed and the resources."""
+        flat = flatten(json_object(self.trial.get("experiment")))
+        return {path: value for path, value in flat.items() if not path.startswith(NOT_CONFIGURATION)}
+
+    def seeds(self, metric: str, split: str) -> set[int]:
+        """Return the seeds that have a value."""
+        side = self.samples.side("", self.trial, metric, split)
+        return set(side.sample.kept) if side else set()
 
 
 @dataclass(frozen=True)
-class Side:
+class Argument:
     """One of the two arguments, read.
 
     Attributes:
-        argument: The argument as it was typed.
-        label: The entry of a sweep that was named; empty otherwise.
+        text: The argument as it was typed.
         groups: Groups of one entry per scenario, the preferred first; which group is compared depends on the
             other side. A whole sweep has one group with all confirmed configurations.
-        whole: Whether it is a sweep of several configurations.
         origins: `run.json` of the runs or of the sweep, with commit and versions.
         notes: Sentences on what was left out.
+        sweep: The sweep; None for runs.
+        label: The entry of a sweep that was named; empty otherwise.
     """
 
-    argument: str
-    label: str
+    text: str
     groups: Sequence[Sequence[Entry]]
-    whole: bool
     origins: Sequence[Row]
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str]
+    sweep: Results | None = None
+    label: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a sweep of several configurations."""
+        return not self.label and len({entry.trial["label"] for entry in self.groups[0]}) > 1
 
 
-def open_side(which: str, text: str) -> Side:
+def open_argument(which: str, text: str) -> Argument:
     """Read one side of a comparison.
 
     Args:
@@ -82,56 +90,72 @@ def open_side(which: str, text: str) -> Side:
     Raises:
         Mistake: It names no result, or runs that do not belong together.
     """
-    folder, label = _split(text)
-    what = f"{which} = {text}"
+    places = [i for i, letter in enumerate(text) if letter == ":" and Path(text[:i]).is_dir()]
+    at = len(text) if Path(text).is_dir() or not places else places[0]
+    folder, label, what = Path(text[:at]), text[at + 1 :].strip(), f"{which} = {text}"
     if not folder.is_dir():
         near = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
-        raise Mistake(
-            f"{what}: there is no folder {folder}"
-            + (f"; did you mean {folder.with_name(near[0])}?" if near else "")
-        )
-    if (folder / "run.json").is_file():
-        results = _open(what, folder)
-        if results.kind == "sweep":
-            return _sweep(what, text, label, results)
-        runs = [results]
-    else:
-        runs = [_open(what, path.parent) for path in sorted(folder.glob("*/run.json"))]
-        sweeps = [r.folder.name for r in runs if r.kind == "sweep"]
-        if sweeps or not runs:
-            raise Mistake(
-                f"{what}: "
-                + (
-                    f"holds sweeps; name one of {listing(sweeps)}"
-                    if sweeps
-                    else "holds no run.json and no run"
-                )
-            )
+        hint = f"; did you mean {folder.with_name(near[0])}?" if near else ""
+        raise Mistake(f"{what}: there is no folder {folder}{hint}")
+    alone = (folder / "run.json").is_file()
+    try:
+        homes = [folder] if alone else [path.parent for path in sorted(folder.glob("*/run.json"))]
+        found = [open_results(home) for home in homes]
+    except NoResult as error:
+        raise Mistake(f"{what}: {error}") from None
+    if alone and found[0].kind == "sweep":
+        return _sweep(what, text, label, found[0])
+    sweeps = [r.folder.name for r in found if r.kind == "sweep"]
+    if sweeps or not found:
+        reason = f"holds sweeps; name one of {listing(sweeps)}" if sweeps else "holds no run.json and no run"
+        raise Mistake(f"{what}: {reason}")
     if label:
         raise Mistake(f"{what}: only a sweep has entries to pick; leave out ':{label}'")
-    return _runs(what, text, runs)
+    return _runs(what, text, found)
 
 
-def _split(text: str) -> tuple[Path, str]:
-    """Split an argument into a folder and the label after its colon."""
-    if not Path(text).is_dir():
-        for at in (i for i, letter in enumerate(text) if letter == ":"):
-            if Path(text[:at]).is_dir():
-                return Path(text[:at]), text[at + 1 :].strip()
-    return Path(text), ""
-
-
-def _open(what: str, folder: Path) -> Results:
-    try:
-        return open_results(folder)
-    except ValueError as error:
-        raise Mistake(f"{what}: {error}") from None
-
-
-def _config(experiment: Row) -> Row:
-    return {
-        path: value for path, value in flatten(experiment).items() if not path.startswith(NOT_CONFIGURATION)
+def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
+    """Read runs of one configuration, one per seed, as one trial; a run that failed is a lost seed."""
+    status = {run.folder.name: str(run.meta.get("status", "no status")) for run in runs}
+    ended = [run for run in runs if status[run.folder.name] in ("done", "failed")]
+    left = listing([f"{name} ({state})" for name, state in status.items() if state not in ("done", "failed")])
+    done = [run.meta["result"] for run in ended if run.meta.get("result")]
+    if not done and not left:
+        raise Mistake(f"{what}: every run failed, so there is nothing to compare: {listing(list(status))}")
+    if not done:
+        raise Mistake(f"{what}: no run is finished yet: {left}; its command with --resume finishes it")
+    metas = [run.meta for run in ended]
+    trial: Row = {
+        "scenario": metas[0].get("scenario_label"),
+        "label": metas[0].get("label"),
+        "experiment": json.dumps(metas[0].get("experiment") or {}),
+        "seeds": [int((meta.get("experiment") or {}).get("seed", 0)) for meta in metas],
+        "runs": [meta.get("id") for meta in metas],
+        "outcomes": ["complete" if meta.get("result") else "failed" for meta in metas],
+        **{name: [(meta.get("result") or {}).get(name) for meta in metas] for name in MEASURED},
+        **{f"test_{name}": [(meta.get("test") or {}).get(name) for meta in metas] for name in MEASURED},
+        **{name: sum(result.get(name) or 0 for result in done) / len(done) for name in COSTS},
     }
+    homes = dict(zip(trial["seeds"], (run.folder for run in ended), strict=True))
+    entry = Entry(trial, Samples(*ended), [trial], homes)
+    for run, seed in zip(ended, trial["seeds"], strict=True):
+        if homes[seed] != run.folder:
+            names = f"{run.folder.name} and {homes[seed].name}"
+            raise Mistake(f"{what}: two runs have seed {seed}: {names}; keep one")
+        other = Entry(
+            {"experiment": json.dumps(run.meta.get("experiment") or {})}, entry.samples, [], {}
+        ).config
+        if paths := differing(entry.config, other):
+            first, name = ended[0].folder.name, run.folder.name
+            shown = [f"{p} ({entry.config.get(p)} in {first}, {other.get(p)} in {name})" for p in paths[:4]]
+            more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
+            raise Mistake(
+                f"{what}: its runs differ in more than the seed: {', '.join(shown)}{more}; name a folder of "
+                "one configuration"
+            )
+    number = len(runs) - len(ended)
+    notes = [f"{text}: {number} of {len(runs)} runs unfinished, left out: {left}"] if left else []
+    return Argument(text, [[entry]], metas, notes)
 
 
 def differing(first: Row, second: Row) -> list[str]:
@@ -139,152 +163,51 @@ def differing(first: Row, second: Row) -> list[str]:
     return [path for path in dict.fromkeys([*first, *second]) if first.get(path) != second.get(path)]
 
 
-def _runs(what: str, text: str, runs: Sequence[Results]) -> Side:
-    """Read runs of one configuration, one per seed."""
-    done = [r for r in runs if r.meta.get("status") == "done" and r.meta.get("result")]
-    left = [f"{r.folder.name} ({r.meta.get('status', 'no status')})" for r in runs if r not in done]
-    if not done:
-        raise Mistake(
-            f"{what}: no run is finished yet: {listing(left)}; its command with --resume finishes it"
-        )
-    config = _common_config(what, done)
-    notes = [f"{text}: {len(left)} of {len(runs)} runs unfinished, left out: {listing(left)}"] if left else []
-    entry = _entry_of_runs(config, _runs_by_seed(what, done))
-    return Side(text, "", [[entry]], False, [r.meta for r in done], notes)
-
-
-def _common_config(what: str, runs: Sequence[Results]) -> Row:
-    """Return the configuration of runs that differ in their seed alone.
-
-    Raises:
-        Mistake: They differ in more.
-    """
-    configs = [_config(r.meta.get("experiment") or {}) for r in runs]
-    for run, config in zip(runs[1:], configs[1:], strict=True):
-        if paths := differing(configs[0], config):
-            examples = [
-                f"{p} ({configs[0].get(p)} in {runs[0].folder.name}, {config.get(p)} in {run.folder.name})"
-                for p in paths[:4]
-            ]
-            more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-            raise Mistake(
-                f"{what}: its runs differ in more than the seed: {', '.join(examples)}{more}; name a folder "
-                "of one configuration"
-            )
-    return configs[0]
-
-
-def _runs_by_seed(what: str, runs: Sequence[Results]) -> dict[int, Results]:
-    """Return seed -> run.
-
-    Raises:
-        Mistake: Two runs have one seed.
-    """
-    run_of_seed: dict[int, Results] = {}
-    for run in runs:
-        seed = int((run.meta.get("experiment") or {}).get("seed", 0))
-        if seed in run_of_seed:
-            names = f"{run_of_seed[seed].folder.name} and {run.folder.name}"
-            raise Mistake(f"{what}: two runs have seed {seed}: {names}; keep one")
-        run_of_seed[seed] = run
-    return run_of_seed
-
-
-def _entry_of_runs(config: Row, runs: dict[int, Results]) -> Entry:
-    metas = {seed: run.meta for seed, run in runs.items()}
-    first = next(iter(metas.values()))
-    values = {name: _finite({s: m["result"].get(name) for s, m in metas.items()}) for name in MEASURED}
-    values |= {
-        f"test_{name}": _finite({s: (m.get("test") or {}).get(name) for s, m in metas.items()})
-        for name in MEASURED
-    }
-    costs = [_cost(meta["result"]) for meta in metas.values()]
-    return Entry(
-        scenario=str(first.get("scenario_label")),
-        label=str(first.get("label")),
-        config=config,
-        values=values,
-        cost={name: sum(cost[name] for cost in costs) / len(costs) for name in ("bytes", "flops")},
-        partitions={seed: run.folder / "partition.parquet" for seed, run in runs.items()},
-    )
-
-
-def _finite(values: dict[int, Any]) -> dict[int, float]:
-    return {seed: float(v) for seed, v in values.items() if v is not None and math.isfinite(v)}
-
-
-def _cost(row: Row) -> dict[str, float]:
-    return {
-        "bytes": float((row.get("bytes_up") or 0) + (row.get("bytes_down") or 0)),
-        "flops": float(row.get("flops") or 0),
-    }
-
-
-def _sweep(what: str, text: str, label: str, results: Results) -> Side:
+def _sweep(what: str, text: str, label: str, results: Results) -> Argument:
     """Read a sweep: the entry that was named, or all confirmed configurations."""
-    trials = finished_trials(results.trials, *TRIAL_KINDS)
-    confirmed = finished_trials(trials, "confirm")
-    labels = list(dict.fromkeys(t["label"] for t in confirmed))
-    examples = labels or list(dict.fromkeys(t["label"] for t in trials if t["kind"] != "search"))
-    status = results.meta.get("status", "unfinished")
-    notes = (
-        []
-        if status == "done"
-        else [f"{results.folder}: this sweep is {status}; only what is on disk is compared"]
-    )
-    if label:
-        candidates = [_named(finished_trials(trials, kind), label) for kind in TRIAL_KINDS]
-        groups = [_entries(what, same_label, results) for same_label in candidates if same_label]
-        if not groups:
-            raise Mistake(
-                f"{what}: this sweep has no finished entry '{label}'{_near(label, examples)} It has "
-                f"{listing(examples) or 'none yet'}"
-            )
-    elif not labels:
-        hint = f": name an entry, such as {text}:{examples[0]}" if examples else ""
+    query = "FROM trials WHERE kind IN $kinds AND state <> 'PRUNED' ORDER BY trial"
+    trials, samples = results.sql(query, kinds=TRIAL_KINDS), Samples(results)
+    tested = [t for t in trials if t["kind"] == "confirm"]
+    labels = list(dict.fromkeys(t["label"] for t in tested or trials if t["kind"] != "search"))
+    kinds = [tested] if not label else [[t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS]
+    groups = [list(_entries(what, _named(group, label), trials, samples, results.folder)) for group in kinds]
+    groups = [group for group in groups if group]
+    if not groups and label:
+        near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
+        hint = f"; did you mean '{near[0]}'?" if near else "."
+        known = listing(labels) or "none yet"
+        raise Mistake(f"{what}: this sweep has no finished entry '{label}'{hint} It has {known}")
+    if not groups:
+        hint = f": name an entry, such as {text}:{labels[0]}" if labels else ""
         raise Mistake(f"{what}: no configuration of this sweep is confirmed on fresh seeds yet{hint}")
-    else:
-        groups = [[entry for name in labels for entry in _entries(what, _named(confirmed, name), results)]]
-    notes += [f"{text}: left out because it cannot be read: {file}" for file in results.unreadable]
-    return Side(text, label, groups, not label and len(labels) > 1, [results.meta], notes)
-
-
-def _near(label: str, labels: Sequence[str]) -> str:
-    near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else "."
+    notes = [f"{text}: left out because it cannot be read: {file}" for file in results.unreadable]
+    if (status := results.meta.get("status", "unfinished")) != "done":
+        notes = [f"{results.folder}: this sweep is {status}; only what is on disk is compared", *notes]
+    return Argument(text, groups, [results.meta], notes, results, label)
 
 
 def _named(trials: Sequence[Row], label: str) -> list[Row]:
-    """Return the trials of a label; `(tuned)` or `(untuned)` may be left out."""
-    for name in (label, f"{label} (tuned)", f"{label} (untuned)"):
-        if same_label := [t for t in trials if t["label"] == name]:
-            return same_label
-    return []
+    """Return the trials of a label, or all; how it was tuned may be left out, then tuned comes first."""
+    if not label or (same := [t for t in trials if t["label"] == label]):
+        return list(trials) if not label else same
+    bare = [t for t in trials if base_of(t["label"]) == label]
+    return [t for t in bare if tuning_of(t["label"]) != "untuned"] or bare
 
 
-def _entries(what: str, trials: Sequence[Row], results: Results) -> list[Entry]:
-    """Make one entry per scenario; a trial that was run again counts once."""
-    latest: dict[str, Row] = {}
-    for trial in trials:
-        before = latest.get(trial["scenario"])
-        if before and before["study"] != trial["study"] and before.get("runs") != trial.get("runs"):
-            raise Mistake(
-                f"{what}: '{trial['label']}' is not one entry: {before['study']} and {trial['study']} have "
-                "one of that name"
-            )
-        latest[trial["scenario"]] = trial
-    columns = [f"{split}{name}" for split in ("", "test_") for name in MEASURED]
-    return [
-        Entry(
-            scenario=scenario,
-            label=trial["label"],
-            config=_config(json_object(trial.get("experiment"))),
-            values={name: _finite(dict(by_seed(trial, name))) for name in columns},
-            cost=_cost(trial),
-            partitions={
-                int(seed): results.folder / "runs" / run / "partition.parquet"
-                for seed, run in zip(trial.get("seeds") or [], trial.get("runs") or [], strict=False)
-            },
-        )
-        for scenario, trial in latest.items()
-    ]
+def _entries(
+    what: str, named: Sequence[Row], trials: Sequence[Row], samples: Samples, folder: Path
+) -> Iterator[Entry]:
+    """Yield one entry per label and scenario; of several trials of one study the last counts."""
+    latest: dict[tuple[str, str], Row] = {}
+    for trial in named:
+        before = latest.get((trial["label"], trial["scenario"]), trial)
+        if before["study"] != trial["study"] and before["runs"] != trial["runs"]:
+            studies = f"{before['study']} and {trial['study']}"
+            raise Mistake(f"{what}: '{trial['label']}' is not one entry: {studies} have one of that name")
+        latest[trial["label"], trial["scenario"]] = trial
+    for trial in latest.values():
+        fresh = trial["kind"] in FINAL
+        alike = [t for t in trials if t["scenario"] == trial["scenario"] and t["kind"] != "search"]
+        peers = [t for t in alike if (t["kind"] in FINAL) == fresh]
+        runs = zip(trial["seeds"] or [], trial["runs"] or [], strict=False)
+        yield Entry(trial, samples, peers, {int(seed): folder / "runs" / run for seed, run in runs})

@@ -1,67 +1,293 @@
-"""Queries in SQL (DuckDB) that give the numbers of a report; they run in the result folder."""
+"""Queries in SQL (DuckDB): the tables of a result folder as views, and a query as a page prints it.
+
+`Results.sql` runs a query. `Results.shown` gives the same query with the statements that make its views: that
+text runs in plain DuckDB in the result folder.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-def parts(name: str) -> str:
-    """Return the SQL that reads all Parquet parts of a table."""
-    return f"read_parquet('tables/{name}/*.parquet', union_by_name = true)"
+from .columns import PARTITION, RUNS, TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Row = dict[str, Any]
+Check = Callable[[Path], bool]
+ATTEMPTS = 6  # times that a table is read while a running sweep compacts its parts
+# Small tables that every page reads: they are kept in memory, so that one page has one state of a sweep.
+PATTERNS = {"partition": "runs/*/partition.parquet", "runs": "runs/*/run.json"}
+KEPT = ("trials", "rounds", "signatures", "verdicts", "estimates")
+# What identifies a row: a resume writes some again, and parts that are being joined hold the same rows twice.
+UNIQUE = {
+    "trials": "study, kind, label, level, if(kind IN ('confirm', 'transfer'), 0, trial)\n"
+    "    ORDER BY state = 'COMPLETE' DESC, finished DESC",
+    "rounds": "run, round, split",
+    "images": "run, split, scope",
+}
 
 
-# Validation accuracy of the contrasts and of the rivals beside them, a row per trial and seed.
-_SEEDS = f"""WITH seeds AS (
-  SELECT study, scenario, kind, factor, level, label, unnest(seeds) AS seed,
-    unnest(acc_personal_own) AS accuracy
-  FROM {parts("trials")}
-  WHERE kind IN ('contrast', 'rival') AND state = 'COMPLETE')"""
+def literal(value: Any) -> str:
+    """Return a value as SQL: a number, a text, a truth value, None, or a list of these."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value) if value == value else "'nan'::DOUBLE"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return f"[{', '.join(literal(item) for item in value)}]"
 
-_DIFFERENCES = """SELECT c.scenario, c.factor, c.level, avg(c.accuracy - a.accuracy) AS mean,
-  stddev_samp(c.accuracy - a.accuracy) AS sd, count(*) AS seeds
-FROM seeds c JOIN seeds a ON a.study = c.study AND a.seed = c.seed AND a.label = 'anchor'
-WHERE c.kind = 'contrast' AND c.factor IS NOT NULL
-GROUP BY ALL"""
 
-CONTRASTS = f"""{_SEEDS}
-{_DIFFERENCES} ORDER BY ALL"""
+def with_values(text: str, parameters: Mapping[str, Any]) -> str:
+    """Return a query with the values of its parameters `$name`.
 
-SEARCH = f"""SELECT study, trial, label, kind, state, objective,
-       max(objective) FILTER (state = 'COMPLETE') OVER (PARTITION BY study ORDER BY trial) AS best
-FROM {parts("trials")}
-WHERE kind IN ('contrast', 'search')
-ORDER BY study, trial"""
+    Raises:
+        KeyError: A parameter has no value, or a value no parameter.
+    """
+    names = set(re.findall(r"\$([a-z_]\w*)", text))
+    if names != set(parameters):
+        raise KeyError(f"parameters of the query: {sorted(names)}; values: {sorted(parameters)}")
+    return re.sub(r"\$([a-z_]\w*)", lambda found: literal(parameters[found[1]]), text)
 
-OPTIMISM = rf"""WITH done AS (
-  FROM {parts("trials")} WHERE state = 'COMPLETE'
-  QUALIFY kind <> 'confirm'
-    OR row_number() OVER (PARTITION BY study, kind, label ORDER BY finished DESC) = 1),
-chosen AS (
-  SELECT c.trial, c.scenario, regexp_replace(c.label, ' \(tuned\)$', '') AS entry,
-         arg_max(s.label, s.objective) AS chosen, arg_max(s.acc_personal_own, s.objective) AS search
-  FROM done c JOIN done s ON s.params = c.params AND s.study IN (  -- a tuned rival has a study of its own
-    c.study, replace(c.study, ' | ', ' ' || regexp_replace(c.label, ' \(tuned\)$', '') || ' | '))
-  WHERE c.kind = 'confirm' AND ends_with(c.label, ' (tuned)') AND s.kind IN ('contrast', 'search')
-  GROUP BY ALL)
-SELECT c.scenario, entry, chosen, list_avg(search) AS search, list_stddev_samp(search) AS sd_search,
-       len(search) AS search_seeds, list_avg(acc_personal_own) AS validation,
-       list_stddev_samp(acc_personal_own) AS sd_validation, list_avg(test_acc_personal_own) AS test,
-       list_stddev_samp(test_acc_personal_own) AS sd_test, len(seeds) AS seeds
-FROM chosen c JOIN done USING (trial)
-ORDER BY ALL"""
 
-TRIALS = f"""SELECT trial, scenario, kind, label, state, reason, list_avg(acc_personal_own) AS validation,
-       list_stddev_samp(acc_personal_own) AS sd_validation, list_avg(test_acc_personal_own) AS test,
-       list_stddev_samp(test_acc_personal_own) AS sd_test, len(seeds) AS seeds, rounds, seconds, params
-FROM {parts("trials")}
-ORDER BY trial"""
+class Database:
+    """The tables of one result folder in DuckDB.
 
-COUNTS = f"""SELECT kind, state, count(*) AS trials
-FROM {parts("trials")}
-GROUP BY ALL ORDER BY ALL"""
+    Args:
+        folder: The result folder.
+        listed: Constant tables: name -> columns with their types, and rows.
+        limits: Table -> condition on its rows; a view of one space has some.
+        usable: Whether a part can be read; called where DuckDB fails. It names a damaged part.
+    """
 
-SCENARIOS = """SELECT s.label, s.values, unnest(s.heterogeneity.achieved)
-FROM (SELECT unnest(scenarios) AS s FROM read_json('run.json'))"""
-FACTORS = f"""{_SEEDS}, differences AS ({_DIFFERENCES}), best AS (
-  FROM differences QUALIFY row_number() OVER (PARTITION BY scenario, factor ORDER BY mean DESC) = 1
-), factors AS (SELECT unnest(factors, recursive := true) FROM read_json('run.json'))
-SELECT f.*, b.scenario, if(b.mean > 0, b.level, 'anchor') AS best, b.mean, b.sd, b.seeds
-FROM factors f LEFT JOIN best b ON b.factor = f.path ORDER BY path, scenario"""
+    def __init__(
+        self,
+        folder: Path,
+        listed: Mapping[str, tuple[Mapping[str, str], Sequence[Sequence[Any]]]],
+        limits: Callable[[str], str],
+        usable: Check,
+    ) -> None:
+        self.folder, self.listed, self.limits, self.usable = folder, listed, limits, usable
+        self._defined: set[str] = set()
+        self._damaged: dict[str, set[Path]] = {}
+        self._lock = threading.RLock()
+
+    @cached_property
+    def _connection(self) -> DuckDBPyConnection:
+        import duckdb  # takes a tenth of a second, which only a report needs
+
+        return duckdb.connect(":memory:", config={"threads": 4, "autoinstall_known_extensions": False})
+
+    def rows(self, text: str) -> list[Row]:
+        """Run a query without parameters and return its rows."""
+        import duckdb
+
+        with self._lock:
+            for attempt in range(1, ATTEMPTS + 1):
+                names = self.tables_of(text)
+                try:
+                    for name in sorted(names - self._defined, key=lambda name: name in VIEWS):
+                        self._connection.execute(self.definition(name, self.folder, name in KEPT))
+                        self._defined.add(name)
+                    found = self._connection.execute(text)
+                    columns = [column[0] for column in found.description or []]
+                    return [
+                        {c: _plain(value) for c, value in zip(columns, row, strict=True)}
+                        for row in found.fetchall()
+                    ]
+                except duckdb.Error as error:
+                    vanished = isinstance(error, duckdb.IOException)
+                    if attempt == ATTEMPTS or not (self._find_damaged(names) or vanished):
+                        raise
+                    time.sleep(0.025 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def tables_of(self, text: str) -> set[str]:
+        """Return the tables of the folder that a query reads."""
+        with self._lock:
+            found = self._connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchall()
+        tree = json.loads(found[0][0])
+        # of a statement that DuckDB does not write as a tree (PIVOT), every word may be a table
+        names = set(re.findall(r"\w+", text)) if tree.get("error") else set(_base_tables(tree))
+        found_names = names & {*TABLES, *self.listed, *VIEWS}
+        return found_names | ({"verdicts"} if "differences" in found_names else set())
+
+    def forget(self, *names: str) -> None:
+        """Read these tables again the next time that a query names them."""
+        with self._lock:
+            for name in self._defined & set(names):
+                kind = "TABLE" if name in KEPT else "VIEW"
+                self._connection.execute(f"DROP {kind} {name}")
+                self._defined.discard(name)
+
+    def shown(self, text: str) -> str:
+        """Return a query after the statements that make its views: it runs in the result folder."""
+        names = sorted(self.tables_of(text), key=lambda name: (name in VIEWS, name))
+        needed = set(re.findall(r"\w+", " ".join([text, *UNIQUE.values()])))
+        return ";\n".join([*(self.definition(name, words=needed) for name in names), text])
+
+    def definition(
+        self, name: str, folder: Path | None = None, kept: bool = False, words: set[str] | None = None
+    ) -> str:
+        """Return the statement that makes the view of a table.
+
+        Args:
+            name: The table.
+            words: Of the columns that the folder lacks, those that are given; by default all.
+            folder: The result folder; by default paths are relative to the folder in which the query runs.
+            kept: Whether its rows are kept in memory.
+        """
+        start = (
+            f"CREATE {'TABLE' if kept else 'OR REPLACE TEMP VIEW' if folder is None else 'VIEW'} {name} AS"
+        )
+        place = "" if folder is None else f"{folder}/"
+        if name in VIEWS:
+            return f"{start} {VIEWS[name](self, place)}"
+        if name in self.listed:
+            return f"{start} {constant(*self.listed[name])}"
+        files = self.files(name)
+        if not files:
+            return f"{start} {constant(TABLES[name], [])}"
+        source = f"read_parquet({self.source(name, place)}, union_by_name = true)"
+        missing = [
+            f"NULL::{kind} AS {quoted(c)}"
+            for c, kind in self._missing(name, files).items()
+            if words is None or c in words
+        ]
+        text = f"{start} SELECT {', '.join(['*', *missing])}\n  FROM {source}"
+        condition = self.limits(name)
+        text += f" WHERE {condition}" if condition else ""
+        if name in UNIQUE:
+            text += f"\n  QUALIFY row_number() OVER (PARTITION BY {UNIQUE[name]}) = 1"
+        return text
+
+    def files(self, name: str) -> list[Path]:
+        """Return the files of a table that can be read, sorted."""
+        listed = sorted(self.folder.glob(pattern(name)))
+        return [f for f in listed if f.name[0] not in "._" and f not in self._damaged.get(name, ())]
+
+    def source(self, name: str, place: str) -> str:
+        """Return the files of a table as SQL: a pattern, or a list where some are left out."""
+        files = self.files(name)
+        if len(files) == len(list(self.folder.glob(pattern(name)))):
+            return literal(f"{place}{pattern(name)}")
+        return literal([f"{place}{file.relative_to(self.folder)}" for file in files])
+
+    def _missing(self, name: str, files: Sequence[Path]) -> dict[str, str]:
+        """Return the declared columns that no part has."""
+        texts = [literal(str(file)) for file in files]
+        found = self._connection.execute(
+            f"SELECT DISTINCT name FROM parquet_schema([{', '.join(texts)}])"
+        ).fetchall()
+        there = {row[0] for row in found}
+        return {column: kind for column, kind in TABLES[name].items() if column not in there}
+
+    def _find_damaged(self, names: set[str]) -> bool:
+        """Find the parts of these tables that cannot be read; return whether there are new ones."""
+        new = False
+        for name in names - set(self.listed) - {"meta", "differences"}:
+            for file in self.files(name):
+                if file.exists() and not self.usable(file):
+                    self._damaged.setdefault(name, set()).add(file)
+                    new = True
+            if name not in KEPT:
+                self.forget(name)
+        return new
+
+
+def _meta(_: Database, place: str) -> str:
+    """Return the SQL of run.json."""
+    return f"FROM read_json({literal(f'{place}run.json')})"
+
+
+def _partition(database: Database, place: str) -> str:
+    """Return the SQL of client, label and domain of each training image of each run."""
+    if (database.folder / "partition.parquet").is_file():
+        file = literal(f"{place}partition.parquet")
+        return f"SELECT NULL::VARCHAR AS run, client, label, domain FROM read_parquet({file})"
+    if not database.files("partition"):
+        return constant(PARTITION, [])
+    return (
+        "SELECT parse_path(filename)[-2] AS run, client, label, domain\n  FROM "
+        f"read_parquet({database.source('partition', place)}, filename = true, union_by_name = true)"
+    )
+
+
+def _runs(database: Database, place: str) -> str:
+    """Return the SQL of run.json of each run."""
+    alone = not database.files("runs")
+    files = literal(f"{place}run.json") if alone else database.source("runs", place)
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in RUNS.items() if name != "run")
+    run = "id" if alone else "parse_path(filename)[-2]"
+    return (
+        f"SELECT {run} AS run, * EXCLUDE (filename)\n  FROM read_json({files}, filename = true, "
+        f"columns = {{{columns}}})"
+    )
+
+
+def _differences(*_: Any) -> str:
+    """Return the SQL of the verdicts in both directions: a minus b, and b minus a."""
+    swapped = [
+        *("b AS a", "a AS b", "mean_b AS mean_a", "mean_a AS mean_b", "trial_b AS trial_a"),
+        *("trial_a AS trial_b", "diverged_b AS diverged_a", "diverged_a AS diverged_b"),
+        *(f"-{name} AS {name}" for name in ("estimate", "worst_case")),
+        *(f"-high{kind} AS low{kind}, -low{kind} AS high{kind}" for kind in ("", "_both")),
+        "-adjusted_high AS adjusted_low, -adjusted_low AS adjusted_high",
+        "CASE verdict WHEN 'ahead' THEN 'behind' WHEN 'behind' THEN 'ahead' ELSE verdict END AS verdict",
+    ]
+    return f"FROM verdicts UNION ALL BY NAME SELECT * REPLACE ({', '.join(swapped)}) FROM verdicts"
+
+
+# Views of files that are no parts of a table, and of other views.
+VIEWS: dict[str, Callable[[Database, str], str]] = {
+    "meta": _meta,
+    "partition": _partition,
+    "runs": _runs,
+    "differences": _differences,
+}
+
+
+def _base_tables(tree: Any) -> Iterator[str]:
+    """Yield the tables that a query names, from its tree."""
+    for value in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(value, dict | list):
+            yield from _base_tables(value)
+    if isinstance(tree, dict) and tree.get("type") == "BASE_TABLE":
+        yield tree["table_name"]
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as SQL."""
+    return f'"{name}"' if name in ("global", "values", "limit", "own") else name
+
+
+def pattern(name: str) -> str:
+    """Return which files of a result folder hold a table."""
+    return PATTERNS.get(name, f"tables/{name}/*.parquet")
+
+
+def constant(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return the SQL of a table whose rows are written out."""
+    typed = [f"{quoted(name)}::{kind} AS {quoted(name)}" for name, kind in columns.items()]
+    if not rows:
+        nulls = [f"NULL::{kind} AS {quoted(name)}" for name, kind in columns.items()]
+        return f"SELECT {', '.join(nulls)} WHERE false"
+    values = ", ".join(f"({', '.join(literal(v) for v in row)})" for row in rows)
+    names = ", ".join(quoted(name) for name in columns)
+    return f"SELECT {', '.join(typed)} FROM (VALUES {values}) AS rows({names})"
+
+
+def _plain(value: Any) -> Any:
+    """Return decimal numbers as float."""
+    return float(value) if isinstance(value, Decimal) else value

@@ -7,6 +7,7 @@ in `Results.unreadable`; everything else is read.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,8 @@ import pyarrow.compute as pc
 
 from .files import DamagedFile, read_object, read_table, reason
 from .metric import Metric, metric_named
+from .queries import Database, Row, literal, with_values
 
-Row = dict[str, Any]  # a row of a table, or a JSON object: column -> value
 OBJECTIVE = "acc_personal_own"
 TESTED = ("confirm", "transfer")  # kinds of trials that are evaluated on the test split
 KINDS = ("run", "sweep", "stress")  # of result folders
@@ -67,18 +68,75 @@ class Results:
         """Coverage of all intervals of the report."""
         return float(self.meta.get("confidence") or 0.9)
 
+    def sql(self, text: str, **parameters: Any) -> list[Row]:
+        """Run a query in DuckDB.
+
+        Its tables are views: those of `columns.TABLES`, `meta` (run.json), `scenarios` (place, scenario) and
+        `factors` (a row per declared level). A table that the folder lacks is empty; a damaged part is left
+        out and named in `unreadable`; a view of one space has the rows of that space (`trials`, `verdicts`
+        and `estimates`).
+
+        Args:
+            text: The query, with `$name` where a parameter belongs.
+            parameters: Numbers, texts, truth values, None, or lists of these.
+        """
+        return self._database.rows(with_values(text, parameters))
+
+    def shown(self, text: str, **parameters: Any) -> str:
+        """Return a query as a page prints it: it runs in plain DuckDB in the result folder.
+
+        The statements that make the views that it names come first.
+        """
+        return self._database.shown(with_values(text, parameters).strip())
+
+    def forget(self, *tables: str) -> None:
+        """Read these tables again, because they were written."""
+        self._database.forget(*tables)
+
+    @cached_property
+    def _database(self) -> Database:
+        """The tables of the folder in DuckDB."""
+        declared = self.meta.get("factors") or []
+        scenarios = [[i, s["label"]] for i, s in enumerate(self.meta.get("scenarios") or [])]
+        factors = [
+            (i, f["path"], f.get("symbol") or f["path"].rpartition(".")[2], f.get("basis"), place, str(level))
+            for i, f in enumerate(declared)
+            for place, level in enumerate(f.get("levels") or [])
+        ]
+        rows = [[*row, row[-1] == str(declared[row[0]].get("anchor"))] for row in factors]
+        texts = dict.fromkeys(("path", "symbol", "basis"), "VARCHAR")
+        columns = {"place": "INTEGER", **texts, "level_place": "INTEGER", "level": "VARCHAR"}
+        listed = {
+            "scenarios": ({"place": "INTEGER", "scenario": "VARCHAR"}, scenarios),
+            "factors": ({**columns, "is_anchor": "BOOLEAN"}, rows),
+        }
+        return Database(self.folder, listed, self._limit, self._is_whole)
+
+    def _is_whole(self, path: Path) -> bool:
+        """Return whether a file can be read; a damaged one is named."""
+        if path.suffix == ".parquet":
+            return self._part(path, None, None) is not None
+        try:
+            return bool(read_object(path))
+        except DamagedFile as error:
+            self._leave_out(path, error)
+            return False
+
+    def _limit(self, table: str) -> str:
+        """Return the condition in SQL on the rows of a view of one space; empty for all rows."""
+        if not self.space or table not in ("trials", "verdicts", "estimates"):
+            return ""
+        if table != "trials":
+            return f"space = {literal(self.space)}"
+        names = self.meta.get("spaces") or []
+        found = self.table("trials", columns=["study"]).to_pylist()
+        studies = sorted({s for row in found if space_of(s := str(row["study"]), names) == self.space})
+        return f"study IN ({', '.join(map(literal, studies)) or 'NULL'})"
+
     @cached_property
     def trials(self) -> list[Row]:
         """Rows of `tables/trials`, in order; a row that a resume wrote again counts once."""
-        rows = self.table("trials").to_pylist()
-        names = self.meta.get("spaces") or []
-        unique = {
-            (r.get("study"), r.get("kind"), r.get("label"), r.get("trial"), r.get("number")): r for r in rows
-        }
-        kept = [
-            r for r in unique.values() if not self.space or space_of(str(r.get("study")), names) == self.space
-        ]
-        return sorted(kept, key=lambda r: (r.get("trial") or 0, r.get("number") or 0, r.get("finished") or 0))
+        return self.sql("FROM trials ORDER BY trial, number, finished")
 
     def views(self) -> list[Results]:
         """Return one view per space, with its trials, scenarios and factors; of a single space, the sweep."""
@@ -138,21 +196,9 @@ class Results:
 
     def _leave_out(self, path: Path, error: Exception) -> None:
         """Name a damaged file with the reason."""
-        self.unreadable.append(f"{path.relative_to(self.folder)} ({reason(error)})")
-
-    def rounds(self, runs: Iterable[str] | None = None) -> list[Row]:
-        """Rows of the rounds table on validation, sorted by run and round; the last written row counts."""
-        rows = [
-            r for r in self.table("rounds", runs).to_pylist() if r.get("split", "validation") == "validation"
-        ]
-        unique = {(r.get("run"), r["round"]): r for r in rows}
-        return [unique[key] for key in sorted(unique, key=lambda k: (k[0] or "", k[1]))]
-
-    @cached_property
-    def tested(self) -> dict[str, Row]:
-        """Run -> its row of the rounds table on the test split, where that was opened."""
-        rows = [r for r in self.table("rounds").to_pylist() if r.get("split") == "test"]
-        return {str(r.get("run")): r for r in sorted(rows, key=lambda r: r["round"])}
+        text = f"{path.relative_to(self.folder)} ({reason(error)})"
+        if text not in self.unreadable:
+            self.unreadable.append(text)
 
     def partition(self, run: str | None = None) -> pa.Table | None:
         """Client, label and domain of each training image, in one run of a sweep or in the folder itself."""
@@ -199,6 +245,10 @@ class Results:
         return self.folder if run is None else self.folder / "runs" / run
 
 
+class NoResult(ValueError):
+    """A folder that holds no result: a reader's mistake, and none of the program."""
+
+
 def open_results(folder: Path) -> Results:
     """Open a result folder.
 
@@ -209,30 +259,24 @@ def open_results(folder: Path) -> Results:
         The results; their tables are read when they are asked for.
 
     Raises:
-        ValueError: The folder holds no readable `run.json` of a run, a sweep or a stress run.
+        NoResult: The folder holds no readable `run.json` of a run, a sweep or a stress run.
     """
     path, problem = folder / "run.json", f"{folder} is not a result folder"
     if not folder.is_dir():
-        raise ValueError(f"{problem}: there is no such folder")
+        raise NoResult(f"{problem}: there is no such folder")
     if not path.is_file():
-        raise ValueError(f"{problem}: it holds no run.json (give the folder that --out named)")
+        raise NoResult(f"{problem}: it holds no run.json (give the folder that --out named)")
     try:
         meta = read_object(path)
     except DamagedFile:
         meta = {}
     if "kind" not in meta:
-        raise ValueError(f"{problem}: in {path.name} it is not a JSON object that has a kind")
+        raise NoResult(f"{problem}: in {path.name} it is not a JSON object that has a kind")
     if meta["kind"] not in KINDS:
-        raise ValueError(
+        raise NoResult(
             f"{problem}: in {path.name} kind is {meta['kind']!r}, should be 'run', 'sweep' or 'stress'"
         )
     return Results(folder, meta)
-
-
-def by_seed(trial: Row, metric: str) -> dict[int, float]:
-    """Seed -> value of a column of a trial that lists a value per seed; missing values are left out."""
-    values = trial.get(metric) or []
-    return {int(s): float(v) for s, v in zip(trial.get("seeds") or [], values, strict=False) if v is not None}
 
 
 def space_of(study: str, spaces: Iterable[str]) -> str:
@@ -241,25 +285,10 @@ def space_of(study: str, spaces: Iterable[str]) -> str:
     return max((name for name in spaces if head == name or head.startswith(f"{name} ")), key=len, default="")
 
 
-def finished_trials(trials: Iterable[Row], *kinds: str) -> list[Row]:
-    """Return the COMPLETE trials of the given kinds.
-
-    A sweep that was extended tests its winners again under their names; then the later trial counts.
-    """
-    done = [t for t in trials if t.get("state") == "COMPLETE" and t.get("kind") in kinds]
-    tested = sorted((t for t in done if t["kind"] in TESTED), key=lambda t: t.get("finished") or 0)
-    latest = {_winner(t): t for t in tested}
-    return [t for t in done if t["kind"] not in TESTED or latest[_winner(t)] is t]
-
-
-def _winner(trial: Row) -> tuple[Any, ...]:
-    """Return what identifies a tested trial: study, kind, label and level."""
-    return trial.get("study"), trial["kind"], trial.get("label"), trial.get("level")
-
-
 def tuning_of(label: str) -> str:
-    """Return `tuned` or `untuned` when a label ends with it in brackets, or an empty text."""
-    return next((word for word in ("tuned", "untuned") if label.endswith(f" ({word})")), "")
+    """Return the words in brackets at the end of a label: `tuned`, `untuned`, `best of 4 trials`, or none."""
+    found = re.search(r" \((tuned|untuned|best of \d+ trials?)\)$", label)
+    return found[1] if found else ""
 
 
 def parameters_of(trial: Row) -> Row:

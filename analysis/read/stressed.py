@@ -1,87 +1,65 @@
-"""Numbers of a stress run: accuracies by level, differences to the references, verdicts, breaking points."""
+"""Numbers of a stress run: accuracies by level, differences to the references, verdicts, breaking points.
+
+All of them are rows of the tables `estimates` and `verdicts`, which `analysis.verdicts` writes.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
-from ..stats.intervals import NO_WIDTH, Interval, paired, t_interval
-from .results import Results, Row, by_seed
+from ..stats.breaking import LevelVerdict, breaking_level, level_verdict
+from ..stats.judgements import Judgement
+from .results import Results, Row
 
-Verdict = Literal["pass", "degrade", "break", "undecided", "not run"]
-VERDICTS: tuple[Verdict, ...] = ("break", "degrade", "pass", "undecided", "not run")
+VERDICTS: tuple[LevelVerdict, ...] = ("break", "degrade", "pass", "undecided", "not run")
 LOCAL = ("local", "local_network")
 REFERENCES = ("zeroshot", *LOCAL)
 REFERENCE_NAMES = {"zeroshot": "zero-shot", "local": "local-only", "local_network": "local-only"}
-
-
-def judge(gaps: Sequence[Interval | None], margin: float) -> Verdict:
-    """The verdict on a method at a level.
-
-    Args:
-        gaps: Method minus reference, paired by seed, for every reference of the case; None where that has no
-            result.
-        margin: By how much a method may be worse and still pass; a difference of accuracies.
-
-    Returns:
-        `break` when every gap is shown to be below -margin; `degrade` when some are, but not all; `pass` when
-        every gap is shown to be above -margin, so that the method is no worse than the better reference minus
-        the margin; else `undecided`. An interval shows that a gap is below or above when all of it is. One
-        seed, and seeds that agree to the last bit, show nothing.
-    """
-    ends = [
-        (gap.low, gap.high)
-        for gap in gaps
-        if gap and gap.low is not None and gap.high is not None and gap.high - gap.low > NO_WIDTH
-    ]
-    complete = bool(gaps) and len(ends) == len(gaps)
-    below = [high < -margin for _, high in ends]
-    if complete and all(below):
-        return "break"
-    if any(below):
-        return "degrade"
-    return "pass" if complete and all(low > -margin for low, _ in ends) else "undecided"
+ACCURACIES = """SELECT t.factor AS "case", split_part(t.study, ' | ', 1) AS space, t.level, t.label AS entry,
+  e.kind = 'floor' AS is_floor, e.label, e.metric, e.mean, coalesce(e.low_both, e.low) AS low,
+  coalesce(e.high_both, e.high) AS high, len(e.seeds) AS seeds, e.lost, t.reason, t.runs
+FROM estimates e JOIN trials t USING (trial)
+WHERE t.kind = 'stress' AND t.factor IN $cases ORDER BY e.number"""
+DIFFERENCES = """SELECT * FROM verdicts WHERE kind = 'stress' AND scenario IN $cases ORDER BY number"""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A method, or a variant of it, at one level.
+    """A method, a variant of it or a reference, at one level.
 
     Attributes:
         case: Name of the case.
         space: Space of the method.
-        label: The method, its sibling, its variant or a reference.
+        label: The method, its sibling, its variant, a reference, or a rule without training.
+        role: `entry` (it is judged), `reference`, or `floor` (a rule without training).
         level: Label of the level.
         x: The level as a number.
-        values: Seed -> accuracy; empty where there is none.
-        accuracy: Their mean and interval.
-        gaps: Reference -> method minus reference, paired by seed.
-        change: Method at this level minus itself at the mildest, paired by seed.
-        verdict: See `judge`; a trial that diverged with two or more seeds is a `break` too.
-        remark: Why there is no value; empty where there is one.
+        accuracy: Its mean with low and high (over seeds and images where these were kept); None without one.
+        gaps: Name of a reference or of a rule without training -> the difference to it, a row of `verdicts`.
+        change: The difference to itself at the mildest level; None there.
+        verdict: See `breaking.level_verdict`.
+        remark: Why there is no value, or on how many seeds it diverged; empty where neither holds.
         runs: The runs of its trial.
     """
 
     case: str
     space: str
     label: str
+    role: str
     level: str
     x: float
-    values: Mapping[int, float]
-    accuracy: Interval | None
-    gaps: Mapping[str, Interval | None]
-    change: Interval | None
-    verdict: Verdict
+    accuracy: Row | None
+    gaps: Mapping[str, Row]
+    change: Row | None
+    verdict: LevelVerdict
     remark: str
     runs: tuple[str, ...]
 
     @property
     def diverged(self) -> bool:
-        """Whether training diverged and left no model."""
-        return self.remark.startswith("diverged")
+        """Whether training diverged on at least half of the seeds."""
+        return self.remark.startswith("diverged") and self.verdict == "break"
 
 
 @dataclass(frozen=True)
@@ -105,7 +83,7 @@ def cases(results: Results) -> list[Row]:
 
 
 def margin(results: Results) -> float:
-    """Return by how much a method may be worse than a reference and still pass."""
+    """Return by how much a method may be worse than a reference, or than itself, and still pass."""
     return float(results.meta.get("margin") or 0.05)
 
 
@@ -119,20 +97,40 @@ def labels_of(case: Row, space: str) -> list[str]:
     return [label for label in (case.get("entries") or {}).get(space, []) if label not in REFERENCES]
 
 
+def metric_of(case: Row, space: str, label: str) -> str:
+    """Return the column that a case judges for an entry."""
+    return str(((case.get("metrics") or {}).get(space) or {}).get(label) or "acc_personal_own")
+
+
 def outcomes(results: Results) -> list[Outcome]:
-    """Return all outcomes, references included, by case, space and level in the declared order."""
-    trials = {(t["study"], t["label"]): t for t in results.trials if t.get("kind") == "stress"}
-    rows: list[Outcome] = []
+    """Return all outcomes, references and floors included, by case, space and level in the declared order."""
+    names = [case["name"] for case in cases(results)] or [""]
+    accuracies: dict[tuple[str, ...], Row] = {}
+    floors: dict[tuple[str, ...], dict[str, Row]] = {}
+    for row in results.sql(ACCURACIES, cases=names):
+        key = (row["case"], row["space"], row["level"])
+        if row["is_floor"]:
+            floors.setdefault(key, {}).setdefault(row["label"], row)
+        else:
+            accuracies[(*key, row["entry"], row["metric"])] = row
+    judged: dict[tuple[str, ...], list[Row]] = {}
+    for row in results.sql(DIFFERENCES, cases=names):
+        judged.setdefault((row["scenario"], row["space"], row["level"], row["subject"]), []).append(row)
+    rows = []
     for case in cases(results):
         for space in spaces_of(case):
-            mildest: dict[str, Mapping[int, float]] = {}
             for level in case["levels"]:
-                study = f"{space} | {case['name']} | {level['label']}"
-                at_level = {label: trials.get((study, label)) for label in case["entries"][space]}
-                values = {label: _values(trial, case, space, label) for label, trial in at_level.items()}
-                for label, trial in at_level.items():
-                    mildest.setdefault(label, values[label])
-                    rows.append(_outcome(results, case, space, level, label, trial, values, mildest[label]))
+                key = (str(case["name"]), space, str(level["label"]))
+                for label in case["entries"][space]:
+                    accuracy = accuracies.get((*key, label, metric_of(case, space, label)))
+                    found = judged.get((*key, label), [])
+                    rows.append(_outcome(results, case, space, level, label, accuracy, found))
+                own = "acc_personal_own" in {metric_of(case, space, name) for name in labels_of(case, space)}
+                for label, row in floors.get(key, {}).items() if own else ():
+                    if label == "zero-shot" and "zeroshot" in case["entries"][space]:
+                        continue
+                    place = (*key[:2], label, "floor", key[2], float(level["x"]))
+                    rows.append(Outcome(*place, row, {}, None, "not run", "", ()))
     return rows
 
 
@@ -142,58 +140,53 @@ def _outcome(
     space: str,
     level: Row,
     label: str,
-    trial: Row | None,
-    values: Mapping[str, Mapping[int, float]],
-    mildest: Mapping[int, float],
+    accuracy: Row | None,
+    found: Sequence[Row],
 ) -> Outcome:
-    confidence, first = results.confidence, level is case["levels"][0]
-    references = [name for name in values if name in REFERENCES and name != label]
-    gaps = {name: paired(values[label], values[name], confidence) for name in references}
-    remark = _remark(case, space, level["label"], label, trial)
+    """Return one outcome from its row of `estimates` and its rows of `verdicts`."""
+    name, mildest = str(level["label"]), str(case["levels"][0]["label"])
+    against = {row["b"].rpartition(": ")[2].removesuffix(f" at {name}"): row for row in found}
+    change = next(
+        (row for row in found if row["b"].endswith(f"{label} at {mildest}") and name != mildest), None
+    )
+    gaps = {other: row for other, row in against.items() if row is not change}
+    references = [judgement_of(row) for other, row in gaps.items() if other in REFERENCES]
+    verdict = level_verdict(references, judgement_of(change) if change else None, margin(results))
+    has_value = accuracy is not None and accuracy["mean"] is not None
     return Outcome(
-        case=case["name"],
+        case=str(case["name"]),
         space=space,
         label=label,
-        level=level["label"],
+        role="reference" if label in REFERENCES else "entry",
+        level=name,
         x=float(level["x"]),
-        values=values[label],
-        accuracy=t_interval(list(values[label].values()), confidence),
+        accuracy=accuracy if has_value else None,
         gaps=gaps,
-        change=None if first else paired(values[label], mildest, confidence),
-        verdict=_verdict(trial, remark, list(gaps.values()), margin(results)),
-        remark=remark,
-        runs=tuple((trial or {}).get("runs") or ()),
+        change=change,
+        verdict=verdict if label not in REFERENCES else "not run",
+        remark=_remark(results, case, space, name, label, accuracy),
+        runs=tuple((accuracy or {}).get("runs") or ()),
     )
 
 
-def _verdict(trial: Row | None, remark: str, gaps: Sequence[Interval | None], margin: float) -> Verdict:
-    """The verdict of `judge`, or what follows from a trial without accuracies."""
-    if trial is not None and trial["state"] == "COMPLETE":
-        return judge(gaps, margin)
-    if remark.startswith("diverged"):
-        seeds = re.match(r"diverged: (\d+) of", remark)  # one seed decides nothing, also where it diverges
-        return "break" if seeds and int(seeds[1]) > 1 else "undecided"
-    return "not run"
+def judgement_of(row: Row) -> Judgement:
+    """Return the judgement that a row of the table of verdicts holds."""
+    values = {field.name: row[field.name] for field in fields(Judgement)}
+    return Judgement(**{**values, "seeds": tuple(values["seeds"] or ())})
 
 
-def _values(trial: Row | None, case: Row, space: str, label: str) -> dict[int, float]:
-    """Seed -> the accuracy that the case judges for this entry; empty for a trial that did not finish."""
-    if trial is None or trial["state"] != "COMPLETE":
-        return {}
-    metric = ((case.get("metrics") or {}).get(space) or {}).get(label) or "acc_personal_own"
-    return {seed: value for seed, value in by_seed(trial, metric).items() if math.isfinite(value)}
-
-
-def _remark(case: Row, space: str, level: str, label: str, trial: Row | None) -> str:
-    """Return why there is no value."""
-    if trial is not None:
-        return "" if trial["state"] == "COMPLETE" else str(trial.get("reason") or "failed")
+def _remark(results: Results, case: Row, space: str, level: str, label: str, accuracy: Row | None) -> str:
+    """Return why there is no value, or on how many seeds it diverged."""
+    if accuracy is not None:
+        lost = f"diverged on {accuracy['lost']} of {accuracy['lost'] + accuracy['seeds']} seeds"
+        return (str(accuracy["reason"] or "") or lost) if accuracy["lost"] else ""
     reasons = [
-        r["reason"]
+        str(r["reason"])
         for r in case.get("not_run") or []
         if r["space"] == space and r["level"] == level and r["label"] in ("", label)
     ]
-    return reasons[0] if reasons else "not finished yet"
+    running = results.meta.get("status") == "running"
+    return next(iter(reasons), "it has not run so far" if running else "never ran")
 
 
 def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:
@@ -202,42 +195,31 @@ def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:
     Args:
         levels: Its outcomes, from the mildest level to the severest.
     """
-    first_break = next((i for i, o in enumerate(levels) if o.verdict == "break"), None)
-    milder = levels if first_break is None else levels[:first_break]
-    passed = next((o.level for o in reversed(milder) if o.verdict == "pass"), None)
-    broke = None if first_break is None else levels[first_break].level
-    if first_break is not None:
-        passes_again = [o.level for o in levels[first_break + 1 :] if o.verdict == "pass"]
-        text = _broken(passed, str(broke), mildest=first_break == 0)
-        text += f" (and passes again at {', '.join(passes_again)})" if passes_again else ""
+    found = breaking_level([o.verdict for o in levels])
+    passed = None if found.passed is None else levels[found.passed].level
+    broke = None if found.broke is None else levels[found.broke].level
+    measured = [o.level for o in levels if o.verdict != "not run"]
+    if not measured:
+        text = "not run"
+    elif broke and passed:
+        text = f"breaks between {passed} and {broke}"
+    elif broke:
+        early = "is broken at the mildest level already"
+        text = early if found.broke == 0 else f"broken at {broke}; no milder level is shown to pass"
+    elif passed and levels[-1].verdict == "pass":
+        text = f"not reached: passes at {passed}"
     else:
-        text = _not_broken(passed, levels)
+        shown = f"passes at {passed}" if passed else "no level is shown to pass"
+        text = f"not shown up to {measured[-1]}; {shown}"
+    if found.alone:
+        text += f" (broken at {', '.join(levels[i].level for i in found.alone)}, but not at a severer level)"
     return BreakingPoint(passed, broke, text)
 
 
-def _broken(passed: str | None, broke: str, mildest: bool) -> str:
-    if passed:
-        return f"breaks between {passed} and {broke}"
-    if mildest:
-        return "is broken at the mildest level already"
-    return f"broken at {broke}; no milder level is shown to pass"
-
-
-def _not_broken(passed: str | None, levels: Sequence[Outcome]) -> str:
-    measured = [o for o in levels if o.verdict != "not run"]
-    if not measured:
-        return "not run"
-    if passed and levels[-1].verdict == "pass":
-        return f"not reached: passes at {passed}"
-    return f"not shown up to {measured[-1].level}; " + (
-        f"passes at {passed}" if passed else "no level is shown to pass"
-    )
-
-
-def worst_verdict(levels: Sequence[Outcome]) -> Verdict:
+def worst_verdict(levels: Sequence[Outcome]) -> LevelVerdict:
     """Return the verdict on a case: the worst that was shown; `pass` only where the severest level passes."""
     verdicts = [o.verdict for o in levels]
-    for verdict in ("break", "degrade"):
+    for verdict in VERDICTS[:2]:
         if verdict in verdicts:
             return verdict
     if not verdicts or set(verdicts) == {"not run"}:
@@ -250,7 +232,7 @@ def broken_from_start(levels: Sequence[Outcome]) -> bool:
     return bool(levels) and levels[0].verdict == "break"
 
 
-def by_entry(rows: Sequence[Outcome]) -> dict[tuple[str, str, str], list[Outcome]]:
+def by_entry(rows: Iterable[Outcome]) -> dict[tuple[str, str, str], list[Outcome]]:
     """Group outcomes by case, space and label, each from the mildest level to the severest."""
     groups: dict[tuple[str, str, str], list[Outcome]] = {}
     for row in rows:
@@ -261,8 +243,6 @@ def by_entry(rows: Sequence[Outcome]) -> dict[tuple[str, str, str], list[Outcome
 def signatures_of_runs(results: Results) -> dict[str, list[str]]:
     """Run -> names of the failure signatures that fired in it."""
     names: dict[str, list[str]] = {}
-    for row in results.table("signatures").to_pylist():
-        of_run = names.setdefault(str(row.get("run")), [])
-        if row["name"] not in of_run:
-            of_run.append(row["name"])
+    for row in results.sql("SELECT DISTINCT run, name FROM signatures ORDER BY ALL"):
+        names.setdefault(row["run"], []).append(row["name"])
     return names

@@ -18,18 +18,18 @@ def test_no_shared_seed_is_no_verdict(tmp_path: Path) -> None:
         "difference gets no verdict."
     )
     (pair,) = found.json()["pairs"]
-    assert (pair["n"], pair["mean"], pair["verdict"]) == (0, None, "unpaired") and pair["a"] == pytest.approx(
-        0.82
-    )
-    assert next(found.tables())[2][0][-1] == "not paired"
+    assert (pair["seeds"], pair["estimate"], pair["verdict"]) == ([], None, "missing")
+    assert next(found.tables())[2][0][-1] == "missing"
 
 
 def test_test_is_compared_only_where_both_opened_it(tmp_path: Path) -> None:
     a, b = runs(tmp_path / "a", OURS, test=0.6), runs(tmp_path / "b", THEIRS, test=0.5)
-    assert compare(a, b).split == "test" and compare(a, b).json()["pairs"][0]["mean"] == pytest.approx(0.1)
+    assert compare(a, b).split == "test" and compare(a, b).json()["pairs"][0]["estimate"] == pytest.approx(
+        0.1
+    )
     run(tmp_path / "b" / "seed1", 1, THEIRS[1])
     found = compare(a, b)
-    assert found.split == "validation" and found.json()["pairs"][0]["mean"] == pytest.approx(0.034)
+    assert found.split == "validation" and found.json()["pairs"][0]["estimate"] == pytest.approx(0.034)
     assert "the test split was opened for 3 seeds of A and 2 of B: compared on validation" in found.warnings
 
 
@@ -60,7 +60,7 @@ def test_a_damaged_partition_is_named_and_the_rest_is_compared(tmp_path: Path) -
     damaged = tmp_path / "b" / "seed1" / "partition.parquet"
     damaged.write_bytes(b"PAR1 cut off")
     found = compare(a, b)
-    assert found.json()["pairs"][0]["n"] == 3
+    assert found.json()["pairs"][0]["seeds"] == [0, 1, 2]
     assert found.warnings[0].startswith(f"left out because it cannot be read: {damaged} (")
     assert found.warnings[1].startswith("A and B differ in scenario.alpha: clients hold other images")
 
@@ -75,12 +75,13 @@ def test_two_whole_sweeps(tmp_path: Path) -> None:
     found = compare(a, sweep(b, rows, status="running"))
     assert (
         found.sentence
-        == f"Over 2 pairs of equal configuration and scenario, {a} against {b}: ahead in 1, undecided in 1."
+        == f"Over 2 pairs of equal configuration and scenario, {a} against {b}: ahead in 1, no effect in 1."
     )
     assert [p.title for p in found.pairs] == ["m (tuned), even", "promptfl (untuned), even"]
     assert f"{b}: this sweep is running; only what is on disk is compared" in found.warnings
-    assert (
-        "only in A: m (tuned) under skewed; m (untuned) under even; promptfl (untuned) under skewed"
-        in found.warnings
-    )
+    (only_a,) = [text for text in found.warnings if text.startswith("only in A: ")]
+    assert set(only_a.removeprefix("only in A: ").split("; ")) == {
+        *(f"{label} under skewed" for label in ("m (tuned)", "promptfl (untuned)")),
+        *(f"{label} under even" for label in ("m (untuned)", "local (untuned)")),
+    }
     assert "only in B: x (tuned) under even" in found.warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,24 @@ def test_a_damaged_part_of_a_sweep_is_named_and_the_rest_is_compared(tmp_path: P
     folder = study(tmp_path / "s")
     (tmp_path / "s" / "tables" / "trials" / "2.parquet").write_bytes(b"PAR1 cut off")  # a search trial
     found = compare(f"{folder}:anchor", f"{folder}:promptfl")
-    assert found.sentence == "anchor is ahead of promptfl by 3.4 points (2.8 to 4.0, 3 paired seeds)."
+    assert found.sentence == "anchor is ahead of promptfl: +3.4 points [+2.8, +4.0], 3 seeds."
     assert any("cannot be read: tables/trials/2.parquet (" in warning for warning in found.warnings)
+
+
+def test_runs_that_failed_are_not_called_unfinished(tmp_path: Path) -> None:
+    a = runs(tmp_path / "a", OURS)
+    run(tmp_path / "b" / "seed3", 3, 0.1, status="failed")
+    meta = tmp_path / "b" / "seed3" / "run.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "result": None}))
+    with pytest.raises(Mistake, match=r"every run failed, so there is nothing to compare: seed3$"):
+        compare(a, str(tmp_path / "b"))
 
 
 def test_unfinished_runs_are_left_out_and_named(tmp_path: Path) -> None:
     a, b = runs(tmp_path / "a", OURS), runs(tmp_path / "b", THEIRS)
     run(tmp_path / "b" / "seed3", 3, 0.1, status="interrupted")
     found = compare(a, b)
-    assert found.json()["pairs"][0]["n"] == 3
+    assert found.json()["pairs"][0]["seeds"] == [0, 1, 2]
     assert found.warnings == [f"{b}: 1 of 4 runs unfinished, left out: seed3 (interrupted)"]
     with pytest.raises(Mistake, match=r"B = .*seed3: no run is finished yet: seed3 \(interrupted\)"):
         compare(a, str(tmp_path / "b" / "seed3"))
@@ -47,8 +57,8 @@ def test_a_label_of_several_kinds_means_the_one_that_can_be_paired(tmp_path: Pat
     found = compare(
         f"{folder}:anchor", f"{folder}:promptfl"
     )  # selection seeds: the rival, not the confirmed configuration
-    assert found.split == "validation" and found.pairs[0].second.label == "promptfl"
-    assert found.sentence == "anchor is ahead of promptfl by 3.4 points (2.8 to 4.0, 3 paired seeds)."
+    assert found.split == "validation" and found.pairs[0].second.trial["label"] == "promptfl"
+    assert found.sentence == "anchor is ahead of promptfl: +3.4 points [+2.8, +4.0], 3 seeds."
 
 
 def test_a_folder_of_runs_against_an_entry(tmp_path: Path) -> None:
@@ -59,7 +69,7 @@ def test_a_folder_of_runs_against_an_entry(tmp_path: Path) -> None:
     assert (
         [p.title for p in found.pairs] == ["even"]
         and found.split == "test"
-        and found.json()["pairs"][0]["n"] == 3
+        and found.json()["pairs"][0]["seeds"] == [1000, 1001, 1002]
     )
     assert "only in B: promptfl (untuned) under skewed" in found.warnings
     with pytest.raises(
@@ -80,7 +90,7 @@ def test_a_folder_of_runs_against_an_entry(tmp_path: Path) -> None:
             "(tuned)'",
         ),
         ("runs", "study:promptf", "no finished entry 'promptf'; did you mean 'promptfl (untuned)'? It has"),
-        ("runs", "study:local", "no finished entry 'local'"),
+        ("runs", "study:x", "no finished entry 'x'"),
         ("runs:m", "study", "A = {}/runs:m: only a sweep has entries to pick; leave out ':m'"),
         (
             "runs",
