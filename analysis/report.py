@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from .explore import title_of_page, write_explore
 from .look.page import Exhibit, Page
 from .look.style import svg
 from .pages import html, markdown
@@ -16,6 +17,7 @@ from .pages.sensitivity_page import sensitivity_page
 from .pages.stress_page import stress_page
 from .pages.sweep_page import sweep_page
 from .read.results import Results, open_results
+from .verdicts import verdict_tables
 
 PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
 # A second page, linked with the first; a function returns None where a folder has nothing to show on it.
@@ -31,13 +33,15 @@ def write_report(folder: Path) -> Path:
     Returns:
         The path of `report/index.html`. `report/index.md` says the same; the figures of both are in
         `report/figures/`. A sweep may have a second page (`sensitivity.html`, `sensitivity.md`); the two link
-        to each other.
+        to each other, and to `report/explore.html`, whose figures a reader can filter and brush.
 
     Raises:
-        ValueError: The folder is not a result folder.
+        NoResult: The folder is not a result folder.
     """
     folder = Path(folder)
     results = open_results(folder)
+    verdict_tables(results)
+    write_explore(results, folder / "report")
     pages = pages_of(results)
     if results.meta.get("status", "running") == "running":
         written = time.strftime("%Y-%m-%d %H:%M:%S %Z")
@@ -55,8 +59,10 @@ def pages_of(results: Results) -> list[Page]:
     second = SECOND_PAGES[results.kind](results) if results.kind in SECOND_PAGES else None
     pages = [page_of(results), *([second] if second else [])]
     titles = [(page.name, page.title) for page in pages]
+    explore = ("explore.html", title_of_page(results))
     return [
-        dataclasses.replace(page, links=[link for link in titles if link[0] != page.name]) for page in pages
+        dataclasses.replace(page, links=[*(link for link in titles if link[0] != page.name), explore])
+        for page in pages
     ]
 
 

@@ -30,22 +30,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..figures.outcomes.tested import TESTED_METRICS
-from ..look.entries import shown_trials
+from ..figures.outcomes.accuracies import TESTED_METRICS
 from ..look.page import Exhibit, Part, Table
 from ..read.results import Results, Row
 from .against import exhibit_against, sentences_against
 from .convergence import exhibit_convergence, sentences_convergence
-from .cost_figures import exhibit_cost
-from .cost_sentences import sentences_cost
-from .differences import exhibit_differences, sentences_differences
-from .domain_figures import exhibit_domains
-from .domain_sentences import sentences_domains
-from .groups import exhibit_groups, sentences_groups
+from .cost import exhibit_cost, sentences_cost
+from .differences import exhibit_differences, exhibit_groups, sentences_differences, sentences_groups
+from .domains import exhibit_domains, sentences_domains
 from .masks import exhibit_masks, sentences_masks
 from .traffic import exhibit_traffic, sentences_traffic
-
-Rows = Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -54,76 +48,33 @@ class FigureKind:
 
     Attributes:
         needs: Keys that must be declared, beside kind and title.
-        draw: `draw(results, compared, rounds, figure, key)` returns its exhibits and tables.
-        say: `say(results, compared, rounds, figure)` returns its sentences.
+        draw: `draw(results, figure, key)` returns its exhibits and tables.
+        say: `say(results, figure)` returns its sentences.
         may: Keys that may be declared.
-        measured: Whether `draw` and `say` use the rounds.
     """
 
     needs: tuple[str, ...]
-    draw: Callable[[Results, Rows, Rows, Row, str], Sequence[Exhibit | Table]]
-    say: Callable[[Results, Rows, Rows, Row], list[str]]
+    draw: Callable[[Results, Row, str], Sequence[Exhibit | Table]]
+    say: Callable[[Results, Row], list[str]]
     may: tuple[str, ...] = ()
-    measured: bool = False
 
 
 FIGURE_KINDS = {
-    "against": FigureKind(
-        ("x",),
-        lambda r, compared, _, f, key: [exhibit_against(r, compared, f, key)],
-        lambda r, compared, _, f: sentences_against(r, compared, f),
-        may=("name",),
-    ),
-    "differences": FigureKind(
-        ("to",),
-        lambda r, compared, _, f, key: [exhibit_differences(r, compared, f, key)],
-        lambda r, compared, _, f: sentences_differences(r, compared, f),
-        may=("metrics",),
-    ),
-    "groups": FigureKind(
-        ("to",),
-        lambda r, compared, _, f, key: exhibit_groups(r, compared, f, key),
-        lambda r, compared, _, f: sentences_groups(r, compared, f),
-    ),
-    "masks": FigureKind(
-        (),
-        lambda r, _compared, _, f, key: exhibit_masks(r, f, key),
-        lambda r, _compared, _, _f: sentences_masks(r),
-    ),
-    "traffic": FigureKind(
-        (),
-        lambda r, _, rounds, f, key: exhibit_traffic(r, rounds, f, key),
-        lambda r, _, rounds, f: sentences_traffic(r, rounds, f),
-        may=("reference",),
-        measured=True,
-    ),
-    "cost": FigureKind(
-        ("reference", "x"),
-        lambda r, _, rounds, f, key: exhibit_cost(r, rounds, f, key),
-        lambda r, _, rounds, f: sentences_cost(r, rounds, f),
-        measured=True,
-    ),
-    "domains": FigureKind(
-        (),
-        lambda r, compared, _, f, key: exhibit_domains(r, compared, f, key),
-        lambda r, compared, _, f: sentences_domains(r, compared),
-    ),
-    "convergence": FigureKind(
-        (),
-        lambda r, _, rounds, f, key: exhibit_convergence(r, rounds, f, key),
-        lambda r, _, rounds, f: sentences_convergence(r, rounds),
-        measured=True,
-    ),
+    "against": FigureKind(("x",), exhibit_against, sentences_against, may=("name",)),
+    "differences": FigureKind(("to",), exhibit_differences, sentences_differences, may=("metrics",)),
+    "groups": FigureKind(("to",), exhibit_groups, sentences_groups),
+    "masks": FigureKind((), exhibit_masks, sentences_masks),
+    "traffic": FigureKind((), exhibit_traffic, sentences_traffic, may=("reference",)),
+    "cost": FigureKind(("reference", "x"), exhibit_cost, sentences_cost),
+    "domains": FigureKind((), exhibit_domains, sentences_domains),
+    "convergence": FigureKind((), exhibit_convergence, sentences_convergence),
 }
 
 
 def declared(results: Results) -> list[tuple[FigureKind, Row, str]]:
     """Return the figures of a sweep (see `parse`)."""
-    return parse(
-        results.meta.get("figures") or [],
-        results.meta.get("grid") or [],
-        f"{results.folder / 'run.json'}: figures",
-    )
+    meta = results.meta
+    return parse(meta.get("figures") or [], meta.get("grid") or [], f"{results.folder / 'run.json'}: figures")
 
 
 def parse(figures: Sequence[Any], grid: Sequence[str], source: str) -> list[tuple[FigureKind, Row, str]]:
@@ -192,35 +143,19 @@ def kinds_of(results: Results) -> set[str]:
     return {figure["kind"] for _, figure, _ in declared(results)}
 
 
-def exhibits(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> list[Part]:
+def exhibits(results: Results) -> list[Part]:
     """Return the declared figures in order, each followed by its table where it has one.
 
-    Args:
-        results: The sweep.
-        compared: Rows of `methods.table_methods`.
-        rounds: Rows of the rounds table of the confirmed trials' runs.
-
     Raises:
         ValueError: See `parse`.
     """
-    return [
-        part
-        for kind, figure, key in declared(results)
-        for part in kind.draw(results, compared, rounds, figure, key)
-    ]
+    return [part for kind, figure, key in declared(results) for part in kind.draw(results, figure, key)]
 
 
-def sentences(results: Results, compared: Sequence[Row]) -> list[str]:
+def sentences(results: Results) -> list[str]:
     """Return the sentences of the declared figures in order; the first is the recipe's headline.
 
-    Args:
-        results: The sweep.
-        compared: Rows of `methods.table_methods`.
-
     Raises:
         ValueError: See `parse`.
     """
-    figures = declared(results)
-    runs = [run for trial in shown_trials(results) for run in trial.get("runs") or []]
-    rounds = results.rounds(runs) if any(kind.measured for kind, _, _ in figures) else []
-    return [text for kind, figure, _ in figures for text in kind.say(results, compared, rounds, figure)]
+    return [text for kind, figure, _ in declared(results) for text in kind.say(results, figure)]

@@ -2,158 +2,182 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow.compute as pc
-
+from ..figures.choices.verdicts import named
+from ..figures.differences import FIELDS, with_basis
+from ..figures.estimates import limits, said, sort
+from ..figures.lines import panels_of
 from ..figures.outcomes.accuracies import PERSONAL_METRICS
-from ..figures.rows import interval_columns, with_firm
-from ..look.entries import entries, subject
+from ..figures.rows import group_cell, grouped
+from ..look.marks import name_rows
+from ..look.page import Cell, Exhibit, Table, numbers
+from ..look.style import WIDTH, blank, drawing, legend_below, percent_axis
+from ..look.words import capitalized, listing, percent
+from ..read.metric import Metric
 from ..read.results import Results, Row
-from ..stats.intervals import paired, t_interval
+from ..verdicts.recipes import BY_DOMAIN, LEAST_SHARE
 
-LEAST_SHARE = 0.5  # share of a client's images from which on its main domain is meaningful
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
-OWN_METRIC = "acc_personal_own"
-RIVALS = ("local", "promptfl")
-
-
-def main_domains(results: Results, run: str) -> dict[int, tuple[int, float]]:
-    """Return client -> its main domain and the share of its training images there; empty without a partition.
-
-    Of equally frequent domains, the first counts.
-    """
-    partition = results.partition(run)
-    if partition is None:
-        return {}
-    client = partition["client"].to_numpy()
-    domain = partition["domain"].to_numpy() if "domain" in partition.column_names else np.zeros_like(client)
-    clients, client_rows = np.unique(client, return_inverse=True)
-    counts = np.zeros((len(clients), int(domain.max(initial=0)) + 1), np.int64)
-    np.add.at(counts, (client_rows, domain), 1)
-    return {
-        int(number): (int(images.argmax()), float(images.max() / images.sum()))
-        for number, images in zip(clients, counts, strict=True)
-    }
+QUERY = f"""WITH {BY_DOMAIN}, long AS (
+  SELECT scenario, label, method, seed, place, domain, share, clients, metric, value
+  FROM by_seed UNPIVOT (value FOR metric IN ({", ".join(PERSONAL_METRICS)}))
+)
+SELECT scenario, place, domain, label, any_value(method) AS method, 'confirm' AS kind, metric,
+  avg(value) AS mean,
+  if(count(*) > 1, min(value), NULL) AS low, if(count(*) > 1, max(value), NULL) AS high, count(*) AS seeds,
+  avg(clients) AS clients, sum(share * clients) / sum(clients) AS share
+FROM long GROUP BY scenario, place, domain, label, metric ORDER BY ALL"""
+LEADS = f"""SELECT {FIELDS} FROM verdicts WHERE kind = 'recipe' AND subject = 'domains' ORDER BY number"""
 
 
-def tested_clients(results: Results, runs: Sequence[str]) -> dict[str, dict[int, Row]]:
-    """Return run -> client -> its row of the clients table on the test split."""
-    table = results.table("clients", runs, ["run", "split", "client", *PERSONAL_METRICS])
-    run_rows: dict[str, dict[int, Row]] = {}
-    if table.num_rows:
-        for row in table.filter(pc.equal(table["split"], "test")).to_pylist():
-            run_rows.setdefault(row["run"], {})[row["client"]] = row
-    return run_rows
-
-
-def members(
-    results: Results, trial: Row, scores: dict[str, dict[int, Row]]
-) -> tuple[dict[tuple[int, str], dict[int, list[Row]]], float]:
-    """Return the tested clients of each main domain.
-
-    Args:
-        results: The sweep.
-        trial: A confirmed trial.
-        scores: What `tested_clients` returns.
-
-    Returns:
-        (Number and name of a domain) -> seed -> rows of its clients; and the share of a client's images in
-        its main domain, mean over clients.
-    """
-    domain_clients: dict[tuple[int, str], dict[int, list[Row]]] = {}
-    shares = []
-    for seed, run in zip(trial["seeds"], trial.get("runs") or [], strict=False):
-        if run not in scores:
-            continue
-        names = results.run_meta(run).get("domain_names") or []
-        for client, (domain, share) in main_domains(results, run).items():
-            if client in scores[run]:
-                name = names[domain] if domain < len(names) else str(domain)
-                seeds = domain_clients.setdefault((domain, name), {})
-                seeds.setdefault(seed, []).append(scores[run][client])
-                shares.append(share)
-    return domain_clients, sum(shares) / len(shares) if shares else 0.0
-
-
-def table_main_domains(results: Results, compared: Sequence[Row]) -> list[Row]:
+def table_main_domains(results: Results) -> list[Row]:
     """Return mean test accuracy over the clients of a main domain, by scenario and configuration.
 
+    Returns:
+        Rows with scenario, place and domain (number and name), label, method, look, metric, mean, low and
+        high (the lowest and the highest seed), seeds, clients (of that domain, mean over seeds) and share
+        (of a client's images that lie in its main domain, mean over clients); domains in the dataset's order.
+    """
+    rows = sort(results, results.sql(QUERY))
+    scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
+    return sorted(rows, key=lambda row: (scenarios.index(row["scenario"]), row["place"]))
+
+
+def shares_of(rows: Sequence[Row]) -> dict[str, float]:
+    """Return scenario -> share of a client's images that lie in its main domain."""
+    means = grouped(rows, "scenario")
+    return {scenario: sum(r["share"] for r in group) / len(group) for scenario, group in means.items()}
+
+
+@drawing
+def draw_domains(
+    rows: Sequence[Row], frame: tuple[float, float], metric: Metric, width: float = WIDTH
+) -> Figure:
+    """Draw a row per domain, with a mark and the range of seeds for each configuration.
+
+    Args:
+        rows: Rows of `table_main_domains`.
+        frame: Ends of the x axis, as fractions.
+        metric: The metric of the sweep.
+        width: Width of the panel, inches.
+    """
+    domains, labels = (list(dict.fromkeys(row[key] for row in rows)) for key in ("domain", "label"))
+    step, row_height = 0.8 / max(4, len(labels)), max(0.42, 0.105 * len(labels))
+    figure, axes = blank(0.9 + len(domains) * row_height + 0.17 * len(labels), width)
+    for row in rows:
+        look, place = row["look"], labels.index(row["label"]) - (len(labels) - 1) / 2
+        y = domains.index(row["domain"]) + step * place
+        if row["low"] is not None:
+            axes.plot(
+                [row["low"], row["high"]], [y, y], color=look.colour, linewidth=1.2, solid_capstyle="butt"
+            )
+        mark: dict[str, Any] = {"markersize": 4.2, "linestyle": "", "markerfacecolor": look.face}
+        label = row["label"] if row["domain"] == domains[0] else None
+        axes.plot([row["mean"]], [y], look.marker, color=look.colour, label=label, **mark)
+    for i in range(1, len(domains)):
+        axes.axhline(i - 0.5, color="#dddddd", linewidth=0.7, zorder=0)
+    name_rows(axes, domains)
+    axes.grid(axis="x")
+    axes.set(xlim=frame, ylim=(len(domains) - 0.5, -0.5), xlabel=f"test {metric}, %")
+    percent_axis(axes.xaxis)
+    legend_below(figure, axes)
+    return figure
+
+
+def exhibit_domains(results: Results, figure: Row, key: str) -> list[Exhibit | Table]:
+    """Return panels for own and global of each scenario whose domains are separated, and the table.
+
     Args:
         results: The sweep.
-        compared: Rows of `methods.table_methods`.
-
-    Returns:
-        Rows with scenario, place and domain (number and name), label, method, look, metric, values (by seed),
-        interval, mean, low, high, seeds, clients (of that domain, mean over seeds) and share (of a client's
-        images that lie in its main domain, mean over clients); domains in the dataset's order, configurations
-        in the recipe's.
+        figure: As declared: title.
+        key: Key of the exhibit.
     """
-    labels, scenarios = list(entries(results)), list(dict.fromkeys(row["scenario"] for row in compared))
-    scores = tested_clients(results, [run for row in compared for run in row["trial"].get("runs") or []])
-    rows = []
-    for row in (row for row in compared if row["metric"] == OWN_METRIC):
-        configuration = {key: row[key] for key in ("scenario", "label", "method", "look")}
-        domain_clients, share = members(results, row["trial"], scores)
-        for ((place, name), seeds), metric in itertools.product(domain_clients.items(), PERSONAL_METRICS):
-            values = _means_by_seed(seeds, metric)
-            interval = t_interval(list(values.values()), results.confidence)
-            if interval:
-                domain = {"place": place, "domain": name, "metric": metric, "values": values, "share": share}
-                clients = {"clients": sum(map(len, seeds.values())) / len(seeds)}
-                rows.append({**configuration, **domain, **interval_columns(interval), **clients})
-    return sorted(
-        rows,
-        key=lambda row: (
-            scenarios.index(row["scenario"]),
-            row["place"],
-            labels.index(row["label"]),
-            row["metric"],
-        ),
+    title, rows, metric = (
+        figure.get("title") or "Clients by their main domain",
+        table_main_domains(results),
+        results.metric,
     )
+    shares = shares_of(rows)
+    drawn = [row for row in rows if shares[row["scenario"]] >= LEAST_SHARE]
+    if not drawn:
+        missing = f"It takes confirmed runs, their partitions and the {metric} of their clients on test."
+        missing = "In no scenario do clients hold most of their images of one domain." if rows else missing
+        return [Exhibit(key, title, missing=missing)]
+    frame, several = limits(drawn), len({row["scenario"] for row in drawn}) > 1
+    heads = {r["scenario"]: f"{r['scenario']}:" if several else f"Personal {metric}" for r in drawn}
+    titled = [{**r, "panel": f"{heads[r['scenario']]} {PERSONAL_METRICS[r['metric']]}"} for r in drawn]
+    titled.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
+    panels = panels_of(
+        titled,
+        key,
+        lambda shown, width: draw_domains(shown, frame, metric, width),
+        lambda r: said(r, "domain"),
+        "panel",
+    )
+    left_out = [f"{name} ({percent(share, 0)}%)" for name, share in shares.items() if share < LEAST_SHARE]
+    kept = [f"{name} {percent(share, 0)}%" for name, share in shares.items() if share >= LEAST_SHARE]
+    caption = (
+        f"Each client counts for the domain of which it has most training images. Mean test {metric} over "
+        "those clients and over seeds (mark); bars go from the lowest to the highest seed and are no "
+        f"intervals. Share of a client's images that lie in its main domain: {listing(kept)}."
+        + (
+            f" Not drawn, because that share is below {percent(LEAST_SHARE, 0)}%: {listing(left_out)}."
+            if left_out
+            else ""
+        )
+    )
+    columns = ("scenario", "domain", "label", "metric", "mean", "low", "high", "seeds", "clients", "share")
+    says, source = " ".join(sentences_domains(results, figure)), results.shown(QUERY)
+    return [
+        Exhibit(key, title, caption, source, panels, numbers(rows, columns), says=says),
+        table_of_domains(results, drawn, key),
+    ]
 
 
-def _means_by_seed(seeds: Mapping[int, Sequence[Row]], metric: str) -> dict[int, float]:
-    """Return seed -> mean of a metric over clients; seeds without a value are left out."""
-    values = {
-        seed: [c[metric] for c in clients if c.get(metric) is not None] for seed, clients in seeds.items()
-    }
-    return {seed: sum(v) / len(v) for seed, v in values.items() if v}
-
-
-def separated_scenarios(rows: Sequence[Row]) -> list[str]:
-    """Return the scenarios whose clients hold mostly images of one domain, the most separated first."""
-    shares = {r["scenario"]: r["share"] for r in rows}
-    return sorted((s for s in shares if shares[s] >= LEAST_SHARE), key=lambda s: -shares[s])
-
-
-def table_leads(results: Results, rows: Sequence[Row]) -> list[Row]:
-    """Return the differences of the first entry to its rivals for the clients of each domain.
-
-    Rivals are local-only and PromptFL, or else the first other entry.
+def table_of_domains(results: Results, rows: Sequence[Row], key: str) -> Table:
+    """Return accuracy on the clients' own distributions by scenario, domain and configuration.
 
     Args:
         results: The sweep.
         rows: Rows of `table_main_domains`.
-
-    Returns:
-        Rows with scenario, label, rival, domain, interval (paired by seed) and firm (it remains when adjusted
-        for the number of rows), of the scenarios of `separated_scenarios`.
+        key: Key of the exhibit.
     """
-    main, leads = subject(results), []
-    for scenario in separated_scenarios(rows):
-        own_rows = [row for row in rows if row["scenario"] == scenario and row["metric"] == OWN_METRIC]
-        main_rows = {row["domain"]: row for row in own_rows if row["label"] == main}
-        others = [row for row in own_rows if row["label"] != main]
-        known_rivals = dict.fromkeys(row["label"] for row in others if row["method"] in RIVALS)
-        rivals = list(known_rivals) or [row["label"] for row in others][:1]
-        for rival, row in itertools.product(rivals, others):
-            main_row = main_rows.get(row["domain"]) if row["label"] == rival else None
-            interval = paired(main_row["values"], row["values"], results.confidence) if main_row else None
-            if interval:
-                place = {"scenario": scenario, "label": main, "rival": rival, "domain": row["domain"]}
-                leads.append({**place, "interval": interval})
-    return with_firm(leads, results.confidence)
+    own = [row for row in rows if row["metric"] == "acc_personal_own"]
+    labels, body = list(dict.fromkeys(row["label"] for row in own)), list[list[Any]]()
+    for (scenario, domain), group in grouped(own, "scenario", "domain").items():
+        row_of = {row["label"]: row for row in group}
+        cells = [Cell(_level(row_of.get(label)), "tight") for label in labels]
+        body.append([group_cell(body, scenario), domain, round(group[0]["clients"], 1), *cells])
+    caption = (
+        f"Test {results.metric} on the clients' own distributions in %, mean [lowest, highest seed], by the "
+        "domain that most of a client's images have."
+    )
+    title, source = capitalized(f"{results.metric} by main domain"), results.shown(QUERY)
+    return Table(
+        ["scenario", "main domain", "clients", *labels],
+        body,
+        caption,
+        source,
+        key=f"{key}-table",
+        title=title,
+    )
+
+
+def _level(row: Row | None) -> str:
+    if row is None:
+        return ""
+    ends = "(one seed)" if row["low"] is None else f"[{percent(row['low'])}, {percent(row['high'])}]"
+    return f"{percent(row['mean'])} {ends}"
+
+
+def sentences_domains(results: Results, figure: Row) -> list[str]:
+    """Return a sentence per scenario and rival: the domains where the first entry is ahead or behind."""
+    rows, texts = results.sql(LEADS), []
+    for (scenario, _), group in grouped(rows, "scenario", "b").items():
+        said = named(group, lambda row: f"{row['b']} for clients of {row['level']}")
+        texts.append(f"Under {scenario}, {group[0]['a']} {said}.")
+    return with_basis(texts, rows, results.confidence)

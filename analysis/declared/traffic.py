@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from statistics import mean
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..figures.rows import group_cell
-from ..look.entries import LATEST, base_label, entries, scenarios_of, subject
-from ..look.marks import name_rows, panel_width
-from ..look.page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..figures.estimates import panel
+from ..figures.rows import group_cell, grouped
+from ..look.entries import base_label
+from ..look.marks import name_rows, write_beside
+from ..look.page import Cell, Exhibit, Table, numbers, slug
 from ..look.style import INK, WIDTH, blank, drawing, legend_below
 from ..look.words import listing, percent, size
-from ..read.queries import parts
-from ..read.results import Results, Row, finished_trials
+from ..read.results import Results, Row
+from .masks import in_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRAFFIC_PARTS = {  # of a bar, in order: name, colour, hatching
     "weights_up": ("weights up", "#0072B2", ""),
-    "weights_down": ("weights down", "#56B4E9", ""),
+    "weights_down": ("weights down", "#2E93CC", ""),
     "other_up": ("other tensors up", "#D55E00", "////"),
-    "other_down": ("other tensors down", "#E69F00", "////"),
-    "setup": ("once, at the start", "#999999", "...."),
+    "other_down": ("other tensors down", "#B87A00", "////"),
+    "setup": ("once, at the start", "#777777", "...."),
 }
 TOTAL_COLUMNS = ("total", "least", "most", "up", "down", "times", "seeds")
-SUMMED_COLUMNS = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
+# Bytes of whole runs over all clients, means over seeds; up and down: of one client and one round.
+QUERY = """WITH run_of AS (
+  SELECT scenario, label, unnest(runs) AS run, bytes_setup FROM trials WHERE kind = 'confirm'
+), measured AS (
+  SELECT run, sum(bytes_weights_up) AS weights_up, sum(bytes_weights_down) AS weights_down,
+    sum(bytes_up - bytes_weights_up) AS other_up, sum(bytes_down - bytes_weights_down) AS other_down,
+    sum(bytes_up) / greatest(1, sum(clients) FILTER (round > 0)) AS up,
+    sum(bytes_down) / greatest(1, sum(clients) FILTER (round > 0)) AS down
+  FROM rounds WHERE split = 'validation' AND bytes_weights_up IS NOT NULL GROUP BY run
+), sent AS (
+  SELECT scenario, run_of.label, measured.*,
+    coalesce(bytes_setup, (result ->> '$.bytes_setup')::DOUBLE, 0) AS once
+  FROM run_of JOIN measured USING (run) LEFT JOIN runs USING (run)
+), whole AS (SELECT *, weights_up + weights_down + other_up + other_down + once AS whole FROM sent)
+SELECT scenario, label, avg(weights_up) AS weights_up, avg(weights_down) AS weights_down,
+  avg(other_up) AS other_up, avg(other_down) AS other_down, avg(once) AS setup, avg(whole) AS total,
+  min(whole) AS least, max(whole) AS most, avg(up) AS up, avg(down) AS down,
+  avg(whole) / nullif(avg(weights_up + weights_down), 0) AS times, count(*) AS seeds
+FROM whole GROUP BY scenario, label ORDER BY ALL"""
 
 
-def table_traffic(results: Results, rounds: Iterable[Row]) -> list[Row]:
+def table_traffic(results: Results) -> list[Row]:
     """Return what the runs of each confirmed configuration sent, by its kind.
-
-    Args:
-        results: The sweep.
-        rounds: Rows of the rounds table of the confirmed trials' runs, on validation.
 
     Returns:
         Rows with scenario, label, the parts of `TRAFFIC_PARTS` and total (bytes of a whole run over all
@@ -43,59 +56,12 @@ def table_traffic(results: Results, rounds: Iterable[Row]) -> list[Row]:
         round), times (total as a multiple of the weights alone; None where there are none) and seeds.
         Configurations whose runs did not record their weights apart are left out.
     """
-    sums: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys((*SUMMED_COLUMNS, "turns"), 0.0))
-    for row in rounds:
-        if row.get("bytes_weights_up") is not None:
-            run_sums = sums[row["run"]]
-            for name in SUMMED_COLUMNS:
-                run_sums[name] += row.get(name) or 0
-            run_sums["turns"] += row.get("clients") or 0 if row["round"] > 0 else 0
-    rows = []
-    for trial in {
-        (t["scenario"], t["label"]): t for t in finished_trials(results.trials, "confirm")
-    }.values():
-        runs = [
-            _run_parts(sums[run], setup_of(results, trial, i))
-            for i, run in enumerate(trial.get("runs") or [])
-            if run in sums
-        ]
-        if runs:
-            means = {name: mean(run[name] for run in runs) for name in runs[0]}
-            weights = means["weights_up"] + means["weights_down"]
-            totals = [run["total"] for run in runs]
-            ends = {"least": min(totals), "most": max(totals), "seeds": len(runs)}
-            times = means["total"] / weights if weights else None
-            place = {"scenario": trial["scenario"], "label": trial["label"]}
-            rows.append({**place, **means, **ends, "times": times})
-    labels, scenarios = list(entries(results)), scenarios_of(results, [row["scenario"] for row in rows])
-    return sorted(rows, key=lambda row: (scenarios.index(row["scenario"]), labels.index(row["label"])))
-
-
-def _run_parts(sums: dict[str, float], setup: float) -> dict[str, float]:
-    """Return the parts of one run, their total, and the bytes up and down per client and round."""
-    traffic = {
-        "weights_up": sums["bytes_weights_up"],
-        "weights_down": sums["bytes_weights_down"],
-        "other_up": sums["bytes_up"] - sums["bytes_weights_up"],
-        "other_down": sums["bytes_down"] - sums["bytes_weights_down"],
-        "setup": setup,
-    }
-    turns = sums["turns"] or 1.0
-    per_turn = {"up": sums["bytes_up"] / turns, "down": sums["bytes_down"] / turns}
-    return {**traffic, "total": sum(traffic.values()), **per_turn}
-
-
-def setup_of(results: Results, trial: Row, place: int) -> float:
-    """Return the bytes that a trial's run sent once: from the trial's row, else from the run's `run.json`."""
-    value = trial.get("bytes_setup")
-    if value is None:
-        value = (results.run_meta(trial["runs"][place]).get("result") or {}).get("bytes_setup")
-    return float(value or 0)
+    return in_order(results, results.sql(QUERY))
 
 
 @drawing
 def draw_traffic(rows: Sequence[Row], most: float, width: float = WIDTH) -> Figure:
-    """Draw a stacked bar per configuration of one scenario, with its sum as a multiple of the weights alone.
+    """Draw a stacked bar per configuration of one scenario, with its sum beside it.
 
     Args:
         rows: Rows of `table_traffic`.
@@ -104,97 +70,81 @@ def draw_traffic(rows: Sequence[Row], most: float, width: float = WIDTH) -> Figu
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    figure, axes = blank(0.95 + 0.3 * len(rows), width)
+    figure, axes = blank(1.3 + 0.3 * len(rows), width)
     left = [0.0] * len(rows)
+    style: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.4}
     for key, (name, colour, hatch) in TRAFFIC_PARTS.items():
         values = [row[key] for row in rows]
         if any(values):
-            axes.barh(
-                range(len(rows)),
-                values,
-                0.62,
-                left,
-                color=colour,
-                hatch=hatch,
-                edgecolor="white",
-                linewidth=0.4,
-                label=name,
-            )
+            axes.barh(range(len(rows)), values, 0.62, left, color=colour, hatch=hatch, label=name, **style)
         left = [a + b for a, b in zip(left, values, strict=True)]
     for y, row in enumerate(rows):
-        times = "" if row["times"] is None else f" (\u00d7 {row['times']:.3g})"
-        axes.annotate(
-            size(row["total"]) + times,
-            (1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-            color=INK,
-            annotation_clip=False,
-        )
+        write_beside(axes, y, size(row["total"]), INK, 48)
     name_rows(axes, [base_label(row["label"]) for row in rows])
     axes.grid(axis="x")
-    axes.xaxis.set_major_locator(MaxNLocator(2 if width < WIDTH else 4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(2, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: size(v)))
     axes.set(xlim=(0, 1.02 * most), ylim=(len(rows) - 0.5, -0.5), xlabel="a whole run, all clients")
     legend_below(figure, axes)
     return figure
 
 
-def exhibit_traffic(results: Results, rounds: Sequence[Row], figure: Row, key: str) -> list[Exhibit | Table]:
+def exhibit_traffic(results: Results, figure: Row, key: str) -> list[Exhibit | Table]:
     """Return stacked bars, a panel per scenario, and the table.
 
     Args:
         results: The sweep.
-        rounds: Rows of the rounds table of the confirmed trials' runs.
         figure: As declared: reference and title.
         key: Key of the exhibit.
     """
-    title, rows = figure.get("title") or "Traffic", table_traffic(results, rounds)
+    title, rows = figure.get("title") or "Traffic", table_traffic(results)
     if not rows:
         missing = "It takes confirmed runs that record the bytes of their weights apart."
         return [Exhibit(key, title, missing=missing)]
-    scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
-    most, panels = max(row["total"] for row in rows) or 1.0, []
-    for scenario in scenarios:
-        scenario_rows = [row for row in rows if row["scenario"] == scenario]
-        plot = draw_traffic(scenario_rows, most, panel_width(len(scenarios)))
-        panels.append(Panel(f"{key}-{slug(scenario)}", scenario, plot))
+    most = max(row["total"] for row in rows) or 1.0
+    panels = [
+        panel(
+            f"{key}-{slug(scenario)}",
+            scenario,
+            draw_traffic(group, most),
+            "; ".join(f"{row['label']} {size(row['total'])}" for row in group),
+        )
+        for scenario, group in grouped(rows, "scenario").items()
+    ]
     spread = max(row["most"] - row["least"] for row in rows)
     seeds = f"seeds differ by up to {size(spread)}" if spread else "all seeds send the same"
     caption = (
-        f"Bytes of the real payloads of a whole run over all clients, mean over seeds; {seeds}. Weights "
-        "are what the server averages of the network or the prompt. Other tensors are everything else "
-        "that a round sends. Once, at the start, is what a client gets when it first takes part. In "
-        "brackets: the total as a multiple of the weights alone."
+        f"Bytes of the real payloads of a whole run over all clients, mean over seeds; {seeds}. Weights are "
+        "what the server averages of the network or the prompt. Other tensors are everything else that a "
+        "round sends. Once, at the start, is what a client gets when it first takes part."
     )
-    query, columns = query_of_traffic(results), ("scenario", "label", *TRAFFIC_PARTS, *TOTAL_COLUMNS)
-    return [
-        Exhibit(key, title, caption, query, panels, numbers(rows, columns)),
-        table_of_traffic(rows, query, key, figure.get("reference")),
-    ]
+    columns, says = (
+        ("scenario", "label", *TRAFFIC_PARTS, *TOTAL_COLUMNS),
+        " ".join(sentences_traffic(results, figure)),
+    )
+    shown = Exhibit(key, title, caption, results.shown(QUERY), panels, numbers(rows, columns), says=says)
+    return [shown, table_of_traffic(results, rows, key, figure.get("reference"))]
 
 
-def table_of_traffic(rows: Sequence[Row], query: str, key: str, reference: str | None = None) -> Table:
+def table_of_traffic(results: Results, rows: Sequence[Row], key: str, reference: str | None = None) -> Table:
     """Return bytes by kind, a line per scenario and configuration.
 
     Args:
+        results: The sweep.
         rows: Rows of `table_traffic`.
-        query: SQL of the table.
         key: Key of the exhibit.
         reference: Label of an entry; the total is also given as a multiple of the reference's.
     """
-    totals = {
-        row["scenario"]: row["total"] for row in rows if reference in (row["label"], base_label(row["label"]))
-    }
+    totals = {r["scenario"]: r["total"] for r in rows if reference in (r["label"], base_label(r["label"]))}
     body: list[list[Any]] = []
     for row in rows:
-        bytes_cells = [Cell(size(row[name]), "tight") for name in ("up", "down", *TRAFFIC_PARTS, "total")]
-        names = [group_cell(body, row["scenario"]), Cell(row["label"], "tight")]
-        times = "" if row["times"] is None else row["times"]
-        body.append([*names, *bytes_cells, times, *([_times_reference(row, totals)] if totals else [])])
+        cells = [Cell(size(row[name]), "tight") for name in ("up", "down", *TRAFFIC_PARTS, "total")]
+        names, base = (
+            [group_cell(body, row["scenario"]), Cell(row["label"], "tight")],
+            totals.get(row["scenario"]),
+        )
+        times = [f"{row['total'] / base:.4g}" if base else ""] if totals else []
+        body.append([*names, *cells, row["times"] or "", *times])
     columns = [
         "scenario",
         "configuration",
@@ -209,73 +159,25 @@ def table_of_traffic(rows: Sequence[Row], query: str, key: str, reference: str |
         "The first two columns are bytes of one client and one round, all others of a whole run over all "
         "clients; means over seeds."
     )
-    return Table(columns, body, caption, query, key=f"{key}-table", title="Traffic by kind")
+    return Table(columns, body, caption, results.shown(QUERY), key=f"{key}-table", title="Traffic by kind")
 
 
-def _times_reference(row: Row, totals: dict[str, float]) -> str:
-    """Return the total as a multiple of the reference's, where the reference sends anything."""
-    return f"{row['total'] / totals[row['scenario']]:.4g}" if totals.get(row["scenario"]) else ""
-
-
-def query_of_traffic(results: Results) -> str:
-    """Return the SQL that gives the numbers of `table_traffic`."""
-    in_trials = any(
-        trial.get("bytes_setup") is not None for trial in finished_trials(results.trials, "confirm")
-    )
-    setup, setup_table = "bytes_setup::DOUBLE", ""
-    join, once = "", "coalesce(setup, 0)"
-    if not in_trials:
-        setup, once, join = "NULL::DOUBLE", "coalesce(at_start, 0)", " LEFT JOIN setups USING (run)"
-        setup_table = """, setups AS (
-  SELECT regexp_extract(filename, 'runs/([^/]+)/', 1) AS run,
-    (result ->> '$.bytes_setup')::DOUBLE AS at_start
-  FROM read_json('runs/*/run.json', columns = {result: 'JSON'}, filename = true)
-)"""
-    return f"""{LATEST.format(where="kind = 'confirm'")}, run_of AS (
-  SELECT scenario, label, unnest(runs) AS run, {setup} AS setup FROM latest
-){setup_table}, measured AS (
-  SELECT run, sum(bytes_weights_up) AS weights_up, sum(bytes_weights_down) AS weights_down,
-    sum(bytes_up - bytes_weights_up) AS other_up, sum(bytes_down - bytes_weights_down) AS other_down,
-    sum(bytes_up) / greatest(1, sum(clients) FILTER (round > 0)) AS up,
-    sum(bytes_down) / greatest(1, sum(clients) FILTER (round > 0)) AS down
-  FROM (
-    SELECT DISTINCT run, round, clients, bytes_up, bytes_down, bytes_weights_up, bytes_weights_down
-    FROM {parts("rounds")} WHERE split = 'validation' AND bytes_weights_up IS NOT NULL
-  ) GROUP BY run
-), sent AS (
-  SELECT *, {once} AS once, weights_up + weights_down + other_up + other_down + {once} AS total
-  FROM run_of JOIN measured USING (run){join}
-)
-SELECT scenario, label, avg(weights_up) AS weights_up, avg(weights_down) AS weights_down,
-  avg(other_up) AS other_up, avg(other_down) AS other_down, avg(once) AS setup, avg(total) AS total,
-  min(total) AS least, max(total) AS most, avg(up) AS up, avg(down) AS down,
-  avg(total) / nullif(avg(weights_up + weights_down), 0) AS times, count(*) AS seeds
-FROM sent GROUP BY ALL ORDER BY ALL"""
-
-
-def sentences_traffic(results: Results, rounds: Sequence[Row], figure: Row) -> list[str]:
+def sentences_traffic(results: Results, figure: Row) -> list[str]:
     """Return a sentence per scenario about the traffic of the recipe's first entry.
 
     Its total is compared with its weights alone and with the reference, or with all others.
 
     Args:
         results: The sweep.
-        rounds: Rows of the rounds table of the confirmed trials' runs.
         figure: As declared: reference.
     """
-    reference, main, texts = figure.get("reference"), subject(results), []
-    rows = table_traffic(results, rounds)
-    for row in (row for row in rows if row["label"] == main):
-        others = [
-            other
-            for other in rows
-            if other["scenario"] == row["scenario"] and other["label"] != main and other["total"]
-            if reference in (None, other["label"], base_label(other["label"]))
-        ]
-        text = (
-            f"Under {row['scenario']}, {main} sends {size(row['total'])} in a whole run{_times_weights(row)}"
-        )
-        ratios = [f"{_as_much(row['total'] / other['total'])} as {other['label']}" for other in others]
+    reference, texts = figure.get("reference"), []
+    for scenario, group in grouped(table_traffic(results), "scenario").items():
+        main, others = group[0], [row for row in group[1:] if row["total"]]
+        others = [row for row in others if reference in (None, row["label"], base_label(row["label"]))]
+        sent = f"{size(main['total'])} in a whole run{_times_weights(main)}"
+        text = f"Under {scenario}, {main['label']} sends {sent}"
+        ratios = [f"{_as_much(main['total'] / other['total'])} as {other['label']}" for other in others]
         texts.append(f"{text}{'; ' + listing(ratios) if ratios else ''}.")
     return texts
 

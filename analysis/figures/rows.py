@@ -1,32 +1,13 @@
-"""Helpers of many tables: columns of an interval, firm verdicts, the declared order, symbols of choices."""
+"""Helpers of many tables: the declared order, symbols of choices, first cells of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..look.page import Cell
 from ..look.words import MINUS
 from ..read.results import Results, Row
-from ..stats.intervals import Interval, benjamini_hochberg
-
-
-def interval_columns(interval: Interval) -> Row:
-    """Return the columns interval, mean, low, high and seeds of an interval."""
-    ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-    return {"interval": interval, **ends, "seeds": interval.n}
-
-
-def with_firm(rows: Sequence[Row], confidence: float, key: str = "interval") -> list[Row]:
-    """Return the rows with the column `firm`: the difference remains when adjusted for the number of rows.
-
-    Args:
-        rows: Each with an interval of a difference.
-        confidence: Coverage in (0, 1); the false discovery rate is 1 - confidence.
-        key: Column of the interval.
-    """
-    flags = benjamini_hochberg([row[key] for row in rows], 1 - confidence)
-    return [{**row, "firm": flag} for row, flag in zip(rows, flags, strict=True)]
 
 
 def place_in(order: Sequence[Any], item: Any) -> int:
@@ -37,6 +18,14 @@ def place_in(order: Sequence[Any], item: Any) -> int:
 def scenario_order(results: Results) -> list[str]:
     """Return the labels of the scenarios, in the order of the sweep."""
     return [scenario["label"] for scenario in results.meta.get("scenarios") or []]
+
+
+def grouped(rows: Iterable[Row], *keys: str) -> dict[Any, list[Row]]:
+    """Return the rows by the value of a column, or by the values of several, in the order of the rows."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[keys[0]] if len(keys) == 1 else tuple(row[key] for key in keys), []).append(row)
+    return groups
 
 
 def symbols_of(results: Results) -> dict[str, str]:

@@ -1,55 +1,94 @@
-"""Forest."""
+"""Forest plots: a line per row, with its name on the left and its value on the right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..read.results import Row
-from .marks import write_beside
-from .style import INK, SOFT, VERDICT_COLOUR, VERDICT_MARKER
-from .words import points
+from .marks import name_rows, write_beside
+from .style import FAINT, INK, SMALL, SOFT, VERDICTS, WIDTH, blank, drawing, hover
+from .words import MARGIN, described, points, shorten, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LETTERS = 19  # of a row's name
+LINE = 0.172  # inches
 
 
-LABEL_OFFSET = 52  # points left of the axes where a choice's line begins
-
-
-def axis_limit(rows: Sequence[Row]) -> float:
-    """Return half the width of the x axis, in points: it holds the means and most intervals.
+def axis_frame(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return the ends of the x axis, in points: all estimates, zero, the band of `level`, most intervals.
 
     Wider intervals are cut, with an arrow at the end.
+
+    Args:
+        rows: Rows of the table of verdicts.
     """
-    ends = sorted(max(abs(r["low"] or r["mean"]), abs(r["high"] or r["mean"])) for r in rows)
-    return 100 * max(0.005, 1.15 * max(abs(r["mean"]) for r in rows), 1.05 * ends[int(0.9 * (len(ends) - 1))])
+    estimates = [100 * value for r in rows if (value := shown(r)) is not None]
+    reach = 1.6 * max(map(abs, estimates), default=0.0) + 1
+    ends = [100 * r[e] for r in rows for e in ("adjusted_low", "adjusted_high") if r[e] is not None]
+    low = min(*estimates, max(min(ends, default=0.0), -reach), -1.6)
+    high = max(*estimates, min(max(ends, default=0.0), reach), 1.6)
+    pad = 0.05 * (high - low)
+    return low - pad, high + pad
 
 
 def draw_difference(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
-    """Draw the mean and the interval of a difference at a height, in points.
+    """Draw a difference at a height: its sign, its adjusted interval and, thicker, its own interval.
 
     Args:
         axes: With points along x.
         y: The height.
-        row: With mean, low, high (fractions) and verdict.
-        frame: Ends of the x axis; an interval that is wider ends in an arrow.
+        row: A row of the table of verdicts.
+        frame: Ends of the x axis, in points; an interval that is wider ends in an arrow.
     """
-    colour, undecided = VERDICT_COLOUR[row["verdict"]], row["verdict"] == "undecided"
-    if row["low"] is not None:
-        low, high = max(100 * row["low"], frame[0]), min(100 * row["high"], frame[1])
-        axes.plot([low, high], [y, y], color=colour, linewidth=1.5, solid_capstyle="butt")
-        for end, full_end, arrow in ((low, 100 * row["low"], "<"), (high, 100 * row["high"], ">")):
-            if end != full_end:
-                axes.plot([end], [y], arrow, color=colour, markersize=3.5, clip_on=False)
-    marker = {"markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.4}
-    axes.plot([100 * row["mean"]], [y], VERDICT_MARKER[row["verdict"]], color=colour, **marker)
-    write_beside(axes, y, points(row["mean"]), SOFT if undecided else INK, 30)
+    look, value = VERDICTS[row["verdict"]], shown(row)
+    axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
+    if value is None or row["verdict"] == "diverges":
+        write_beside(axes, y, row["verdict"] if row["verdict"] == "diverges" else "not run", look.colour)
+        return
+    for (low, high), width in ((("adjusted_low", "adjusted_high"), 1.1), (("low", "high"), 2.4)):
+        if row[low] is not None and (width < 2 or value == row["estimate"]):  # the other one has no lost seed
+            ends = [min(max(100 * row[end], frame[0]), frame[1]) for end in (low, high)]
+            axes.plot(ends, [y, y], color=look.colour, linewidth=width, solid_capstyle="butt")
+            for end, arrow in zip((low, high), "<>", strict=True):
+                if not frame[0] <= 100 * row[end] <= frame[1]:
+                    at = frame[0] if arrow == "<" else frame[1]
+                    axes.plot([at], [y], arrow, color=look.colour, markersize=3.5, clip_on=False)
+    marker = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.4}
+    (mark,) = axes.plot([100 * value], [y], look.marker, color=look.colour, **marker)
+    hover(mark, f"{row['a']} against {row['b']}, {row['scenario']}: {described(row)}")
+    write_beside(axes, y, points(value), SOFT if row["verdict"] == "undecided" else INK)
+
+
+@drawing
+def draw_verdicts(
+    names: Mapping[Any, str], rows: Mapping[Any, Row], frame: tuple[float, float], label: str
+) -> Figure:
+    """Draw differences below each other.
+
+    Args:
+        names: Key of a line -> its name, in order; a line without a row stays empty.
+        rows: Key of a line -> its row of the table of verdicts.
+        frame: Ends of the x axis, in points.
+        label: Of the x axis.
+    """
+    figure, axes = blank(0.5 + LINE * len(names), WIDTH)
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)
+    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
+    for y, key in enumerate(names):
+        if key in rows:
+            draw_difference(axes, y, rows[key], frame)
+    name_rows(axes, [shorten(name, LETTERS) for name in names.values()])
+    axes.set(xlim=frame, ylim=(len(names) - 0.4, -0.6), xlabel=label)
+    return figure
 
 
 def forest_height(rows: Sequence[dict[str, Any]]) -> float:
     """Inches that `forest` needs: a line per row, and a heading per scenario."""
-    return 0.5 + 0.175 * (len(rows) + 1.35 * len({r["scenario"] for r in rows}))
+    return 0.5 + LINE * (len(rows) + 1.35 * len({r["scenario"] for r in rows}))
 
 
 def forest(
@@ -68,16 +107,9 @@ def forest(
     """
     y, ticks = 0.0, []
     for scenario in dict.fromkeys(r["scenario"] for r in rows):
-        axes.annotate(
-            scenario,
-            (0, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontweight="bold",
-            fontsize=7.5,
-        )
+        style: dict[str, Any] = {"va": "center", "fontweight": "bold", "fontsize": SMALL}
+        place: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
+        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), **place, **style)
         y += 1.05
         for row in (r for r in rows if r["scenario"] == scenario):
             draw(axes, y, row)

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..read.results import Row
-from .style import INK, NARROW, SOFT, WIDTH, Look
-from .words import shorten
+from .style import INK, NARROW, SMALL, WIDTH, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GOLDEN_ANGLE = 2.399963  # radians
-TILE_COLOURS = {"helps": "#b5d6ea", "hurts": "#f6c9a8", "level": "#bfe3d5", "undecided": "#f1f1ee"}
 
 
 def panel_width(panels: int) -> float:
@@ -23,7 +21,7 @@ def panel_width(panels: int) -> float:
     return NARROW if panels > 2 else WIDTH
 
 
-def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: float = 24) -> None:
+def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: float = 30) -> None:
     """Write a value at a height right of the axes; it ends `offset` points from them."""
     axes.annotate(
         text,
@@ -33,23 +31,8 @@ def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: flo
         textcoords="offset points",
         ha="right",
         va="center",
-        fontsize=7,
+        fontsize=SMALL,
         color=colour,
-        annotation_clip=False,
-    )
-
-
-def write_heading(axes: Axes, y: float, text: str, left: float) -> None:
-    """Write a bold heading at a height, beginning `left` points left of the axes."""
-    axes.annotate(
-        text,
-        (0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(-left, 0),
-        textcoords="offset points",
-        va="center_baseline",
-        fontsize=7,
-        fontweight="bold",
         annotation_clip=False,
     )
 
@@ -115,22 +98,6 @@ def name_rows(axes: Axes, names: Sequence[str], **style: Any) -> None:
     axes.set_yticks(range(len(names)), names, **style)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def finish_differences(axes: Axes, names: Sequence[str], limit: float, label: str, most: int = 18) -> None:
-    """Finish a drawing of differences in rows: names, the line at zero, and limits.
-
-    Args:
-        axes: With a difference at each height 0, 1, ...
-        names: Of the rows; shortened to `most` letters.
-        limit: Half the width of the x axis, in points.
-        label: Of the x axis.
-        most: Letters of a name; names of more than 18 letters are written smaller.
-    """
-    style: dict[str, Any] = {"fontsize": 7} if most > 18 else {}
-    name_rows(axes, [shorten(name, most) for name in names], **style)
-    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
-    axes.set(xlim=(-limit, limit), ylim=(len(names) - 0.4, -0.6), xlabel=label)
 
 
 def hide_frame(axes: Axes) -> None:

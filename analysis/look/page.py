@@ -15,11 +15,35 @@ SHOWN_ROWS = 400  # rows of the numbers behind a figure that are shown; the quer
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing of a figure. Panels are side by side on paper and below each other on a phone."""
+    """One drawing of a figure. Panels are side by side on paper and below each other on a phone.
+
+    `alt` says what is seen in it; by default that is the title and the sentence above the figure.
+    """
 
     key: str
     title: str
     figure: Figure
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text with a CSS class.
+
+    Attributes:
+        text: The text; several lines stand below each other.
+        look: A verdict (see `style.VERDICTS`), `code`, `tight` (on one line) or `again` (the same text as in
+            the row above).
+        hint: A text that appears when the reader points at the cell.
+        link: Where the text leads, relative to the page; empty: nowhere.
+        code: A command; the text is the line that opens it.
+    """
+
+    text: str
+    look: str = ""
+    hint: str = ""
+    link: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,11 +53,14 @@ class Table:
     Attributes:
         columns: Names of the columns.
         rows: Cells of each row: a text, a number, or a `Cell`.
-        caption: Sentences above or below it.
+        caption: Sentences below it.
         source: The SQL that gives its numbers.
         folded: A summary line; where there is one, the table is shown when the reader opens it.
         key: Its id in the page.
         title: Its title.
+        says: What it shows, in a sentence above it.
+        look: `matrix` (every cell is a tile), `cards` (every row is a card) or empty.
+        first: Rows that a phone shows at once; 0: all of them.
     """
 
     columns: Sequence[str]
@@ -43,22 +70,9 @@ class Table:
     folded: str = ""
     key: str = ""
     title: str = ""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A text with a CSS class.
-
-    Attributes:
-        text: The text.
-        look: `helps`, `hurts`, `level`, `undecided`, `code`, `tight` (on one line) or `again` (the same text
-            as in the row above).
-        hint: A text that appears when the reader points at the cell.
-    """
-
-    text: str
+    says: str = ""
     look: str = ""
-    hint: str = ""
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,11 +82,12 @@ class Exhibit:
     Attributes:
         key: Its id in the page.
         title: Its title.
-        caption: Sentences below it.
+        caption: How to read it.
         source: The SQL that gives its numbers.
         panels: Its drawings.
         numbers: The table of its numbers.
-        missing: Why there is no drawing (yet); empty where there is one.
+        missing: Why there is no drawing; empty where there is one.
+        says: What it shows, in a sentence above it; also what a screen reader is told.
     """
 
     key: str
@@ -82,6 +97,7 @@ class Exhibit:
     panels: Sequence[Panel] = ()
     numbers: Table | None = None
     missing: str = ""
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,12 +116,13 @@ Part = Exhibit | Table | Text
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with an introduction, facts (name and value) and parts."""
+    """A heading with an introduction, facts (name and value) and parts; folded or open."""
 
     title: str
     parts: Sequence[Part]
     intro: str = ""
     facts: Sequence[tuple[str, str]] = ()
+    folded: bool = False
 
     @property
     def anchor(self) -> str:
@@ -121,13 +138,16 @@ class Page:
         title: Its title.
         question: The question that it answers.
         lead: The main sentences; the first is the answer.
+        alert: A sentence beside the answer that takes away from it; empty where there is none.
+        answer: Tables beside each other right below them.
         notice: What is unfinished or unreadable; empty where nothing is.
         sections: Everything else, in order.
         commands: The commands that repeat every number: the run, then the report.
         flags: Sentences on what went wrong inside the runs.
         written: The time of writing, for a page that will be written again; else empty.
         name: Name of its files, without the suffix.
-        links: Name and title of each other page of the report.
+        links: Name and title of each other page of the report; a page that is no Markdown has its ending.
+        glossary: Word and meaning; the words are explained where the reader points at them.
     """
 
     title: str
@@ -140,9 +160,13 @@ class Page:
     written: str = ""
     name: str = "index"
     links: Sequence[tuple[str, str]] = ()
+    answer: Sequence[Part] = ()
+    alert: str = ""
+    glossary: Sequence[tuple[str, str]] = ()
 
     def parts(self) -> Iterator[Part]:
         """Yield all parts, in order."""
+        yield from self.answer
         for section in self.sections:
             yield from section.parts
 
@@ -162,6 +186,11 @@ class Page:
 def slug(text: str) -> str:
     """Reduce a text to letters, digits and hyphens, for ids and file names."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+
+
+def run_link(run: str | None) -> str:
+    """Return where a run is shown: its curve and its clients on the explore page; empty without a run."""
+    return f"explore.html#run={run}" if run else ""
 
 
 def numbers(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from math import ceil, hypot, log10
 from typing import TYPE_CHECKING
 
+from .style import SMALL
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LETTER, LINE = 3.9, 8.6  # points: width of a letter and height of a line at a font size of 7
+LETTER, LINE = 4.6, 10.1  # points: width of a letter and height of a line at the font size SMALL
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top, in points
 
@@ -140,7 +142,7 @@ def name_marks(
             marks[i].name,
             (left + at[i][0] * x_point, marks[i].y),
             (left + x * x_point, limits[0] + y * y_point),
-            fontsize=7,
+            fontsize=SMALL,
             va="center",
             arrowprops=None if beside else line,
             annotation_clip=False,

@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-WIDTH, NARROW = 4.2, 3.2  # inches: width of a panel with one other beside it, or with two others
-INK, SOFT, FAINT = "#222222", "#6b6b6b", "#d9d9d9"
-# Okabe and Ito (2008), without the yellow, which is hard to see on paper.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+HOVER = "hover "  # begins the id of a mark whose value shows
+
+# Inches: a panel fills the width of a phone, where a point is then 1.5 pixels and SMALL is 12 pixels.
+WIDTH, NARROW = 3.3, 3.3
+SMALL = 8.2  # points: the smallest text
+READABLE = 12  # pixels: height of the smallest text on any screen; a wider drawing scrolls
+CARD = "#ffffff"  # behind every drawing, on a dark page too
+INK, SOFT, FAINT = "#222222", "#595959", "#d9d9d9"
+# After Okabe and Ito (2008): told apart by colour-blind readers, each with a contrast of 3 to the card.
+PALETTE = ("#0072B2", "#B87A00", "#009E73", "#BF5F94", "#2E93CC", "#D55E00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 LINES: tuple[Any, ...] = (
     "-",
@@ -44,19 +50,37 @@ KNOWN = {  # method -> place in the palette, so that a method has one colour in 
     "scaffold": 5,
     "fedprox": 6,
 }
-VERDICT_COLOUR = {"helps": "#0072B2", "hurts": "#D55E00", "level": "#009E73", "undecided": "#8a8a8a"}
-VERDICT_MARK = {"helps": "\u25b2", "hurts": "\u25bc", "level": "=", "undecided": "\u00b7"}
-VERDICT_MARKER = {"helps": "^", "hurts": "v", "level": "s", "undecided": "o"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Look of a verdict: its sign in a text, its colour and marker in a drawing."""
+
+    sign: str
+    colour: str
+    marker: str
+
+
+VERDICTS = {
+    "ahead": Verdict("\u25b2", "#0072B2", "^"),
+    "behind": Verdict("\u25bc", "#C25200", "v"),
+    "diverges": Verdict("\u2715", "#C25200", "X"),
+    "negligible": Verdict("\u2248", "#00845F", "D"),
+    "level": Verdict("=", "#00845F", "s"),
+    "no effect": Verdict("=", "#00845F", "s"),
+    "undecided": Verdict("?", "#7a7a7a", "o"),
+    "missing": Verdict("\u2013", "#7a7a7a", ""),
+}
 FONTS = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Helvetica, Arial, sans-serif"
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": SOFT,
@@ -151,8 +175,13 @@ def legend_below(figure: Figure, *several: Axes) -> None:
     handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
     if labels:
         longest = max(map(len, labels))
-        columns = int(15 * figure.get_figwidth()) // (longest + 6)
+        columns = int(14 * figure.get_figwidth()) // (longest + 6)
         figure.legend(handles, labels, loc="outside lower left", ncols=max(1, min(columns, len(labels))))
+
+
+def hover(artist: Any, text: str) -> None:
+    """Name a mark: its value shows where the reader points at it."""
+    artist.set_gid(HOVER + text)
 
 
 def svg(figure: Figure, key: str) -> str:
@@ -163,17 +192,35 @@ def svg(figure: Figure, key: str) -> str:
     with matplotlib.rc_context({**RC, "svg.hashsalt": key}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.S)
+    text = re.sub(rf"<g id=([\"']){HOVER}(.*?)\1>", r"<g><title>\2</title>", text)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-", text)
-    return text.replace("'DejaVu Sans'", FONTS)
+    return _lighter(text).replace("'DejaVu Sans'", FONTS)
+
+
+def _lighter(text: str) -> str:
+    """Return SVG text without names that nothing refers to, with places to a hundredth of a point."""
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]*)"', lambda name: name[0] if name[1] in used else "", text)
+    place = re.compile(r' (?:d|x|y|transform)="[^"]*"')
+    text = place.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), text)
+    return re.sub(r">\s+<", "><", text)
 
 
 def inline(text: str, title: str) -> str:
-    """Change SVG text for use inside HTML: no prolog, as wide as its place, named for screen readers."""
+    """Change SVG text for use inside HTML: no prolog, as wide as its place, named for screen readers.
+
+    It never becomes so narrow that its smallest text is lower than `READABLE` pixels.
+    """
     from html import escape
 
     body = text[text.index("<svg") :]
     tag, rest = body.split(">", 1)
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", rest)]
     width = re.search(r'width="([\d.]+)pt"', tag)
-    size = f' style="max-width:{float(width[1]) * 1.5:.0f}px"' if width else ""
+    style = ""
+    if width:
+        points = float(width[1])
+        least = points * READABLE / min([*sizes, SMALL])
+        style = f' style="width:{max(1.5 * points, least):.0f}px;min-width:{least:.0f}px"'
     tag = re.sub(r'\s(width|height)="[\d.]+pt"', "", tag)
-    return f'{tag} role="img" aria-label="{escape(title)}"{size}>{rest}'
+    return f'{tag} role="img" aria-label="{escape(title)}"{style}>{rest}'

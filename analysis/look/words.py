@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..read.results import Row
-from ..stats.intervals import EQUIVALENCE_MARGIN, Interval, Multiplicity
 
 MINUS = "\u2212"
-WITHIN = f"within {100 * EQUIVALENCE_MARGIN:g} point"  # the meaning of `level`
+MARGIN = 0.01  # a difference within it changes nothing that matters
+WITHIN = f"within {100 * MARGIN:g} point"  # the meaning of `level`
 TITLES = {
     "acc_personal_own": "personal, own distribution",
     "acc_personal_global": "personal, global split",
@@ -32,31 +32,87 @@ def points(value: float | None, digits: int = 1) -> str:
     return text.replace("-", MINUS) if float(text) else text[1:]  # no sign for zero
 
 
-def span(interval: Interval, form: Any = points) -> str:
-    """Write `low to high`, or why there is no interval."""
+def bracket(low: float | None, high: float | None, form: Any = points) -> str:
+    """Write `[low, high]`, or nothing where there is no interval."""
+    return f"[{form(low)}, {form(high)}]" if low is not None and high is not None else ""
+
+
+def shown(row: Row) -> float | None:
+    """Return the difference that the verdict follows from: with lost seeds counted as 0, where some are lost.
+
+    Args:
+        row: A row of the table of verdicts.
+    """
+    value = row["estimate"] if row["worst_case"] is None else row["worst_case"]
+    return None if value is None else float(value)
+
+
+def difference(row: Row) -> str:
+    """Write a difference with its adjusted interval: `+2.1 points [+0.5, +3.6]`, or that it diverges.
+
+    Args:
+        row: A row of the table of verdicts.
+    """
+    value = shown(row)
+    if value is None or row["verdict"] == "diverges":
+        return seeds_said(row) if row["verdict"] == "diverges" else "not run"
+    interval = bracket(row["adjusted_low"], row["adjusted_high"])
+    size_said = " ".join(part for part in (f"{points(value)} points", interval) if part)
+    return f"{size_said}; {seeds_said(row)}" if row["diverged_a"] or row["diverged_b"] else size_said
+
+
+def described(row: Row) -> str:
+    """Write the verdict on a difference, its size and the reason.
+
+    Args:
+        row: A row of the table of verdicts.
+    """
+    parts = (f"{row['verdict']}, {difference(row)}", row["reason"])
+    return "; ".join(part for part in parts if part)
+
+
+def seeds_said(row: Row) -> str:
+    """Write `3 seeds`, `4 of 5 seeds`, or on how many of them a side diverged: the second one with its name.
+
+    Args:
+        row: A row of the table of verdicts, with `seeds` as a number.
+    """
+    planned = max(row["seeds_planned"] or 0, row["seeds"])
+    first, second = row["diverged_a"] or 0, row["diverged_b"] or 0
+    if first or second:
+        who = f"{row['b']} " if second > first else ""
+        ran = planned - (row["missing"] or 0)
+        return f"{who}diverged on {max(first, second)} of {count(ran, 'seed')}"
     return (
-        f"{form(interval.low)} to {form(interval.high)}"
-        if interval.low is not None
-        else "no interval: one seed"
+        count(planned, "seed") if row["seeds"] == planned else f"{row['seeds']} of {count(planned, 'seed')}"
     )
 
 
-def mean_span(interval: Interval | None, form: Any = percent) -> str:
-    """Write `mean [low, high]`."""
-    if interval is None:
-        return "\u2013"
-    return f"{form(interval.mean)}" + (
-        f" [{form(interval.low)}, {form(interval.high)}]" if interval.low is not None else ""
-    )
+def accuracy(row: Row, form: Any = percent) -> str:
+    """Write an accuracy with its interval, over seeds and images where both are known.
+
+    Args:
+        row: A row of the table of estimates.
+        form: How a number is written.
+    """
+    ends = ("low_both", "high_both") if row["low_both"] is not None else ("low", "high")
+    parts = (form(row["mean"]), bracket(row[ends[0]], row[ends[1]], form))
+    return " ".join(part for part in parts if part)
 
 
-def plus_minus(interval: Interval | None, form: Any = percent) -> str:
-    """Write `mean ± half width`, for tables."""
-    if interval is None:
-        return "\u2013"
-    return form(interval.mean) + (
-        f" \u00b1 {percent(interval.mean - interval.low)}" if interval.low is not None else ""
-    )
+def basis(row: Row) -> str:
+    """Write what the interval of an accuracy is over, and who was measured.
+
+    Args:
+        row: A row of the table of estimates, with `seeds` as a number: those that kept a value.
+    """
+    kept, planned = row["seeds"], max(row["seeds_planned"] or 0, row["seeds"])
+    seeds = count(planned, "seed") if kept == planned else f"{kept} of {count(planned, 'seed')}"
+    over = "over seeds and images" if row["low_both"] is not None else "over seeds, these images"
+    measured, evaluated = row["clients_measured"], row["clients_evaluated"]
+    clients = f"{measured:g} of {count(round(evaluated), 'client')} measured" if evaluated else ""
+    interval = over if row["low_both"] is not None or row["low"] is not None else "no interval"
+    return ", ".join(part for part in (interval, seeds, clients if measured != evaluated else "") if part)
 
 
 def listing(words: Sequence[str]) -> str:
@@ -88,16 +144,6 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def share_of_choices(part: int, whole: int) -> str:
-    """Write `3 of 9 open choices are`."""
-    return f"{part} of {whole} open choices {'is' if part == 1 else 'are'}"
-
-
-def untried_clause(number: int) -> str:
-    """Write `2 without a finished trial`, of choices that were not tried yet or whose trials all failed."""
-    return f"{number} without a finished trial"
-
-
 def size(number: float | None) -> str:
     """Write bytes with a unit (powers of 1,000)."""
     if number is None:
@@ -116,44 +162,3 @@ def duration(seconds: float | None) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def seed_count(counts: Sequence[int]) -> str:
-    """Write `3 seeds`, or `2 to 3 seeds`."""
-    return count(counts[0], "seed") if min(counts) == max(counts) else f"{min(counts)} to {max(counts)} seeds"
-
-
-def patches_sentence(trials: Sequence[Row]) -> str:
-    """Say on how many patches of an image optimal transport works; empty where it is not used."""
-    sizes = sorted({t["patches"] for t in trials if t.get("patches") is not None})
-    return (
-        f"FedOTP and patch-level OT work on M = {listing([str(n) for n in sizes])} patches with this "
-        "backbone."
-        if sizes
-        else ""
-    )
-
-
-def chance_sentence(m: Multiplicity, confidence: float, if_so: str = "if no choice mattered at all") -> str:
-    """Say how many intervals exclude zero, and how many would by chance alone.
-
-    Args:
-        m: The counts.
-        confidence: Coverage of the intervals.
-        if_so: The hypothesis under which chance is counted.
-    """
-    if not m.shown:
-        return ""
-    excluding = f"{m.decided} exclude{'s' if m.decided == 1 else ''} zero"
-    text = (
-        f"Of {count(m.shown, 'interval')} of {confidence:.0%} shown, {excluding}; by chance alone, "
-        f"{if_so}, about {m.by_chance:.0f} would."
-    )
-    if m.decided:
-        stands = (
-            "all of them stand"
-            if m.firm == m.decided
-            else f"{m.firm or 'none'} of them stand{'s' if m.firm <= 1 else ''}"
-        )
-        text += f" Adjusted for their number (false discovery rate {1 - confidence:.0%}), {stands}."
-    return text

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..look import entries
 from ..look.page import Text
-from ..read.results import TESTED, Results, Row, flatten, parameters_of
+from ..read.results import TESTED, Results, Row, flatten, json_object, parameters_of
 
 NOT_SPELLED_OUT = ("resources.", "seed")  # resources are no part of an experiment; the seed is a loop
 
@@ -20,7 +19,8 @@ def settings(trial: Row) -> Row:
 
     Where no experiment is recorded, it holds the trial's method and parameters.
     """
-    flat = entries.settings(trial) or {"method.name": trial.get("method"), **parameters_of(trial)}
+    recorded = flatten(json_object(trial.get("experiment")))
+    flat = recorded or {"method.name": trial.get("method"), **parameters_of(trial)}
     return {_path(k): v for k, v in flat.items() if not k.startswith(NOT_SPELLED_OUT)}
 
 
@@ -34,31 +34,49 @@ def assignment(path: str, value: Any) -> str:
     return shlex.quote(f"{path}={text}")
 
 
+def trial_command(results: Results, trial: Row) -> str:
+    """Write the loop over the seeds of one trial, with every setting spelled out."""
+    return _loop(results, trial, settings(trial))
+
+
+def _loop(results: Results, trial: Row, chosen: Row, common: str = "") -> str:
+    first = [assignment(k, chosen[k]) for k in ("method", "scenario") if k in chosen]
+    rest = [assignment(k, v) for k, v in chosen.items() if k not in ("method", "scenario")]
+    test = ["--open-test"] if trial["kind"] in TESTED else []
+    space = shlex.quote(space_argument(results))
+    run = " ".join(["raysim run", space, *test, *first, *([common] if common else []), *rest, "seed=$seed"])
+    return f"for seed in {' '.join(map(str, trial['seeds']))}; do {run}; done"
+
+
 def commands(results: Results) -> Text:
     """Write a shell script: the settings that all trials share, then a loop over the seeds for each trial."""
     trials: Sequence[Row] = [t for t in results.trials if t.get("seeds")]
     if not trials:
-        return Text(["No trial is finished yet, so there is no command to repeat."])
+        return Text(["No trial is finished, so there is no command to repeat."])
     all_settings = [settings(t) for t in trials]
     common = {
         k: v
         for k, v in all_settings[0].items()
         if k not in ("method", "scenario") and all(k in s and s[k] == v for s in all_settings)
     }
-    space = shlex.quote(space_argument(results))
     lines = ["COMMON=(" + " ".join(assignment(k, v) for k, v in common.items()) + ")"]
     for trial, chosen in zip(trials, all_settings, strict=True):
-        kinds = [assignment(k, chosen[k]) for k in ("method", "scenario") if k in chosen]
-        rest = [
-            assignment(k, v) for k, v in chosen.items() if k not in common and k not in ("method", "scenario")
-        ]
-        test = ["--open-test"] if trial["kind"] in TESTED else []
-        run = " ".join(["raysim run", space, *test, *kinds, '"${COMMON[@]}"', *rest, "seed=$seed"])
-        lines.append(
-            f"# trial {trial.get('trial')}: {_comment(trial)}\nfor seed in "
-            f"{' '.join(map(str, trial['seeds']))}; do {run}; done"
-        )
+        own = {k: v for k, v in chosen.items() if k not in common}
+        loop = _loop(results, trial, own, '"${COMMON[@]}"')
+        lines.append(f"# trial {trial.get('trial')}: {_comment(trial)}\n{loop}")
     return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")
+
+
+def rest_command(results: Results) -> str:
+    """Return the command that runs what a sweep left out; empty while it runs."""
+    made_by = str(results.meta.get("command") or "").strip()
+    if results.meta.get("status", "running") == "running" or not made_by:
+        return ""
+    if command := (results.meta.get("left_out") or {}).get("command"):
+        return str(command)  # with the minutes that it takes
+    out = shlex.quote(str(results.folder))
+    resumed = made_by if " --out " in made_by else f"{made_by} --out {out}"
+    return resumed if "--resume" in resumed else f"{resumed} --resume"
 
 
 def repeat(results: Results) -> list[str]:

@@ -1,12 +1,13 @@
-"""A page as one HTML file: drawings inside, no scripts, no links to other servers."""
+"""A page as one HTML file: drawings, style and script inside, no links to other servers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..look.page import Exhibit, Page, show
+from ..look.page import Exhibit, Page, show, slug
 from ..look.style import inline
 
 RELOAD = 60  # seconds after which the page of a running sweep reloads itself
@@ -30,23 +31,44 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    env.filters["show"] = show
+    env.filters |= {"show": show, "slug": slug}
+    env.filters["lines"] = lambda text: Markup("<br>").join(str(text).split("\n"))
+    env.filters["words"] = lambda text: _explained(text, page.glossary)
     env.tests["number"] = _is_number
     panels = {
-        panel.key: panel.title or part.title
-        for part in page.parts()
-        if isinstance(part, Exhibit)
-        for panel in part.panels
+        panel.key: panel.alt or ". ".join(p for p in (panel.title or exhibit.title, exhibit.says) if p)
+        for exhibit in page.parts()
+        if isinstance(exhibit, Exhibit)
+        for panel in exhibit.panels
     }
     names = page.names()
     return env.get_template("report.html").render(
         page=page,
         svg={key: Markup(inline(drawings[key], title)) for key, title in panels.items()},
         css=Markup((templates / "style.css").read_text(encoding="utf-8")),
+        script=Markup((templates / "page.js").read_text(encoding="utf-8")),
         kind=lambda part: type(part).__name__,
         name=lambda part: names.get(id(part), ""),
         reload=RELOAD if page.written else 0,
     )
+
+
+def _explained(text: str, glossary: Sequence[tuple[str, str]]) -> Any:
+    """Return the text as HTML; each word of the glossary leads once to its meaning; `code` is code."""
+    from markupsafe import Markup, escape
+
+    left = {term: meaning for term, meaning in glossary if term in text}
+    words = "|".join([r"`[^`]+`", *(rf"\b{re.escape(term)}\b" for term in left)])
+    link = Markup('<a class="word" href="#word-{}" title="{}">{}</a>')
+    pieces = []
+    for piece in re.split(f"({words})", text):
+        if piece.startswith("`"):
+            pieces.append(Markup("<code>{}</code>").format(piece[1:-1]))
+        elif meaning := left.pop(piece, ""):
+            pieces.append(link.format(slug(piece), meaning, piece))
+        else:
+            pieces.append(escape(piece))
+    return Markup("").join(pieces)
 
 
 def _is_number(value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
-from ..look.page import Cell, Exhibit, Page, Section, Table, Text, show
+from ..look.page import Cell, Exhibit, Page, Part, Section, Table, Text, show
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|$~#])")
 QUERY = "Command and query"
@@ -30,22 +30,37 @@ def _squeezed(lines: Iterable[str]) -> Iterator[str]:
         previous = line
 
 
+def _file(name: str) -> str:
+    """Return the file of a page that another one links to: its Markdown, or the one with its ending."""
+    return name if "." in name else f"{name}.md"
+
+
 def _page(page: Page) -> Iterator[str]:
     yield from (f"# {text(page.title)}", "", f"*{text(page.question)}*", "")
     if page.notice:
         yield from (f"> {text(page.notice)}{text(_written(page))}", "")
     for i, sentence in enumerate(page.lead):
         yield from (f"**{text(sentence)}**" if i == 0 else text(sentence), "")
+        yield from (text(page.alert), "") if i == 0 and page.alert else ()
+    names = page.names()
+    for part in page.answer:
+        yield from ("", *_part(part, names, page))
     if page.flags:
         yield from ("Flagged:", "", *(f"- {text(flag)}" for flag in page.flags), "")
     yield from (
-        (f"See also: {', '.join(f'[{text(title)}]({name}.md)' for name, title in page.links)}", "")
+        (f"See also: {', '.join(f'[{text(title)}]({_file(name)})' for name, title in page.links)}", "")
         if page.links
         else ()
     )
-    names = page.names()
     for section in page.sections:
         yield from _section(section, names, page)
+    if page.glossary:
+        yield from (
+            "",
+            "## Words",
+            "",
+            *(f"- {text(word)}: {text(meaning)}" for word, meaning in page.glossary),
+        )
 
 
 def _written(page: Page) -> str:
@@ -56,22 +71,25 @@ def _section(section: Section, names: dict[int, str], page: Page) -> Iterator[st
     yield from ("", f"## {text(section.title)}", "", *([text(section.intro), ""] if section.intro else []))
     yield from (f"- {text(name)}: {text(value)}" for name, value in section.facts)
     for part in section.parts:
-        yield ""
-        if isinstance(part, Text):
-            yield from _text(part)
-        elif isinstance(part, Table):
-            yield from _table(part, names[id(part)], page)
-        else:
-            yield from _figure(part, names.get(id(part), ""), page)
+        yield from ("", *_part(part, names, page))
+
+
+def _part(part: Part, names: dict[int, str], page: Page) -> Iterator[str]:
+    if isinstance(part, Text):
+        yield from _text(part)
+    elif isinstance(part, Table):
+        yield from _table(part, names[id(part)], page)
+    else:
+        yield from _figure(part, names.get(id(part), ""), page)
 
 
 def _figure(exhibit: Exhibit, name: str, page: Page) -> Iterator[str]:
-    yield from (f"### {_title(name, exhibit.title)}", "")
     if exhibit.missing:
-        yield from (f"*{text(exhibit.missing)}*", "", *_source(exhibit.source, page))
+        yield from (f"**{text(exhibit.title)}:** {text(exhibit.missing)}", "")
         return
+    yield from (f"### {_title(name, exhibit.title)}", "", *_says(exhibit))
     for panel in exhibit.panels:
-        yield from (f"![{text(panel.title or exhibit.title)}](figures/{panel.key}.svg)", "")
+        yield from (f"![{text(panel.alt or panel.title or exhibit.title)}](figures/{panel.key}.svg)", "")
     yield from (text(exhibit.caption), "")
     if exhibit.numbers:
         yield from _folded(exhibit.numbers.folded, grid(exhibit.numbers))
@@ -82,10 +100,19 @@ def _table(table: Table, name: str, page: Page) -> Iterator[str]:
     yield from (
         f"### {_title(name, table.title or table.folded)}",
         "",
-        *([text(table.caption), ""] if table.caption else []),
+        *_says(table),
     )
     yield from _folded(table.folded, grid(table)) if table.folded else (*grid(table), "")
+    for row in table.rows:
+        for cell in row:
+            if isinstance(cell, Cell) and cell.code:
+                yield from _folded(f"{show(row[0])}: {cell.text}", code(cell.code, "sh"))
+    yield from ([text(table.caption), ""] if table.caption else [])
     yield from _source(table.source, page)
+
+
+def _says(part: Table | Exhibit) -> list[str]:
+    return [f"**{text(part.says)}**", ""] if part.says else []
 
 
 def _title(name: str, title: str) -> str:
@@ -140,7 +167,9 @@ def _cell(value: Any) -> str:
         return text(show(value))
     if value.look == "again":
         return ""
-    return text(show(value.text))
+    words = "; ".join(text(line) for line in show(value.text).split("\n"))
+    inside = value.link.startswith("#")  # Markdown makes its own anchors
+    return f"[{words}]({value.link})" if value.link and not inside else words
 
 
 def text(words: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
-from ..look.page import Exhibit, Part, Section, Table, Text, show, slug
+from ..look.page import Cell, Exhibit, Part, Section, Table, Text, show, slug
 from ..look.words import capitalized, short_listing
 from ..read.results import Results, Row, json_object
 from .commands import repeat
 
+AnyPart = TypeVar("AnyPart", bound=Part)
 SMALL_BACKBONE = "scenes-clip"  # the bundled CLIP
 
 
@@ -54,25 +56,38 @@ def of_space(view: Results, sections: Sequence[Section]) -> list[Section]:
     """Name the sections after their space and make their keys unique, where a sweep has several spaces."""
     if not view.space:
         return list(sections)
-    prefix = f"{slug(view.space)}-"
     return [
-        replace(
-            s,
-            title=f"{view.space}: {s.title[0].lower()}{s.title[1:]}",
-            parts=[_with_prefix(part, prefix) for part in s.parts],
-        )
+        replace(s, title=_named(view, s.title), parts=[_with_prefix(view, part) for part in s.parts])
         for s in sections
     ]
 
 
-def _with_prefix(part: Part, prefix: str) -> Part:
+def tables_of_space(view: Results, tables: Sequence[Table]) -> list[Table]:
+    """Name tables after their space and make their keys unique, where a sweep has several spaces."""
+    if not view.space:
+        return list(tables)
+    return [replace(_with_prefix(view, table), title=_named(view, table.title)) for table in tables]
+
+
+def _named(view: Results, title: str) -> str:
+    return f"{view.space}: {title[:1].lower()}{title[1:]}"
+
+
+def _with_prefix(view: Results, part: AnyPart) -> AnyPart:
+    """Return the part with the space before its key, the keys of its panels, and links inside the page."""
+    prefix = f"{slug(view.space)}-"
     if isinstance(part, Exhibit):
-        return replace(
-            part,
-            key=prefix + part.key,
-            panels=[replace(panel, key=prefix + panel.key) for panel in part.panels],
-        )
-    return replace(part, key=prefix + part.key) if isinstance(part, Table) and part.key else part
+        panels = [replace(panel, key=prefix + panel.key) for panel in part.panels]
+        return replace(part, key=prefix + part.key, panels=panels)
+    if not isinstance(part, Table) or not part.key:
+        return part
+    rows = [[_linked(cell, prefix) for cell in row] for row in part.rows]
+    return replace(part, key=prefix + part.key, rows=rows)
+
+
+def _linked(cell: Any, prefix: str) -> Any:
+    inside = isinstance(cell, Cell) and cell.link.startswith("#")
+    return replace(cell, link=f"#{prefix}{cell.link[1:]}") if inside else cell
 
 
 def reproduce(results: Results, *commands: Text) -> Section:
@@ -85,8 +100,7 @@ def reproduce(results: Results, *commands: Text) -> Section:
     queries = (
         "Under each figure and table, folded: the command and the query that give its numbers. The query "
         "is SQL for DuckDB over the Parquet files of the result folder; save it as q.sql and run it there. "
-        f"A t interval is mean \u00b1 t \u00d7 sd / \u221an, with the {0.5 + results.confidence / 2:.0%} "
-        "quantile t of Student's distribution with n \u2212 1 degrees of freedom."
+        "Intervals are in the tables `verdicts` and `estimates`, which every report writes again."
     )
     run = (
         f'pip install duckdb\ncd {folder}\npython -c "import duckdb; '
@@ -95,6 +109,7 @@ def reproduce(results: Results, *commands: Text) -> Section:
     return Section(
         "How to reproduce each number",
         [Text([facts], code="\n".join(repeat(results))), Text([queries], code=run), *commands],
+        folded=True,
     )
 
 

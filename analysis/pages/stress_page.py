@@ -77,10 +77,8 @@ def lead(results: Results, rows: Sequence[Outcome]) -> list[str]:
             [f"And {left} more for {label}: see the overview."] if left > 0 else []
         )
     if not counted:
-        return ["Nothing has been measured yet."]
-    seeds = len(results.meta.get("seeds") or [])
-    closing = ["With one seed nothing is decided."] if seeds == 1 else []
-    return [" ".join(counted), *points, *closing]
+        return ["Nothing was measured so far."]
+    return [" ".join(counted), *points]
 
 
 def _verb(verdict: str) -> str:
@@ -131,29 +129,27 @@ def flags(results: Results, rows: Sequence[Outcome]) -> list[str]:
 
 def overview(results: Results, rows: Sequence[Outcome]) -> list[Part]:
     """Make the matrix of verdicts, or say that there is none."""
-    return (
-        [verdicts.matrix(results, rows)] if stressed.cases(results) else [Text(["No case is declared yet."])]
-    )
+    return [verdicts.matrix(results, rows)] if stressed.cases(results) else [Text(["No case is declared."])]
 
 
 def rule(results: Results) -> list[str]:
     """Sentences that define the verdicts, with the numbers of this run."""
-    margin, confidence = f"{100 * stressed.margin(results):g} points", f"{results.confidence:.0%}"
+    margin = f"{100 * stressed.margin(results):g} points"
     return [
-        "At each level, the method minus zero-shot and the method minus local-only are computed seed by "
-        f"seed, each with its {confidence} t interval. An interval shows something only if all of it lies "
-        "on one side of the margin.",
-        f"Pass: both differences are shown to be above \u2212{margin}, so the method is no worse than the "
-        f"better reference minus {margin}.",
-        f"Degrade: it is shown to be more than {margin} below one reference, and not shown to be so below "
-        "the other.",
-        f"Break: it is shown to be more than {margin} below both, so that neither training nor federating "
-        "was of any use; or training diverged and left no model. Where a case has one reference only, being "
-        "shown below that is a break.",
-        "Undecided: anything else. One seed, and seeds that agree to the last bit, decide nothing. Not "
-        "run: no result, with the reason.",
+        "At each level, the method is compared seed by seed with zero-shot, with local-only, and with itself "
+        "at the mildest level. All these differences of the run are one family: their intervals are adjusted "
+        "together (false coverage rate), with the noise that all trials of a case share. An interval shows "
+        "something only if all of it lies on one side of the margin.",
+        f"Pass: all differences are shown to be above \u2212{margin}: the method is no worse than the "
+        "references, and it has not lost more than that against its own mildest level.",
+        f"Degrade: it is shown to be more than {margin} below one reference, or below itself at the mildest "
+        "level, and not shown to be so below all references.",
+        f"Break: it is shown to be more than {margin} below all references, so that neither training nor "
+        "federating was of any use; or training diverged on at least half of the seeds.",
+        "Undecided: anything else. Not run: no result, with the reason.",
         "The breaking point is a range: after the last milder level that is shown to pass, up to the first "
-        "that is shown to break.",
+        "that is shown to break. The grey lines are rules without training: zero-shot, and naming each "
+        "client's own most frequent class.",
     ]
 
 
@@ -193,7 +189,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
     states = Counter(t["state"] for t in trials)
     limit = f"at most {meta['minutes']:g} minutes" if meta.get("minutes") else "the budgets of its cases"
     return [
-        ("data", listing(data) or "not recorded yet"),
+        ("data", listing(data) or "not recorded"),
         (
             "seeds",
             f"{', '.join(map(str, seeds))}; shared by all entries of a level; measured on validation, the "
@@ -210,8 +206,7 @@ def trust(results: Results) -> list[str]:
     points = [
         f"Intervals are over {count(len(seeds), 'seed')}: a seed changes the partition, the cohorts and "
         "the first weights, on one dataset.",
-        "Verdicts at many levels are read at once, each at its own confidence: some are wrong by chance "
-        "alone.",
+        "Verdicts at many levels are read at once: about one in ten that name a loss may be wrong.",
         "Methods are not tuned again at each level: a verdict is on the method with the settings of its "
         "space, not on the best settings for that level.",
     ]

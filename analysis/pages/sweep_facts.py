@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
-from ..figures.choices import contrasts
 from ..figures.searching.tuning import edges, table_tuning
 from ..look.page import Table, Text
-from ..look.words import chance_sentence, count, duration, listing
-from ..read import queries
-from ..read.results import TESTED, Results, Row, json_object, tuning_of
+from ..look.words import count, duration, listing
+from ..read.results import TESTED, Results, json_object
 from .shared import assumptions, joined
 
+SCENARIOS = """SELECT s.label, s.values, unnest(s.heterogeneity.achieved)
+FROM (SELECT unnest(scenarios) AS s FROM meta)"""
+COUNTS = "SELECT kind, state, count(*) AS trials FROM trials GROUP BY ALL ORDER BY ALL"
 KINDS = {
     "contrast": "contrast: one choice changed, seeds shared with the anchor",
     "rival": "rival: a method for comparison with the contrasts, same seeds, untuned",
@@ -45,21 +45,21 @@ def facts(results: Results) -> list[tuple[str, str]]:
     opened = (
         "the test split was opened once per confirmed configuration, for these only"
         if confirmed
-        else "the test split is still closed"
+        else "the test split is closed"
     )
     return [
         (
             "data and backbone",
-            f"{task.get('dataset')}, {task.get('backbone') or 'no backbone'}" if task else "not recorded yet",
+            f"{task.get('dataset')}, {task.get('backbone') or 'no backbone'}" if task else "not recorded",
         ),
-        ("methods", listing(list(dict.fromkeys(t["method"] for t in trials))) or "none yet"),
+        ("methods", listing(list(dict.fromkeys(t["method"] for t in trials))) or "none"),
         (
             "selection",
             f"{count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}), shared by all trials of a "
             "scenario; the searcher saw validation only",
         ),
         ("confirmation", f"{count(len(fresh), 'fresh seed')} ({', '.join(map(str, fresh))}); {opened}"),
-        ("rounds", " or ".join(map(str, rounds)) or "none yet"),
+        ("rounds", " or ".join(map(str, rounds)) or "none"),
         ("took", f"{duration(meta.get('seconds'))} on {joined(meta.get('hardware'))}"),
     ]
 
@@ -68,7 +68,7 @@ def scenarios_table(results: Results) -> Table | Text:
     """Make the table of scenarios: what was asked for, and the heterogeneity that was achieved."""
     scenarios = results.meta.get("scenarios") or []
     if not scenarios:
-        return Text(["No scenario is recorded yet."])
+        return Text(["No scenario is recorded."])
     body = []
     for scenario in scenarios:
         achieved = (scenario.get("heterogeneity") or {}).get("achieved") or {}
@@ -104,7 +104,7 @@ def scenarios_table(results: Results) -> Table | Text:
         head,
         body,
         "What was asked for, and the heterogeneity that was achieved.",
-        queries.SCENARIOS,
+        results.shown(SCENARIOS),
         title="Scenarios",
     )
 
@@ -112,58 +112,55 @@ def scenarios_table(results: Results) -> Table | Text:
 def trial_counts(results: Results) -> Table | Text:
     """Make the table of trials by kind and state, beside the plan."""
     if not results.trials:
-        return Text(["No trial is finished yet."])
+        return Text(["No trial is finished."])
     counts = Counter((t["kind"], t["state"]) for t in results.trials)
     planned = results.meta.get("planned") or {}
     kinds = [k for k in KINDS if planned.get(k, 0) != 0 or any(kind == k for kind, _ in counts)]
     body = [
         [KINDS[k], planned.get(k), *(counts[(k, s)] for s in ("COMPLETE", "PRUNED", "FAIL"))] for k in kinds
     ]
-    dropped = results.meta.get("dropped_contrasts")
-    caption = (
-        f"{count(dropped, 'contrast was', 'contrasts were')} left out because the time limit was near."
-        if dropped
-        else ""
-    )
     return Table(
         ["trials", "planned", "complete", "stopped early", "failed"],
         body,
-        caption,
-        queries.COUNTS,
+        "",
+        results.shown(COUNTS),
         title="Trials by kind and state",
     )
 
 
-def trust(results: Results, compared: Sequence[Row], changed: Sequence[Row]) -> list[str]:
+def _seeds_of(results: Results, kind: str, planned: int) -> str:
+    """Write on how many seeds the trials of a kind ran: `2 of 3 seeds`, `2 to 3 of 3 seeds`."""
+    counts = sorted({len(t["seeds"] or []) for t in results.trials if t["kind"] == kind})
+    ran = " to ".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
+    return count(counts[0], "seed") if counts == [planned] else f"{ran} of {count(planned, 'seed')}"
+
+
+def trust(results: Results) -> list[str]:
     """Sentences on what this page can and cannot show."""
     seeds, fresh = results.meta.get("selection_seeds") or [], results.meta.get("fresh_seeds") or []
-    points = [
-        f"Intervals are Student's t over {count(len(seeds), 'seed')} (contrasts) and "
-        f"{count(len(fresh), 'seed')} (methods), {results.confidence:.0%}, paired by seed for differences. "
-        "With so few seeds they are wide, and an effect that is not decided may still be there. A "
-        "difference that is the same to the last bit for all seeds has no measured spread and decides "
-        "nothing.",
-        "A seed changes the partition, the cohort and the initial values, on one dataset: intervals "
-        "describe such repetitions, not other data.",
+    ran = [
+        f"{what} ran on {_seeds_of(results, kind, len(planned))}"
+        for what, kind, planned in (("contrasts", "contrast", seeds), ("confirmations", "confirm", fresh))
+        if any(t["kind"] == kind for t in results.trials)
     ]
-    if changed:
-        points.append(
-            "Contrasts change one choice at a time around the anchor: they see no interactions; another "
-            "anchor may give other verdicts."
-        )
+    said = [f"{listing(ran)[:1].upper()}{listing(ran)[1:]}."] if ran else []
+    points = [
+        " ".join(
+            [
+                *said,
+                "With so few seeds, the noise of a configuration is estimated from all configurations of a "
+                "study together; an effect that is undecided may still be there.",
+            ]
+        ),
+        "A seed changes the partition, the cohort and the initial values, on one dataset. Intervals over "
+        "seeds hold for these images; those over seeds and images also for other images of the same kind. "
+        "Verdicts on validation are of these images, verdicts on the test split of other images too. Neither "
+        "describes other data.",
+        "All differences that are looked at together share a false coverage rate of "
+        f"{1 - results.confidence:.0%}: "
+        "a sentence names a difference only by its adjusted interval.",
+        "Contrasts change one choice at a time around the anchor; another anchor may give other verdicts.",
+    ]
     at_edges = edges(table_tuning(results))
     points += [at_edges] if at_edges else []
-    by_chance = chance_sentence(contrasts.count_chance(changed, results.confidence), results.confidence)
-    if by_chance:
-        points.append(f"Contrasts: {by_chance[0].lower()}{by_chance[1:]}")
-    if compared:
-        labels = list(dict.fromkeys(r["label"] for r in compared))
-        tuned, untuned = (
-            [label for label in labels if tuning_of(label) == word] for word in ("tuned", "untuned")
-        )
-        if tuned and untuned:
-            points.append(
-                f"{listing(tuned)} had a search behind it, {listing(untuned)} did not: part of a tuned "
-                "method's lead may be the tuning."
-            )
     return [*points, *assumptions(results)]

@@ -1,4 +1,4 @@
-"""The page of a sweep."""
+"""The page of a sweep: the answer on its first screen, then the evidence, then how it came about."""
 
 from __future__ import annotations
 
@@ -6,188 +6,162 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .. import declared as recipes
-from ..figures.choices import contrast_sentences, contrast_tables, contrasts, winner_tiles, winners
-from ..figures.inside import divergence, ratios, signature_figures
-from ..figures.outcomes import (
-    balance,
-    communication,
-    curves,
-    heterogeneity,
-    methods,
-    methods_table,
-    rivalry,
-    transfer,
-)
+from ..figures.choices.matrix import matrix
+from ..figures.choices.verdicts import GLOBAL, rows_of
+from ..figures.inside import divergence, masks, ratios, signature_figures
+from ..figures.outcomes import balance, communication, curves, heterogeneity, methods, methods_table
 from ..figures.outcomes.partition import exhibit_partition
 from ..figures.searching import optimism, pareto, racing, search, trial_tables
 from ..figures.searching.tuning import exhibit_tuning
-from ..look.entries import shown_trials
-from ..look.page import Page, Part, Section, Text
-from ..look.words import capitalized, listing
+from ..look.page import Page, Part, Section, Table, Text
+from ..look.words import listing
 from ..read.results import Results, Row
-from . import summary
-from .commands import commands, repeat
-from .shared import notice, of_space, reproduce, under_name
+from . import evidence, headline
+from .best import best_table
+from .commands import commands, repeat, rest_command
+from .glossary import WORDS
+from .shared import notice, of_space, reproduce, tables_of_space, under_name
 from .sweep_facts import facts, progress, scenarios_table, trial_counts, trust
-from .winner_sentences import scenario_sentences
 
 QUESTION = (
     "Which of the choices that are left open change the outcome, under which data, and how sure is that?"
 )
+OTHERS = (
+    "rival",
+    "floor",
+    "pair",
+    "tuning",
+    "transfer",
+    "recipe",
+)  # kinds of comparisons, beside the choices
+NOTHING = "Nothing was compared."
 
 
 def sweep_page(results: Results) -> Page:
-    """Make the page of a sweep, finished or not: words first, then figures, then tables.
-
-    A sweep of several spaces has these sections for each space.
-    """
+    """Make the page of a sweep, finished or not; a sweep of several spaces has all parts for each space."""
     views = results.views()
-    stories = [story(view) for view in views]
+    by_space = [(view, story(view)) for view in views]
     spaces = listing([str(s) for s in results.meta.get("spaces") or [results.meta.get("space") or "?"]])
-    by_space = list(zip(views, stories, strict=True))
     return Page(
         title=f"Sweep of {spaces}",
         question=str(results.meta.get("title") or QUESTION) if len(views) == 1 else QUESTION,
         lead=[sentence for view, one in by_space for sentence in under_name(view, one.lead)],
+        alert=" ".join(sentence for view, one in by_space for sentence in under_name(view, one.alert)),
+        answer=[table for view, one in by_space for table in tables_of_space(view, one.answer)],
         flags=signature_figures.sentences(results),
         notice=notice(results, progress(results)),
         commands=repeat(results),
         sections=[
             *(section for view, one in by_space for section in of_space(view, one.sections)),
-            Section("What was run", [scenarios_table(results), trial_counts(results)], facts=facts(results)),
             Section(
-                "What can be trusted", [Text(points=one.trust, title=view.space) for view, one in by_space]
+                "What was run",
+                [scenarios_table(results), trial_counts(results)],
+                facts=facts(results),
+                folded=True,
+            ),
+            Section(
+                "What can be trusted",
+                [Text(points=trust(view), title=view.space) for view, _ in by_space],
+                folded=True,
             ),
             reproduce(results, *(commands(view) for view in views)),
         ],
+        glossary=WORDS,
     )
 
 
 @dataclass(frozen=True)
 class Story:
-    """Parts of the page on one space: the lead, the sections, and what can be trusted."""
+    """Parts of the page on one space: the first sentences, the first tables, and the sections."""
 
     lead: Sequence[str]
+    alert: Sequence[str]
+    answer: Sequence[Table]
     sections: Sequence[Section]
-    trust: Sequence[str]
 
 
 def story(results: Results) -> Story:
     """Make the parts of the page on one space."""
-    rounds = results.rounds([run for t in shown_trials(results) for run in t.get("runs") or []])
-    compared, changed, won = (
-        methods.table_methods(results),
-        contrasts.table_contrasts(results),
-        winners.table_winners(results),
-    )
+    choices = rows_of(results, "choice")
+    answer = [part for part in (matrix(results, choices), best_table(results)) if part]
     sections = [
-        Section("Figures", figures_of(results, rounds, compared, changed, won)),
-        Section("Scenario by scenario", words_of(results, compared, changed, won)),
-        Section("Tables", tables_of(results, compared, changed)),
+        *_declared(results),
+        *evidence.sections(results),
+        Section("Outcomes, curves, clients and cost", outcomes(results), folded=True),
+        Section("Inside the runs", inside(results), folded=True),
+        Section("The search", searching(results), folded=True),
+        Section("All trials", [t for t in (trial_tables.table_trials(results),) if t], folded=True),
     ]
-    return Story(summary.lead(results, compared, changed, won), sections, trust(results, compared, changed))
+    below = headline.floor_sentence(rows_of(results, "floor"))
+    sentences = lead(results, choices)
+    return Story(sentences, [below] if below else [], answer, [s for s in sections if s.parts])
 
 
-def figures_of(
-    results: Results,
-    rounds: Sequence[Row],
-    compared: Sequence[Row],
-    changed: Sequence[Row],
-    won: Sequence[Row],
-) -> list[Part]:
-    """List the figures in their order on the page. A new figure is one line here."""
-    open_choices = summary.contrasted(results)
-    signs, front = signature_figures.exhibit(results), pareto.exhibit(results, pareto.table_pareto(results))
-    moved = transfer.exhibit(results, transfer.table_transfer(results))
-    limits = methods.limits(compared) if compared else (0.0, 1.0)
-    return [
-        *(
-            [winner_tiles.exhibit_winners(results, won)]
-            if open_choices and (won or with_rivals(results))
-            else []
-        ),
-        *([contrasts.exhibit_contrasts(results, changed)] if open_choices else []),
-        *recipes.exhibits(results, compared, rounds),
-        methods.exhibit_methods(results, compared),
-        *(
-            [heterogeneity.exhibit_heterogeneity(results, compared)]
-            if len(results.meta.get("scenarios") or []) > 1
-            else []
-        ),
-        *([moved] if moved else []),
-        curves.exhibit_curves(results, rounds),
-        *inside(results, compared, rounds),
-        *([signs] if signs else []),
+def lead(results: Results, choices: Sequence[Row]) -> list[str]:
+    """Write the first sentences: the answer, then the rivals; of a recipe, its own sentences.
+
+    Args:
+        results: The sweep.
+        choices: Rows of the table of verdicts of the kind `choice`.
+    """
+    others, rest = rows_of(results, *OTHERS), rest_command(results)
+    rivals = [row for row in others if row["kind"] == "rival"]
+    against = headline.rival_headline(results, rivals, rows_of(results, "rival", metric=GLOBAL))
+    if choices:
+        return [text for text in (headline.choice_headline(results, choices, others, rest), against) if text]
+    start = headline.how_many_ran(others, rest)
+    said = [text for text in (*recipes.sentences(results)[:3], against) if text] or [NOTHING]
+    return [f"{start}. {said[0]}" if start else said[0], *said[1:]]
+
+
+def _declared(results: Results) -> list[Section]:
+    """Return the section of the figures that a recipe declares, with its sentences."""
+    parts = recipes.exhibits(results)
+    said = recipes.sentences(results)
+    return (
+        [Section("What the recipe asks", [*([Text(points=said[3:])] if said[3:] else []), *parts])]
+        if parts
+        else []
+    )
+
+
+def outcomes(results: Results) -> list[Part]:
+    """List the figures of what was reached, by whom, and at what cost. A new figure is one line here."""
+    parts = [
+        methods.exhibit_methods(results),
+        methods_table.table_of_methods(results),
+        heterogeneity.exhibit_heterogeneity(results),
+        curves.exhibit_curves(results),
         exhibit_partition(results),
-        communication.exhibit_communication(results, compared, rounds, limits),
-        *([front] if front else []),
-        *(
-            [optimism.exhibit_optimism(results), exhibit_tuning(results) or search.exhibit_search(results)]
-            if searches(results)
-            else []
-        ),
+        communication.exhibit_communication(results),
+        pareto.exhibit(results),
+        pareto.table(results),
     ]
+    return [part for part in parts if part]
 
 
-def inside(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> list[Part]:
+def inside(results: Results) -> list[Part]:
     """List the figures on the inside of methods such as SAFE that the recipe does not declare itself."""
     declared = recipes.kinds_of(results)
-    exhibits = [
-        None if "groups" in declared else balance.exhibit_groups(results, compared, rounds),
-        ratios.exhibit_ratios_of_sweep(results, rounds),
-        divergence.exhibit_divergence_of_sweep(results, rounds),
-    ]
-    gated = "masks" not in declared and any(r.get("mask_ratio") is not None for r in rounds)
-    return [
-        *(exhibit for exhibit in exhibits if exhibit),
+    gated = "masks" not in declared and masks.any_gate(results)
+    parts = [
+        None if "groups" in declared else balance.exhibit_groups(results),
+        ratios.exhibit_ratios(results),
+        divergence.exhibit_divergence(results),
         *(recipes.exhibit_masks(results, {}, "masks") if gated else []),
-    ]
-
-
-def tables_of(results: Results, compared: Sequence[Row], changed: Sequence[Row]) -> list[Part]:
-    """List the tables, or say that there are none."""
-    tables = [
-        methods_table.table_of_methods(results, compared),
-        contrast_tables.table_verdicts(results, changed),
-        contrast_tables.table_differences(results, changed),
-        transfer.table(results, transfer.table_transfer(results)),
-        pareto.table(results, pareto.table_pareto(results)),
-        racing.table(results, racing.table_racing(results)),
-        trial_tables.table_choices(results, changed),
+        signature_figures.exhibit(results),
         signature_figures.table(results),
-        trial_tables.table_trials(results),
     ]
-    return [t for t in tables if t] or [Text(["No trial is finished yet, so there are no tables."])]
+    return [part for part in parts if part]
 
 
-def words_of(
-    results: Results, compared: Sequence[Row], changed: Sequence[Row], won: Sequence[Row]
-) -> list[Part]:
-    """Write what the figures show of each scenario."""
-    symbols, of_recipe = summary.symbols_of(results, changed), recipes.sentences(results, compared)
-    metric = capitalized(str(results.metric))
-    groups = {
-        "Who wins, on validation": scenario_sentences(winners.cases(won), symbols),
-        f"{metric} and the open choices, on validation": contrast_sentences.sentences(results, changed),
-        "What the figures of this recipe say": (
-            of_recipe if len(of_recipe) > summary.MAX_RECIPE_SENTENCES else []
-        ),
-        "Methods, on the test split and fresh seeds": rivalry.sentences(
-            rivalry.rivalry(results, compared), results.confidence
-        ),
-    }
-    return [Text(points=group, folded=title) for title, group in groups.items() if group] or [
-        Text(["Nothing can be said yet."])
+def searching(results: Results) -> list[Part]:
+    """List the figures of the search; empty where nothing was searched."""
+    if not any(t["kind"] == "search" for t in results.trials):
+        return []
+    parts = [
+        optimism.exhibit_optimism(results),
+        exhibit_tuning(results) or search.exhibit_search(results),
+        racing.table(results),
     ]
-
-
-def searches(results: Results) -> bool:
-    """Whether anything is selected on validation; a plain recipe is a declared set."""
-    return summary.contrasted(results) or any(t["kind"] == "search" for t in results.trials)
-
-
-def with_rivals(results: Results) -> bool:
-    """Whether rivals are run or planned beside the contrasts."""
-    return bool((results.meta.get("planned") or {}).get("rival")) or any(
-        t["kind"] == "rival" for t in results.trials
-    )
+    return [part for part in parts if part]

@@ -8,9 +8,11 @@ import pytest
 
 from analysis import write_report
 from analysis.read.results import Results, open_results
+from analysis.verdicts import verdict_tables
 from tests.fakes import results as fake_results
 from tests.fakes import safe as fake_safe
 from tests.fakes import sensitivity as fake_sensitivity
+from tests.fakes.whole import whole_sweep
 
 
 @pytest.fixture(scope="session")
@@ -37,5 +39,21 @@ def full_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reported_sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished sweep with contrasts and a search, and its report."""
     folder = fake_results.fake_sweep(tmp_path_factory.mktemp("sweep"), search=6)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A finished sweep with every kind of trial, floors and images, in which seeds diverged; judged."""
+    results = open_results(whole_sweep(tmp_path_factory.mktemp("whole")))
+    verdict_tables(results)
+    return results
+
+
+@pytest.fixture(scope="session")
+def reported_whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished sweep with every kind of trial, floors, images and lost seeds, and its report."""
+    folder = whole_sweep(tmp_path_factory.mktemp("whole"))
     write_report(folder)
     return folder

@@ -9,9 +9,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from analysis.compare.sides import MEASURED
 from tests.fakes import tables as fake_tables
 
+MEASURED = (
+    "acc_personal_own",
+    "acc_personal_global",
+    "acc_shared_own",
+    "acc_shared_global",
+    "worst_client_accuracy",
+    "p10_client_accuracy",
+)
 OURS, THEIRS = (0.80, 0.82, 0.84), (0.770, 0.785, 0.803)
 # differences 0.030, 0.035, 0.037: mean 0.034, deviation 0.0036056; t quantile 0.95 with 2 degrees of freedom
 # 2.919986
@@ -112,6 +119,7 @@ def sweep(folder: Path, rows: Sequence[dict[str, Any]], status: str = "done") ->
     """A sweep's folder that holds these trials."""
     types = {name: pa.list_(pa.float64()) for name in rows[0] if name.startswith("test_")}
     for number, row in enumerate(rows):
+        row = {**row, "runs": [f"{folder.name} {run}" for run in row["runs"]]}
         schema = pa.schema([(name, types.get(name) or pa.array([value]).type) for name, value in row.items()])
         fake_tables.write(
             folder / "tables" / "trials" / f"{number}.parquet", [{**row, "trial": number}], schema

@@ -12,8 +12,9 @@ import duckdb
 from analysis.look.page import Page
 from analysis.pages.run_page import run_page
 from analysis.pages.sweep_page import sweep_page
-from analysis.read.results import open_results
+from analysis.read.results import Results, open_results
 from analysis.report import page_of
+from analysis.verdicts import verdict_tables
 from tests.fakes import results as fake_results
 from tests.fakes import safe as fake_safe
 
@@ -53,17 +54,24 @@ PAGE_KINDS = [
 ]
 
 
+def _judged(folder: Path) -> Results:
+    """The results with their verdicts."""
+    results = open_results(folder)
+    verdict_tables(results)
+    return results
+
+
 def page_of_kind(kind: str, folder: Path) -> tuple[Path, Page]:
     """A result folder of this kind with its page."""
     if kind == "run":
-        return folder, run_page(open_results(fake_results.fake_run(folder, rounds=6)))
+        return folder, run_page(_judged(fake_results.fake_run(folder, rounds=6)))
     if kind in ("safe run", "segmentation run"):
         options = {"known": False, "metric": "mIoU"} if kind == "segmentation run" else {}
-        return folder, page_of(open_results(fake_safe.safe_run(folder, **options)))
+        return folder, page_of(_judged(fake_safe.safe_run(folder, **options)))
     if kind in ("safe recipe", "safe recipe, nothing declared"):
         declared = OF_SAFE if kind == "safe recipe" else []
         return folder, sweep_page(
-            fake_safe.safe_recipe(folder, declared, setup_in_trials=bool(declared)).open()
+            _judged(fake_safe.safe_recipe(folder, declared, setup_in_trials=bool(declared)).folder)
         )
     recipe = {"recipe": True, "figures": FIGURES} if kind == "recipe" else {}
-    return folder, sweep_page(open_results(fake_results.fake_sweep(folder, rounds=4, search=6, **recipe)))
+    return folder, sweep_page(_judged(fake_results.fake_sweep(folder, rounds=4, search=6, **recipe)))

@@ -13,11 +13,10 @@ import pyarrow as pa
 import pytest
 
 from analysis import declared as recipes
-from analysis.figures.outcomes import methods
-from analysis.look import entries
 from analysis.look.page import Exhibit
 from analysis.look.style import svg
 from analysis.read.results import Results, open_results
+from analysis.verdicts import verdict_tables
 from tests.fakes.tables import trial_type, write
 
 SEEDS = [1000, 1001, 1002, 1003]
@@ -213,18 +212,18 @@ def at(level: float, wobble: float = 1.0) -> Callable[[int], float]:
     return lambda seed: level + wobble * NOISE[seed]
 
 
-def drawn(results: Results) -> tuple[list[Row], list[Any], list[str]]:
-    """Rows of methods, the parts that the recipe declares, and its sentences."""
-    compared = methods.table_methods(results)
-    rounds = results.rounds([run for t in entries.shown_trials(results) for run in t["runs"]])
-    return compared, recipes.exhibits(results, compared, rounds), recipes.sentences(results, compared)
+def drawn(results: Results) -> tuple[list[Any], list[str]]:
+    """The parts that the recipe declares, and its sentences; the sweep is judged before."""
+    verdict_tables(results)
+    return recipes.exhibits(results), recipes.sentences(results)
 
 
 def query(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
-    """What a part's SQL gives."""
+    """What a part's SQL gives in plain DuckDB in the result folder."""
     monkeypatch.chdir(folder)
-    found = duckdb.sql(source)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    found = duckdb.connect().execute(source)
+    columns = [column[0] for column in found.description or []]
+    return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
 
 def marks(panel: Any, colour: str) -> int:
@@ -234,11 +233,6 @@ def marks(panel: Any, colour: str) -> int:
     handles = [handle for legend in panel.figure.legends for handle in legend.legend_handles]
     filled = [style for style in styles if f"fill: {colour.lower()}" in style and "opacity" not in style]
     return len(filled) - sum(handle.get_markerfacecolor() == colour for handle in handles)
-
-
-def rounds_of(results: Results) -> list[Row]:
-    """Rounds of all runs of a recipe."""
-    return results.rounds([run for t in results.trials for run in t["runs"]])
 
 
 def with_numbers(exhibit: Exhibit | None) -> Exhibit:

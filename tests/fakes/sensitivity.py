@@ -211,6 +211,7 @@ class Sheet:
         unit: np.ndarray,
         respond: Callable[[np.ndarray], float],
         failed: Sequence[int] = (),
+        seeds: Sequence[int] = SEEDS[:1],
     ) -> None:
         """Add points of a design over lam, h and theta; theta is active where h's coordinate is above 0.5."""
         for point, u in enumerate(unit):
@@ -221,7 +222,7 @@ class Sheet:
                 "design",
                 f"point {point}",
                 None if point in failed else float(respond(u)),
-                SEEDS[:1],
+                seeds,
                 params=params,
                 point=point,
                 unit=[float(v) for v in u],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from analysis.read.results import Results
+import pyarrow as pa
+
+from analysis.read.results import Results, open_results
+from tests.fakes.tables import trial_type, write
 
 
 def contrast(
@@ -52,6 +56,18 @@ def sweep_of(trials: list[dict[str, Any]], **meta: Any) -> Results:
     results = Results(Path("nowhere"), {"kind": "sweep", "confidence": 0.9, "space": "m", **meta})
     results.__dict__["trials"] = trials
     return results
+
+
+def written(folder: Path, trials: list[dict[str, Any]], **meta: Any) -> Results:
+    """A sweep folder that holds these trials, numbered in order."""
+    about = {"kind": "sweep", "status": "done", "confidence": 0.9, "space": "m", "spaces": ["m"], **meta}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(about))
+    for number, trial in enumerate(trials):
+        row = {"finished": float(number), "reason": "", **trial, "trial": number, "number": number}
+        schema = pa.schema([pa.field(name, trial_type(name)) for name in row])
+        write(folder / "tables" / "trials" / f"{number}.parquet", [row], schema)
+    return open_results(folder)
 
 
 FACTORS = [

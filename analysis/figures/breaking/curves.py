@@ -1,4 +1,4 @@
-"""Breaking-point curves: accuracy against severity, beside the references."""
+"""Breaking-point curves: accuracy against severity, beside the references and the rules without training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ...look.marks import draw_line
 from ...look.page import Exhibit, Panel, numbers, slug
 from ...look.style import (
+    FAINT,
     GREY,
     INK,
     KNOWN,
     MARKERS,
     PALETTE,
+    SMALL,
     UNTUNED,
     WIDTH,
     Look,
@@ -25,31 +27,24 @@ from ...look.style import (
 from ...look.words import listing
 from ...read import stressed
 from ...read.metric import Metric
-from ...read.queries import parts
 from ...read.results import Results, Row
-from ...read.stressed import LOCAL, REFERENCE_NAMES, REFERENCES, Outcome
-from ..rows import interval_columns
+from ...read.stressed import ACCURACIES, LOCAL, REFERENCE_NAMES, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
 VARIANT_PLACES = (4, 5, 3, 6)  # in the palette
+COLUMNS = ("space", "level", "x", "label", "mean", "low", "high", "seeds", "remark")
 
 
-DEFAULT_METRIC = "acc_personal_own"
-
-
-COLUMNS = ("space", "level", "x", "entry", "mean", "low", "high", "seeds", "remark")
-
-
-def looks(labels: Sequence[str]) -> dict[str, Look]:
+def looks(outcomes: Sequence[Outcome]) -> dict[str, Look]:
     """Return the look of each entry: methods as in all reports, variants in free colours."""
-    label_looks = {"zeroshot": Look(GREY, "s", UNTUNED, True)}
-    variants = 0
-    for i, label in enumerate(labels):
-        if label in KNOWN:
+    label_looks, variants = {"zeroshot": Look(GREY, "s", UNTUNED, True)}, 0
+    for i, (label, role) in enumerate(dict.fromkeys((o.label, o.role) for o in outcomes)):
+        if role == "floor":
+            label_looks[label] = Look(FAINT if label != "zero-shot" else GREY, "_", "-", True)
+        elif label in KNOWN:
             place, local = KNOWN[label], label in LOCAL
             label_looks[label] = Look(PALETTE[place], MARKERS[place], UNTUNED if local else "-", local)
         elif label != "zeroshot":
@@ -69,8 +64,8 @@ def draw_breaking(outcomes: Sequence[Outcome], case: Row, metric: Metric) -> Fig
         metric: The metric of the run.
     """
     figure, axes = blank(3.1, WIDTH)
-    labels, levels = list(dict.fromkeys(outcome.label for outcome in outcomes)), case["levels"]
-    label_looks, log = looks(labels), bool(case.get("log"))
+    label_looks, levels, log = looks(outcomes), case["levels"], bool(case.get("log"))
+    labels = list(dict.fromkeys(outcome.label for outcome in outcomes))
     for i, label in enumerate(labels):
         shift = 4.0 * (i - (len(labels) - 1) / 2)  # points, so that intervals stand side by side
         line = [outcome for outcome in outcomes if outcome.label == label]
@@ -79,7 +74,7 @@ def draw_breaking(outcomes: Sequence[Outcome], case: Row, metric: Metric) -> Fig
         axes.set_xscale("log")
         axes.minorticks_off()
     xs = [level["x"] for level in levels]
-    with_result = {outcome.level for outcome in outcomes if outcome.values}
+    with_result = {outcome.level for outcome in outcomes if outcome.accuracy}
     names = [level["label"] + ("" if level["label"] in with_result else "\nno result") for level in levels]
     axes.set_xticks(xs, names)
     axes.set_xlim(*_frame(xs[0], xs[-1], log))  # lines that are moved by points do not set it
@@ -107,22 +102,16 @@ def _draw_entry(axes: Axes, outcomes: Sequence[Outcome], look: Look, name: str, 
     scale = axes.get_figure(root=True).dpi_scale_trans  # type: ignore[union-attr]
     moved = axes.transData + ScaledTranslation(shift / 72, 0, scale)
     measured = {outcome.x: outcome.accuracy for outcome in outcomes if outcome.accuracy}
-    rows = [interval_columns(interval) for interval in measured.values()]
-    draw_line(axes, list(measured), rows, look, name if rows else "", linewidth=1.2, transform=moved)
+    draw_line(
+        axes, list(measured), list(measured.values()), look, name if measured else "", linewidth=1.2,
+        transform=moved,
+    )  # fmt: skip
     for outcome in (outcome for outcome in outcomes if outcome.diverged):
         cross: dict[str, Any] = {"markersize": 7, "transform": moved, "clip_on": False}
         axes.plot([outcome.x], [0.0], "X", color=look.colour, **cross)
-        axes.annotate(
-            "diverged",
-            (outcome.x, 0.0),
-            xytext=(shift, 6),
-            textcoords="offset points",
-            fontsize=6.5,
-            color=INK,
-            rotation=90,
-            ha="center",
-            va="bottom",
-        )
+        place: dict[str, Any] = {"xytext": (shift, 6), "textcoords": "offset points", "rotation": 90}
+        style: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "bottom"}
+        axes.annotate("diverged", (outcome.x, 0.0), **place, **style)
 
 
 def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit:
@@ -137,42 +126,26 @@ def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit
     if case.get("skipped"):
         return Exhibit(key, title, missing=f"Skipped: {case['skipped']}.")
     outcomes = [outcome for outcome in outcomes if outcome.case == case["name"]]
-    with_result = {outcome.space for outcome in outcomes if outcome.values or outcome.diverged}
+    with_result = {outcome.space for outcome in outcomes if outcome.accuracy or outcome.diverged}
     spaces = [space for space in stressed.spaces_of(case) if space in with_result]
     if not spaces:
-        remarks = [outcome.remark for outcome in outcomes if outcome.label not in REFERENCES]
-        reasons = listing(list(dict.fromkeys(remarks))[:2])
+        reasons = listing(list(dict.fromkeys(o.remark for o in outcomes if o.role == "entry"))[:2])
         return Exhibit(key, title, missing=f"No trial of it has a result. {reasons}.".replace(". .", "."))
     panels = []
     for space in spaces:
         figure = draw_breaking([o for o in outcomes if o.space == space], case, results.metric)
         panels.append(Panel(f"{key}-{slug(space)}", space, figure))
     metrics = sorted(
-        {metric for metrics in (case.get("metrics") or {}).values() for metric in metrics.values()}
+        {metric for by_label in (case.get("metrics") or {}).values() for metric in by_label.values()}
     )
     sentences = [
-        f"Mean over seeds and {results.confidence:.0%} t interval, on validation ({listing(metrics)}).",
+        f"Mean and {results.confidence:.0%} interval, over seeds and images where images were kept, on "
+        f"validation ({listing(metrics)}).",
         case.get("note") or "",
         "Cross at the bottom: diverged, no model." if any(outcome.diverged for outcome in outcomes) else "",
     ]
     caption = " ".join(sentence for sentence in sentences if sentence)
-    table = numbers([_outcome_row(outcome) for outcome in outcomes], COLUMNS)
-    return Exhibit(key, title, caption, curves_query(case), panels, table)
-
-
-def _outcome_row(outcome: Outcome) -> Row:
-    """Return an outcome as a row of the numbers behind the figure."""
-    interval = interval_columns(outcome.accuracy) if outcome.accuracy else {}
-    about = {key: getattr(outcome, key) for key in ("space", "level", "x", "remark")}
-    return {**about, "entry": outcome.label, **interval, "seeds": len(outcome.values)}
-
-
-def curves_query(case: Row) -> str:
-    """Return the SQL of a case's curves."""
-    metrics = list(
-        dict.fromkeys(m for by_label in (case.get("metrics") or {}).values() for m in by_label.values())
-    ) or [DEFAULT_METRIC]
-    columns = ", ".join(f"list_avg({m}) AS {m}, list_stddev_samp({m}) AS sd_{m}" for m in metrics)
-    return f"""SELECT split_part(study, ' | ', 1) AS space, level, label, state, {columns},
-  len(seeds) AS seeds, reason
-FROM {parts("trials")} WHERE kind = 'stress' AND factor = '{case["name"]}' ORDER BY trial"""
+    names = ("space", "level", "x", "label", "remark")
+    rows = [{**(o.accuracy or {}), **{name: getattr(o, name) for name in names}} for o in outcomes]
+    source = results.shown(ACCURACIES, cases=[case["name"]])
+    return Exhibit(key, title, caption, source, panels, numbers(rows, COLUMNS))

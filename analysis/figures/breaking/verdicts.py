@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...look.page import Cell, Table, slug
-from ...look.words import count, mean_span, points, span
+from ...look.words import accuracy as accuracy_text
+from ...look.words import bracket, count, points
 from ...read import stressed
-from ...read.queries import parts
 from ...read.results import Results, Row
-from ...read.stressed import LOCAL, REFERENCES, Outcome
-from ...stats.intervals import Interval
+from ...read.stressed import DIFFERENCES, LOCAL, Outcome
 from ..inside import signatures
-from .curves import DEFAULT_METRIC
 
 VERDICT_TEXTS = {
     "pass": "\u2713 pass",
@@ -22,26 +20,13 @@ VERDICT_TEXTS = {
     "undecided": "? undecided",
     "not run": "\u2013 not run",
 }
-
-
-def differences_query(case: Row) -> str:
-    """Return the SQL of a case's paired differences to its references."""
-    metric_of = {label: m for labels in (case.get("metrics") or {}).values() for label, m in labels.items()}
-    first = next(iter(metric_of.values()), DEFAULT_METRIC)
-    others = [f"WHEN label = '{label}' THEN {m}" for label, m in metric_of.items() if m != first]
-    value = f"CASE {' '.join(others)} ELSE {first} END" if others else first
-    references = ", ".join(f"'{name}'" for name in REFERENCES)
-    return f"""WITH seeds AS (
-  SELECT study, level, label, unnest(seeds) AS seed, unnest({value}) AS accuracy
-  FROM {parts("trials")} WHERE kind = 'stress' AND factor = '{case["name"]}' AND state = 'COMPLETE')
-SELECT split_part(m.study, ' | ', 1) AS space, m.level, m.label, r.label AS reference,
-  avg(m.accuracy - r.accuracy) AS mean, stddev_samp(m.accuracy - r.accuracy) AS sd, count(*) AS seeds
-FROM seeds m JOIN seeds r USING (study, seed)
-WHERE m.label NOT IN ({references}) AND r.label IN ({references}) GROUP BY ALL ORDER BY ALL"""
+MAJORITY = "most frequent class"
+WITHOUT = """SELECT factor AS "case", study, label, state, reason FROM trials
+WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"""
 
 
 def table(
-    results: Results, case: Row, outcomes: Sequence[Outcome], fired: dict[str, list[str]]
+    results: Results, case: Row, outcomes: Sequence[Outcome], fired: Mapping[str, Sequence[str]]
 ) -> Table | None:
     """Return accuracy, differences, verdict and signatures of a case at every level; None if it was skipped.
 
@@ -51,7 +36,7 @@ def table(
         outcomes: All outcomes of the run.
         fired: Run -> the signatures that fired in it.
     """
-    judged = [o for o in outcomes if o.case == case["name"] and o.label not in REFERENCES]
+    judged = [o for o in outcomes if o.case == case["name"] and o.role == "entry"]
     if case.get("skipped") or not judged:
         return None
     body, breaking_points = [], []
@@ -60,52 +45,51 @@ def table(
         for i, outcome in enumerate(levels):
             names = [Cell(text, "again" if i else "") for text in (space, label)]
             body.append([*names, *_outcome_cells(outcome, fired)])
+    against = ["zero-shot", "local-only", MAJORITY, "the mildest level"]
     columns = [
         "space",
         "entry",
         case["axis"],
         f"{results.metric}, %",
-        "to zero-shot, points",
-        "to local-only, points",
-        "to the mildest level, points",
-        "verdict",
-        "signatures",
-        "remark",
+        *(f"to {name}, points" for name in against),
     ]
     caption = (
-        f"Breaking point of {'; '.join(breaking_points)}. Differences are paired by seed, with "
-        f"{results.confidence:.0%} t intervals; the margin is {100 * stressed.margin(results):g} points."
+        f"Breaking point of {'; '.join(breaking_points)}. Differences are paired by seed, with intervals "
+        "that are adjusted for all differences of this run (false coverage rate); the margin is "
+        f"{100 * stressed.margin(results):g} points."
     )
+    source = results.shown(DIFFERENCES, cases=[case["name"]])
     title, key = f"{case['title']}: verdicts", f"table-{slug(case['name'])}"
-    return Table(columns, body, caption, differences_query(case), key=key, title=title)
+    return Table([*columns, "verdict", "signatures", "remark"], body, caption, source, key=key, title=title)
 
 
-def _outcome_cells(outcome: Outcome, fired: dict[str, list[str]]) -> list[object]:
+def _outcome_cells(outcome: Outcome, fired: Mapping[str, Sequence[str]]) -> list[object]:
     """Return the cells of one entry at one level."""
+    zeroshot = outcome.gaps.get("zeroshot") or outcome.gaps.get("zero-shot")
     local = next((outcome.gaps[name] for name in LOCAL if name in outcome.gaps), None)
+    counts = Counter(name for run in outcome.runs for name in fired.get(run, []))
     return [
         outcome.level,
-        mean_span(outcome.accuracy),
-        *(_gap_text(gap) for gap in (outcome.gaps.get("zeroshot"), local, outcome.change)),
+        accuracy_text({**outcome.accuracy, "low_both": None}) if outcome.accuracy else "\u2013",
+        *(_gap_text(row) for row in (zeroshot, local, outcome.gaps.get(MAJORITY), outcome.change)),
         Cell(VERDICT_TEXTS[outcome.verdict], verdict_look(outcome.verdict)),
-        _fired_text(outcome, fired),
+        ", ".join(f"{signatures.words(name)} ({n} of {len(outcome.runs)})" for name, n in counts.items()),
         outcome.remark,
     ]
 
 
 def verdict_look(verdict: str) -> str:
     """Return the CSS class of a verdict."""
-    return {"not run": "undecided"}.get(verdict, verdict)
+    return "undecided" if verdict == "not run" else verdict
 
 
-def _gap_text(interval: Interval | None) -> str:
-    return f"{points(interval.mean)} [{span(interval)}]" if interval else "\u2013"
-
-
-def _fired_text(outcome: Outcome, fired: dict[str, list[str]]) -> str:
-    """Return the signatures that fired in the runs of an outcome, with their numbers."""
-    counts = Counter(name for run in outcome.runs for name in fired.get(run, []))
-    return ", ".join(f"{signatures.words(name)} ({n} of {len(outcome.runs)})" for name, n in counts.items())
+def _gap_text(row: Row | None) -> str:
+    """Return a difference with its adjusted interval, or why there is none."""
+    if row is None or row["verdict"] == "missing":
+        return "\u2013"
+    if row["estimate"] is None:
+        return str(row["reason"])
+    return f"{points(row['estimate'])} {bracket(row['adjusted_low'], row['adjusted_high'])}".strip()
 
 
 def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
@@ -115,28 +99,32 @@ def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
         results: The stress run.
         outcomes: All outcomes of the run.
     """
-    groups = stressed.by_entry([outcome for outcome in outcomes if outcome.label not in REFERENCES])
+    groups = stressed.by_entry([outcome for outcome in outcomes if outcome.role == "entry"])
     cases = stressed.cases(results)
-    methods = dict.fromkeys(
-        (space, label)
-        for case in cases
-        for space in stressed.spaces_of(case)
-        for label in stressed.labels_of(case, space)
-        if "," not in label
-    )
+    labels = [(space, label) for case in cases for space in stressed.spaces_of(case)
+              for label in stressed.labels_of(case, space)]  # fmt: skip
+    methods = dict.fromkeys(place for place in labels if "," not in place[1])
     body: list[list[object]] = []
     for case in cases:
         levels = [groups.get((case["name"], *method), []) for method in methods]
         name = Cell(str(case["title"]), "", str(case["name"]))
-        body.append([name, *map(_worst_cell, levels), _variants_text(case, groups)])
+        variants = [
+            f"{label}: {verdict}{_first_level(found, verdict)}"
+            for (of_case, _, label), found in groups.items()
+            if of_case == case["name"] and "," in label
+            for verdict in [stressed.worst_verdict(found)]
+        ]
+        body.append([name, *map(_worst_cell, levels), "; ".join(variants)])
     names = [label if label == space else f"{space}: {label}" for space, label in methods]
     caption = (
         "The worst verdict that intervals show over the levels, and where it begins; pass: the severest "
-        "level passes. Marks and words carry the meaning; colours repeat it. Details are below, case by "
-        "case."
+        "level passes. Marks and words carry the meaning; colours repeat it. Details are below, case by case."
     )
-    columns, title = ["case", *names, "robust or other variants"], "Pass, degrade or break"
-    return Table(columns, body, caption, matrix_query(), key="table-overview", title=title)
+    columns = ["case", *names, "robust or other variants"]
+    source = results.shown(DIFFERENCES, cases=[case["name"] for case in cases])
+    return Table(
+        columns, body, caption, source, key="table-overview", title="Pass, degrade or break", look="matrix"
+    )
 
 
 def _worst_cell(levels: Sequence[Outcome]) -> Cell:
@@ -146,33 +134,17 @@ def _worst_cell(levels: Sequence[Outcome]) -> Cell:
     return Cell(f"{VERDICT_TEXTS[verdict]}{_first_level(levels, verdict)}", verdict_look(verdict), hint)
 
 
-def matrix_query() -> str:
-    """Return the SQL of the trials behind the matrix."""
-    return f"""SELECT factor AS "case", split_part(study, ' | ', 1) AS space, label, level, state,
-  list_avg(acc_personal_own) AS accuracy, reason
-FROM {parts("trials")} WHERE kind = 'stress' ORDER BY trial"""
-
-
 def _first_level(levels: Sequence[Outcome], verdict: str) -> str:
     """Return at which level a verdict begins: ` from 40 %`."""
     if stressed.broken_from_start(levels):
         return f" at {levels[0].level} already"
     if verdict in ("break", "degrade"):
-        return f" from {next(outcome.level for outcome in levels if outcome.verdict == verdict)}"
+        broke = stressed.breaking_point(levels).broke if verdict == "break" else None
+        return f" from {broke or next(outcome.level for outcome in levels if outcome.verdict == verdict)}"
     if verdict == "pass":
         return f" at {levels[-1].level}"
     passed = stressed.breaking_point(levels).passed if levels else None
     return f", passes at {passed}" if passed else ""
-
-
-def _variants_text(case: Row, groups: dict[tuple[str, str, str], list[Outcome]]) -> str:
-    """Return the verdicts on the variants: `fedrsclip, median: pass at 25 %`."""
-    texts = []
-    for (name, _, label), levels in groups.items():
-        if name == case["name"] and "," in label:
-            verdict = stressed.worst_verdict(levels)
-            texts.append(f"{label}: {verdict}{_first_level(levels, verdict)}")
-    return "; ".join(texts)
 
 
 def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
@@ -184,7 +156,7 @@ def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
     """
     cases = stressed.cases(results)
     titles = {case["name"]: case["title"] for case in cases}
-    skipped = [
+    body = [
         [case["title"], "all", "all", "all", f"skipped: {case['skipped']}"]
         for case in cases
         if case.get("skipped")
@@ -192,25 +164,15 @@ def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
     failed = [
         [titles[outcome.case], outcome.space, outcome.level, outcome.label, outcome.remark]
         for outcome in outcomes
-        if outcome.remark and outcome.remark != "not finished yet"
+        if outcome.remark and not outcome.remark.startswith("it has not run")
     ]
-    body = skipped + failed
-    if not body:
+    if not body + failed:
         return None
     caption = (
         "Trials that failed, that were not possible, or that did not fit in the time. All of them are listed."
     )
-    query = (
-        f"SELECT factor, study, label, state, reason FROM {parts('trials')} WHERE kind = 'stress' AND "
-        "state <> 'COMPLETE' ORDER BY trial"
-    )
-    number = count(len(body), "trial or case", "trials or cases")
+    number = count(len(body + failed), "trial or case", "trials or cases")
     return Table(
-        ["case", "space", "level", "entry", "reason"],
-        body,
-        caption,
-        query,
-        f"{number} without a result" if len(failed) > 12 else "",
-        "table-failures",
-        "Without a result",
-    )
+        ["case", "space", "level", "entry", "reason"], body + failed, caption, results.shown(WITHOUT),
+        f"{number} without a result" if len(failed) > 12 else "", "table-failures", "Without a result",
+    )  # fmt: skip

@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ... import stats as sensitivity
 from ...look.marks import name_rows, panel_width
-from ...look.page import Cell, Exhibit, Panel, Table, numbers, slug
+from ...look.page import Exhibit, Panel, numbers, slug
 from ...look.style import FAINT, MARKERS, PALETTE, WIDTH, blank, drawing, legend_below
 from ...look.words import count, shorten
-from ...read.queries import parts
 from ...read.results import Results, Row
-from ..rows import two_digits
+from ..rows import symbol_of, symbols_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Hints from the search's trials (no verdict)"
-QUERY = f"""SELECT study, trial, state, objective, params FROM {parts("trials")}
-WHERE kind = 'search' ORDER BY study, trial"""
+QUERY = """SELECT study, trial, state, objective, params
+FROM trials WHERE kind = 'search' ORDER BY study, trial"""
+COLUMNS = ("study", "path", "by", "value", "low", "high", "active")
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,22 @@ def diagnoses(results: Results) -> list[Diagnosis] | None:
     """
     if results.meta.get("status") == "running":
         return None
-    trials = [t for t in results.trials if t["kind"] == "search"]
     factors = (results.meta.get("design") or {}).get("factors") or {}
+    by_study: dict[str, list[Row]] = {}
+    for trial in results.sql(QUERY):
+        by_study.setdefault(trial["study"], []).append(trial)
     return [
         Diagnosis(
             study,
-            sensitivity.importances(
-                [t for t in trials if t["study"] == study],
-                factors=factors.get(study) or (),
-                confidence=results.confidence,
-            ),
+            sensitivity.importances(trials, factors=factors.get(study) or (), confidence=results.confidence),
         )
-        for study in dict.fromkeys(t["study"] for t in trials)
+        for study, trials in by_study.items()
     ]
 
 
 def rows_of(results: Results, diagnosis: Diagnosis) -> list[Row]:
     """Return a row per parameter and measure, the parameters sorted by the loss when they are shuffled."""
-    symbols = {f["path"]: f["symbol"] for f in results.meta.get("factors") or []}
+    symbols = symbols_of(results)
     permutation_loss = {
         index.name: index.value for index in diagnosis.importances.columns.get("permutation", ())
     }
@@ -64,7 +62,7 @@ def rows_of(results: Results, diagnosis: Diagnosis) -> list[Row]:
         {
             "study": diagnosis.study,
             "path": index.name,
-            "symbol": symbols.get(index.name) or index.name.rpartition(".")[2],
+            "symbol": symbol_of(symbols, index.name),
             "by": measure,
             "value": index.value,
             "low": index.low,
@@ -124,7 +122,9 @@ def exhibit(results: Results, studies: Sequence[Diagnosis] | None) -> Exhibit | 
         if diagnosis.importances.reason
     )
     if not shown:
-        return Exhibit("importances", TITLE, missing=withheld, source=QUERY) if studies else None
+        return (
+            Exhibit("importances", TITLE, missing=withheld, source=results.shown(QUERY)) if studies else None
+        )
     panels, rows, fits = [], [], []
     for diagnosis in shown:
         study_rows, study = rows_of(results, diagnosis), diagnosis.study
@@ -140,42 +140,5 @@ def exhibit(results: Results, studies: Sequence[Diagnosis] | None) -> Exhibit | 
         f"where a surrogate predicts held-out trials with an R2 of at least 0.8. {'; '.join(fits)}. "
         f"{withheld}"
     )
-    columns = ("study", "path", "by", "value", "low", "high", "active")
-    return Exhibit("importances", TITLE, caption.strip(), QUERY, panels, numbers(rows, columns))
-
-
-def table(results: Results, studies: Sequence[Diagnosis] | None) -> Table | None:
-    """Return the importances as a folded table.
-
-    Args:
-        results: The sweep.
-        studies: What `diagnoses` returns.
-    """
-    shown = [diagnosis for diagnosis in studies or [] if not diagnosis.importances.reason]
-    if not shown:
-        return None
-    measures = list(dict.fromkeys(name for diagnosis in shown for name in diagnosis.importances.columns))
-    body: list[list[Any]] = []
-    for diagnosis in shown:
-        cells: dict[str, dict[str, str]] = {}
-        for row in rows_of(results, diagnosis):
-            cells.setdefault(row["path"], {}).setdefault(row["by"], _cell(row))
-        for path, values in cells.items():
-            active = f"{diagnosis.importances.active.get(path, 0.0):.0%}"
-            in_order = [values.get(measure, "\u2013") for measure in measures]
-            body.append([diagnosis.study, Cell(path, "code"), *in_order, active])
-    return Table(
-        ["study", "parameter", *measures, "active in"],
-        body,
-        "Diagnostics of an adaptive search; no verdict follows from them.",
-        QUERY,
-        folded=f"All {len(body)} parameters",
-        key="table-importances",
-        title="Search diagnostics",
-    )
-
-
-def _cell(row: Row) -> str:
-    if row["low"] is None or not math.isfinite(row["low"]):
-        return two_digits(row["value"])
-    return f"{two_digits(row['value'])} [{two_digits(row['low'])}, {two_digits(row['high'])}]"
+    source = results.shown(QUERY)
+    return Exhibit("importances", TITLE, caption.strip(), source, panels, numbers(rows, COLUMNS))

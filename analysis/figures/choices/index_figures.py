@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ... import stats as sensitivity
 from ...look.marks import name_rows, panel_width
-from ...look.page import Cell, Exhibit, Panel, Table, numbers, slug
-from ...look.style import FAINT, INK, SOFT, VERDICT_COLOUR, WIDTH, blank, drawing
-from ...look.words import count, listing, points, shorten
+from ...look.page import Cell, Exhibit, Panel, Table, slug
+from ...look.style import FAINT, INK, SOFT, VERDICTS, WIDTH, blank, drawing
+from ...look.words import bracket, count, listing, points, shorten
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..rows import two_digits
@@ -20,21 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-COLUMNS = (
-    "scenario",
-    "path",
-    "value",
-    "low",
-    "high",
-    "other",
-    "other_low",
-    "other_high",
-    "mu",
-    "active",
-    "verdict",
-)
-VERDICT_LOOKS = {"matters": "helps", "does not matter": "level", "undecided": "undecided"}
+VERDICT_LOOKS = {"matters": "ahead", "does not matter": "level", "undecided": "undecided"}
 
 
 @drawing
@@ -65,7 +51,7 @@ def draw_indices(rows: Sequence[Row], kind: str, top: float, width: float = WIDT
 
 def _draw_index(axes: Axes, y: float, row: Row, unit: float) -> None:
     """Draw the indices of one parameter at a height, with their intervals."""
-    colour = VERDICT_COLOUR[VERDICT_LOOKS[row["verdict"]]]
+    colour = VERDICTS[VERDICT_LOOKS[row["verdict"]]].colour
     above, below = y - 0.12, y + 0.24
     bar: dict[str, Any] = {"height": 0.36, "alpha": 0.35, "linewidth": 0}
     axes.barh([above], [unit * max(0.0, row["value"])], color=colour, **bar)
@@ -81,37 +67,28 @@ def _draw_index(axes: Axes, y: float, row: Row, unit: float) -> None:
 
 
 def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
-    """Return the figure of the indices, a panel per study; empty where no design was asked for.
-
-    Args:
-        results: The sweep.
-        estimates: An estimate per study.
-    """
+    """Return the figure of the indices, a panel per study; empty where no design was asked for."""
     if not estimates:
         return []
-    kind, shown = (
-        estimates[0].points.kind,
-        [estimate for estimate in estimates if estimate.rows and not withheld(estimate)],
-    )
+    kind, shown = estimates[0].points.kind, [e for e in estimates if not e.reason]
     title = "Elementary effects (Morris)" if kind == "morris" else "Shares of the variance (Sobol)"
-    states = " ".join(state(estimate) for estimate in estimates)
+    states = " ".join(map(state, estimates))
     if not shown:
-        return [Exhibit("design", title, missing=states, source=QUERY)]
-    top, width = _top(kind, [row for estimate in shown for row in estimate.rows]), panel_width(len(shown))
-    panels = []
-    for estimate in shown:
-        figure = draw_indices(estimate.rows, kind, top, width)
-        panels.append(Panel(f"design-{slug(estimate.points.study)}", estimate.points.scenario, figure))
+        return [Exhibit("design", title, missing=states, source=results.shown(QUERY))]
+    rows = [row for estimate in shown for row in estimate.rows]
+    top, width = _top(kind, rows), panel_width(len(shown))
+    panels = [
+        Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top, width))
+        for e in shown
+    ]
     caption = (
         f"{_meaning(kind, results.metric)} {results.confidence:.0%} intervals, resampled by "
-        f"{BLOCK_NAMES[kind]}. Blue: it matters (the interval lies above the limit); green: it does not "
-        "matter (below); grey: undecided. A parameter that a choice switches off has no effect there; the "
-        "table says in what share of the points it was active. A parameter that is active in fewer than "
-        f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {_plural(kind)} on average is undecided, because its "
-        f"interval is too short. {states}"
+        f"{BLOCK_NAMES[kind]}, not adjusted for the number of parameters. Blue: it matters (the interval "
+        "lies above the dashed limit); green: it does not matter (below); grey: undecided. A parameter that "
+        "a choice switches off has no effect there; one that is active in fewer than "
+        f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {_plural(kind)} on average is undecided. {states}"
     )
-    rows = [row for estimate in shown for row in estimate.rows]
-    return [Exhibit("design", title, caption, QUERY, panels, numbers(rows, COLUMNS))]
+    return [Exhibit("design", title, caption, results.shown(QUERY), panels, _numbers(kind, rows))]
 
 
 def _top(kind: str, rows: Sequence[Row]) -> float:
@@ -137,39 +114,30 @@ def _meaning(kind: str, metric: Metric) -> str:
     )
 
 
-def withheld(estimate: Estimate) -> bool:
-    """Return whether the estimates may not be shown."""
-    return bool(estimate.reason)
-
-
 def state(estimate: Estimate) -> str:
-    """Return how far a design is, what was lost, and why its indices are withheld where they are."""
-    progress = (
-        f"{estimate.points.scenario}: {estimate.points.blocks} of "
-        f"{count(estimate.points.planned, BLOCK_NAMES[estimate.points.kind], _plural(estimate.points.kind))}"
-    )
-    lost = (
-        f", {estimate.dropped} dropped because of a run that failed or diverged" if estimate.dropped else ""
-    )
-    return f"{progress}{lost}; withheld: {estimate.reason}." if estimate.reason else f"{progress}{lost}."
+    """Return how far a design is, what was lost and where, its run noise, and why indices are withheld."""
+    kind = estimate.points.kind
+    clauses = [
+        f"{estimate.points.blocks} of {count(estimate.points.planned, BLOCK_NAMES[kind], _plural(kind))}"
+        + (
+            f", {estimate.dropped} dropped because of a run that failed or diverged"
+            if estimate.dropped
+            else ""
+        )
+    ]
+    clauses += [f"lost mostly at {listing(estimate.lost)}"] if estimate.lost else []
+    clauses += [estimate.noise] if estimate.noise else []
+    clauses += [f"withheld: {estimate.reason}"] if estimate.reason else []
+    return f"{estimate.points.scenario}: {'; '.join(clauses)}."
 
 
 def _plural(kind: str) -> str:
     return "trajectories" if kind == "morris" else "Saltelli blocks"
 
 
-def tables(results: Results, estimates: Sequence[Estimate]) -> list[Table]:
-    """Return the numbers with verdicts, and the pairs where second-order indices were asked for.
-
-    Args:
-        results: The sweep.
-        estimates: An estimate per study.
-    """
-    shown = [estimate for estimate in estimates if not withheld(estimate)]
-    rows = [row for estimate in shown for row in estimate.rows]
-    if not rows:
-        return []
-    morris = estimates[0].points.kind == "morris"
+def _numbers(kind: str, rows: Sequence[Row]) -> Table:
+    """Return the folded table of the indices with their verdicts."""
+    morris = kind == "morris"
     form = points if morris else two_digits
     body: list[list[Any]] = [
         [
@@ -184,50 +152,19 @@ def tables(results: Results, estimates: Sequence[Estimate]) -> list[Table]:
         for row in rows
     ]
     names = ("mu*, points", "sigma", "mu") if morris else ("total index", "first-order index")
-    limit = "one point of mu*" if morris else f"{LIMITS['sobol']:g} of the total index"
-    caption = (
-        f"Limit of the verdict: {limit}. {results.confidence:.0%} intervals in brackets, not adjusted for "
-        "the number of parameters."
-    )
-    columns, title = (
-        ["scenario", "parameter", *names, "verdict", "active in"],
-        "Parameters of the whole space",
-    )
-    parameters = Table(columns, body, caption, QUERY, key="table-design", title=title)
-    pairs = sorted((pair for estimate in shown for pair in estimate.pairs), key=lambda pair: -pair["value"])
-    return [parameters, *([_table_of_pairs(pairs)] if pairs else [])]
-
-
-def _table_of_pairs(pairs: Sequence[Row]) -> Table:
-    body = [
-        [
-            pair["scenario"],
-            Cell(pair["names"], "code"),
-            _with_interval(pair["value"], pair["low"], pair["high"], two_digits),
-            Cell(pair["verdict"], VERDICT_LOOKS[pair["verdict"]]),
-        ]
-        for pair in pairs
-    ]
-    return Table(
-        ["scenario", "pair", "second-order index", "verdict"],
-        body,
-        "Effect of two parameters together beyond the effects of both alone.",
-        QUERY,
-        folded=f"All {len(pairs)} pairs",
-        key="table-design-pairs",
-        title="Pairs of parameters",
-    )
+    columns = ["scenario", "parameter", *names, "verdict", "active in"]
+    return Table(columns, body, folded=f"The numbers ({len(body)} rows)")
 
 
 def _with_interval(value: float | None, low: float | None, high: float | None, form: Any) -> str:
-    return form(value) + (f" [{form(low)}, {form(high)}]" if low is not None else "")
+    return f"{form(value)} {bracket(low, high, form)}".rstrip()
 
 
 def sentences(estimates: Sequence[Estimate]) -> list[str]:
     """Return a sentence per scenario: which parameters matter over the whole space, and which do not."""
     texts = []
     for estimate in estimates:
-        if withheld(estimate):
+        if estimate.reason:
             texts.append(f"Over the whole space under {state(estimate)}")
             continue
         symbols: dict[str, list[str]] = {verdict: [] for verdict in VERDICT_LOOKS}
@@ -238,6 +175,7 @@ def sentences(estimates: Sequence[Estimate]) -> list[str]:
             f"{listing(effect)} {'matters' if len(effect) == 1 else 'matter'}" if effect else "",
             f"{listing(level)} {'does' if len(level) == 1 else 'do'} not" if level else "",
             f"{count(len(undecided), 'parameter')} {be(len(undecided))} undecided" if undecided else "",
+            f"runs were lost mostly at {listing(estimate.lost)}" if estimate.lost else "",
         ]
         text = "; ".join(clause for clause in clauses if clause)
         texts.append(f"Over the whole space under {estimate.points.scenario}, {text}.")

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ... import stats as sensitivity
 from ...look.words import count
-from ...read.queries import parts
-from ...read.results import OBJECTIVE, Results, Row, by_seed, parameters_of, space_of
+from ...read.results import Results, Row, parameters_of, space_of
 from ..rows import symbol_of, symbols_of
 
-LIMITS = {
-    "sobol": sensitivity.TOTAL_LIMIT,
-    "morris": sensitivity.MU_LIMIT,
-}  # of a total index; of mu*, in accuracy
-
-
+LIMITS = {"sobol": sensitivity.TOTAL_LIMIT, "morris": sensitivity.MU_LIMIT}  # of a total index; of mu*
 BLOCK_NAMES = {"sobol": "Saltelli block", "morris": "trajectory"}
-
-
-QUERY = f"""SELECT study, point, unit, state, list_avg(acc_personal_own) AS y, params FROM {parts("trials")}
-WHERE kind = 'design' ORDER BY study, point"""
+QUERY = """SELECT study, point, unit, params, state, seeds, acc_personal_own AS outcomes
+FROM trials WHERE kind = 'design' AND point IS NOT NULL ORDER BY study, point"""
 
 
 @dataclass(frozen=True)
@@ -32,12 +25,14 @@ class DesignPoints:
     """The usable points of one study's design: whole blocks only.
 
     Attributes:
+        study: The study.
+        scenario: Its scenario.
         kind: `sobol` or `morris`.
         names: Parameters, in the design's order.
         size: Points of a block (Sobol) or of a trajectory (Morris).
-        trials: The trials of all whole blocks, in the design's order.
+        params: [n] parameters of each point, in the design's order.
         unit: [n, k] the points in [0, 1].
-        y: [n] accuracy, a fraction; NaN where a trial failed, diverged or was stopped.
+        y: [n, seeds] accuracy, a fraction; NaN where a trial failed, diverged or was stopped.
         planned: Blocks of the whole design.
         log: Parameters that are drawn on a logarithmic scale.
     """
@@ -47,159 +42,149 @@ class DesignPoints:
     kind: str
     names: list[str]
     size: int
-    trials: list[Row]
-    unit: list[list[float]]
-    y: list[float]
+    params: list[Row]
+    unit: np.ndarray
+    y: np.ndarray
     planned: int
     log: frozenset[str] = frozenset()
 
     @property
     def blocks(self) -> int:
         """Number of whole blocks that have been run."""
-        return len(self.trials) // self.size
+        return len(self.params) // self.size
+
+    @property
+    def means(self) -> np.ndarray:
+        """Mean accuracy of each point over its seeds, [n]; NaN where all are lost."""
+        return sensitivity.mean_and_noise(self.y)[0]
 
 
-def points_of(results: Results, metric: str = OBJECTIVE) -> list[DesignPoints]:
+@dataclass(frozen=True)
+class Estimate:
+    """Indices from a design.
+
+    Attributes:
+        points: The points of the design.
+        rows: A row per parameter: scenario, path, symbol, value, low, high (total index, or mu* as a
+            fraction), other, other_low, other_high (first-order index, or sigma), mu (Morris), verdict,
+            active (share of points) and seldom (active in too few blocks to be judged).
+        dropped: Blocks that were left out because one of their runs failed or diverged.
+        reason: Why the indices are withheld; empty where they are shown.
+        noise: What the seeds say about run noise, in words.
+        lost: In which ranges points failed or diverged, in words.
+    """
+
+    points: DesignPoints
+    rows: list[Row]
+    dropped: int
+    reason: str
+    noise: str = ""
+    lost: tuple[str, ...] = ()
+
+
+def points_of(results: Results) -> list[DesignPoints]:
     """Return the designs of all studies, as far as they have been run."""
-    design = results.meta.get("design") or {}
-    spaces = results.meta.get("spaces") or []
+    design, spaces = results.meta.get("design") or {}, results.meta.get("spaces") or []
+    by_study: dict[str, dict[int, Row]] = {}
+    for row in results.sql(QUERY):
+        by_study.setdefault(row["study"], {})[int(row["point"])] = row
     return [
-        _study_points(results, study, factors, metric)
+        _study_points(design, study, factors, by_study.get(study, {}))
         for study, factors in (design.get("factors") or {}).items()
         if not results.space or space_of(study, spaces) == results.space
     ]
 
 
-def _study_points(results: Results, study: str, factors: Sequence[Row], metric: str) -> DesignPoints:
-    design = results.meta.get("design") or {}
+def _study_points(design: Row, study: str, factors: Sequence[Row], row_at: dict[int, Row]) -> DesignPoints:
     names, kind = [str(factor["path"]) for factor in factors], str(design["kind"])
-    size = len(names) + 1 if kind == "morris" else len(names) * (2 if design.get("second_order") else 1) + 2
-    trial_at = {
-        int(trial["point"]): trial
-        for trial in results.trials
-        if trial["kind"] == "design" and trial["study"] == study and trial.get("point") is not None
-    }
-    blocks = [
+    size = len(names) + 1 if kind == "morris" else len(names) + 2
+    whole = [
         block
-        for block in sorted({point // size for point in trial_at})
-        if all(block * size + i in trial_at for i in range(size))
+        for block in sorted({point // size for point in row_at})
+        if all(block * size + i in row_at for i in range(size))
     ]
-    trials = [trial_at[block * size + i] for block in blocks for i in range(size)]
+    rows = [row_at[block * size + i] for block in whole for i in range(size)]
+    seeds = sorted({seed for row in rows for seed in row["seeds"] or []})
+    y = np.full((len(rows), max(1, len(seeds))), math.nan)
+    for i, row in enumerate(rows):
+        if row["state"] == "COMPLETE":
+            for seed, value in zip(row["seeds"], row["outcomes"] or [], strict=False):
+                y[i, seeds.index(seed)] = math.nan if value is None else value
     return DesignPoints(
         study=study,
         scenario=study.rpartition(" | ")[2],
         kind=kind,
         names=names,
         size=size,
-        trials=trials,
-        unit=[list(trial["unit"]) for trial in trials],
-        y=[_mean_value(trial, metric) for trial in trials],
-        planned=max(len(blocks), int((design.get("N") or {}).get(study, 0))),
+        params=[parameters_of(row) for row in rows],
+        unit=np.array([row["unit"] for row in rows], float).reshape(len(rows), len(names)),
+        y=y,
+        planned=max(len(whole), int((design.get("N") or {}).get(study, 0))),
         log=frozenset(str(factor["path"]) for factor in factors if factor.get("log")),
     )
 
 
-def _mean_value(trial: Row, metric: str) -> float:
-    """Return the mean of a finished trial over its seeds, else NaN."""
-    values = list(by_seed(trial, metric).values()) if trial["state"] == "COMPLETE" else []
-    return sum(values) / len(values) if values else math.nan
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Indices from a design: a row per parameter, the pairs, and the reason where there are none.
-
-    Attributes:
-        points: The points of the design.
-        rows: See `estimate`.
-        pairs: See `estimate`.
-        dropped: Blocks that were left out because one of their runs failed or diverged.
-        reason: Why the indices are withheld; empty where they are shown.
-    """
-
-    points: DesignPoints
-    rows: list[Row]
-    pairs: list[Row]
-    dropped: int
-    reason: str
-
-
 def estimate(results: Results, points: DesignPoints) -> Estimate:
-    """Return the indices of one study's design.
-
-    Args:
-        results: The sweep.
-        points: The study's points.
-
-    Returns:
-        Rows with scenario, path, symbol, value, low, high (total index, or mu* as a fraction), other,
-        other_low, other_high (first-order index, or sigma), mu (Morris), verdict, active (share of points)
-        and seldom (active in too few blocks for its interval to be relied on, so undecided); pairs with
-        names, value, low, high (second-order indices).
-    """
+    """Return the indices of one study's design."""
     if points.blocks < 2:
         blocks = count(points.blocks, BLOCK_NAMES[points.kind])
-        return Estimate(points, [], [], 0, f"{blocks} of {points.planned} finished; it takes two")
-    indices = (_sobol if points.kind == "sobol" else _morris)(results, points)
-    other = {index.name: index for index in indices.other}
-    active = sensitivity.active_shares([parameters_of(trial) for trial in points.trials], points.names)
-    met_blocks = points.blocks - indices.dropped
-    seldom = {name for name, share in active.items() if sensitivity.rarely_active(share, met_blocks)}
-    symbols = symbols_of(results)
-    rows: list[Row] = []
-    for index in indices.main:
-        name, beside = index.name, other[index.name]
-        verdict = "undecided" if name in seldom else sensitivity.verdict(index, LIMITS[points.kind])
-        place = {"study": points.study, "scenario": points.scenario, "path": name}
-        ends = {"other": beside.value, "other_low": beside.low, "other_high": beside.high}
-        rows.append(
-            {
-                **place,
-                "symbol": symbol_of(symbols, name),
-                **{"value": index.value, "low": index.low, "high": index.high},
-                **ends,
-                "mu": indices.mu.get(name),
-                "active": active[name],
-                "seldom": name in seldom,
-                "verdict": verdict,
-            }
-        )
-    pairs = [_pair_row(points.scenario, index, seldom) for index in indices.pairs]
+        return Estimate(points, [], 0, f"{blocks} of {points.planned} finished; it takes two")
+    design, symbols = results.meta.get("design") or {}, symbols_of(results)
+    found: Any
+    signed: Sequence[sensitivity.Index] = ()
+    if points.kind == "sobol":
+        found = sensitivity.sobol_indices(points.y, points.names, confidence=results.confidence)
+        main, beside = found.total, found.first
+        noise = f"run noise is {found.noise:.0%} of the variance and is taken out" if found.noise else ""
+    else:
+        levels = int(design.get("levels") or 4)
+        found = sensitivity.morris_effects(points.unit, points.y, points.names, levels, results.confidence)
+        main, beside, signed = found.mu_star, found.sigma, found.mu
+        noise = f"run noise alone shows {100 * found.noise:.1f} points of mu*" if found.noise else ""
+    if found.noise is None:
+        noise = "one seed a point does not show the run noise, so fewer parameters can be shown to matter"
+    active = sensitivity.active_shares(points.params, points.names)
+    met = points.blocks - found.dropped
+    seldom = {name for name, share in active.items() if sensitivity.rarely_active(share, met)}
+    mu = {index.name: index.value for index in signed}
+    rows = [
+        {
+            "scenario": points.scenario,
+            "path": index.name,
+            "symbol": symbol_of(symbols, index.name),
+            **{"value": index.value, "low": index.low, "high": index.high},
+            **{"other": other.value, "other_low": other.low, "other_high": other.high},
+            "mu": mu.get(index.name),
+            "active": active[index.name],
+            "seldom": index.name in seldom,
+            "verdict": "undecided"
+            if index.name in seldom
+            else sensitivity.verdict(index, LIMITS[points.kind]),
+        }
+        for index, other in zip(main, beside, strict=True)
+    ]
     rows.sort(key=lambda row: -row["value"])
-    return Estimate(points, rows, pairs, indices.dropped, indices.reason)
+    lost = tuple(_lost(points, symbols))
+    return Estimate(points, rows, found.dropped, found.reason, noise, lost)
 
 
-@dataclass(frozen=True)
-class _Indices:
-    """Indices of a design: total index or mu*, first-order index or sigma, pairs (Sobol), mu (Morris)."""
-
-    main: Sequence[sensitivity.Index]
-    other: Sequence[sensitivity.Index]
-    dropped: int
-    reason: str
-    pairs: Sequence[sensitivity.Index] = ()
-    mu: Mapping[str, float] = field(default_factory=dict)
-
-
-def _sobol(results: Results, points: DesignPoints) -> _Indices:
-    second_order = bool((results.meta.get("design") or {}).get("second_order"))
-    sobol = sensitivity.sobol_indices(
-        np.array(points.y), points.names, second_order, confidence=results.confidence
-    )
-    return _Indices(sobol.total, sobol.first, sobol.dropped, sobol.reason, pairs=sobol.pairs)
-
-
-def _morris(results: Results, points: DesignPoints) -> _Indices:
-    levels = int((results.meta.get("design") or {}).get("levels") or 4)
-    unit, y = np.array(points.unit), np.array(points.y)
-    morris = sensitivity.morris_effects(unit, y, points.names, levels, confidence=results.confidence)
-    mu = {index.name: index.value for index in morris.mu}
-    return _Indices(morris.mu_star, morris.sigma, morris.dropped, morris.reason, mu=mu)
-
-
-def _pair_row(scenario: str, index: sensitivity.Index, seldom: set[str]) -> Row:
-    """Return the row of a pair; a pair with a parameter that is active too seldom is undecided."""
-    met_often = not seldom & set(index.name.split(" x "))
-    verdict = sensitivity.verdict(index, LIMITS["sobol"]) if met_often else "undecided"
-    ends = {"value": index.value, "low": index.low, "high": index.high}
-    return {"scenario": scenario, "names": index.name, **ends, "verdict": verdict}
+def _lost(points: DesignPoints, symbols: Row) -> list[str]:
+    """Say in which ranges clearly more points failed or diverged: `lr from 0.1 to 1: 12 of 40 points`."""
+    texts = []
+    lost = ~np.isfinite(points.means)
+    for found in sensitivity.lost_ranges(points.unit, lost, points.names):
+        x = points.unit[:, points.names.index(found.name)]
+        inside = (x >= found.low - 1e-9) & (x < found.high - 1e-9 if found.high < 1 else x <= 1)
+        values = [
+            points.params[i][found.name] for i in np.flatnonzero(inside) if found.name in points.params[i]
+        ]
+        if not values:
+            continue
+        numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        place = (
+            f"from {min(values):.3g} to {max(values):.3g}"
+            if numeric
+            else " or ".join(map(str, dict.fromkeys(values)))
+        )
+        texts.append(f"{symbol_of(symbols, found.name)} {place}: {found.lost} of {found.points} points")
+    return texts

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...look.marks import hide_frame
-from ...look.page import Cell, Exhibit, Panel, Table, numbers
+from ...look.page import Cell, Exhibit, Panel, Table
 from ...look.style import INK, MARKERS, PALETTE, SOFT, blank, drawing
-from ...look.words import count, listing, shorten
-from ...read import queries
-from ...read.results import OBJECTIVE, Results, Row, by_seed, finished_trials
+from ...look.words import bracket, count, points, shorten
+from ...read.results import Results, Row
+from ...stats.ranks import LEAST_SEEDS, agreement, effect_size
 from ..rows import symbol_of, symbols_of, two_digits
 from ..sentences import be
 
@@ -22,123 +20,45 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_DRAWS = 2000
-LEAST_SEEDS, LEAST_CHOICES = 3, 3
-# Path -> level -> seed -> difference to the anchor.
-Differences = Mapping[str, Mapping[str, Mapping[int, float]]]
+QUERY = """SELECT scenario, subject AS path, level, estimate, se, len(seeds) AS seeds
+FROM verdicts
+WHERE kind = 'choice' AND metric = 'acc_personal_own' AND split = 'validation' AND verdict <> 'diverges'
+  AND estimate IS NOT NULL AND (se IS NOT NULL OR estimate = 0)
+ORDER BY number"""
+LOOKS = {"alike": "level", "opposite": "behind", "undecided": "undecided"}
 
 
-def differences(results: Results, metric: str = OBJECTIVE) -> dict[str, Differences]:
-    """Return scenario -> path -> level -> seed -> difference to the anchor.
-
-    Only choices that have a finished level in every scenario are kept.
-    """
-    trials = finished_trials(results.trials, "contrast")
-    anchors = {t["scenario"]: by_seed(t, metric) for t in trials if not t.get("factor")}
-    gaps_of: dict[str, dict[str, dict[str, dict[int, float]]]] = {}
-    for trial in (t for t in trials if t.get("factor") and t["scenario"] in anchors):
-        anchor = anchors[trial["scenario"]]
-        gaps = {
-            seed: value - anchor[seed] for seed, value in by_seed(trial, metric).items() if seed in anchor
-        }
-        if gaps:
-            gaps_of.setdefault(trial["scenario"], {}).setdefault(trial["factor"], {})[str(trial["level"])] = (
-                gaps
-            )
-    common = set.intersection(*(set(paths) for paths in gaps_of.values())) if gaps_of else set()
-    return {
-        s: {path: levels for path, levels in paths.items() if path in common} for s, paths in gaps_of.items()
-    }
-
-
-def sizes(choices: Differences, seeds: Sequence[int]) -> np.ndarray:
-    """Return the size of each choice's effect: its largest absolute mean difference, on these seeds."""
-    return np.array(
-        [
-            max(
-                abs(float(np.mean([gaps[s] for s in seeds if s in gaps] or [0.0])))
-                for gaps in levels.values()
-            )
-            for levels in choices.values()
-        ]
-    )
-
-
-def table_ranks(results: Results, metric: str = OBJECTIVE) -> tuple[list[Row], list[Row]]:
+def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
     """Return the ranks of the choices by scenario, and the agreement of each pair of scenarios.
 
     Returns:
-        Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest); and rows with first,
-        second, tau (Kendall's tau-b of the two rankings), low, high (percentiles over resampled seeds, the
-        same in both scenarios; None with fewer than three seeds or three choices), choices and seeds.
+        Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest), of the choices that have a
+        measured level in every scenario; and rows with first, second, tau, low, high, choices, seeds and
+        verdict (see `stats.ranks.Agreement`).
     """
-    gaps = differences(results, metric)
-    if not gaps or len(next(iter(gaps.values()))) < 2:
+    effects: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    found = results.sql(QUERY)
+    for row in found:
+        of_choice = effects.setdefault(row["scenario"], {}).setdefault(row["path"], [])
+        of_choice.append((row["estimate"], row["se"] or 0.0))
+    common = set.intersection(*map(set, effects.values())) if effects else set()
+    if len(common) < 2:
         return [], []
-    paths, symbols = list(next(iter(gaps.values()))), symbols_of(results)
-    in_order = {scenario: {path: choices[path] for path in paths} for scenario, choices in gaps.items()}
-    seeds = sorted(
-        {
-            s
-            for choices in gaps.values()
-            for levels in choices.values()
-            for gap in levels.values()
-            for s in gap
-        }
-    )
-    rows = []
-    for scenario, choices in in_order.items():
-        size = sizes(choices, seeds)
-        for rank, i in enumerate(np.argsort(-size, kind="stable"), 1):
-            choice = {"path": paths[i], "symbol": symbol_of(symbols, paths[i])}
-            rows.append({"scenario": scenario, **choice, "size": float(size[i]), "rank": rank})
-    pairs = [
-        {"first": a, "second": b, **_agreement(in_order[a], in_order[b], seeds, results.confidence)}
-        for a, b in itertools.combinations(gaps, 2)
-    ]
-    return rows, pairs
-
-
-def _agreement(a: Differences, b: Differences, seeds: Sequence[int], confidence: float) -> Row:
-    """Return tau of two scenarios' rankings, with percentiles over resampled seeds."""
-    row: Row = {
-        "tau": kendall(sizes(a, seeds), sizes(b, seeds)),
-        "low": None,
-        "high": None,
-        "choices": len(a),
-        "seeds": len(seeds),
-    }
-    if len(seeds) >= LEAST_SEEDS and len(a) >= LEAST_CHOICES:
-        n = len(seeds)
-        rng = np.random.default_rng(0)
-        draws = (
-            list(itertools.product(range(n), repeat=n))
-            if n**n <= MOST_DRAWS
-            else rng.integers(n, size=(MOST_DRAWS, n)).tolist()
-        )
-        taus = [
-            kendall(sizes(a, picked), sizes(b, picked))
-            for draw in draws
-            if (picked := [seeds[i] for i in draw])
-        ]
-        row["low"], row["high"] = (
-            float(v) for v in np.quantile(taus, [(1 - confidence) / 2, (1 + confidence) / 2])
-        )
-    return row
-
-
-def kendall(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Kendall's tau-b of two lists of equal length; 0 where one of them is constant."""
-    first, second = (np.sign(v[:, None] - v[None, :]) for v in (a, b))
-    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum()) / scale if scale else 0.0
-
-
-def verdict(pair: Row) -> str:
-    """Return what the interval of an agreement shows: `alike`, `opposite` or `undecided`."""
-    if pair["low"] is None:
-        return "undecided"
-    return "alike" if pair["low"] > 0 else "opposite" if pair["high"] < 0 else "undecided"
+    paths = [path for path in next(iter(effects.values())) if path in common]
+    seeds, symbols = min(row["seeds"] for row in found), symbols_of(results)
+    ranked = []
+    for scenario, of_path in effects.items():
+        sizes = {path: effect_size(of_path[path]) for path in paths}
+        for rank, path in enumerate(sorted(paths, key=lambda path: -sizes[path]), 1):
+            choice = {"path": path, "symbol": symbol_of(symbols, path)}
+            ranked.append({"scenario": scenario, **choice, "size": sizes[path], "rank": rank})
+    pairs: list[Row] = []
+    for first, second in itertools.combinations(effects, 2):
+        a, b = ([effects[scenario][path] for path in paths] for scenario in (first, second))
+        shown = agreement(a, b, seeds, results.confidence)
+        ends = {"tau": shown.tau, "low": shown.low, "high": shown.high, "verdict": shown.verdict}
+        pairs.append({"first": first, "second": second, **ends, "choices": len(paths), "seeds": seeds})
+    return ranked, pairs
 
 
 @drawing
@@ -190,75 +110,69 @@ def exhibit(results: Results, rows: Sequence[Row], pairs: Sequence[Row]) -> Exhi
         rows: The first rows of `table_ranks`.
         pairs: Its second rows.
     """
-    title, scenarios = (
-        "Do scenarios agree on what matters most?",
-        list(dict.fromkeys(r["scenario"] for r in rows)),
-    )
+    title = "Do scenarios agree on what matters most?"
+    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
     if len(results.meta.get("scenarios") or scenarios) < 2:
         return None
     if len(scenarios) < 2:
         return Exhibit("ranks", title, missing="It takes the contrasts of two choices in two scenarios.")
     caption = (
-        "Choices ranked by the size of their effect: the largest absolute mean difference to the anchor "
-        "over the tried levels, on validation. A size is never below zero, and grows with noise and with "
-        "the number of levels. So the effects of neighbours in rank may be equal. "
-        + " ".join(_agreement_sentence(pair, results.confidence) for pair in pairs)
+        "Choices ranked by the size of their effect: the root mean square of the differences to the anchor "
+        "over the tried levels, on validation, without the part that noise adds (0 where that is all). "
+        "Levels that diverged are not in it. Neighbours in rank may be equal."
     )
-    panel, columns = Panel("ranks", "", draw_ranks(rows, scenarios)), ("scenario", "rank", "path", "size")
-    return Exhibit("ranks", title, caption, queries.CONTRASTS, [panel], numbers(rows, columns))
-
-
-def _agreement_sentence(pair: Row, confidence: float) -> str:
-    interval = "no interval"
-    if pair["low"] is not None:
-        interval = f"{confidence:.0%} interval {two_digits(pair['low'])} to {two_digits(pair['high'])}"
-    return f"{pair['first']} and {pair['second']}: Kendall's tau {two_digits(pair['tau'])} ({interval})."
+    body = [[r["scenario"], r["rank"], Cell(r["path"], "code"), points(r["size"])] for r in rows]
+    table = Table(
+        ["scenario", "rank", "choice", "size, points"], body, folded=f"The numbers ({len(body)} rows)"
+    )
+    panel = Panel("ranks", "", draw_ranks(rows, scenarios))
+    return Exhibit("ranks", title, caption, results.shown(QUERY), [panel], table)
 
 
 def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     """Return the agreement of each pair of scenarios as a table; None where there is no pair."""
     if not pairs:
         return None
-    looks = {"alike": "level", "opposite": "hurts", "undecided": "undecided"}
     body: list[list[Any]] = [
         [
             p["first"],
             p["second"],
-            two_digits(p["tau"])
-            + (f" [{two_digits(p['low'])}, {two_digits(p['high'])}]" if p["low"] is not None else ""),
+            f"{two_digits(p['tau'])} {bracket(p['low'], p['high'], two_digits)}".rstrip(),
             p["choices"],
             p["seeds"],
-            Cell(verdict(p), looks[verdict(p)]),
+            Cell(p["verdict"], LOOKS[p["verdict"]]),
         ]
         for p in pairs
     ]
     caption = (
         "Kendall's tau-b between the two rankings: 1 = the same order, 0 = unrelated, \u22121 = reversed. "
-        f"The interval holds the middle {results.confidence:.0%} of the values over resampled seeds, the "
-        "same in both scenarios; with few seeds it is coarse. Alike: it lies above 0."
+        "The interval comes from redrawn effects; with much noise it reaches from \u22121 to 1. Alike: it "
+        f"lies above 0. It takes {LEAST_SEEDS} seeds for a verdict."
     )
     head = ["scenario", "scenario", f"tau [{results.confidence:.0%}]", "choices", "seeds", "verdict"]
-    return Table(head, body, caption, queries.CONTRASTS, key="table-ranks", title="Agreement of the rankings")
+    source = results.shown(QUERY)
+    return Table(head, body, caption, source, key="table-ranks", title="Agreement of the rankings")
 
 
 def sentences(pairs: Sequence[Row]) -> list[str]:
-    """Return a sentence that says how many pairs of scenarios are shown to rank the choices alike.
+    """Say how many pairs of scenarios are shown to rank the choices alike.
 
     Args:
         pairs: The second rows of `table_ranks`.
     """
     if not pairs:
         return []
-    clauses = []
-    for word, phrase in (
-        ("alike", "shown to rank the choices alike"),
-        ("opposite", "shown to rank them in opposite order"),
-    ):
-        names = [f"{pair['first']} with {pair['second']}" for pair in pairs if verdict(pair) == word]
-        if names and len(names) == len(pairs) > 1:
-            clauses.append(f"all are {phrase}")
-        elif names:
-            clauses.append(f"{listing(names)} {be(len(names))} {phrase}")
-    undecided = sum(verdict(pair) == "undecided" for pair in pairs)
-    clauses += [f"{undecided} {be(undecided)} undecided"] if undecided else []
-    return [f"Of {count(len(pairs), 'pair')} of scenarios, {'; '.join(clauses)}."]
+    texts = []
+    for word, phrase in (("alike", "alike"), ("opposite", "in opposite order")):
+        names = [f"{pair['first']} and {pair['second']}" for pair in pairs if pair["verdict"] == word]
+        if names:
+            texts.append(f"The choices rank {phrase} under {'; and under '.join(names)}.")
+    undecided = [pair for pair in pairs if pair["verdict"] == "undecided"]
+    if len(undecided) == len(pairs):
+        texts.append("Nothing shows that two scenarios rank the choices alike, or that they do not.")
+    elif undecided:
+        texts.append(f"{count(len(undecided), 'other pair')} of scenarios {be(len(undecided))} undecided.")
+    few = max((pair["seeds"] for pair in undecided), default=LEAST_SEEDS)
+    if few < LEAST_SEEDS:
+        texts.append(f"It takes {LEAST_SEEDS} seeds for a verdict; {few} ran.")
+    return [" ".join(texts)]

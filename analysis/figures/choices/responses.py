@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ...look.marks import draw_intervals, shifted_along
 from ...look.page import Exhibit, Panel, numbers, slug
 from ...look.style import LINES, MARKERS, NARROW, PALETTE, SOFT, blank, drawing, legend_below, percent_axis
-from ...read import queries
 from ...read.metric import Metric
-from ...read.results import Results, Row, parameters_of
-from ...stats.intervals import EQUIVALENCE_MARGIN, t_interval
+from ...read.results import Results, Row
+from ...stats.comparisons import MARGIN
+from ...stats.intervals import t_interval
 from ..rows import symbol_of, symbols_of
 from .indices import QUERY, DesignPoints
 
@@ -23,35 +23,37 @@ if TYPE_CHECKING:
 LEAST_VALUES = 3  # on a curve, the anchor among them
 BINS = 5
 LOG_RATIO = 20.0  # of the largest value to the smallest, beyond which the axis is logarithmic
+CHOICES = """SELECT scenario, subject, level, estimate, low, high, verdict
+FROM verdicts WHERE kind = 'choice' AND metric = 'acc_personal_own' ORDER BY number"""
+COLUMNS = ("path", "scenario", "x", "mean", "low", "high")
 
 
-def table_responses(results: Results, changed: Sequence[Row]) -> list[Row]:
+def table_responses(changed: Sequence[Row]) -> list[Row]:
     """Return points along each numeric choice with at least three values: differences to the anchor.
 
     Args:
-        results: The sweep.
-        changed: Rows of `contrasts.table_contrasts`.
+        changed: Rows of verdicts on choices, with path, symbol, anchor and mean; levels that diverged have no
+            point.
 
     Returns:
         Rows with path, symbol, scenario, x, mean, low, high (fractions; 0 and None at the anchor, by
         definition) and anchor (whether it is that).
     """
     rows = []
-    for path, scenario in dict.fromkeys((r["path"], r["scenario"]) for r in changed):
-        levels = [r for r in changed if r["path"] == path and r["scenario"] == scenario]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in changed:
+        groups.setdefault((row["path"], row["scenario"]), []).append(row)
+    for (path, scenario), levels in groups.items():
         anchor = number(levels[0]["anchor"])
-        numeric_levels = [(x, r) for r in levels if (x := number(r["level"])) is not None and x != anchor]
-        if anchor is None or len(numeric_levels) + 1 < LEAST_VALUES:
+        kept = [r for r in levels if r["verdict"] != "diverges"]
+        numeric = [(x, r) for r in kept if (x := number(r["level"])) is not None and x != anchor]
+        if anchor is None or len(numeric) + 1 < LEAST_VALUES:
             continue
         choice = {"path": path, "symbol": levels[0]["symbol"], "scenario": scenario}
-        points = [
-            {**choice, "x": x, "mean": r["mean"], "low": r["low"], "high": r["high"], "anchor": False}
-            for x, r in numeric_levels
-        ]
-        rows += sorted(
-            [*points, {**choice, "x": anchor, "mean": 0.0, "low": None, "high": None, "anchor": True}],
-            key=lambda r: r["x"],
-        )
+        at_anchor = {"x": anchor, "mean": 0.0, "low": None, "high": None}
+        points = [{"x": x, "mean": r["mean"], "low": r["low"], "high": r["high"]} for x, r in numeric]
+        line = sorted([*points, at_anchor], key=lambda r: r["x"])
+        rows += [{**choice, **point, "anchor": point is at_anchor} for point in line]
     return rows
 
 
@@ -79,29 +81,29 @@ def table_binned(results: Results, designs: Sequence[DesignPoints]) -> list[Row]
     """
     symbols, rows = symbols_of(results), []
     for design in designs:
+        y = design.means
         for path in design.names:
             points = [
-                (x, i // design.size, design.y[i])
-                for i, trial in enumerate(design.trials)
-                if math.isfinite(design.y[i]) and (x := number(parameters_of(trial).get(path))) is not None
+                (x, i // design.size, float(y[i]))
+                for i, params in enumerate(design.params)
+                if math.isfinite(y[i]) and (x := number(params.get(path))) is not None
             ]
             choice = {"path": path, "symbol": symbol_of(symbols, path), "scenario": design.scenario}
             for bin_points in _bins(sorted(points)):
                 row = _bin_row(bin_points, results.confidence)
-                rows += [{**choice, **row, "log": path in design.log}] if row else []
+                rows.append({**choice, **row, "log": path in design.log})
     return rows
 
 
-def _bin_row(points: Sequence[tuple[float, int, float]], confidence: float) -> Row | None:
-    """Return x, mean, low, high, blocks and points of a bin; None where it has no mean."""
+def _bin_row(points: Sequence[tuple[float, int, float]], confidence: float) -> Row:
+    """Return x, mean, low, high, blocks and points of a bin."""
     blocks: dict[int, list[float]] = {}
     for _, block, y in points:
         blocks.setdefault(block, []).append(y)
-    interval = t_interval([sum(ys) / len(ys) for ys in blocks.values()], confidence)
-    if interval is None:
-        return None
-    ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-    return {"x": points[len(points) // 2][0], **ends, "blocks": interval.n, "points": len(points)}
+    mean = t_interval([sum(ys) / len(ys) for ys in blocks.values()], confidence)
+    assert mean is not None  # a bin has points, and each has a finite mean
+    ends = {"mean": mean.mean, "low": mean.low, "high": mean.high}
+    return {"x": points[len(points) // 2][0], **ends, "blocks": mean.n, "points": len(points)}
 
 
 def _bins(points: Sequence[tuple[float, int, float]]) -> list[list[tuple[float, int, float]]]:
@@ -152,14 +154,12 @@ def draw_curves(
     if log:
         _log_axis(axes)
     if differences:
-        axes.axhspan(
-            -100 * EQUIVALENCE_MARGIN, 100 * EQUIVALENCE_MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2
-        )
+        axes.axhspan(-100 * MARGIN, 100 * MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2)
         axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0.5)
     else:
         percent_axis(axes.yaxis)
     axes.grid(axis="y")
-    axes.set(xlabel=path, ylabel="points against the anchor" if differences else f"validation {metric}, %")
+    axes.set(xlabel=path, ylabel="points against anchor" if differences else f"validation {metric}, %")
     legend_below(figure, axes)
     return figure
 
@@ -179,26 +179,21 @@ def exhibits(results: Results, changed: Sequence[Row], designs: Sequence[DesignP
 
     Args:
         results: The sweep.
-        changed: Rows of `contrasts.table_contrasts`.
+        changed: See `table_responses`.
         designs: The points of the designs.
     """
-    columns, metric, confidence = (
-        ("path", "scenario", "x", "mean", "low", "high"),
-        results.metric,
-        results.confidence,
-    )
-    figures, around, whole = [], table_responses(results, changed), table_binned(results, designs)
+    metric, confidence = results.metric, results.confidence
+    figures, around, whole = [], table_responses(changed), table_binned(results, designs)
     if around:
         title = "Response to each numeric choice, around the anchor"
         caption = (
             f"Validation {metric} along each numeric choice with at least three values, minus the anchor "
             "on the same seeds (at 0, without an interval); the other choices stay at the anchor. Mean "
-            f"and {confidence:.0%} t interval. Shaded: within one point. Lines only join what was tried; "
+            f"and {confidence:.0%} interval. Shaded: within one point. Lines only join what was tried; "
             "nothing was measured between the points."
         )
-        panels = _panels("responses", around, metric, True)
-        table = numbers(around, columns)
-        figures.append(Exhibit("responses", title, caption, queries.CONTRASTS, panels, table))
+        panels, table = _panels("responses", around, metric, True), numbers(around, COLUMNS)
+        figures.append(Exhibit("responses", title, caption, results.shown(CHOICES), panels, table))
     if whole:
         title = "Response to each numeric parameter, over the whole space"
         caption = (
@@ -207,8 +202,8 @@ def exhibits(results: Results, changed: Sequence[Row], designs: Sequence[DesignP
             "intervals over the blocks of the design."
         )
         panels = _panels("responses-whole", whole, metric, False)
-        table = numbers(whole, (*columns, "blocks", "points"))
-        figures.append(Exhibit("responses-whole", title, caption, QUERY, panels, table))
+        table = numbers(whole, (*COLUMNS, "blocks", "points"))
+        figures.append(Exhibit("responses-whole", title, caption, results.shown(QUERY), panels, table))
     return figures
 
 

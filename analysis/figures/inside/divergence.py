@@ -3,189 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...look.entries import drawn_places
-from ...look.marks import panel_width
-from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import INK, SOFT, WIDTH, drawing, integer_axis, legend_below, stacked
-from ...read.queries import parts
+from ...look.page import Exhibit, numbers
+from ...look.style import SOFT, WIDTH, drawing, legend_below, stacked
 from ...read.results import Results, Row
-from ..outcomes.curves import panels_by_scenario, query_of_measures, table_curves
-from .mean_lines import MeanLine, draw_mean_line, mean_line
+from ..lines import Axis, Line, ends_said, panels_of, put_lines
+from ..outcomes.curves import SHOWN, query_of_rounds, runs_of, table_curves
+from ..rows import grouped, two_digits
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TITLE, COLUMNS = "D_CKA over rounds", ("d_cka", "mu", "beta")
 MOST_CLIENTS = 40  # drawn; of more clients, evenly spaced ones
 SMALLEST_TOP = 0.05  # of the y axis, so that a D_CKA that is stuck at zero is visible
 EXPLANATION = (
-    "D_CKA is 1 minus the CKA of a client's and the server's features of the same samples: 0 means alike, "
-    "1 means unrelated. Below: mu, the share of a client's own model in the model that it starts a round "
-    "with (solid, mean over the cohort). It follows from D_CKA and the schedule beta(t) (dashed). D_CKA "
-    "stuck at 0 discards what clients have learned; D_CKA stuck at 1 ignores the server."
+    "D_CKA is 1 minus the CKA of a client's and the server's features of the same samples: 0 means alike, 1 "
+    "means unrelated. Below: mu, the share of a client's own model in the model that it starts a round with "
+    "(solid, mean over the cohort). It follows from D_CKA and the schedule beta(t) (dashed). D_CKA stuck at "
+    "0 discards what clients have learned; D_CKA stuck at 1 ignores the server."
 )
 
 
-def table_divergence(results: Results, runs: Sequence[str] | None = None) -> list[Row]:
-    """Return D_CKA by run, client and round; rows with run, client, round, d_cka, in order."""
-    table = results.table("clients", runs, ["run", "split", "round", "client", "d_cka"])
-    if "d_cka" not in table.column_names:
-        return []
-    row_at = {
-        (r.get("run") or "", r["client"], r["round"]): r
-        for r in table.to_pylist()
-        if r.get("split", "validation") == "validation" and r["d_cka"] is not None and isfinite(r["d_cka"])
-    }
-    return [row_at[key] for key in sorted(row_at)]
+def query_of_clients(results: Results) -> str:
+    """Return the SQL of D_CKA of each client in the first seed of each configuration."""
+    return f"""WITH {runs_of(results)}
+SELECT scenario, run_of.label, client, round AS x, any_value(d_cka) AS mean
+FROM run_of JOIN clients USING (run) WHERE split = 'validation' AND isfinite(d_cka)
+GROUP BY scenario, run_of.label, seed, client, round
+QUALIFY seed = min(seed) OVER (PARTITION BY scenario, run_of.label) ORDER BY ALL"""
 
 
 @drawing
-def draw_divergence(
-    client_rows: Sequence[Row], client_colour: str, lines: Sequence[MeanLine], width: float = WIDTH
-) -> Figure:
+def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row], width: float = WIDTH) -> Figure:
     """Draw D_CKA above, clients as thin lines and means as bold lines; mu and beta below.
 
     Args:
-        client_rows: Rows of `table_divergence` of one run.
-        client_colour: Colour of the thin lines.
-        lines: The bold lines.
+        client_rows: Rows of `query_of_clients` of one configuration.
+        rows: Rows of `curves.table_curves` of one scenario.
         width: Width of the panel, inches.
     """
     figure, (above, below) = stacked(3.9, (1.9, 1), width)
-    by_client: dict[int, list[Row]] = {}
-    for row in client_rows:
-        by_client.setdefault(row["client"], []).append(row)
-    for client in _evenly_spaced(sorted(by_client), MOST_CLIENTS):
+    by_client = grouped(client_rows, "client")
+    places = np.linspace(0, len(by_client) - 1, min(MOST_CLIENTS, len(by_client))).round().astype(int)
+    for client in [sorted(by_client)[place] for place in dict.fromkeys(places.tolist())]:
         line = by_client[client]
-        style: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.4, "marker": "." if len(line) == 1 else ""}
-        above.plot([r["round"] for r in line], [r["d_cka"] for r in line], color=client_colour, **style)
-    for bold_line in lines:
-        _draw_mean(above if bold_line.column == "d_cka" else below, bold_line)
-    drawn = [value for line in lines if line.column == "d_cka" for value in line.most]
-    highest = max([SMALLEST_TOP, *(row["d_cka"] for row in client_rows), *drawn])
-    above.set(ylim=(-0.02 * highest, min(1.02, 1.05 * highest)), ylabel="D_CKA")
-    below.set(ylim=(-0.04, 1.04), yticks=(0, 0.5, 1), ylabel="mu and beta", xlabel="round")
-    integer_axis(below.xaxis)
-    for axes in (above, below):
-        axes.grid(axis="y")
-    if any(line.label for line in lines):
-        legend_below(figure, above, below)
+        style: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.5, "marker": "." if len(line) == 1 else ""}
+        above.plot([row["x"] for row in line], [row["mean"] for row in line], color=SOFT, **style)
+    by_measure = grouped(rows, "measure")
+    highest = max(
+        [SMALLEST_TOP, *(r["mean"] for r in client_rows), *(r["high"] for r in by_measure["d_cka"])]
+    )
+    frame = (-0.02 * highest, min(1.02, 1.05 * highest))
+    put_lines(above, _lines(by_measure["d_cka"], named=True), Axis("", "D_CKA", frame, fractions=False))
+    lines = [
+        line for name in ("mu", "beta") for line in _lines(by_measure.get(name, []), dashed=name == "beta")
+    ]
+    put_lines(below, lines, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
+    below.set_yticks((0, 0.5, 1))
+    legend_below(figure, above, below)
     return figure
 
 
-def _evenly_spaced(items: Sequence[int], most: int) -> list[int]:
-    """Return the items, or so many evenly spaced ones where there are more."""
-    places = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [items[place] for place in dict.fromkeys(places.tolist())]
-
-
-def _draw_mean(axes: Axes, line: MeanLine) -> None:
-    """Draw a mean as a bold line with its range; beta is thin and dashed."""
-    beta: dict[str, Any] = {"linestyle": (0, (3, 1.5)), "linewidth": 1.0}
-    draw_mean_line(axes, line, **(beta if line.column == "beta" else {"linewidth": 1.9}))
-
-
-def exhibit_divergence(results: Results, rounds: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of a run; None where the method measures no D_CKA.
-
-    Args:
-        results: The run.
-        rounds: Rows of the rounds table, on validation.
-    """
-    measured_rounds = [row for row in rounds if row.get("d_cka") is not None]
-    if not measured_rounds:
-        return None
-    client_rows, lines = table_divergence(results), []
-    names, colours = ("mean of the cohort", "", "beta(t)"), ("#0072B2", "#0072B2", INK)
-    for column, colour, name in zip(COLUMNS, colours, names, strict=True):
-        points = {row["round"]: row[column] for row in rounds if row.get(column) is not None}
-        means = list(points.values())
-        lines.append(MeanLine(column, name, colour, "-", list(points), means, means, means))
-    columns = [column for column in COLUMNS if any(row.get(column) is not None for row in rounds)]
-    table_rows = [
-        {
-            "round": row["round"],
-            **{name: row.get(name) for name in columns},
-            **_ends(client_rows, row["round"]),
-        }
-        for row in measured_rounds
+def _lines(rows: Sequence[Row], named: bool = False, dashed: bool = False) -> list[Line]:
+    """Return a bold line for each configuration; thin and dashed ones are beta."""
+    return [
+        Line(
+            (label or "mean of the cohort") if named else "",
+            replace(line[0]["look"], line=(0, (3, 1.5))) if dashed else line[0]["look"],
+            line,
+            band=True,
+            width=1.0 if dashed else 1.9,
+            marked=False,
+        )
+        for label, line in grouped(rows, "label").items()
     ]
-    clients = len({row["client"] for row in client_rows})
-    sampled = f" (of {MOST_CLIENTS} evenly spaced clients)" if clients > MOST_CLIENTS else ""
-    caption = (
-        f"Thin lines: single clients{sampled}, in the rounds in which they took part. Bold: the mean of "
-        f"the cohort. {EXPLANATION}"
-    )
-    panel = Panel("divergence", "", draw_divergence(client_rows, SOFT, lines))
-    table = numbers(table_rows, ("round", *columns, "least", "most"))
-    return Exhibit("divergence", TITLE, caption, _query_of_run(columns), [panel], table)
 
 
-def _query_of_run(columns: Sequence[str]) -> str:
-    """Return the SQL that gives the numbers of a run's figure."""
-    names = ", ".join(columns)
-    return f"""SELECT round, {names}, least, most
-FROM (
-  SELECT DISTINCT round, {names} FROM {parts("rounds")} WHERE split = 'validation' AND d_cka IS NOT NULL
-) LEFT JOIN (
-  SELECT round, min(d_cka) AS least, max(d_cka) AS most FROM {parts("clients")}
-  WHERE split = 'validation' AND isfinite(d_cka) GROUP BY round
-) USING (round) ORDER BY round"""
-
-
-def _ends(client_rows: Sequence[Row], number: int) -> Row:
-    """Return the smallest and the largest D_CKA of a round."""
-    values = [r["d_cka"] for r in client_rows if r["round"] == number]
-    return {"least": min(values, default=None), "most": max(values, default=None)}
-
-
-def exhibit_divergence_of_sweep(results: Results, rounds: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of a sweep, a panel per scenario; None where no drawn configuration measures D_CKA.
-
-    Args:
-        results: The sweep.
-        rounds: Rows of the rounds table of the drawn runs, on validation.
-    """
-    curves = {column: rows for column in COLUMNS if (rows := table_curves(results, rounds, column))}
-    if "d_cka" not in curves:
+def exhibit_divergence(results: Results) -> Exhibit | None:
+    """Return the figure of a run or of a sweep, a panel per scenario; None where no method measures D_CKA."""
+    rows = table_curves(results, *COLUMNS)
+    if not any(row["measure"] == "d_cka" for row in rows):
         return None
-    places = panels_by_scenario(results, curves["d_cka"])
-    first_runs = {
-        scenario: _first_run(results, scenario, labels[0]) for scenario, labels, _ in reversed(places)
-    }
-    client_rows, panels = table_divergence(results, list(first_runs.values())), []
-    for scenario, labels, suffix in places:
-        lines = [
-            mean_line(column, label if column == "d_cka" else "", line)
-            for column, rows in curves.items()
-            for label in labels
-            if (line := [row for row in rows if (row["scenario"], row["label"]) == (scenario, label)])
-        ]
-        run_rows = [row for row in client_rows if row["run"] == first_runs[scenario]]
-        figure = draw_divergence(run_rows, lines[0].colour, lines, panel_width(len(places)))
-        panels.append(Panel(f"divergence-{slug(scenario + suffix)}", scenario + suffix, figure))
-    caption = (
-        "Bold: the mean of the cohort, mean over seeds, and the range from the lowest to the highest seed "
-        f"(band). Thin: the clients of the first configuration with its first seed. {EXPLANATION}"
+    clients = grouped(results.sql(query_of_clients(results)), "scenario", "label")
+
+    def draw(shown: list[Row], width: float) -> Figure:
+        return draw_divergence(clients.get((shown[0]["scenario"], shown[0]["label"]), []), shown, width)
+
+    panels = panels_of(rows, "divergence", draw, _seen)
+    many = any(len({row["client"] for row in group}) > MOST_CLIENTS for group in clients.values())
+    sampled = f" (of {MOST_CLIENTS} evenly spaced clients)" if many else ""
+    whose = (
+        "in the rounds in which they took part"
+        if results.kind == "run"
+        else "of the first configuration and seed"
     )
-    columns = ("scenario", "label", "measure", "round", "mean", "low", "high", "least", "most", "seeds")
-    table = numbers([{**row, "measure": column} for column, rows in curves.items() for row in rows], columns)
-    query = query_of_measures(results, list(curves))
-    return Exhibit("divergence", TITLE, caption, query, panels, table)
+    caption = (
+        f"Thin lines: single clients{sampled}, {whose}. Bold: the mean of the cohort; of a sweep the mean "
+        f"over seeds, with the range from the lowest to the highest seed (band). {EXPLANATION}"
+    )
+    source, says = results.shown(query_of_rounds(results, *COLUMNS)), "; ".join(p.alt for p in panels)
+    return Exhibit("divergence", TITLE, caption, source, panels, numbers(rows, SHOWN), says=f"{says}.")
 
 
-def _first_run(results: Results, scenario: str, label: str) -> str:
-    """Return the run of a configuration's first seed."""
-    runs = {
-        seed: run
-        for run, places in drawn_places(results).items()
-        for place, name, seed in places
-        if (place, name) == (scenario, label)
-    }
-    return runs[min(runs)]
+def _seen(rows: Sequence[Row]) -> str:
+    """Return what is seen: D_CKA at the first and the last round."""
+    d_cka = [{**row, "label": row["label"] or "the cohort"} for row in rows if row["measure"] == "d_cka"]
+    return f"D_CKA, first to last round: {ends_said(d_cka, two_digits, '')}"

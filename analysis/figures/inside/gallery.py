@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...look.page import Panel
-from ...look.style import WIDTH, drawing
+from ...look.style import SMALL, WIDTH, drawing
 from ...look.words import percent
 from ...read.results import Gallery, Row
+from ..estimates import panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
 COLUMNS = ("image", "foreground", "soft", "hard", "hard_untrained")
-
-
 COLUMN_NAMES = {
     "image": "input",
     "foreground": "foreground",
@@ -26,14 +23,8 @@ COLUMN_NAMES = {
     "hard": "hard mask",
     "hard_untrained": "untrained",
 }
-
-
 PANEL_IMAGES, MOST_PANELS, MOST_PIXELS = 4, 2, 128
-
-
 CLOSED_BRIGHTNESS = 0.22  # of a closed position, as a share of the image's
-
-
 COLUMN_MEANINGS = {
     "image": "the input",
     "foreground": "its true foreground",
@@ -41,8 +32,6 @@ COLUMN_MEANINGS = {
     "hard": "the positions that the hard mask leaves open, with the closed positions dimmed",
     "hard_untrained": "the same for the gate before training",
 }
-
-
 OVERLAP_MEANING = (
     "Overlaps are intersection over union with the foreground: of the trained mask, of the untrained "
     "mask, and of a random mask with as many open positions as the trained mask."
@@ -101,16 +90,12 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
     from matplotlib.figure import Figure as NewFigure
 
     columns = [column for column in COLUMNS if column in gallery.arrays]
-    cell, gap, line = (
-        WIDTH / len(columns),
-        0.05,
-        0.17,
-    )  # inches: a picture with its gap, the gap, a line of text
+    cell, gap, line = WIDTH / len(columns), 0.05, 0.18  # inches: picture with its gap, gap, line of text
     height = line + len(shown) * (cell + line)
     figure = NewFigure(figsize=(WIDTH, height))
     for y, number in enumerate(shown):
         top = height - line - y * (cell + line)
-        figure.text(0, (top - line + 0.04) / height, _image_title(gallery.images[number]), fontsize=7.5)
+        figure.text(0, (top - line + 0.04) / height, _image_title(gallery.images[number]), fontsize=SMALL)
         size = ((cell - gap) / WIDTH, (cell - gap) / height)
         for x, column in enumerate(columns):
             axes = figure.add_axes((x * cell / WIDTH, (top - line - cell + gap) / height, *size))
@@ -118,7 +103,7 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
             axes.set(xticks=[], yticks=[])
             for edge in axes.spines.values():  # a white picture needs a visible border
                 edge.set(visible=True, linewidth=0.4, color="#999999")
-    heading: dict[str, Any] = {"ha": "center", "fontsize": 7.5, "fontweight": "bold"}
+    heading: dict[str, Any] = {"ha": "center", "fontsize": SMALL, "fontweight": "bold"}
     for x, column in enumerate(columns):
         figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, COLUMN_NAMES[column], **heading)
     return figure
@@ -143,6 +128,11 @@ def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
     panel_images = [shown[start : start + PANEL_IMAGES] for start in range(0, len(shown), PANEL_IMAGES)]
     names = ["Validation images", *["More of them"] * len(panel_images)]
     return [
-        Panel(f"{key}-{i}", name, draw_gallery(gallery, chosen))
+        panel(
+            f"{key}-{i}",
+            name,
+            draw_gallery(gallery, chosen),
+            "; ".join(_image_title(gallery.images[n]) for n in chosen),
+        )
         for i, (name, chosen) in enumerate(zip(names, panel_images, strict=False), 1)
     ]

@@ -2,210 +2,147 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...look.entries import drawn_places, entries, runs_of
 from ...look.marks import panel_width
-from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import INK
-from ...read.queries import parts
+from ...look.page import Exhibit, numbers, slug
+from ...look.style import SMALL, SOFT, WIDTH, Look, drawing, legend_below, stacked
 from ...read.results import Results, Row
-from ...stats.intervals import t_interval
-from ..outcomes.curves import panels_by_scenario, table_curves
-from ..rows import interval_columns
-from .mean_lines import MeanLine, mean_line
-from .ratio_drawing import ClassLine, ShadeScale, draw_ratios, shade_of
+from ..estimates import panel, sort
+from ..lines import Axis, Line, ends_said, put_lines
+from ..outcomes.curves import SHOWN, runs_of, table_curves
+from ..rows import grouped, two_digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLE, CORRELATION = "Class ratios (CR) over rounds", "cr_spearman"
-
-
 EXPLANATION = (
-    "CR_c weighs the loss of class c at the clients (dotted: all classes weigh the same). Below: "
-    "Spearman's rank correlation of CR with 1/n_c (n_c: training {unit} of class c over all clients). At "
-    "1, a rarer class always weighs more; below 0, frequent classes weigh more. CR comes from gradients "
-    "on the server's own samples. It measures how hard a class is for the model; rarity is one reason for "
-    "that."
+    "CR_c weighs the loss of class c at the clients (dotted: all classes weigh the same). Below: Spearman's "
+    "rank correlation of CR with 1/n_c (n_c: training {unit} of class c over all clients). At 1, a rarer "
+    "class always weighs more; below 0, frequent classes weigh more. CR comes from gradients on the "
+    "server's own samples. It measures how hard a class is for the model; rarity is one reason for that."
 )
 
 
-QUERY_OF_RUN = f"""SELECT DISTINCT c.round, c.label, c.class_name AS class, c.images, c.cr, r.{CORRELATION}
-FROM {parts("ratios")} c
-JOIN (FROM {parts("rounds")} WHERE split = 'validation') r ON r.run = c.run AND r.round = c.round
-ORDER BY ALL"""
+def query_of_ratios(results: Results) -> str:
+    """Return the SQL of CR by the place of a class in the order of training images; 1 is the most frequent.
 
-
-def unit_of(results: Results) -> str:
-    """Return the unit of a class's frequency: images, or pixels in segmentation."""
-    return "pixels" if results.metric.segments else "images"
-
-
-def table_ratios(results: Results, runs: Sequence[str] | None = None) -> list[Row]:
-    """Return the rows of the ratios table with `rank`, the place of the class by training images.
-
-    Rank 1 is the most frequent class. Of a row that was written twice, the last counts.
+    The place is used because seeds may order the classes differently.
     """
-    row_at = {
-        (r.get("run"), r["round"], r["label"]): r
-        for r in results.table("ratios", runs).to_pylist()
-        if r.get("cr") is not None
-    }
-    round_rows: dict[Any, list[Row]] = defaultdict(list)
-    for row in row_at.values():
-        round_rows[row.get("run"), row["round"]].append(row)
-    return [
-        {**row, "rank": rank}
-        for key in sorted(round_rows, key=lambda k: (k[0] or "", k[1]))
-        for rank, row in enumerate(sorted(round_rows[key], key=lambda r: (-r["images"], r["label"])), 1)
-    ]
+    return f"""WITH {runs_of(results)}, once AS (
+  FROM ratios WHERE cr IS NOT NULL QUALIFY row_number() OVER (PARTITION BY run, round, label) = 1
+), ranked AS (
+  SELECT run, round, class_name, images, cr,
+    row_number() OVER (PARTITION BY run, round ORDER BY images DESC, label) AS place FROM once
+)
+SELECT scenario, label, any_value(method) AS method, any_value(kind) AS kind, 'rank ' || place AS measure,
+place,
+  string_agg(DISTINCT class_name, ', ') AS class, avg(images) AS images, round, round AS x, avg(cr) AS mean,
+  min(cr) AS low, max(cr) AS high, count(*) AS seeds
+FROM run_of JOIN ranked USING (run)
+GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
 
 
-def table_ranks(results: Results, rows: Sequence[Row]) -> list[Row]:
-    """Return CR by scenario, configuration, rank of the class and round, as means over seeds.
-
-    The rank is used because seeds may order the classes differently.
+@drawing
+def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row], width: float = WIDTH) -> Figure:
+    """Draw a line per class above, light for frequent and dark for rare classes; correlations below.
 
     Args:
-        results: The sweep.
-        rows: Rows of `table_ratios` of the drawn runs.
-
-    Returns:
-        Rows with scenario, label, measure (`rank 1`: the most frequent class), rank, round, mean, low, high,
-        least, most and seeds.
+        rows: Rows of `query_of_ratios` of one configuration.
+        correlations: Rows of `curves.table_curves` of all configurations.
+        width: Width of the panel, inches.
     """
-    places = drawn_places(results)
-    values_at: dict[tuple[str, str, int, int], list[float]] = defaultdict(list)
-    for row in rows:
-        for scenario, label, _ in places.get(row["run"], []):
-            values_at[(scenario, label, row["rank"], row["round"])].append(row["cr"])
-    table = []
-    for (scenario, label, rank, number), values in sorted(values_at.items()):
-        if interval := t_interval(values, results.confidence):
-            place = {
-                "scenario": scenario,
-                "label": label,
-                "measure": f"rank {rank}",
-                "rank": rank,
-                "round": number,
-            }
-            ends = {"least": min(values), "most": max(values)}
-            table.append({**place, **interval_columns(interval), **ends})
-    return table
-
-
-def exhibit_ratios(results: Results, rounds: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of a run: CR by class and round; None where the method has no class ratios.
-
-    Args:
-        results: The run.
-        rounds: Rows of the rounds table, on validation.
-    """
-    rows = table_ratios(results)
-    if not rows:
-        return None
-    images, unit = [row["images"] for row in rows], unit_of(results)
-    most, least = float(max(images)), float(min(images))
-    class_rows: dict[int, list[Row]] = {}
-    for row in rows:
-        class_rows.setdefault(row["label"], []).append(row)
+    figure, (above, below) = stacked(4.1, (2.3, 1), width)
+    colours, by_place = _colours(), grouped(rows, "place")
+    last = max(2, *by_place)
+    for place, line in by_place.items():
+        colour = colours((place - 1) / (last - 1))
+        above.plot([row["x"] for row in line], [row["mean"] for row in line], color=colour, linewidth=1.1)
+    above.axhline(1, color=SOFT, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
+    values = [0.9, 1.1, *(row["mean"] for row in rows)]
+    low, high = min(values), max(values)
+    above.set(ylabel="CR of a class", ylim=(max(0.0, 1.03 * low - 0.03 * high), 1.03 * high - 0.03 * low))
+    above.grid(axis="y")
+    _draw_bar(figure, above, colours, last)
     lines = [
-        ClassLine(
-            [row["round"] for row in line],
-            [row["cr"] for row in line],
-            shade_of(line[-1]["images"], most, least),
+        Line(
+            label if len(grouped(correlations, "label")) > 1 else "", line[0]["look"], line, True, 1.5, False
         )
-        for _, line in sorted(class_rows.items())
+        for label, line in grouped(correlations, "label").items()
     ]
-    correlation_at = {
-        row["round"]: row[CORRELATION]
-        for row in rounds
-        if row.get(CORRELATION) is not None and isfinite(row[CORRELATION])
-    }
-    numbers_at, means = list(correlation_at), list(correlation_at.values())
-    correlation = MeanLine(CORRELATION, "CR", INK, "-", numbers_at, means, means, means)
-    scale = ShadeScale(f"training {unit} of the class", most, least, least > 0)
-    panel = Panel("ratios", "", draw_ratios(lines, scale, [correlation] if means else []))
-    table_rows = [
-        {**row, "class": row["class_name"], CORRELATION: correlation_at.get(row["round"])} for row in rows
-    ]
-    caption = (
-        "A line per class, from the most frequent (light) to the rarest (dark). "
-        f"{EXPLANATION.format(unit=unit)}"
-    )
-    table = numbers(table_rows, ("round", "class", "images", "cr", CORRELATION))
-    return Exhibit("ratios", TITLE, caption, QUERY_OF_RUN, [panel], table)
+    below.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
+    put_lines(below, lines, Axis("round", "correlation\nwith 1/n_c", (-1.05, 1.05), fractions=False))
+    below.set_yticks((-1, 0, 1))
+    legend_below(figure, below)
+    return figure
 
 
-def exhibit_ratios_of_sweep(results: Results, rounds: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of a sweep, a panel per scenario; None where no configuration has class ratios.
+def _colours() -> Any:
+    """Return viridis, reversed and without the yellow that is invisible on paper."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = [colormaps["viridis"](0.75 * (1 - i / 31)) for i in range(32)]
+    return LinearSegmentedColormap.from_list("frequent to rare", shades)
+
+
+def _draw_bar(figure: Figure, axes: Axes, colours: Any, last: int) -> None:
+    """Draw the colour bar beside the axes: the places of the classes."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    bar = figure.colorbar(ScalarMappable(Normalize(1, last), colours), ax=axes, aspect=22, pad=0.02)
+    bar.set_ticks(sorted({round(1 + (last - 1) * step / 4) for step in range(5)}))
+    bar.set_label("classes, 1 is the most frequent", fontsize=SMALL)
+    bar.ax.invert_yaxis()
+    bar.outline.set_linewidth(0.4)
+
+
+def exhibit_ratios(results: Results) -> Exhibit | None:
+    """Return the figure of a run or of a sweep, a panel per scenario; None where no method has class ratios.
 
     A panel shows CR of the first configuration that has any.
-
-    Args:
-        results: The sweep.
-        rounds: Rows of the rounds table of the drawn runs, on validation.
     """
-    ranks = table_ranks(results, table_ratios(results, list(drawn_places(results))))
+    query = query_of_ratios(results)
+    ranks = sort(results, results.sql(query))
     if not ranks:
         return None
-    correlations = [{**row, "measure": CORRELATION} for row in table_curves(results, rounds, CORRELATION)]
-    places, panels = panels_by_scenario(results, ranks), []
-    for scenario, labels, suffix in places:
-        scenario_ranks = [row for row in ranks if row["scenario"] == scenario]
-        ranked_labels = {row["label"] for row in scenario_ranks}
-        first_label = next(label for label in entries(results) if label in ranked_labels)
-        lines, scale = _class_lines([row for row in scenario_ranks if row["label"] == first_label])
-        below = _correlation_lines([row for row in correlations if row["scenario"] == scenario], labels)
-        figure = draw_ratios(lines, scale, below, panel_width(len(places)))
-        title = f"{scenario}: CR of {first_label}{suffix}"
-        panels.append(Panel(f"ratios-{slug(scenario + suffix)}", title, figure))
-    unit = unit_of(results)
-    caption = (
-        "Above: CR in the first configuration of a scenario that has class ratios. A line per place of a "
-        f"class in the order of training {unit}, from the most frequent (light) to the rarest (dark), mean "
-        f"over seeds; which class is rare may change with the seed. {EXPLANATION.format(unit=unit)} Mean "
-        "over seeds and the range from the lowest to the highest seed (band), of every configuration."
+    correlations, of_run = table_curves(results, CORRELATION), results.kind == "run"
+    if of_run:
+        correlations = [{**row, "look": Look("#222222", "")} for row in correlations]
+    by_scenario, panels = grouped(ranks, "scenario"), []
+    for scenario, group in by_scenario.items():
+        rows = [row for row in group if row["label"] == group[0]["label"]]
+        below = [row for row in correlations if row["scenario"] == scenario]
+        figure = draw_ratios(rows, below, panel_width(len(by_scenario)))
+        title = "" if of_run else f"{scenario}: CR of {rows[0]['label']}"
+        panels.append(panel(f"ratios-{slug(scenario)}", title, figure, _seen(rows, below)))
+    unit = "pixels" if results.metric.segments else "images"
+    which = (
+        ""
+        if of_run
+        else " Of a sweep: the first configuration of a scenario that has class ratios, mean over seeds."
     )
-    columns = ("scenario", "label", "measure", "round", "mean", "low", "high", "least", "most", "seeds")
-    table = numbers([*correlations, *ranks], columns)
-    return Exhibit("ratios", TITLE, caption, query_of_sweep(results), panels, table)
+    caption = (
+        f"A line per place of a class in the order of training {unit}, from the most frequent (light) to "
+        f"the rarest (dark).{which} {EXPLANATION.format(unit=unit)}"
+    )
+    table, says = (
+        numbers([*correlations, *ranks], (*SHOWN, "class", "images")),
+        "; ".join(p.alt for p in panels),
+    )
+    return Exhibit("ratios", TITLE, caption, results.shown(query), panels, table, says=f"{says}.")
 
 
-def _class_lines(rows: Sequence[Row]) -> tuple[list[ClassLine], ShadeScale]:
-    """Return the classes of one configuration by their rank, and the meaning of the shades."""
-    by_rank: dict[int, list[Row]] = {}
-    for row in rows:
-        by_rank.setdefault(row["rank"], []).append(row)
-    classes = max(by_rank)
-    lines = [
-        ClassLine(
-            [row["round"] for row in line],
-            [row["mean"] for row in line],
-            shade_of(-rank, -1, -classes),
-        )
-        for rank, line in sorted(by_rank.items())
-    ]
-    return lines, ShadeScale("classes, 1 is the most frequent", 1.0, float(classes), False)
-
-
-def _correlation_lines(rows: Sequence[Row], labels: Sequence[str]) -> list[MeanLine]:
-    """Return the rank correlation of each configuration that has one."""
-    label_rows = {label: [row for row in rows if row["label"] == label] for label in labels}
-    return [mean_line(CORRELATION, label, line) for label, line in label_rows.items() if line]
-
-
-def query_of_sweep(results: Results) -> str:
-    """Return the SQL that gives the numbers of `table_ranks` and of the rank correlations."""
-    return f"""{runs_of(results)}, ranked AS (
-  SELECT run, round, cr, row_number() OVER (PARTITION BY run, round ORDER BY images DESC, label) AS place
-  FROM (SELECT DISTINCT run, round, label, images, cr FROM {parts("ratios")} WHERE cr IS NOT NULL)
-), measured AS (
-  SELECT run, round, 'rank ' || place AS measure, cr AS value FROM ranked
-  UNION ALL SELECT DISTINCT run, round, '{CORRELATION}', {CORRELATION} FROM {parts("rounds")}
-  WHERE split = 'validation' AND isfinite({CORRELATION})
-)
-SELECT scenario, label, measure, round, avg(value) AS mean, stddev_samp(value) AS sd, min(value) AS least,
-  max(value) AS most, count(*) AS seeds
-FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
+def _seen(rows: Sequence[Row], correlations: Sequence[Row]) -> str:
+    """Return what is seen: CR of the rarest and the most frequent class at the end, and the correlations."""
+    last = [row for row in rows if row["x"] == max(row["x"] for row in rows)]
+    rare, frequent = last[-1]["mean"], last[0]["mean"]
+    said = ends_said(correlations, two_digits, "").strip()
+    return (
+        f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {last[0]['x']}"
+        + (f"; correlation with rarity, first to last round: {said}" if said else "")
+    )

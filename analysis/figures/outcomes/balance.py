@@ -5,91 +5,64 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ...look.marks import draw_line, panel_width
-from ...look.page import Exhibit, Panel, numbers, slug
+from ...look.page import Exhibit, Panel, numbers
 from ...look.style import WIDTH, blank, drawing, legend_below, percent_axis
+from ...look.words import percent
 from ...read.metric import Metric
-from ...read.queries import parts
 from ...read.results import Results, Row
-from .accuracies import SCOPES
-from .classes import table_classes
-from .curves import panels_by_scenario
-from .methods import limits
-from .tested import GROUPING, GROUPS, query_of_tested, table_tested
+from ..estimates import basis, confirmed, entries_of, limits, panel, query_of
+from ..lines import LOG_RATIO, Axis, draw_lines, lines_of, panels_of
+from .accuracies import GROUPING, GROUPS, NOT_YET, SCOPE_NAMES, SCOPES, SHARED_METRICS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Head, medium and tail classes"
-SHARED_METRICS = tuple(f"acc_shared_{group}" for group in GROUPS)
-LOG_RATIO = 4  # of the most frequent class to the rarest, from which on the axis is logarithmic
-
-
-def table_balance(results: Results, rounds: Sequence[Row]) -> list[Row]:
-    """Return the accuracy of each class of a run with its training images, then of the three groups.
-
-    Args:
-        results: The run.
-        rounds: Rows of the rounds table; the last evaluated round counts, on validation.
-
-    Returns:
-        Rows with name, images (None for a group), shared and personal; [] where classes are about equally
-        frequent.
-    """
-    evaluated_rounds = [r for r in rounds if any(r.get(f"acc_{scope}_tail") is not None for scope in SCOPES)]
-    partition = results.partition()
-    if not evaluated_rounds or partition is None:
-        return []
-    names, last_round = results.meta.get("class_names") or [], evaluated_rounds[-1]
-    images = np.bincount(partition["label"].to_numpy(), minlength=len(names))
-    images_of = {name: int(images[label]) for label, name in enumerate(names)}
-    rows = [
-        {"name": r["name"], "images": images_of.get(r["name"], 0), **{s: r.get(s) for s in SCOPES}}
-        for r in table_classes(results)
-    ]
-    rows.sort(key=lambda r: -r["images"])
-    return rows + [
-        {"name": f"{g} classes", "images": None, **{s: last_round.get(f"acc_{s}_{g}") for s in SCOPES}}
-        for g in GROUPS
-    ]
+SHARES = ", ".join(
+    f"sum(correct) FILTER (scope = '{s}') / nullif(sum(total) FILTER (scope = '{s}'), 0) AS {s}"
+    for s in SCOPES
+)
+LAST = "(SELECT max(round) FROM {table} WHERE split = 'validation' AND {column} IS NOT NULL)"
+THIRDS = "\nUNION ALL\n".join(
+    f"""SELECT '{group} classes', NULL, acc_shared_{group}, acc_personal_{group}, round FROM rounds
+WHERE split = 'validation' AND round = {LAST.format(table="rounds", column="acc_shared_tail")}"""
+    for group in GROUPS
+)
+QUERY_OF_RUN = f"""(SELECT class_name AS name, coalesce(any_value(images), 0) AS images, {SHARES},
+  any_value(round) AS round
+FROM classes LEFT JOIN (SELECT label, count(*) AS images FROM partition GROUP BY label) USING (label)
+WHERE split = 'validation' AND round = {LAST.format(table="classes", column="correct")}
+GROUP BY class_name ORDER BY images DESC, name)
+UNION ALL
+{THIRDS}"""
+QUERY_OF_GROUPS = query_of(SHARED_METRICS)
+SHOWN = ("scenario", "label", "metric", "mean", "low", "high", "seeds")
 
 
 @drawing
 def draw_balance(rows: Sequence[Row], metric: Metric) -> Figure:
-    """Draw the classes by their training images on the left, the three groups on the right.
+    """Draw the classes of a run by their training images.
 
     Args:
-        rows: Rows of `table_balance`.
+        rows: Rows of `QUERY_OF_RUN` with images.
         metric: The metric of the run.
     """
-    from matplotlib.figure import Figure as NewFigure
-
-    figure = NewFigure(figsize=(WIDTH, 3.0), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
-    classes = [row for row in rows if row["images"] is not None]
-    thirds = [row for row in rows if row["images"] is None]
+    figure, axes = blank(3.0, WIDTH)
     for scope, look in SCOPES.items():
-        measured = [row for row in classes if row[scope] is not None]
+        measured = [row for row in rows if row[scope] is not None]
         dots: dict[str, Any] = {"markersize": 3.6, "alpha": 0.75, "markeredgewidth": 0, "linestyle": ""}
         x, y = [row["images"] for row in measured], [row[scope] for row in measured]
-        name = look.name if measured else None
-        left.plot(x, y, marker=look.marker, color=look.colour, label=name, **dots)
-        marks = {i: row[scope] for i, row in enumerate(thirds) if row[scope] is not None}
-        style: dict[str, Any] = {"markersize": 5.5, "linestyle": "-", "linewidth": 0.9}
-        right.plot(list(marks), list(marks.values()), marker=look.marker, color=look.colour, **style)
-    images = [row["images"] for row in classes]
+        if measured:
+            axes.plot(x, y, marker=look.marker, color=look.colour, label=SCOPE_NAMES[scope], **dots)
+    images = [row["images"] for row in rows]
     if min(images) > 0 and max(images) / min(images) >= LOG_RATIO:
-        left.set_xscale("log")
-        _plain_ticks(left.xaxis)
-    left.set(xlabel="training images of the class", ylabel=f"validation {metric}, %")
-    right.set_xticks(range(len(thirds)), GROUPS)
-    right.set(xlim=(-0.5, len(thirds) - 0.5), xlabel="thirds of the classes")
-    percent_axis(left.yaxis)
-    for axes in (left, right):
-        axes.grid(axis="y")
-    legend_below(figure, left)
+        axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
+    unit = "pixels" if metric.segments else "images"
+    axes.set(xlabel=f"training {unit} of the class", ylabel=f"validation {metric}, %")
+    percent_axis(axes.yaxis)
+    axes.grid(axis="y")
+    legend_below(figure, axes)
     return figure
 
 
@@ -102,127 +75,69 @@ def _plain_ticks(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
 
-def exhibit_balance(results: Results, rounds: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of a run; None where classes are about equally frequent.
-
-    Args:
-        results: The run.
-        rounds: Rows of the rounds table, on validation.
-    """
-    rows = table_balance(results, rounds)
-    if not rows:
+def exhibit_balance(results: Results) -> Exhibit | None:
+    """Return the figure of a run; None where classes are about equally frequent."""
+    rows = results.sql(QUERY_OF_RUN)
+    thirds, classes = ([r for r in rows if (r["images"] is None) == is_third] for is_third in (True, False))
+    if not classes or not any(row["images"] for row in classes) or not thirds:
         return None
-    grouped = [row["round"] for row in rounds if any(row.get(f"acc_{s}_tail") is not None for s in SCOPES)]
-    last_round = max(grouped)
     caption = (
-        f"After round {last_round}. Left: {results.metric.per_class} of each class against its training "
-        f"images over all clients. Right: the thirds of the classes. {GROUPING} Squares: the shared "
-        "parameters alone; circles: with the private ones, mean over clients."
+        f"After round {thirds[0]['round']}. Left: {results.metric.per_class} of each class against its "
+        f"training images over all clients. Right: the thirds of the classes. {GROUPING} Squares: the "
+        "shared parameters alone; circles: with the private ones, mean over clients."
     )
-    scopes = [scope for scope in SCOPES if any(row[scope] is not None for row in rows)]
-    panel = Panel("balance", "", draw_balance(rows, results.metric))
+    places = [
+        {"x": i, "scope": SCOPE_NAMES[scope], "look": look, "mean": row[scope]}
+        for scope, look in SCOPES.items()
+        for i, row in enumerate(thirds)
+    ]
+    axis = Axis("thirds of the classes", f"validation {results.metric}, %", names=GROUPS)
+    right = draw_lines(
+        [line for line in lines_of(places, "scope") if any(r["mean"] for r in line.rows)], axis
+    )
+    said = "; ".join(
+        f"{row['name']} {SCOPE_NAMES[scope]} {percent(row[scope])}%"
+        for row in thirds
+        for scope in SCOPES
+        if row[scope]
+    )
+    panels = [
+        panel("balance", "Single classes", draw_balance(classes, results.metric), f"{len(classes)} classes"),
+        panel("balance-thirds", "Thirds of the classes", right, said),
+    ]
     table = numbers(rows, ("name", "images", "shared", "personal"))
-    return Exhibit("balance", TITLE, caption, _query_of_run(last_round, scopes), [panel], table)
-
-
-def _query_of_run(last_round: int, scopes: Sequence[str]) -> str:
-    """Return the SQL that gives the numbers of `table_balance`."""
-    shares = ", ".join(
-        f"sum(correct) FILTER (scope = '{s}') / sum(total) FILTER (scope = '{s}') AS {s}" for s in scopes
-    )
-    thirds = "".join(
-        f"""
-UNION ALL BY NAME SELECT DISTINCT '{group} classes' AS name,
-  {", ".join(f"acc_{s}_{group} AS {s}" for s in scopes)} FROM {parts("rounds")}
-WHERE split = 'validation' AND round = {last_round}"""
-        for group in GROUPS
-    )
-    return f"""SELECT class_name AS name, coalesce(any_value(images), 0) AS images, {shares}
-FROM {parts("classes")} LEFT JOIN (
-  SELECT label, count(*) AS images FROM 'partition.parquet' GROUP BY label
-) USING (label)
-WHERE split = 'validation' AND round = {last_round} GROUP BY class_name{thirds}"""
-
-
-@drawing
-def draw_groups(
-    rows: Sequence[Row], frame: tuple[float, float], metric: Metric, width: float = WIDTH
-) -> Figure:
-    """Draw head, medium and tail of one scenario; the configurations side by side, each with its interval.
-
-    Args:
-        rows: Rows of `tested.table_tested` for `SHARED_METRICS`.
-        frame: Ends of the y axis, as fractions.
-        metric: The metric of the sweep.
-        width: Width of the panel, inches.
-    """
-    figure, axes = blank(3.1, width)
-    labels = list(dict.fromkeys(row["label"] for row in rows))
-    step = 0.7 / max(3, len(labels))
-    for i, label in enumerate(labels):
-        line = {SHARED_METRICS.index(row["metric"]): row for row in rows if row["label"] == label}
-        line = dict(sorted(line.items()))
-        look = next(iter(line.values()))["look"]
-        x = [place + step * (i - (len(labels) - 1) / 2) for place in line]
-        style: dict[str, Any] = {"markersize": 4.6, "linestyle": "", "clip_on": False}
-        draw_line(axes, x, list(line.values()), look, label, **style)
-    for edge in (0.5, 1.5):
-        axes.axvline(edge, color="#dddddd", linewidth=0.7, zorder=0)
-    axes.set_xticks(range(len(GROUPS)), [f"{group} classes" for group in GROUPS])
-    axes.tick_params(axis="x", length=0)
-    axes.grid(axis="y")
-    axes.set(ylim=frame, xlim=(-0.5, len(GROUPS) - 0.5), ylabel=f"test {metric}, %")
-    percent_axis(axes.yaxis)
-    legend_below(figure, axes)
-    return figure
+    return Exhibit("balance", TITLE, caption, results.shown(QUERY_OF_RUN), panels, table, says=f"{said}.")
 
 
 def panels_of_groups(results: Results, rows: Sequence[Row], key: str) -> list[Panel]:
-    """Return a panel per scenario, or several where one would hold too many configurations."""
-    places, panels = panels_by_scenario(results, rows), []
-    for scenario, labels, suffix in places:
-        panel_rows = [row for row in rows if row["scenario"] == scenario and row["label"] in labels]
-        panel_rows.sort(key=lambda row: labels.index(row["label"]))
-        figure = draw_groups(panel_rows, limits(rows), results.metric, panel_width(len(places)))
-        panels.append(Panel(f"{key}-{slug(scenario + suffix)}", scenario + suffix, figure))
-    return panels
+    """Return the three groups by scenario; the configurations side by side, each with its interval."""
+    frame, axis_y = limits(rows), f"test {results.metric}, %"
+    axis = Axis("", axis_y, frame, names=[f"{group} classes" for group in GROUPS])
+    placed = [{**row, "x": SHARED_METRICS.index(row["metric"])} for row in entries_of(rows)]
+    return panels_of(placed, key, lambda shown, width: draw_lines(lines_of(shown), axis, width), groups_said)
 
 
-def exhibit_groups(results: Results, compared: Sequence[Row], rounds: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of the shared model on the three groups; None where classes are equally frequent.
+def groups_said(rows: Sequence[Row]) -> str:
+    """Return what is seen: the accuracy of each configuration on the tail and the head classes."""
+    ends = (("tail classes", SHARED_METRICS[-1]), ("head classes", SHARED_METRICS[0]))
+    return "; ".join(
+        f"on {name} "
+        + ", ".join(f"{r['label']} {percent(r['mean'])}%" for r in rows if r["metric"] == metric)
+        for name, metric in ends
+    )
 
-    Args:
-        results: The sweep.
-        compared: Rows of `methods.table_methods`.
-        rounds: Rows of the rounds table of the drawn runs, on validation.
-    """
-    if not any(r.get(metric) is not None for r in rounds for metric in SHARED_METRICS):
-        return None
-    rows = table_tested(results, compared, SHARED_METRICS)
+
+def exhibit_groups(results: Results) -> Exhibit | None:
+    """Return the figure of the shared model on the three groups; None where classes are equally frequent."""
+    rows = entries_of(confirmed(results, SHARED_METRICS))
     if not rows:
-        return Exhibit(
-            "groups",
-            TITLE,
-            missing="No configuration has been confirmed on fresh seeds yet: the test split is still closed.",
-        )
+        grouped = results.sql("SELECT count(*) AS rows FROM rounds WHERE acc_shared_tail IS NOT NULL")
+        return Exhibit("groups", TITLE, missing=NOT_YET) if grouped[0]["rows"] else None
     caption = (
         f"Test {results.metric} of the shared parameters alone on fresh seeds: mean and "
-        f"{results.confidence:.0%} t interval over seeds. {GROUPING} Intervals of single configurations "
-        "may overlap although their paired difference is clear."
+        f"{basis(rows, results.confidence)}. {GROUPING} Intervals of single configurations may overlap "
+        "although their paired difference is clear."
     )
-    columns = ("scenario", "label", "metric", "mean", "low", "high", "seeds")
-    return Exhibit(
-        "groups",
-        TITLE,
-        caption,
-        QUERY_OF_GROUPS,
-        panels_of_groups(results, rows, "groups"),
-        numbers(rows, columns),
-    )
-
-
-QUERY_OF_GROUPS = query_of_tested(
-    SHARED_METRICS,
-    """SELECT scenario, label, metric, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS seeds
-FROM tested GROUP BY ALL ORDER BY ALL""",
-)
+    panels, source = panels_of_groups(results, rows, "groups"), results.shown(QUERY_OF_GROUPS)
+    says = f"{'; '.join(p.alt for p in panels)}."
+    return Exhibit("groups", TITLE, caption, source, panels, numbers(rows, SHOWN), says=says)

@@ -8,31 +8,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...look.marks import draw_spread, name_rows, scatter_offsets, write_beside
-from ...look.page import Exhibit, Panel, numbers
+from ...look.page import Exhibit, numbers
 from ...look.style import SOFT, blank, drawing, legend_below, percent_axis
-from ...look.words import percent
+from ...look.words import count, percent
 from ...read.metric import Metric
-from ...read.queries import parts
 from ...read.results import Results, Row
-from .accuracies import FOUR_METRICS, SCOPES
+from ..estimates import panel
+from ..lines import draw_floors
+from .accuracies import FOUR_METRICS, SCOPE_NAMES, SCOPES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+QUERY = f"""SELECT client, round, examples, {", ".join(FOUR_METRICS)} FROM clients
+WHERE split = 'validation' AND acc_personal_own IS NOT NULL
+QUALIFY round = max(round) OVER () AND row_number() OVER (PARTITION BY client, round) = 1
+ORDER BY client"""
+FLOORS = """SELECT acc_majority_own AS "most frequent class", acc_zeroshot_own AS "zero-shot",
+  clients_measured, clients_evaluated
+FROM rounds WHERE split = 'validation' AND acc_personal_own IS NOT NULL
+ORDER BY round DESC LIMIT 1"""
 
-def table_clients(results: Results) -> list[Row]:
-    """Return the rows of the clients table at the last evaluated round, on validation, sorted by client.
 
-    Clients that only trained in that round have no accuracy, so they are left out.
-    """
-    evaluated_rows = [
-        row
-        for row in results.table("clients").to_pylist()
-        if row.get("split", "validation") == "validation" and row.get("acc_personal_own") is not None
-    ]
-    last_round = max((row["round"] for row in evaluated_rows), default=0)
-    by_client = {row["client"]: row for row in evaluated_rows if row["round"] == last_round}
-    return [by_client[client] for client in sorted(by_client)]
+def floors_of_run(results: Results) -> dict[str, float]:
+    """Return the floors of a run on the clients' own distributions: label -> accuracy."""
+    rows = results.sql(FLOORS)
+    names = ("most frequent class", "zero-shot")
+    return {
+        name: row[name] for row in rows for name in names if row[name] is not None and row[name] == row[name]
+    }
 
 
 @drawing
@@ -40,17 +44,17 @@ def draw_four(rows: Sequence[Row], metric: Metric) -> Figure:
     """Draw the four accuracies: a dot per client, the middle 80% as a bar, the mean as a diamond.
 
     Args:
-        rows: Rows of `table_clients`.
+        rows: Rows of `QUERY`.
         metric: The metric of the run.
     """
-    figure, axes = blank(2.3)
+    figure, axes = blank(2.4)
     for height, column in enumerate(FOUR_METRICS):
-        values = np.array([row[column] for row in rows if row.get(column) is not None])
+        values = np.array([row[column] for row in rows if row[column] is not None])
         if not len(values):
             continue
         colour = SCOPES["personal" if "personal" in column else "shared"].colour
         heights = height + 0.05 + scatter_offsets(len(values), 0.16)
-        axes.plot(values, heights, "o", color=colour, markersize=2.4, alpha=0.45, markeredgewidth=0)
+        axes.plot(values, heights, "o", color=colour, markersize=2.4, alpha=0.6, markeredgewidth=0)
         draw_spread(axes, height - 0.28, np.quantile(values, [0.1, 0.9]).tolist(), values.mean(), colour)
         write_beside(axes, height, percent(values.mean()))
     name_rows(axes, list(FOUR_METRICS.values()))
@@ -61,61 +65,65 @@ def draw_four(rows: Sequence[Row], metric: Metric) -> Figure:
 
 
 @drawing
-def draw_distribution(rows: Sequence[Row], metric: Metric) -> Figure:
+def draw_distribution(rows: Sequence[Row], metric: Metric, floors: dict[str, float]) -> Figure:
     """Draw the share of clients at or below each accuracy, with and without the private parameters.
 
     Args:
-        rows: Rows of `table_clients`.
+        rows: Rows of `QUERY`.
         metric: The metric of the run.
+        floors: Label -> accuracy.
     """
-    figure, axes = blank(2.6)
+    figure, axes = blank(2.7)
     for scope in ("personal", "shared"):
-        column, look = f"acc_{scope}_own", SCOPES[scope]
-        values = np.sort([row[column] for row in rows if row.get(column) is not None])
+        values = np.sort([row[f"acc_{scope}_own"] for row in rows if row[f"acc_{scope}_own"] is not None])
         if len(values):
             shares = np.arange(1, len(values) + 1) / len(values)
-            axes.step(values, shares, where="post", color=look.colour, label=look.name)
+            axes.step(values, shares, where="post", color=SCOPES[scope].colour, label=SCOPE_NAMES[scope])
     axes.axhline(0.1, color=SOFT, linewidth=0.6, linestyle=(0, (1, 2)))
+    draw_floors(axes, floors, vertical=True)
     axes.grid(axis="x")
-    axes.set(
-        ylim=(0, 1.02),
-        xlabel=f"validation {metric} on the client's own distribution, %",
-        ylabel="clients at or below, %",
-    )
+    name = f"validation {metric}\non the client's own distribution, %"
+    axes.set(ylim=(0, 1.02), xlabel=name, ylabel="clients at or below, %")
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     legend_below(figure, axes)
     return figure
 
 
-def exhibits_clients(rows: Sequence[Row], metric: Metric) -> list[Exhibit]:
-    """Return two figures: the four accuracies with their spread, and the distribution over clients.
-
-    Args:
-        rows: Rows of `table_clients`.
-        metric: The metric of the run.
-    """
+def exhibits_clients(results: Results) -> list[Exhibit]:
+    """Return two figures: the four accuracies with their spread, and the distribution over clients."""
+    rows, metric = results.sql(QUERY), results.metric
     titles = {
         "four": f"Four {metric.plural} and the spread between clients",
         "distribution": f"Distribution of the {metric} over clients",
     }
     if not rows:
-        missing = "No evaluation of single clients is on disk yet."
-        return [Exhibit(key, title, missing=missing) for key, title in titles.items()]
-    columns = ", ".join(column for column in FOUR_METRICS if column in rows[0])
-    query = f"""SELECT DISTINCT client, examples, {columns} FROM {parts("clients")}
-WHERE split = 'validation' AND round = {rows[0]["round"]} AND acc_personal_own IS NOT NULL ORDER BY client"""
+        return [Exhibit("four", titles["four"], missing="No evaluation of single clients is on disk.")]
+    floors = floors_of_run(results)
     captions = {
-        "four": f"{len(rows)} clients after round {rows[0]['round']}. Dots: single clients; bar: the "
-        "middle 80% of them; diamond: their mean. The spread is between clients. It is no "
+        "four": f"{clients_measured(results, len(rows))} after round {rows[0]['round']}. Dots: single "
+        "clients; bar: the middle 80% of them; diamond: their mean. The spread is between clients. It is no "
         "confidence interval of the run, because the run has one seed.",
         "distribution": f"Share of clients whose {metric} is at or below a value. A curve further right is "
-        "better; a long tail on the left means that some clients are much worse. Dotted: "
-        "the tenth percentile.",
+        "better; a long tail on the left means that some clients are much worse. Dotted across: the tenth "
+        "percentile. " + ("Upright lines: the means of what no method should fall below." if floors else ""),
     }
-    drawings = {"four": draw_four(rows, metric), "distribution": draw_distribution(rows, metric)}
-    table = numbers(rows, ("client", "examples", *FOUR_METRICS))
+    own = [row["acc_personal_own"] for row in rows]
+    mean, low, high = (percent(float(v)) for v in (np.mean(own), *np.quantile(own, [0.1, 0.9])))
+    says = f"Personal, own distribution: mean {mean}%, {low}% to {high}% for the middle 80% of the clients."
+    drawings = {"four": draw_four(rows, metric), "distribution": draw_distribution(rows, metric, floors)}
+    table, source = numbers(rows, ("client", "examples", *FOUR_METRICS)), results.shown(QUERY)
     return [
-        Exhibit(key, title, captions[key], query, [Panel(key, "", drawings[key])], table)
+        Exhibit(key, title, captions[key], source, [panel(key, "", drawings[key], says)], table, says=says)
         for key, title in titles.items()
     ]
+
+
+def clients_measured(results: Results, shown: int) -> str:
+    """Return `4 of 6 clients measured`, or `6 clients`."""
+    row = next(iter(results.sql(FLOORS)), {})
+    measured, evaluated = row.get("clients_measured"), row.get("clients_evaluated")
+    if measured is None or evaluated is None or measured == evaluated:
+        return count(shown, "client")
+    whole = count(round(evaluated), "client")
+    return f"{measured:.0f} of {whole} measured (the others have no test image of their classes)"

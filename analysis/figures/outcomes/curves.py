@@ -2,172 +2,107 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from math import isfinite
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...look.entries import drawn_places, entries, looks_of, panel_groups, runs_of, scenarios_of
-from ...look.marks import panel_width
-from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
-from ...read.metric import Metric
-from ...read.queries import parts
-from ...read.results import Results, Row, finished_trials
-from ...stats.intervals import t_interval
-from ..rows import interval_columns
+from ...look.page import Exhibit, Panel, numbers
+from ...read.results import Results, Row
+from ..estimates import ONE_FLOOR, limits, sort
+from ..lines import Axis, draw_lines, ends_said, lines_of, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# In the folder of one run: that run, under empty names.
+RUN = """run_of AS (
+  SELECT '' AS scenario, '' AS label, '' AS method, 'run' AS kind, run, 0 AS seed
+  FROM (SELECT DISTINCT run FROM rounds)
+)"""
+# The drawn runs: those of confirmed configurations, or of the anchors while nothing is confirmed.
+RUNS = """drawn AS (
+  SELECT *, if(kind = 'confirm', label, method || ' ' || label) AS name FROM trials
+  WHERE (kind = 'confirm' OR (kind = 'contrast' AND factor IS NULL)) AND state <> 'PRUNED'
+  QUALIFY (kind = 'confirm') = bool_or(kind = 'confirm') OVER ()
+), run_of AS (
+  SELECT scenario, name AS label, method, kind, unnest(runs) AS run, unnest(seeds) AS seed FROM drawn
+)"""
+SHOWN = ("scenario", "label", "measure", "round", "mean", "low", "high", "seeds")
 
-def table_curves(results: Results, rounds: Iterable[Row], metric: str = "acc_personal_own") -> list[Row]:
-    """Return a column of the rounds table by scenario, configuration and round.
 
-    Args:
-        results: The sweep.
-        rounds: Rows of the rounds table of the drawn runs.
-        metric: Name of the column.
+def runs_of(results: Results) -> str:
+    """Return the start of a query: `run_of` holds the drawn runs with scenario, label and seed."""
+    return RUN if results.kind == "run" else RUNS
+
+
+def query_of_rounds(results: Results, *columns: str) -> str:
+    """Return the SQL of columns of the rounds table by scenario, configuration and round, on validation."""
+    measured = ", ".join(f"{column}::DOUBLE AS {column}" for column in columns)
+    return f"""WITH {runs_of(results)}, measured AS (
+  FROM (SELECT run, round, {measured} FROM rounds WHERE split = 'validation')
+  UNPIVOT (value FOR measure IN ({", ".join(columns)}))
+)
+SELECT scenario, label, any_value(method) AS method, any_value(kind) AS kind, measure, round, round AS x,
+  avg(value) AS mean, min(value) AS low, max(value) AS high, count(*) AS seeds
+FROM run_of JOIN measured USING (run) WHERE isfinite(value)
+GROUP BY scenario, label, measure, round ORDER BY ALL"""
+
+
+def table_curves(results: Results, *columns: str) -> list[Row]:
+    """Return columns of the rounds table by scenario, configuration and round.
 
     Returns:
-        Rows with scenario, label, method, look, round, mean, low, high, least, most, seeds. Rounds without
-        evaluation are left out.
+        Rows with scenario, label, method, look, measure (the column), round and x, mean over seeds, low and
+        high (the lowest and the highest seed), and seeds. Rounds without evaluation are left out.
     """
-    places, methods = drawn_places(results), entries(results)
-    label_looks = looks_of(methods)
-    values: dict[tuple[str, str, int], list[float]] = defaultdict(list)
-    for row in rounds:
-        if row.get(metric) is not None and isfinite(row[metric]):
-            for scenario, label, _ in places.get(row.get("run") or "", []):
-                values[(scenario, label, row["round"])].append(row[metric])
-    rows = []
-    for (scenario, label, number), seed_values in sorted(values.items(), key=lambda item: item[0]):
-        interval = t_interval(seed_values, results.confidence)
-        if interval:
-            configuration = {"scenario": scenario, "label": label, "method": methods[label]}
-            ends = {"least": min(seed_values), "most": max(seed_values)}
-            look = {"look": label_looks[label]}
-            rows.append({**configuration, **look, "round": number, **interval_columns(interval), **ends})
-    return rows
+    return sort(results, results.sql(query_of_rounds(results, *columns)))
 
 
-@drawing
-def draw_curves(
-    rows: Sequence[Row], limits: tuple[float, float], metric: Metric, width: float = WIDTH
-) -> Figure:
-    """Draw mean and range over seeds of one scenario against the round; what does not train is a dotted line.
-
-    Args:
-        rows: Rows of `table_curves`.
-        limits: Ends of the y axis, as fractions.
-        metric: The metric of the sweep.
-        width: Width of the panel, inches.
-    """
-    figure, axes = blank(3.1, width)
-    curves: dict[str, list[Row]] = {}
-    for row in rows:
-        curves.setdefault(row["label"], []).append(row)
-    last_round = max(row["round"] for row in rows)
-    for label in sorted(sorted(curves), key=lambda name: -curves[name][-1]["mean"]):
-        curve = curves[label]
-        look = curve[0]["look"]
-        if len(curve) == 1:
-            ends = [curve[0]["mean"]] * 2
-            axes.plot([0, last_round], ends, ":", color=look.colour, linewidth=1.2, label=label)
-            continue
-        x = [row["round"] for row in curve]
-        axes.plot(
-            x,
-            [row["mean"] for row in curve],
-            linestyle=look.line,
-            color=look.colour,
-            marker=look.marker,
-            markersize=3,
-            markerfacecolor=look.face,
-            markevery=max(1, len(x) // 8),
-            label=label,
-        )
-        least, most = ([row[end] for row in curve] for end in ("least", "most"))
-        axes.fill_between(x, least, most, color=look.colour, alpha=0.12, linewidth=0)
-    axes.grid(axis="y")
-    axes.set(ylim=limits, xlabel="round", ylabel=f"validation {metric}, %")
-    integer_axis(axes.xaxis)
-    percent_axis(axes.yaxis)
-    legend_below(figure, axes)
-    return figure
-
-
-def panels_by_scenario(results: Results, rows: Sequence[Row]) -> list[tuple[str, list[str], str]]:
-    """Return scenario, labels and title suffix of each panel, at most `MAX_PER_PANEL` labels in each."""
-    places = []
-    for scenario in scenarios_of(results, [r["scenario"] for r in rows]):
-        scenario_labels = {r["label"] for r in rows if r["scenario"] == scenario}
-        label_groups = panel_groups([label for label in entries(results) if label in scenario_labels])
-        places += [
-            (scenario, labels, f" ({i} of {len(label_groups)})" if len(label_groups) > 1 else "")
-            for i, labels in enumerate(label_groups, 1)
-        ]
-    return places
-
-
-def panels_of_curves(results: Results, rows: Sequence[Row], key: str) -> list[Panel]:
+def panels_of_curves(results: Results, rows: Sequence[Row], key: str, floors: bool = True) -> list[Panel]:
     """Return a panel per scenario, or several where one would hold too many lines."""
-    low, high = min(row["least"] for row in rows), max(row["most"] for row in rows)
-    limits = (max(0.0, low - 0.02), min(1.0, high + 0.02))
-    places = panels_by_scenario(results, rows)
-    panels = []
-    for scenario, labels, suffix in places:
-        panel_rows = [row for row in rows if row["scenario"] == scenario and row["label"] in labels]
-        figure = draw_curves(panel_rows, limits, results.metric, panel_width(len(places)))
-        panels.append(Panel(f"{key}-{slug(scenario + suffix)}", scenario + suffix, figure))
-    return panels
+    frame, known = limits(rows), floors_by_scenario(results) if floors else {}
+
+    def draw(shown: list[Row], width: float) -> Figure:
+        axis = Axis("round", f"validation {results.metric}, %", frame)
+        lines = sorted(lines_of(shown, band=True), key=lambda line: -line.rows[-1]["mean"])
+        return draw_lines(lines, axis, width, known.get(shown[0]["scenario"]))
+
+    return panels_of(rows, key, draw, ends_said)
 
 
-def query_of_curves(results: Results, metric: str) -> str:
-    """Return the SQL that gives the numbers of `table_curves`."""
-    return f"""{runs_of(results)}, measured AS (
-  SELECT DISTINCT run, round, {metric} AS value FROM {parts("rounds")}
-  WHERE split = 'validation' AND isfinite({metric})
-)
-SELECT scenario, label, round, avg(value) AS mean, stddev_samp(value) AS sd, min(value) AS least,
-  max(value) AS most, count(*) AS seeds
-FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
+FLOORS = f"""SELECT scenario, label, kind, metric, mean FROM estimates
+WHERE kind = 'floor' AND split = 'validation' AND metric = 'acc_personal_own' AND isfinite(mean)
+{ONE_FLOOR}
+ORDER BY ALL"""
 
 
-def query_of_measures(results: Results, metrics: Sequence[str]) -> str:
-    """Return the SQL of `table_curves` for several columns; `measure` names the column of each row."""
-    columns = ", ".join(f"{name}::DOUBLE AS {name}" for name in metrics)
-    return f"""{runs_of(results)}, measured AS (
-  SELECT run, round, measure, value
-  FROM (SELECT DISTINCT run, round, {columns} FROM {parts("rounds")} WHERE split = 'validation')
-  UNPIVOT (value FOR measure IN ({", ".join(metrics)})) WHERE isfinite(value)
-)
-SELECT scenario, label, measure, round, avg(value) AS mean, stddev_samp(value) AS sd, min(value) AS least,
-  max(value) AS most, count(*) AS seeds
-FROM run_of JOIN measured USING (run) GROUP BY ALL ORDER BY ALL"""
+def floors_by_scenario(results: Results) -> dict[str, dict[str, float]]:
+    """Return scenario -> floor -> its accuracy on validation, on the clients' own distributions."""
+    floors: dict[str, dict[str, float]] = {}
+    for row in results.sql(FLOORS):
+        floors.setdefault(row["scenario"], {})[row["label"]] = row["mean"]
+    return floors
 
 
-def exhibit_curves(results: Results, rounds: Sequence[Row]) -> Exhibit:
+def exhibit_curves(results: Results) -> Exhibit:
     """Return the figure of the learning curves, a panel per scenario."""
-    title, rows = "Learning curves", table_curves(results, rounds)
+    title, query, rows = (
+        "Learning curves",
+        query_of_rounds(results, "acc_personal_own"),
+        table_curves(results, "acc_personal_own"),
+    )
     if not rows:
-        return Exhibit(
-            "curves",
-            title,
-            missing="No evaluated round of an anchor or a confirmed configuration is on disk yet.",
-        )
-    configurations = (
-        "configurations confirmed on fresh seeds"
-        if finished_trials(results.trials, "confirm")
-        else "the anchors (nothing is confirmed yet)"
-    )
+        missing = "No evaluated round of an anchor or a confirmed configuration is on disk."
+        return Exhibit("curves", title, missing=missing)
+    confirmed = any(row["kind"] == "confirm" for row in rows)
+    which = "configurations confirmed on fresh seeds" if confirmed else "the anchors (nothing is confirmed)"
     caption = (
-        f"Validation {results.metric} (personal, own distribution) after each evaluated round, of "
-        f"{configurations}: mean over seeds, and the range from the lowest to the highest seed (band). "
-        "Dashed lines and hollow marks: untuned; dotted lines: no training."
+        f"Validation {results.metric} (personal, own distribution) after each evaluated round, of {which}: "
+        "mean over seeds, and the range from the lowest to the highest seed (band; no interval). A curve "
+        "that ends early diverged. Dashed lines and hollow marks: untuned; a single mark: no training. The "
+        "thin grey lines are what no method should fall below."
     )
-    columns = ("scenario", "label", "round", "mean", "low", "high", "least", "most", "seeds")
-    panels = panels_of_curves(results, rows, "curves")
-    return Exhibit(
-        "curves", title, caption, query_of_curves(results, "acc_personal_own"), panels, numbers(rows, columns)
-    )
+    panels, says = panels_of_curves(results, rows, "curves"), f"First to last round: {ends_said(rows[:400])}."
+    if len({row["scenario"] for row in rows}) > 1:
+        says = "First to last round: " + "; ".join(panel.alt for panel in panels) + "."
+    table = numbers(rows, SHOWN)
+    return Exhibit("curves", title, caption, results.shown(query), panels, table, says=says)

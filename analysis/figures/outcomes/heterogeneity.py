@@ -3,117 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...look.entries import CONFIRMED, entries, panel_groups
-from ...look.marks import draw_line
-from ...look.page import Exhibit, Panel, numbers
+from ...look.entries import base_label
+from ...look.page import Exhibit, numbers
 from ...look.placing import label_lines
-from ...look.style import SOFT, blank, drawing, legend_below, percent_axis
+from ...look.style import GREY, SMALL, SOFT, Look, blank, drawing, legend_below
 from ...look.words import capitalized
-from ...read.metric import Metric
-from ...read.results import Results, Row
-from .accuracies import MEANS, PERSONAL_METRICS
-from .methods import NOT_YET, limits
+from ...read.results import Results, Row, tuning_of
+from ..estimates import COLUMNS, FLOORS, ONE_FLOOR, basis, limits, quoted, sort
+from ..lines import Axis, Line, ends_said, lines_of, panels_of, put_lines
+from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-QUERY = f"""{CONFIRMED}, places AS (
-  SELECT s.label AS scenario, s.heterogeneity.achieved.js_divergence AS js
-  FROM (SELECT unnest(scenarios) AS s FROM read_json('run.json'))
+QUERY = f"""WITH places AS (
+  SELECT s ->> '$.label' AS scenario, (s ->> '$.heterogeneity.achieved.js_divergence')::DOUBLE AS x
+  FROM (SELECT unnest(json_extract(to_json(scenarios), '$[*]')) AS s FROM meta)
 )
-SELECT scenario, js, label, {MEANS} FROM confirmed JOIN places USING (scenario) GROUP BY ALL ORDER BY ALL"""
+SELECT x, {COLUMNS}
+FROM estimates JOIN places USING (scenario)
+WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*PERSONAL_METRICS)})
+{ONE_FLOOR}
+ORDER BY ALL"""
+COLUMNS_SHOWN = ("scenario", "x", "label", "metric", "mean", "low", "high")
 
 
-def table_heterogeneity(results: Results, rows: Sequence[Row]) -> list[Row]:
-    """Return the rows of `table_methods` with `js`, the measured Jensen-Shannon divergence of their scenario.
+def exhibit_heterogeneity(results: Results) -> Exhibit | None:
+    """Return the figure of accuracy against heterogeneity, a panel per metric; None with one scenario."""
+    if len(results.meta.get("scenarios") or []) < 2:
+        return None
+    metric, rows = results.metric, [row for row in results.sql(QUERY) if row["x"] is not None]
+    title = f"{capitalized(str(metric))} against heterogeneity"
+    if not any(row["kind"] == "confirm" for row in rows):
+        return Exhibit("heterogeneity", title, missing=NOT_YET)
+    if len({row["x"] for row in rows}) < 2:
+        missing = "It takes confirmed configurations in two scenarios of different measured heterogeneity."
+        return Exhibit("heterogeneity", title, missing=missing)
+    rows = [{**row, "panel": title_of(row["metric"], metric)} for row in sort(results, rows)]
+    rows.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
+    table, rows = numbers(rows, COLUMNS_SHOWN), joined(rows)
+    frame = limits(rows)
+    panels = panels_of(
+        rows,
+        "heterogeneity",
+        lambda r, width: draw_heterogeneity(r, frame, str(metric), width),
+        ends_said,
+        "panel",
+    )
+    caption = (
+        "The heterogeneity is the measured Jensen-Shannon divergence of the clients' class distributions, "
+        "not the requested one; it grows from left to right. Scenarios also differ in other ways (domains, "
+        f"sizes). So a line joins settings; it is no dose response. Bars: {basis(rows, results.confidence)}."
+    )
+    own = [row for row in rows if row["metric"] == "acc_personal_own"]
+    says = f"From the most even to the most uneven scenario: {ends_said(own)}."
+    return Exhibit("heterogeneity", title, caption, results.shown(QUERY), panels, table, says=says)
 
-    Rows of scenarios without a measurement are left out.
-    """
-    js = {
-        s["label"]: ((s.get("heterogeneity") or {}).get("achieved") or {}).get("js_divergence")
-        for s in results.meta.get("scenarios") or []
+
+def joined(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with one label for a method whose scenarios chose among different numbers of trials."""
+    labels: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if tuning_of(row["label"]) not in ("", "untuned"):
+            labels.setdefault(base_label(row["label"]), {}).setdefault(row["label"], row)
+    several = {base: found for base, found in labels.items() if len(found) > 1}
+    changed = {
+        label: {"label": f"{base} (best of its trials)", "look": next(iter(found.values()))["look"]}
+        for base, found in several.items()
+        for label in found
     }
-    return [{**r, "js": js[r["scenario"]]} for r in rows if js.get(r["scenario"]) is not None]
+    return [{**row, **changed.get(row["label"], {})} for row in rows]
 
 
 @drawing
-def draw_heterogeneity(rows: Sequence[Row], limits: tuple[float, float], metric: Metric) -> Figure:
+def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str, width: float) -> Figure:
     """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart.
 
     Args:
-        rows: Rows of `table_heterogeneity` of one metric.
-        limits: Ends of the y axis, as fractions.
+        rows: Rows of `QUERY` of one metric, with `look`.
+        frame: Ends of the y axis, as fractions.
         metric: The metric of the sweep.
+        width: Of the panel, inches.
     """
-    labels = list(dict.fromkeys(row["label"] for row in rows))
-    figure, axes = blank(3.3)
-    reach = max(row["js"] for row in rows) - min(row["js"] for row in rows) or 1.0
-    for i, label in enumerate(labels):
-        line = sorted((row for row in rows if row["label"] == label), key=lambda row: row["js"])
-        x = [row["js"] + (i - (len(labels) - 1) / 2) * 0.012 * reach for row in line]
-        draw_line(axes, x, line, line[0]["look"], label)
-    _write_scenarios(axes, sorted({(row["js"], row["scenario"]) for row in rows}), reach)
-    axes.grid(axis="y")
-    divergence = "measured label divergence between clients (Jensen-Shannon)"
-    axes.set(ylim=limits, xlabel=divergence, ylabel=f"test {metric}, %")
-    percent_axis(axes.yaxis)
+    figure, axes = blank(3.3, width)
+    floors = [row for row in rows if row["kind"] == "floor"]
+    lines = lines_of([row for row in rows if row["kind"] != "floor"])
+    for line in lines_of(floors):
+        look = Look(GREY, "", FLOORS.get(line.name, ":"))
+        lines.append(Line(line.name, look, [{**r, "low": None} for r in line.rows], width=1.0, marked=False))
+    values = sorted({row["x"] for row in rows})
+    divergence = "measured label divergence\nbetween clients (Jensen-Shannon)"
+    put_lines(axes, lines, Axis(divergence, f"test {metric}, %", frame, values=values))
+    _write_scenarios(axes, sorted({(row["x"], row["scenario"]) for row in rows}))
     legend_below(figure, axes)
     return figure
 
 
-def _write_scenarios(axes: Axes, places: Sequence[tuple[float, str]], reach: float) -> None:
+def _write_scenarios(axes: Axes, places: Sequence[tuple[float, str]]) -> None:
     """Write the name of each scenario above its place on the x axis."""
     heights = label_lines([js for js, _ in places], [scenario for _, scenario in places])
+    reach = places[-1][0] - places[0][0] or 1.0
     for height, (js, scenario) in zip(heights, places, strict=True):
         axes.axvline(js, color="#dddddd", linewidth=0.7, zorder=0)
-        side, shift = "center", 0
-        if js - places[0][0] < 0.2 * reach:
-            side, shift = "left", -4
-        elif places[-1][0] - js < 0.2 * reach:
-            side, shift = "right", 4
-        axes.annotate(
-            scenario,
-            (js, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(shift, 3 + 8 * height),
-            textcoords="offset points",
-            color=SOFT,
-            fontsize=6.5,
-            ha=side,
-            va="bottom",
-            annotation_clip=False,
-        )
-
-
-def exhibit_heterogeneity(results: Results, methods: Sequence[Row]) -> Exhibit:
-    """Return the figure of accuracy against heterogeneity, a panel per metric.
-
-    Args:
-        results: The sweep.
-        methods: Rows of `methods.table_methods`.
-    """
-    metric, rows = results.metric, table_heterogeneity(results, methods)
-    title = f"{capitalized(str(metric))} against heterogeneity"
-    if len({row["js"] for row in rows}) < 2:
-        missing = "It takes confirmed configurations in two scenarios of different measured heterogeneity."
-        return Exhibit("heterogeneity", title, missing=missing if methods else NOT_YET)
-    drawn_labels = {row["label"] for row in rows}
-    label_groups = panel_groups([label for label in entries(results) if label in drawn_labels])
-    panels = []
-    for i, labels in enumerate(label_groups, 1):
-        several = len(label_groups) > 1
-        for column, where in PERSONAL_METRICS.items():
-            panel_rows = [row for row in rows if row["metric"] == column and row["label"] in labels]
-            key = f"heterogeneity-{column.replace('_', '-')}" + (f"-{i}" if several else "")
-            name = f"Personal {metric} {where}" + (f" ({i} of {len(label_groups)})" if several else "")
-            panels.append(Panel(key, name, draw_heterogeneity(panel_rows, limits(rows), metric)))
-    caption = (
-        "The heterogeneity is the measured Jensen-Shannon divergence of the clients' class distributions, "
-        "not the requested one; it grows from left to right. Scenarios also differ in other ways "
-        "(domains, sizes). So a line joins settings; it is no dose response."
-    )
-    columns = ("scenario", "js", "label", "metric", "mean", "low", "high")
-    return Exhibit("heterogeneity", title, caption, QUERY, panels, numbers(rows, columns))
+        part = (js - places[0][0]) / reach
+        side, shift = ("left", -4) if part < 0.2 else ("right", 4) if part > 0.8 else ("center", 0)
+        style: dict[str, Any] = {
+            "color": SOFT,
+            "ha": side,
+            "va": "bottom",
+            "annotation_clip": False,
+            "fontsize": SMALL,
+        }
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        axes.annotate(scenario, (js, 1), xytext=(shift, 3 + 9 * height), **place, **style)

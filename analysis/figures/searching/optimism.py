@@ -2,137 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from ...look.page import Exhibit, numbers
+from ...look.words import percent
+from ...read.results import Results, Row
+from ..estimates import basis, limits, sort
+from ..lines import Axis, draw_lines, lines_of, panels_of
+from ..rows import grouped
 
-from ...look.entries import base_label, entry_of, looks_of
-from ...look.marks import draw_intervals, panel_width
-from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import SOFT, Look, blank, drawing, legend_below, percent_axis
-from ...look.words import percent, points, span
-from ...read import queries
-from ...read.metric import Metric
-from ...read.results import Results, Row, by_seed, finished_trials, parameters_of, tuning_of
-from ...stats.intervals import paired, t_interval
-from ..choices.rivals import home
-from ..rows import interval_columns
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-STAGES = ("search", "validation", "test")
-
-
-MOST_STUDIES = 5  # in one panel
-
-
-INEXACT_NOTE = " (best; no trial has exactly these settings)"
-
-
-def table_optimism(results: Results) -> list[Row]:
-    """Return the chosen configuration of each study, with its values in the search and when confirmed.
-
-    The chosen trial is the complete contrast or search trial with the parameters of the study's tuned confirm
-    trial; where none has the same, the one with the best objective.
-
-    Returns:
-        Rows with study, scenario, method, entry (the confirmed configuration's name), chosen (the label of
-        the trial), exact (it has the same parameters), the intervals search, validation, test, and gap (test
-        minus validation on the same fresh seeds, paired).
-    """
-    rows, trials = [], finished_trials(results.trials, "contrast", "search")
-    for trial in (t for t in finished_trials(results.trials, "confirm") if tuning_of(t["label"]) == "tuned"):
-        study = home(results, trial)
-        tried = [t for t in trials if t["study"] == study and t["method"] == trial["method"]]
-        tried = [t for t in tried if t.get("objective") is not None]
-        same = [t for t in tried if parameters_of(t) == parameters_of(trial)]
-        if not tried:
-            continue
-        chosen = max(same or tried, key=lambda t: t["objective"])
-        validation, test = by_seed(trial, "acc_personal_own"), by_seed(trial, "test_acc_personal_own")
-        values = dict(zip(STAGES, (by_seed(chosen, "acc_personal_own"), validation, test), strict=True))
-        stages = {stage: t_interval(list(v.values()), results.confidence) for stage, v in values.items()}
-        if all(stages.values()):
-            about = {"study": chosen["study"], "scenario": trial["scenario"], "method": trial["method"]}
-            names = {"entry": base_label(trial["label"]), "chosen": chosen["label"], "exact": bool(same)}
-            rows.append({**about, **names, **stages, "gap": paired(test, validation, results.confidence)})
-    return rows
-
-
-@drawing
-def draw_optimism(
-    rows: Sequence[Row], names: Sequence[tuple[str, Look]], metric: Metric, width: float
-) -> Figure:
-    """Draw a line per study over the three stages, with intervals.
-
-    Args:
-        rows: Rows of `table_optimism`.
-        names: Name and look of each row.
-        metric: The metric of the sweep.
-        width: Width of the panel, inches.
-    """
-    figure, axes = blank(2.8, width)
-    for i, (row, (name, look)) in enumerate(zip(rows, names, strict=True)):
-        stages = [interval_columns(row[stage]) for stage in STAGES]
-        x = [place + 0.05 * (i - (len(rows) - 1) / 2) for place in range(3)]
-        marker: dict[str, Any] = {"marker": look.marker, "markersize": 4.5, "linewidth": 1.2}
-        axes.plot(x, [stage["mean"] for stage in stages], color=look.colour, label=name, **marker)
-        draw_intervals(axes, x, stages, look.colour, alpha=0.7)
-    axes.axvline(0.5, color=SOFT, linewidth=0.6, linestyle=(0, (1, 2)))
-    labels = ["validation,\nselection seeds", "validation,\nfresh seeds", "test,\nfresh seeds"]
-    axes.set_xticks(range(3), labels)
-    axes.tick_params(axis="x", length=0)
-    axes.grid(axis="y")
-    axes.set(xlim=(-0.35, 2.35), ylabel=f"{metric}, %")
-    percent_axis(axes.yaxis)
-    legend_below(figure, axes)
-    return figure
+STAGES = {
+    "search": "validation,\nselection seeds",
+    "validation": "validation,\nfresh seeds",
+    "test": "test,\nfresh seeds",
+}
+# The chosen trial has the settings of the tuned configuration; where none has the same, it is the best one.
+# A tuned rival has a study of its own.
+QUERY = r"""WITH tuned AS (
+  SELECT trial, study, scenario, method, label, params,
+    regexp_replace(label, ' \((tuned|best of .*)\)$', '') AS entry
+  FROM trials WHERE kind = 'confirm' AND regexp_matches(label, ' \((tuned|best of .*)\)$')
+), tried AS (
+  SELECT t.trial AS winner, s.trial, s.label AS chosen, s.params = t.params AS exact, s.objective
+  FROM tuned t JOIN trials s ON s.method = t.method AND s.kind IN ('contrast', 'search')
+    AND s.state = 'COMPLETE'
+    AND s.study IN (t.study, replace(t.study, ' | ', ' ' || t.entry || ' | '))
+  QUALIFY row_number() OVER (PARTITION BY t.trial ORDER BY exact DESC, s.objective DESC) = 1
+), stages AS (
+  SELECT winner, winner AS trial, 'validation' AS split, 'validation' AS stage, 1 AS x FROM tried
+  UNION ALL SELECT winner, winner, 'test', 'test', 2 FROM tried
+  UNION ALL SELECT winner, trial, 'validation', 'search', 0 FROM tried
+)
+SELECT t.scenario, t.entry || ' under ' || t.scenario AS label, t.method, 'confirm' AS kind, t.entry,
+  c.chosen || if(c.exact, '', ' (best; no trial has exactly these settings)') AS chosen, s.stage, s.x,
+  e.metric, e.mean, e.low, e.high, false AS over_images, len(e.seeds) AS seeds
+FROM stages s JOIN tuned t ON t.trial = s.winner JOIN tried c ON c.winner = s.winner
+  JOIN estimates e ON e.trial = s.trial AND e.split = s.split
+WHERE e.metric = 'acc_personal_own' AND isfinite(e.mean) AND e.kind IN ('contrast', 'search', 'confirm')
+ORDER BY ALL"""
 
 
 def exhibit_optimism(results: Results) -> Exhibit:
     """Return the figure of the optimism gap."""
-    title, rows = "Optimism gap", table_optimism(results)
+    title, rows = "Optimism gap", sort(results, results.sql(QUERY))
     if not rows:
-        missing = "No tuned configuration has been confirmed on fresh seeds yet, so the gap is not known."
+        missing = "No tuned configuration is confirmed on fresh seeds, so the gap is not known."
         return Exhibit("optimism", title, missing=missing)
-    gaps = "; ".join(
-        f"{row['entry']} under {row['scenario']} {points(row['gap'].mean)} ({span(row['gap'])})"
-        for row in rows
-        if row["gap"]
+    axis = Axis("", f"{results.metric}, %", limits(rows), names=list(STAGES.values()))
+    many = len({row["label"] for row in rows}) > 5
+    if many:
+        rows = [{**row, "label": row["entry"]} for row in rows]
+    placed = [{**row, "panel": row["scenario"] if many else "Chosen configurations"} for row in rows]
+    panels = panels_of(
+        placed,
+        "optimism",
+        lambda shown, width: draw_lines(lines_of(shown), axis, width, height=2.9),
+        _seen,
+        "panel",
     )
     caption = (
         f"The configuration that the search chose: the {results.metric} that made it win (left), the same "
         "settings on seeds that the search never saw (middle), and on the test split with those seeds "
         "(right). The fall from left to middle is the cost of choosing the best of many noisy values; it "
-        "also holds chance, because selection and fresh seeds differ. Test minus validation is paired by "
-        f"seed{': ' + gaps if len(rows) <= MOST_STUDIES else ''}."
+        "also holds chance, because selection and fresh seeds differ. Bars: "
+        f"{basis(rows, results.confidence)}."
     )
-    ends = {stage: f"{stage}, interval in %" for stage in STAGES}
-    table_rows = [
-        {
-            **{key: row[key] for key in ("scenario", "entry")},
-            "chosen": row["chosen"] + ("" if row["exact"] else INEXACT_NOTE),
-            **{stage: row[stage].mean for stage in STAGES},
-            **{name: span(row[stage], percent) for stage, name in ends.items()},
-        }
-        for row in rows
-    ]
-    table = numbers(table_rows, ("scenario", "entry", "chosen", *STAGES, *ends.values()))
-    return Exhibit("optimism", title, caption, queries.OPTIMISM, _panels(results, rows), table)
+    table, says = (
+        numbers(rows, ("scenario", "entry", "chosen", "stage", "mean", "low", "high", "seeds")),
+        _seen(rows),
+    )
+    return Exhibit("optimism", title, caption, results.shown(QUERY), panels, table, says=f"{says}.")
 
 
-def _panels(results: Results, rows: Sequence[Row]) -> list[Panel]:
-    """Return one panel with all studies, or where they are many, a panel per scenario."""
-    if len(rows) <= MOST_STUDIES:
-        names = list(looks_of({row["study"]: "" for row in rows}).items())
-        return [Panel("optimism", "", draw_optimism(rows, names, results.metric, 3.6))]
-    named = [{**row, "name": entry_of(results, row["study"], row["scenario"])} for row in rows]
-    look_of = looks_of({row["name"]: row["method"] for row in named})
-    scenarios, panels = list(dict.fromkeys(row["scenario"] for row in rows)), []
-    for scenario in scenarios:
-        scenario_rows = [row for row in named if row["scenario"] == scenario]
-        names = [(row["name"], look_of[row["name"]]) for row in scenario_rows]
-        figure = draw_optimism(scenario_rows, names, results.metric, panel_width(len(scenarios)))
-        panels.append(Panel(f"optimism-{slug(scenario)}", scenario, figure))
-    return panels
+def _seen(rows: list[Row]) -> str:
+    """Return what is seen: the three values of each configuration."""
+    texts = []
+    for label, group in grouped(rows, "label").items():
+        value = {row["stage"]: f"{percent(row['mean'])}%" for row in group}
+        texts.append(
+            f"{label}: " + ", ".join(f"{stage} {value[stage]}" for stage in STAGES if stage in value)
+        )
+    return "; ".join(texts)

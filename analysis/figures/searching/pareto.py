@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...look.marks import panel_width
-from ...look.page import Cell, Exhibit, Panel, Table, numbers, slug
-from ...look.style import INK, PALETTE, WIDTH, blank, drawing, legend_below
-from ...look.words import TITLES, listing, mean_span, percent, size
+from ...look.page import Cell, Exhibit, Table, numbers, slug
+from ...look.style import GREY, INK, PALETTE, WIDTH, blank, drawing, legend_below
+from ...look.words import TITLES, bracket, listing, percent, size
 from ...read.metric import Metric
-from ...read.queries import parts
-from ...read.results import Results, Row, by_seed, finished_trials, parameters_of
-from ...stats.intervals import Interval, t_interval
-from ..choices.rivals import home
+from ...read.results import Results, Row
+from ..estimates import panel
+from ..rows import grouped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,73 +34,49 @@ def objectives(results: Results) -> list[Objective]:
     return list((results.meta.get("search") or {}).get("objectives") or [])
 
 
-def value(trial: Row, name: str) -> float | None:
-    """Return a trial's value of an objective, the mean over its seeds; None where there is none."""
-    column = trial.get(name)
-    seeds = column if isinstance(column, list) else [column]
-    values = [float(seed) for seed in seeds if seed is not None]
-    mean = sum(values) / len(values) if values else math.nan
-    return mean if math.isfinite(mean) else None
+def value_of(name: str) -> str:
+    """Return the SQL of a trial's value of an objective, the mean over its seeds."""
+    return f"list_avg({name})" if name.startswith(FRACTIONS) else name
+
+
+def query_of(wanted: Sequence[Objective]) -> str:
+    """Return the SQL of all complete contrast and search trials of the searched studies.
+
+    Its columns are study, scenario, label, params, the objectives, low and high (interval of the first one
+    over seeds, where it is an accuracy), front (no other trial of the study is at least as good in all
+    objectives and better in one), and of a confirmed trial test, test_low and test_high (the first
+    objective).
+    """
+    names = [objective["name"] for objective in wanted]
+    better = {o["name"]: "<" if o["direction"] == "minimize" else ">" for o in wanted}
+    columns = ", ".join(f"{value_of(name)} AS {name}" for name in names)
+    as_good = " AND ".join(f"q.{name} {better[name]}= p.{name}" for name in names)
+    better_in_one = " OR ".join(f"q.{name} {better[name]} p.{name}" for name in names)
+    return f"""WITH points AS (
+  SELECT study, scenario, method, trial, label, params, {columns} FROM trials
+  WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
+    AND study IN (SELECT study FROM trials WHERE kind = 'search')
+), known AS (SELECT * FROM points WHERE {" AND ".join(f"isfinite({name}::DOUBLE)" for name in names)}),
+confirmed AS (
+  SELECT t.scenario, t.method, t.params, any_value(e.mean) AS test,
+    any_value(coalesce(e.low_both, e.low)) AS test_low, any_value(coalesce(e.high_both, e.high)) AS test_high
+  FROM trials t LEFT JOIN estimates e ON e.trial = t.trial AND e.kind = 'confirm' AND e.split = 'test'
+    AND e.metric = '{names[0]}'
+  WHERE t.kind = 'confirm' GROUP BY ALL
+)
+SELECT p.study, p.scenario, p.label, p.params, {", ".join(f"p.{name}" for name in names)}, e.low, e.high,
+  NOT EXISTS (FROM known q WHERE q.study = p.study AND {as_good} AND ({better_in_one})) AS front,
+  c.scenario IS NOT NULL AS confirmed, c.test, c.test_low, c.test_high
+FROM known p LEFT JOIN confirmed c USING (scenario, method, params)
+  LEFT JOIN estimates e ON e.trial = p.trial AND e.kind IN ('contrast', 'search') AND e.split = 'validation'
+    AND e.metric = '{names[0]}'
+ORDER BY p.study, p.{names[0]} {"ASC" if better[names[0]] == "<" else "DESC"}, p.trial"""
 
 
 def table_pareto(results: Results) -> list[Row]:
-    """Return a row per complete contrast and search trial of each searched study, with all objectives.
-
-    Returns:
-        Rows with study, scenario, label, params, values (by objective), intervals (over seeds, of those
-        measured per seed), front (no other trial of the study is at least as good in all and better in one)
-        and confirmed (the trial on fresh seeds, or None).
-    """
-    wanted, rows = objectives(results), []
-    if len(wanted) < 2:
-        return []
-    trials, confirmed = (
-        finished_trials(results.trials, "contrast", "search"),
-        finished_trials(results.trials, "confirm"),
-    )
-    for study in dict.fromkeys(trial["study"] for trial in trials if trial["kind"] == "search"):
-        study_confirmed = [t for t in confirmed if study in (t["study"], home(results, t))]
-        study_rows = [
-            row
-            for trial in trials
-            if trial["study"] == study
-            if (row := _objective_row(trial, wanted, study_confirmed, results.confidence))
-        ]
-        values = [row["values"] for row in study_rows]
-        rows += [
-            {**row, "front": not any(dominates(v, row["values"], wanted) for v in values)}
-            for row in study_rows
-        ]
-    return rows
-
-
-def _objective_row(
-    trial: Row, wanted: Sequence[Objective], confirmed: Sequence[Row], confidence: float
-) -> Row | None:
-    """Return the row of a trial; None where it has no value of some objective."""
-    names = [objective["name"] for objective in wanted]
-    values = {name: value(trial, name) for name in names}
-    if None in values.values():
-        return None
-    settings, method = parameters_of(trial), trial["method"]
-    same = (t for t in confirmed if parameters_of(t) == settings and t["method"] == method)
-    return {
-        **{key: trial[key] for key in ("study", "scenario", "label")},
-        "params": settings,
-        "values": values,
-        "intervals": {
-            name: t_interval(list(by_seed(trial, name).values()), confidence)
-            for name in names
-            if isinstance(trial.get(name), list)
-        },
-        "confirmed": next(same, None),
-    }
-
-
-def dominates(a: Mapping[str, float], b: Mapping[str, float], wanted: Sequence[Objective]) -> bool:
-    """Return whether `a` is at least as good as `b` in every objective and better in one."""
-    gains = [(a[o["name"]] - b[o["name"]]) * (-1 if o["direction"] == "minimize" else 1) for o in wanted]
-    return all(g >= 0 for g in gains) and any(g > 0 for g in gains)
+    """Return the rows of `query_of`; [] where the search had one objective."""
+    wanted = objectives(results)
+    return results.sql(query_of(wanted)) if len(wanted) > 1 else []
 
 
 def form_of(name: str) -> Callable[[float | None], str]:
@@ -131,21 +106,19 @@ def draw_pareto(
         metric: The metric of the sweep.
         width: Width of the panel, inches.
     """
-    figure, axes = blank(3.0, width)
+    figure, axes = blank(3.1, width)
     y, x = (objective["name"] for objective in wanted[:2])
     x_scale, y_scale = (100.0 if name.startswith(FRACTIONS) else 1.0 for name in (x, y))
 
     def places(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
-        return [x_scale * row["values"][x] for row in rows], [y_scale * row["values"][y] for row in rows]
+        return [x_scale * row[x] for row in rows], [y_scale * row[y] for row in rows]
 
-    front = sorted((row for row in rows if row["front"]), key=lambda row: row["values"][x])
+    front = sorted((row for row in rows if row["front"]), key=lambda row: row[x])
     beaten = [row for row in rows if not row["front"]]
-    axes.plot(*places(beaten), "o", color="#b9b9b9", markersize=3.2, label="beaten by another")
-    for row in front:
-        interval: Interval | None = row["intervals"].get(y)
-        if interval and interval.low is not None and interval.high is not None:
-            ends = [y_scale * interval.low, y_scale * interval.high]
-            axes.plot([x_scale * row["values"][x]] * 2, ends, color=PALETTE[0], linewidth=0.8, alpha=0.6)
+    axes.plot(*places(beaten), "o", color=GREY, markersize=3, label="beaten by another")
+    for row in (row for row in front if row["low"] is not None):
+        ends = [y_scale * row["low"], y_scale * row["high"]]
+        axes.plot([x_scale * row[x]] * 2, ends, color=PALETTE[0], linewidth=0.8, alpha=0.7)
     axes.plot(*places(front), "-o", color=PALETTE[0], markersize=4.2, linewidth=0.9, label="front")
     confirmed = [row for row in front if row["confirmed"]]
     if confirmed:
@@ -156,97 +129,72 @@ def draw_pareto(
     if x.startswith("bytes"):
         from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: size(value)))
     legend_below(figure, axes)
     return figure
 
 
-def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of the fronts, a panel per study; None where the search had one objective.
-
-    Args:
-        results: The sweep.
-        rows: Rows of `table_pareto`.
-    """
+def exhibit(results: Results) -> Exhibit | None:
+    """Return the figure of the fronts, a panel per study; None where the search had one objective."""
     wanted, title, metric = objectives(results), "Pareto front of the search", results.metric
     if len(wanted) < 2:
         return None
+    rows, names = table_pareto(results), [objective["name"] for objective in wanted]
     if not rows:
-        return Exhibit("pareto", title, missing="No trial of the search has all of its objectives yet.")
-    studies, panels = list(dict.fromkeys(row["study"] for row in rows)), []
-    for study in studies:
-        study_rows = [row for row in rows if row["study"] == study]
-        figure = draw_pareto(study_rows, wanted, metric, panel_width(len(studies)))
-        panels.append(Panel(f"pareto-{slug(study)}", study, figure))
+        return Exhibit("pareto", title, missing="No trial of the search has all of its objectives.")
+    studies, panels = grouped(rows, "study"), []
+    for study, group in studies.items():
+        front = [row for row in group if row["front"]]
+        seen = f"{len(front)} of {len(group)} trials on the front, " + "; ".join(
+            ", ".join(form_of(name)(row[name]) for name in names[:2]) for row in front[:6]
+        )
+        figure = draw_pareto(group, wanted, metric, panel_width(len(studies)))
+        panels.append(panel(f"pareto-{slug(study)}", study, figure, seen))
     directions = {"minimize": "least", "maximize": "most"}
     aims = listing(
         [f"{named(o['name'], metric).removesuffix(', %')} ({directions[o['direction']]})" for o in wanted]
     )
-    first_two = (
-        f" The axes show two of {len(wanted)} objectives: a point of the front may look beaten here."
-        if len(wanted) > 2
-        else ""
-    )
     caption = (
         f"Complete contrast and search trials on validation, by {aims}. Blue: no other trial of the study "
-        f"is at least as good in all and better in one; bars are {results.confidence:.0%} t intervals over "
-        f"seeds.{first_two} The front consists of the luckiest of many noisy values; the table has the "
-        "values on fresh seeds."
+        f"is at least as good in all and better in one; bars are {results.confidence:.0%} intervals over "
+        "seeds (none with one seed)."
+        + (
+            f" The axes show two of {len(wanted)} objectives: a point of the front may look beaten here."
+            * (len(wanted) > 2)
+        )
+        + " The front consists of the luckiest of many noisy values; the table has the values on fresh seeds."
     )
-    table_rows = [{**row, **row["values"]} for row in rows if row["front"]]
-    table = numbers(table_rows, ("study", "label", *(objective["name"] for objective in wanted)))
-    return Exhibit("pareto", title, caption, query(wanted), panels, table)
+    table = numbers([row for row in rows if row["front"]], ("study", "label", *names, "low", "high"))
+    return Exhibit("pareto", title, caption, results.shown(query_of(wanted)), panels, table)
 
 
-def query(wanted: Sequence[Objective]) -> str:
-    """Return the SQL of all points of the figure."""
-    columns = ", ".join(
-        f"list_avg({objective['name']}) AS {objective['name']}"
-        if objective["name"].startswith(FRACTIONS)
-        else objective["name"]
-        for objective in wanted
-    )
-    return f"""SELECT study, trial, label, {columns}
-FROM {parts("trials")}
-WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
-ORDER BY ALL"""
-
-
-def table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """Return the points of the front in all objectives, with the values on test of the confirmed ones.
-
-    Args:
-        results: The sweep.
-        rows: Rows of `table_pareto`.
-    """
-    wanted, front = objectives(results), [row for row in rows if row["front"]]
+def table(results: Results) -> Table | None:
+    """Return the points of the front in all objectives, with the values on test of the confirmed ones."""
+    wanted, front = objectives(results), [row for row in table_pareto(results) if row["front"]]
     if not front:
         return None
-    names, metric = [objective["name"] for objective in wanted], results.metric
-    first, sign = names[0], 1 if wanted[0]["direction"] == "minimize" else -1
-    body = []
-    for row in sorted(front, key=lambda row: (row["study"], sign * row["values"][first])):
-        cells: list[Any] = []
-        for name in names:
-            interval, form = row["intervals"].get(name), form_of(name)
-            cells.append(mean_span(interval, form) if interval else form(row["values"][name]))
-        test = None
+    names, metric, body = [objective["name"] for objective in wanted], results.metric, list[list[Any]]()
+    for row in front:
+        cells = [form_of(name)(row[name]) for name in names]
+        if names[0].startswith(FRACTIONS):
+            cells[0] += " " + (bracket(row["low"], row["high"], percent) or "(one seed)")
+        test = "not confirmed"
         if row["confirmed"]:
-            test_values = by_seed(row["confirmed"], f"test_{first}")
-            test = t_interval(list(test_values.values()), results.confidence)
-        tested = mean_span(test, form_of(first)) if test else "not confirmed"
-        body.append([row["study"], row["label"], *cells, tested, settings_cell(row["params"])])
-    objective_columns = [named(name, metric) for name in names]
-    columns = ["study", "configuration", *objective_columns, f"test: {named(first, metric)}", "set"]
+            form = form_of(names[0])
+            test = f"{form(row['test'])} {bracket(row['test_low'], row['test_high'], form)}"
+        body.append([row["study"], row["label"], *cells, test, settings_cell(row["params"])])
+    columns = ["study", "configuration", *(named(name, metric) for name in names)]
+    columns += [f"test: {named(names[0], metric)}", "set"]
     caption = (
-        f"Mean [{results.confidence:.0%} interval over seeds] on validation; on the test split with fresh "
-        "seeds where the configuration was confirmed."
+        f"Mean and {results.confidence:.0%} interval on validation; on the test split with fresh seeds "
+        "where the configuration was confirmed."
     )
-    return Table(columns, body, caption, query(wanted), key="table-pareto", title="The front")
+    source = results.shown(query_of(wanted))
+    return Table(columns, body, caption, source, key="table-pareto", title="The front")
 
 
-def settings_cell(settings: Row) -> Cell:
-    """Return the settings that a trial changed, as one cell."""
-    text = " ".join(f"{path}={value}" for path, value in settings.items())
+def settings_cell(params: str | None) -> Cell:
+    """Return the settings that a trial changed (JSON text), as one cell."""
+    text = " ".join(f"{path}={value}" for path, value in json.loads(params or "{}").items())
     return Cell(text or "nothing: the anchor", "code")

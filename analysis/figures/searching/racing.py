@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...look.page import Cell, Table
-from ...look.words import count, mean_span, points
-from ...read.queries import parts
-from ...read.results import OBJECTIVE, Results, Row, parameters_of, tuning_of
-from ...stats.intervals import paired, t_interval
-from ..choices.rivals import home
-from .pareto import FRACTIONS, Objective, form_of, named, objectives, settings_cell, value
+from ...look.page import Table
+from ...look.words import count, points
+from ...read.results import OBJECTIVE, Results, Row
+from .pareto import FRACTIONS, Objective, form_of, named, objectives, settings_cell, value_of
 
 DECISIVE_SEEDS = 2  # from which the race, not the search, decides which configuration is taken
-
-
-def query(name: str) -> str:
-    """Return the SQL of the race by an objective."""
-    mean = f"list_avg({name})" if name.startswith(FRACTIONS) else name
-    return f"""SELECT study, scenario, label, avg(value) AS mean, stddev_samp(value) AS sd, count(*) AS seeds
-FROM (SELECT study, scenario, label, {mean} AS value FROM {parts("trials")}
-      WHERE kind = 'race' AND state = 'COMPLETE')
-GROUP BY ALL ORDER BY study, seeds DESC, mean DESC"""
-
-
-QUERY = query(OBJECTIVE)
 
 
 def decisive(results: Results) -> Objective:
@@ -33,132 +17,88 @@ def decisive(results: Results) -> Objective:
     return next(iter(objectives(results)), {"name": OBJECTIVE, "direction": "maximize"})
 
 
-def table_racing(results: Results) -> list[Row]:
-    """Return a row per raced configuration, those that stayed longest first.
+def query_of(aim: Objective) -> str:
+    """Return the SQL of the race: a row per configuration, those that stayed longest first.
 
-    Returns:
-        Rows with study, scenario, label, params (what it changed), seeds, interval (of the first objective
-        over its race seeds), gap (minus the leader of those that stayed, paired), verdict of the gap
-        (`helps`: better), and fate: `taken`, `left at the end`, `out after N seeds`, `not decided: N seed`,
-        `failed` or `racing`.
+    Its columns are study, label, params, looks (race seeds), lost (those without a number), mean, low and
+    high (the smallest and the largest seed), gap (mean minus the leader's on common seeds), most (race seeds
+    of the one that stayed longest), taken (its settings were confirmed as the tuned ones) and ended (the
+    study's were confirmed).
     """
-    raced: dict[str, dict[str, list[Row]]] = {}
-    for trial in (trial for trial in results.trials if trial["kind"] == "race"):
-        raced.setdefault(trial["study"], {}).setdefault(trial["label"], []).append(trial)
-    if not raced:
-        return []
-    ended = _ended_studies(results)
-    return [
-        row for study, trials in raced.items() for row in _study_rows(results, study, trials, study in ended)
-    ]
+    best = "min" if aim["direction"] == "minimize" else "max"
+    return f"""WITH raced AS (
+  SELECT study, scenario, method, label, params, seeds[1] AS seed, trial,
+    if(state = 'COMPLETE' AND isfinite({value_of(aim["name"])}), {value_of(aim["name"])}, NULL) AS value
+  FROM trials WHERE kind = 'race'
+), configurations AS (
+  SELECT study, scenario, method, label, any_value(params) AS params, count(DISTINCT seed) AS looks,
+    count(DISTINCT seed) - count(value) AS lost, avg(value) AS mean, min(value) AS low, max(value) AS high
+  FROM raced GROUP BY study, scenario, method, label
+), leaders AS (
+  SELECT study, arg_{best}(label, mean) AS leader FROM (
+    FROM configurations WHERE lost = 0 QUALIFY looks = max(looks) OVER (PARTITION BY study)
+  ) GROUP BY study
+), gaps AS (
+  SELECT r.study, r.label, avg(r.value - b.value) AS gap
+  FROM raced r JOIN leaders l USING (study) JOIN raced b ON b.study = r.study AND b.seed = r.seed AND b.label
+  = l.leader
+  GROUP BY ALL
+), tuned AS (
+  SELECT scenario, method, params FROM trials
+  WHERE kind = 'confirm' AND tuning IS DISTINCT FROM 'untuned' AND NOT ends_with(label, '(untuned)')
+)
+SELECT c.*, if(c.label = leader, NULL, gap) AS gap, max(looks) OVER (PARTITION BY c.study) AS most,
+  coalesce(c.label = leader, false) AS leads,
+  (c.scenario, c.method, c.params) IN (SELECT (scenario, method, params) FROM tuned) AS taken,
+  (c.scenario, c.method) IN (SELECT (scenario, method) FROM tuned) AS ended
+FROM configurations c LEFT JOIN leaders l ON l.study = c.study
+  LEFT JOIN gaps g ON g.study = c.study AND g.label = c.label
+ORDER BY c.study, looks DESC, mean {"ASC" if best == "min" else "DESC"}, c.label"""
 
 
-def _study_rows(results: Results, study: str, raced: Mapping[str, Sequence[Row]], ended: bool) -> list[Row]:
-    """Return the rows of one study.
-
-    Args:
-        results: The sweep.
-        study: Its name.
-        raced: Label -> race trials.
-        ended: Whether its race has ended.
-    """
-    aim = decisive(results)
-    sign, metric = -1 if aim["direction"] == "minimize" else 1, aim["name"]
-    values = {label: _values(trials, metric) for label, trials in raced.items()}
-    looks = {label: len({s for trial in trials for s in trial["seeds"]}) for label, trials in raced.items()}
-    most = max(looks.values())
-    failed = {label for label in raced if len(values[label]) < looks[label]}
-    means = {
-        label: sum(v.values()) / len(v)
-        for label, v in values.items()
-        if looks[label] == most and label not in failed
-    }
-    leader = max(means, key=lambda label: sign * means[label], default=None)
-    rows = []
-    for label, trials in raced.items():
-        gap = None
-        if leader is not None and label != leader:
-            gap = paired(values[label], values[leader], results.confidence)
-        interval = t_interval(list(values[label].values()), results.confidence)
-        fate = "failed" if label in failed else _fate(looks[label], most, label == leader, ended)
-        about = {
-            "study": study,
-            "scenario": trials[0]["scenario"],
-            "label": label,
-            "params": parameters_of(trials[0]),
-        }
-        measured = {"seeds": len(values[label]), "interval": interval, "gap": gap}
-        rows.append(
-            {**about, **measured, "verdict": _verdict(gap.verdict, sign) if gap else "", "fate": fate}
+def fate(row: Row) -> str:
+    """Return what became of a configuration, as the rows say: what was confirmed is what was taken."""
+    if row["lost"]:
+        return f"diverges or failed on {row['lost']} of {count(row['looks'], 'seed')}"
+    out = f"out after {count(row['looks'], 'seed')}"
+    if not row["ended"]:
+        return "racing" if row["looks"] >= row["most"] - 1 else out
+    if row["taken"]:
+        return (
+            "taken" if row["most"] >= DECISIVE_SEEDS else f"taken, not decided: {count(row['most'], 'seed')}"
         )
-    worst = float("-inf")
-    rows.sort(key=lambda row: (-row["seeds"], -(sign * row["interval"].mean if row["interval"] else worst)))
-    return rows
+    return out if row["looks"] < row["most"] else "left at the end"
 
 
-def _ended_studies(results: Results) -> set[str]:
-    """Return the studies whose winner was confirmed; a tuned rival is confirmed in the method's study."""
-    confirmed = [trial for trial in results.trials if trial["kind"] == "confirm"]
-    tuned = [trial for trial in confirmed if tuning_of(trial["label"]) == "tuned"]
-    return {trial["study"] for trial in confirmed} | {home(results, trial) for trial in tuned}
-
-
-def _fate(looks: int, most: int, leads: bool, ended: bool) -> str:
-    """Return what became of a configuration that did not fail."""
-    out = f"out after {count(looks, 'seed')}"
-    if not ended:
-        return "racing" if looks >= most - 1 else out
-    if looks < most:
-        return out
-    if most < DECISIVE_SEEDS:
-        return f"not decided: {count(most, 'seed')}"
-    return "taken" if leads else "left at the end"
-
-
-def _verdict(verdict: str, sign: int) -> str:
-    """Return the verdict on a gap where `helps` means better, also for an objective to minimise."""
-    return verdict if sign > 0 else {"helps": "hurts", "hurts": "helps"}.get(verdict, verdict)
-
-
-def _values(trials: Sequence[Row], metric: str) -> dict[int, float]:
-    """Return race seed -> value; a race trial has one seed, and traffic is a number of the trial."""
-    values = {int(t["seeds"][0]): value(t, metric) for t in trials if t["state"] == "COMPLETE"}
-    return {seed: number for seed, number in values.items() if number is not None}
-
-
-def table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """Return the race as a table, with its rule in words; None where nothing was raced.
-
-    Args:
-        results: The sweep.
-        rows: Rows of `table_racing`.
-    """
-    if not rows:
-        return None
+def table(results: Results) -> Table | None:
+    """Return the race as a table, with its rule in words; None where nothing was raced."""
     aim = decisive(results)
-    form, fraction = form_of(aim["name"]), aim["name"].startswith(FRACTIONS)
-    words = {"helps": "ahead", "hurts": "behind", "level": "level", "undecided": "undecided"}
+    rows, form, fraction = results.sql(query_of(aim)), form_of(aim["name"]), aim["name"].startswith(FRACTIONS)
     body: list[list[Any]] = []
     for row in rows:
-        gap = "the leader"
-        if row["gap"]:
-            gap = f"{mean_span(row['gap'], points if fraction else form)} {words.get(row['verdict'], '')}"
-        interval, settings = mean_span(row["interval"], form), settings_cell(row["params"])
-        about = [row["study"], row["label"], row["seeds"]]
-        body.append([*about, interval, Cell(gap, row["verdict"]), row["fate"], settings])
+        value = form(row["mean"])
+        value += f" [{form(row['low'])}, {form(row['high'])}]" if row["looks"] > 1 else " (one seed)"
+        gap = "the leader" if row["leads"] else (points if fraction else form)(row["gap"])
+        about = [row["study"], row["label"], row["looks"]]
+        body.append(
+            [
+                *about,
+                value if row["mean"] is not None else "\u2013",
+                gap,
+                fate(row),
+                settings_cell(row["params"]),
+            ]
+        )
     rule = str((results.meta.get("race") or {}).get("rule") or "The rule is not recorded.")
     objective = named(aim["name"], results.metric).removesuffix(", %")
     direction = " (less is better)" if aim["direction"] == "minimize" else ""
     caption = (
-        f"Rule: {rule} Validation: {objective}{direction} on the race's seeds alone, mean "
-        f"[{results.confidence:.0%} t interval], and the paired difference to the leader. These intervals "
-        "are not adjusted for the number of looks; the rule is."
+        f"Rule: {rule} Validation: {objective}{direction} on the race's seeds alone, mean [lowest, highest "
+        "seed], and the mean difference to the leader on common seeds. The rule decides; these numbers are "
+        "no verdicts."
     )
-    if any(row["fate"].startswith("not decided") for row in rows):
-        caption += (
-            " A race that ended after one seed decides nothing: there the best of the search by "
-            "validation was taken."
-        )
+    if any("not decided" in line[5] for line in body):
+        caption += " A race that ended after one seed decides nothing: the best of the search was taken."
     unit, gap_unit = (", %", ", points") if fraction else ("", "")
     columns = [
         "study",
@@ -169,5 +109,5 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
         "outcome",
         "set",
     ]
-    title = "The race for the last place"
-    return Table(columns, body, caption, query(aim["name"]), key="table-racing", title=title)
+    title, source = "The race for the last place", results.shown(query_of(aim))
+    return Table(columns, body, caption, source, key="table-racing", title=title) if rows else None

@@ -1,106 +1,66 @@
-"""Tables of all trials and of all open choices."""
+"""Table of all trials."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...look.page import Cell, Table
-from ...look.words import mean_span, points
-from ...read import queries
-from ...read.results import Results, Row, by_seed, parameters_of
-from ...stats.intervals import t_interval
+from ...read.results import Results, Row
+from ..estimates import accuracy_text
+from .pareto import settings_cell
+
+ENDS = """mean, coalesce(low_both, low) AS low, coalesce(high_both, high) AS high, len(seeds) AS seeds,
+    seeds_planned, lost"""
+TRIALS = f"""WITH measured AS (
+  SELECT trial, kind, split, {ENDS} FROM estimates WHERE metric = 'acc_personal_own' AND kind <> 'floor'
+)
+SELECT t.trial, t.scenario, t.kind, t.label, t.state, t.outcomes, t.reason,
+  if(v.trial IS NULL, NULL, {{'mean': v.mean, 'low': v.low, 'high': v.high, 'seeds': v.seeds,
+    'seeds_planned': v.seeds_planned, 'lost': v.lost}}) AS validation,
+  if(s.trial IS NULL, NULL, {{'mean': s.mean, 'low': s.low, 'high': s.high, 'seeds': s.seeds,
+    'seeds_planned': s.seeds_planned, 'lost': s.lost}}) AS test,
+  len(t.seeds) AS seeds, t.rounds, round(t.seconds, 1) AS seconds, t.params
+FROM trials t LEFT JOIN measured v ON v.trial = t.trial AND v.kind = t.kind AND v.split = 'validation'
+  LEFT JOIN measured s ON s.trial = t.trial AND s.kind = t.kind AND s.split = 'test'
+ORDER BY t.trial"""
+COLUMNS = (
+    *("trial", "scenario", "kind", "label", "state", "reason", "validation, %", "test, %", "seeds", "rounds"),
+    *("seconds", "set"),
+)
 
 
 def table_trials(results: Results) -> Table | None:
     """Return all trials with their state and values, folded; None where there is no trial."""
-    if not results.trials:
-        return None
-    body = []
-    for trial in results.trials:
-        validation, test = (
-            t_interval(list(by_seed(trial, column).values()), results.confidence)
-            for column in ("acc_personal_own", "test_acc_personal_own")
-        )
-        look = {"FAIL": "hurts", "PRUNED": "undecided"}.get(trial["state"], "")
-        changed = " ".join(f"{path}={value}" for path, value in parameters_of(trial).items())
-        body.append(
-            [
-                trial.get("trial"),
-                *(trial[key] for key in ("scenario", "kind", "label")),
-                Cell(trial["state"], look),
-                trial.get("reason") or "",
-                mean_span(validation),
-                mean_span(test) if test else "",
-                len(trial.get("seeds") or []),
-                trial.get("rounds"),
-                round(trial.get("seconds") or 0, 1),
-                Cell(changed, "code"),
-            ]
-        )
+    rows = results.sql(TRIALS)
+    body = [
+        [
+            *(row[key] for key in ("trial", "scenario", "kind", "label")),
+            Cell(*_state(row)),
+            row["reason"] or "",
+            _validation(row),
+            accuracy_text(row["test"]),
+            *(row[key] for key in ("seeds", "rounds", "seconds")),
+            settings_cell(row["params"]),
+        ]
+        for row in rows
+    ]
     caption = (
         f"Personal {results.metric} on the client's own distribution, mean [{results.confidence:.0%} "
-        "interval] over seeds."
+        "interval]: over seeds and images where images were kept, else over seeds."
     )
-    folded, key = f"All {len(body)} trials", "table-trials"
-    return Table(TRIAL_COLUMNS, body, caption, queries.TRIALS, folded=folded, key=key, title="Trials")
+    folded, source = f"All {len(body)} trials", results.shown(TRIALS)
+    return Table(COLUMNS, body, caption, source, folded, key="table-trials", title="Trials") if rows else None
 
 
-TRIAL_COLUMNS = (
-    "trial",
-    "scenario",
-    "kind",
-    "label",
-    "state",
-    "reason",
-    "validation, %",
-    "test, %",
-    "seeds",
-    "rounds",
-    "seconds",
-    "set",
-)
+def _validation(row: Row) -> str:
+    """Return the validation accuracy of a trial; one that was stopped early has none of all its rounds."""
+    stopped = row["state"] == "PRUNED" and (row["validation"] or {}).get("mean") is None
+    return "\u2013" if stopped else accuracy_text(row["validation"]) or "\u2013"
 
 
-def table_choices(results: Results, contrasts: Sequence[Row]) -> Table | None:
-    """Return the open choices: the source of each value, what was tried, and the best level.
-
-    Args:
-        results: The sweep.
-        contrasts: Rows of `contrasts.table_contrasts`.
-    """
-    factors = results.meta.get("factors") or []
-    if not factors:
-        return None
-    best_levels: dict[str, dict[str, Row]] = {}
-    for row in contrasts:
-        scenarios = best_levels.setdefault(row["path"], {})
-        if row["scenario"] not in scenarios or row["mean"] > scenarios[row["scenario"]]["mean"]:
-            scenarios[row["scenario"]] = row
-    body = []
-    for factor in factors:
-        best = [_best_level(row) for row in best_levels.get(factor["path"], {}).values()]
-        body.append(
-            [
-                Cell(factor["path"], "code"),
-                factor.get("doc") or "",
-                factor.get("basis") or "",
-                str(factor.get("anchor")),
-                ", ".join(map(str, factor.get("levels") or [])),
-                "; ".join(best) or "not tried yet",
-            ]
-        )
-    columns = ["choice", "what it is", "basis of the anchor", "anchor", "levels", "best mean so far"]
-    caption = (
-        "Basis: paper = stated in the paper's public text; relative = from the code of a published "
-        "relative; computed = follows from a computation; guess = ours. The best mean is no verdict "
-        "unless it says helps."
+def _state(row: Row) -> tuple[str, str]:
+    """Return the state of a trial in words, and its look."""
+    lost = [outcome for outcome in row["outcomes"] or [] if outcome in ("diverged", "failed")]
+    if "diverged" in lost or (row["reason"] or "").startswith("diverged"):
+        return f"diverges ({len(lost) or row['seeds']} of {row['seeds']} seeds)", "diverges"
+    return {"FAIL": ("failed", "diverges"), "PRUNED": ("stopped early", "undecided")}.get(
+        row["state"], ("complete", "")
     )
-    title = "Open choices and the sources of their values"
-    return Table(columns, body, caption, queries.FACTORS, key="table-choices", title=title)
-
-
-def _best_level(row: Row) -> str:
-    """Return the best level in a scenario, or `anchor` where no level has a higher mean."""
-    if row["mean"] <= 0:
-        return f"{row['scenario']}: anchor"
-    return f"{row['scenario']}: {row['level']} ({points(row['mean'])}, {row['verdict']})"

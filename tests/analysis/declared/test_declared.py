@@ -36,11 +36,20 @@ ALL = [
             r"figures\[0\]: a figure of kind 'domains' has the unknown key to; it takes title",
         ),
         ("cost", r"figures\[0\] is 'cost'; it should be an object with a kind"),
+        (
+            {"kind": "differences", "to": "a", "metrics": "acc_shared_tail"},
+            r"metrics = 'acc_shared_tail' should be a list of metrics",
+        ),
+        (
+            {"kind": "differences", "to": "a", "metrics": ["acc_tail"]},
+            r"metrics: acc_tail unknown; known metrics are acc_personal_own, ",
+        ),
+        ({"kind": "groups", "to": "b"}, r"to = 'b' is no entry of GRID; these are a"),
     ],
 )
 def test_a_figure_that_cannot_be_drawn_is_named(tmp_path: Path, figure: Any, said: str) -> None:
     results = Recipe(tmp_path, {"even": {}}, [figure], ["a"]).open()
-    for ask in (lambda: recipes.exhibits(results, [], []), lambda: recipes.sentences(results, [])):
+    for ask in (lambda: recipes.exhibits(results), lambda: recipes.sentences(results)):
         with pytest.raises(ValueError, match=said):
             ask()
 
@@ -80,7 +89,7 @@ def test_a_half_finished_recipe_does_not_fail(tmp_path: Path, done: int, seeds: 
             parameters=0 if label == "zeroshot" else 256,
             clients=lambda _, rows=tested: rows,
         )  # type: ignore[misc]
-    _, parts, said = drawn(made.open())
+    parts, said = drawn(made.open())
     assert len([p for p in parts if not isinstance(p, Table)]) == len(ALL)
     assert all(p.missing for p in parts) if done == 0 else any(not getattr(p, "missing", "") for p in parts)
     assert "interval None" not in " ".join(said) and "nan" not in " ".join(said)

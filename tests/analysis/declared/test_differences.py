@@ -1,4 +1,4 @@
-"""Differences to one entry: to the digit, and sentences by verdict."""
+"""Differences to one entry: rows of the table of verdicts, forest plots, and sentences by verdict."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from analysis import declared as recipes
+from analysis import write_report
 from analysis.declared import differences
-from analysis.look.style import VERDICT_COLOUR
-from analysis.stats.intervals import t_interval
-from tests.fakes.recipe import NOISE, SEEDS, Recipe, at, drawn, marks, query
+from analysis.figures.outcomes import balance
+from analysis.look.style import VERDICTS
+from tests.fakes import safe as fake_safe
+from tests.fakes.recipe import NOISE, Recipe, Row, at, drawn, marks, query
 
 
 def ablation(folder: Path, to: str = "fedrsclip") -> Recipe:
-    """Leaving out the private prompt costs 3 points on own and global.
+    """Leaving out the private prompt costs 3 points on own and gains 4 on global.
 
     OT is level; 'OT alone' is undecided.
     """
-    made = Recipe(
-        folder,
-        {"even": {"scenario": {"name": "even", "clients": 4}}},
-        [{"kind": "differences", "to": to}],
-        ["fedrsclip", "without private prompt", "without OT", "OT alone"],
-    )
+    grid = ["fedrsclip", "without private prompt", "without OT", "OT alone"]
+    place = {"even": {"scenario": {"name": "even", "clients": 4}}}
+    made = Recipe(folder, place, [{"kind": "differences", "to": to}], grid)
     made.trial("fedrsclip (tuned)", "even", at(0.75, 5.0))
     made.trial("without private prompt (tuned)", "even", lambda s: at(0.72, 5.0)(s) + NOISE[s], shift=0.02)
     made.trial("without OT (tuned)", "even", lambda s: at(0.7501, 5.0)(s) + NOISE[s])
@@ -30,65 +30,93 @@ def ablation(folder: Path, to: str = "fedrsclip") -> Recipe:
     return made
 
 
-def test_differences_are_paired_and_said_by_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_are_those_of_the_table_and_said_by_verdict(tmp_path: Path) -> None:
     results = ablation(tmp_path).open()
-    compared, (exhibit,), sentences = drawn(results)
-    rows = differences.table_pairs(results, compared, "fedrsclip")
-    own = {r["label"]: r for r in rows if r["metric"] == "acc_personal_own"}
+    (exhibit,), sentences = drawn(results)
+    rows = differences.table_pairs(results, "fedrsclip", ["acc_personal_own", "acc_personal_global"])
+    own = {row["a"]: row for row in rows if row["metric"] == "acc_personal_own"}
     assert list(own) == ["without private prompt (tuned)", "without OT (tuned)", "OT alone (tuned)"]
-    assert [r["mean"] for r in own.values()] == pytest.approx([-0.03, 0.0001, 0.002])
-    assert [r["verdict"] for r in own.values()] == ["hurts", "level", "undecided"]
-    costs = t_interval([-0.03 + NOISE[s] for s in SEEDS])
-    wide = t_interval([0.002 + 10 * NOISE[s] for s in SEEDS])
-    assert costs and wide and costs.low and costs.high and wide.low and wide.high
-    assert sentences == [
-        "Under even, on the clients' own distributions, compared with fedrsclip (tuned), leaving out "
-        f"private prompt costs 3.0 points (90% interval {-100 * costs.high:.1f} to "
-        f"{-100 * costs.low:.1f}); leaving out OT does not matter (within 1 point).",
-        "Under even, on the global split, leaving out private prompt gains 4.0 points "
-        f"({100 * (costs.low + 0.07):.1f} to {100 * (costs.high + 0.07):.1f}).",
-        "Under even, on the clients' own distributions, \u201cOT alone\u201d (+0.2 points, "
-        f"\u2212{-100 * wide.low:.1f} to +{100 * wide.high:.1f}) is undecided.",
-    ]
-    own_panel, world_panel = exhibit.panels
-    assert [marks(own_panel, VERDICT_COLOUR[v]) for v in ("helps", "hurts", "level", "undecided")] == [
-        0,
-        1,
-        1,
-        1,
-    ]
-    assert [marks(world_panel, VERDICT_COLOUR[v]) for v in ("helps", "hurts", "level", "undecided")] == [
-        1,
-        0,
-        1,
-        1,
-    ]
-    sql_rows = {r["label"]: r for r in query(exhibit.source, tmp_path, monkeypatch)}
-    assert {k: r["own"] for k, r in sql_rows.items()} == pytest.approx({k: r["mean"] for k, r in own.items()})
-    assert sql_rows["without OT (tuned)"]["sd_own"] > 0 and sql_rows["without OT (tuned)"]["seeds"] == 4
+    assert [row["estimate"] for row in own.values()] == pytest.approx([-0.03, 0.0001, 0.002])
+    assert [row["removed"] for row in own.values()] == [True, True, False]
+    assert own["without private prompt (tuned)"]["verdict"] == "behind"
+    assert "compared with fedrsclip (tuned), leaving out private prompt (\u22123.0 points [" in sentences[0]
+    assert "] costs points" in sentences[0].replace("])", "]") and "\u201cOT alone\u201d" in sentences[0]
+    assert "on the global split, leaving out private prompt (+4.0 points [" in sentences[1]
+    for panel in exhibit.panels:
+        shown = [row for row in rows if row["metric"].replace("_", "-") in panel.key]
+        for verdict in ("ahead", "behind"):
+            number = sum(row["verdict"] == verdict for row in shown)
+            assert marks(panel, VERDICTS[verdict].colour) == number
 
 
-def test_differences_that_do_not_stand_may_cost(tmp_path: Path) -> None:
-    grid = ["whole", "without 0", "other 0", *(f"other {i}" for i in range(1, 5))]
-    made = Recipe(tmp_path, {"even": {}}, [{"kind": "differences", "to": "whole"}], grid)
-    for label in grid:
-        step = {"whole": 0.0, "without 0": -0.0046, "other 0": 0.0046, "other 1": 0.05}.get(label, 0.0)
-        made.trial(
-            label, "even", lambda s, step=step, label=label: 0.7 + step + (label != "whole") * NOISE[s]
-        )  # type: ignore[misc]
-    results = made.open()
-    compared, (exhibit,), sentences = drawn(results)
-    assert "leaving out 0 may cost 0.5 points (" in sentences[0]
-    assert (
-        "\u201cother 1\u201d gains 5.0 points (4.6 to 5.4); \u201cother 0\u201d may gain 0.5 points ("
-        in sentences[1]
-    )
-    assert "Of those that do not stand, sentences say \u201cmay\u201d." in exhibit.caption
-    assert {r["label"] for r in differences.table_pairs(results, compared, "whole") if r["firm"]} == {
-        "other 1"
-    }
+def test_one_difference_has_one_verdict_wherever_it_stands(tmp_path: Path) -> None:
+    """The main configuration against a rival, and the rival against it in a declared figure."""
+    results = ablation(tmp_path).open()
+    drawn(results)
+    for row in differences.table_pairs(results, "fedrsclip", ["acc_personal_own"]):
+        (same,) = results.sql(
+            "SELECT verdict, estimate FROM verdicts WHERE b = $a AND a = $b AND metric = 'acc_personal_own'",
+            a=row["a"], b=row["b"],
+        )  # fmt: skip
+        other = {"ahead": "behind", "behind": "ahead"}.get(same["verdict"], same["verdict"])
+        assert (row["verdict"], row["estimate"]) == (other, pytest.approx(-same["estimate"]))
 
 
 def test_nothing_is_left_out_of_a_reference_that_is_not_the_whole(tmp_path: Path) -> None:
-    _, _, sentences = drawn(ablation(tmp_path, to="OT alone").open())
+    _, sentences = drawn(ablation(tmp_path, to="OT alone").open())
     assert "\u201cwithout OT\u201d" in sentences[0] and "leaving out" not in sentences[0]
+
+
+def test_differences_by_declared_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["acc_shared_global", "acc_shared_class_mean", "acc_shared_tail", "acc_personal_own"]
+    figure = {"kind": "differences", "to": "safe", "metrics": [*wanted, "acc_personal_tail"]}
+    (exhibit,), said = drawn(fake_safe.safe_recipe(tmp_path, [figure]).open())
+    assert [panel.title for panel in exhibit.panels] == [
+        "Shared accuracy on the global split",
+        "Shared accuracy in the mean over classes",
+        "Shared accuracy on tail classes",
+        "Personal accuracy on each client's own distribution",
+    ]  # no run has a personal accuracy on tail classes
+    found = {(r["scenario"], r["a"], r["metric"]): r for r in query(exhibit.source, tmp_path, monkeypatch)}
+    assert len(found) == 2 * 2 * 4
+    assert found["imbalance 10", "without CRO", "acc_shared_tail"]["estimate"] == pytest.approx(-0.059)
+    assert said[0].startswith(
+        "Under imbalance 10, on the global split with the shared model alone, compared with safe, leaving "
+        "out CRO (\u22123.0 points ["
+    )
+    assert not any("tail" in sentence for sentence in said)  # it says what the first metric says
+
+
+def test_head_medium_and_tail_classes(tmp_path: Path) -> None:
+    results = fake_safe.safe_recipe(tmp_path, [{"kind": "groups", "to": "fedavg"}]).open()
+    (reached, gap, table), said = drawn(results)
+    assert said[0].startswith(
+        "Under imbalance 10, on tail classes with the shared parameters alone, compared with fedavg, ahead: "
+        "\u201csafe\u201d (+6.0 points ["
+    )
+    assert "on head classes, behind: \u201csafe\u201d (\u22121.0 points [" in said[2]
+    assert len(reached.panels) == 2
+    assert [marks(reached.panels[0], colour) for colour in ("#0072B2", "#B87A00")] == [3, 3]
+    assert [p.title for p in gap.panels] == [
+        f"Shared accuracy on {g} classes" for g in ("tail", "medium", "head")
+    ]
+    cells = [[getattr(cell, "text", cell) for cell in row] for row in table.rows]
+    assert cells[0][:2] == ["imbalance 10", "safe"] and cells[0][-1].startswith("+6.0 [")
+    assert cells[0][-1].endswith("] ahead") and cells[2][-3:] == ["reference"] * 3
+
+
+def test_groups_need_classes_of_different_frequency(tmp_path: Path) -> None:
+    results = fake_safe.safe_recipe(tmp_path, [{"kind": "groups", "to": "fedavg"}], groups=False).open()
+    (missing,), said = drawn(results)
+    assert "1.5 times the training images of others" in missing.missing and said == []
+    assert balance.exhibit_groups(results) is None
+
+
+def test_what_a_recipe_draws_itself_is_not_drawn_twice(tmp_path: Path) -> None:
+    figures: list[Row] = [{"kind": "groups", "to": "fedavg"}, {"kind": "masks"}]
+    for name, wanted in (("plain", []), ("declared", figures)):
+        made = fake_safe.safe_recipe(tmp_path / name, wanted)
+        page = write_report(made.folder).read_text(encoding="utf-8")
+        for key in ("groups", "masks"):
+            assert page.count(f'<figure id="{key}"') == 1
+        assert recipes.kinds_of(made.open()) == {figure["kind"] for figure in wanted}

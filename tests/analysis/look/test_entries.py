@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from analysis.look import entries
 
 
@@ -19,7 +17,7 @@ def test_labels_of_one_method_differ_in_look_and_known_methods_keep_theirs() -> 
     found = entries.looks_of(named)
     assert len({(look.colour, look.marker, look.hollow) for look in found.values()}) == len(labels)
     assert found["fedrsclip (tuned)"].colour == found["fedrsclip (untuned)"].colour == "#0072B2"
-    assert (found["promptfl (tuned)"].colour, found["promptfl (tuned)"].line) == ("#E69F00", "-")
+    assert (found["promptfl (tuned)"].colour, found["promptfl (tuned)"].line) == ("#B87A00", "-")
     assert found["zeroshot"].colour == "#777777" and found["fedrsclip (untuned)"].face == "white"
     repeated = [look for look in found.values() if look.line not in ("-", found["fedrsclip (untuned)"].line)]
     assert repeated and all(
@@ -32,17 +30,3 @@ def test_panels_hold_eight_and_the_first_stands_in_each() -> None:
     assert entries.panel_groups(labels[:8]) == [labels[:8]]
     assert entries.panel_groups(labels) == [["0", "1", "2", "3", "4", "5"], ["0", "6", "7", "8", "9", "10"]]
     assert max(map(len, entries.panel_groups([str(i) for i in range(40)]))) <= entries.MAX_PER_PANEL
-
-
-@pytest.mark.parametrize(
-    ("labels", "said"),
-    [
-        (["batch, lambda 0.02", "batch, lambda 0.1"], "batch"),
-        (["batch lam=0.02", "batch lam=0.1"], "batch"),
-        (["no OT"], "no OT"),
-        (["dirichlet alpha=0.1, 5 clients", "dirichlet alpha=0.1, 10 clients"], "dirichlet alpha=0.1"),
-        (["a", "b"], "a"),
-    ],
-)
-def test_what_labels_have_in_common(labels: list[str], said: str) -> None:
-    assert entries.common(labels) == said

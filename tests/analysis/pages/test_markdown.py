@@ -39,6 +39,7 @@ def test_markdown_says_what_the_page_says(kind: str, tmp_path: Path) -> None:
         and all(sentence in plain for sentence in page.lead)
         and f"**{page.lead[0]}**" in plain
     )
+    assert "](#" not in text  # such links lead nowhere here
     assert not re.search(r"<(?!/?(details|summary)>)|class=", re.sub(r"```.*?```", "", text, flags=re.S))
     assert text.count("<details>") == text.count("</details>") and text.count("```sql") == html.count(
         '<details class="source">'

@@ -32,12 +32,13 @@ def test_importances_are_labelled_diagnostics_or_withheld(
     shown = importances.exhibit(results, found)
     assert shown is not None and "no verdict" in shown.title
     if reason:
-        assert f"withheld, {reason}" in shown.missing and importances.table(results, found) is None
+        assert f"withheld, {reason}" in shown.missing
     else:
         assert (
             "diagnostics of an adaptive search" in shown.caption
             and "held-out R2 0.90" in shown.caption
             and shown.panels
+            and shown.numbers is not None
         )
     results.meta["status"] = "running"
     assert importances.diagnoses(results) is None

@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
-from scipy.stats import kendalltau
 
-from analysis.figures.choices import (
-    ranks,
-)
-from analysis.read.results import open_results
+from analysis.figures.choices import ranks
+from analysis.read.results import Results, Row, open_results
+from analysis.verdicts import verdict_tables
 from tests.fakes import sensitivity as fake
 
 EVEN, SKEWED = fake.SCENARIOS
 
 
-def test_ranks_agree_with_scipy_and_carry_an_interval(full_sweep: Path) -> None:
-    rows, pairs = ranks.table_ranks(open_results(full_sweep))
-    size = {(r["scenario"], r["symbol"]): r["size"] for r in rows}
-    assert [r["symbol"] for r in rows if r["scenario"] == EVEN] == ["lam", "h", "fusion"]
-    symbols = ("lam", "h", "fusion")
-    (pair,) = pairs
-    assert pair["tau"] == pytest.approx(
-        kendalltau(*([size[s, n] for n in symbols] for s in (EVEN, SKEWED))).statistic
-    )
-    assert pair["low"] is not None and pair["low"] <= pair["tau"] <= pair["high"] <= 1
-    chance = np.random.default_rng(0)
-    for a, b in itertools.pairwise(chance.integers(0, 4, size=(20, 6)).astype(float)):
-        assert ranks.kendall(a, b) == pytest.approx(np.nan_to_num(kendalltau(a, b).statistic))
+def judged(folder: Path, sheet: fake.Sheet) -> Results:
+    results = open_results(fake.write(folder, sheet))
+    verdict_tables(results)
+    return results
+
+
+def both(noise: float, scale: float) -> fake.Sheet:
+    sheet = fake.Sheet(noise=noise)
+    for scenario in fake.SCENARIOS:
+        sheet.contrasts(scenario, 0.6, scale)
+    return sheet
+
+
+def test_choices_are_ranked_by_a_size_without_noise(tmp_path: Path) -> None:
+    results = judged(tmp_path, both(0.002, 1.0))
+    rows, (pair,) = ranks.table_ranks(results)
+    size = {r["symbol"]: r["size"] for r in rows if r["scenario"] == EVEN}
+    assert list(size) == ["lam", "h", "fusion"]  # lam: sqrt((0 + 2 * 2 + 6 * 6) / 3) points, h: 3 / sqrt(2)
+    assert size["lam"] == pytest.approx(0.0365, abs=0.003) and size["h"] == pytest.approx(0.0212, abs=0.003)
+    assert size["fusion"] < 0.003
+    assert pair["tau"] == 1 and pair["verdict"] == "alike" and pair["seeds"] == 4
+    exhibit, table = ranks.exhibit(results, rows, [pair]), ranks.table(results, [pair])
+    assert exhibit is not None and exhibit.panels and table is not None and table.rows[0][-1].text == "alike"
+    assert "The choices rank alike under " in ranks.sentences([pair])[0]
 
 
 def test_rankings_of_noise_are_undecided(tmp_path: Path) -> None:
-    sheet = fake.Sheet(noise=0.03)
-    for scenario in fake.SCENARIOS:
-        sheet.contrasts(scenario, 0.6, 0.0)
-    _, (pair,) = ranks.table_ranks(open_results(fake.write(tmp_path, sheet)))
-    assert ranks.verdict(pair) == "undecided" and "1 is undecided" in ranks.sentences([pair])[0]
+    _, (pair,) = ranks.table_ranks(judged(tmp_path, both(0.03, 0.0)))
+    assert pair["verdict"] == "undecided" and ranks.sentences([pair]) == [
+        "Nothing shows that two scenarios rank the choices alike, or that they do not."
+    ]
+    some = [{**pair, "verdict": "alike"}, {**pair, "seeds": 2}]
+    assert ranks.sentences(some)[0].endswith(
+        "1 other pair of scenarios is undecided. It takes 4 seeds for a verdict; 2 ran."
+    )
+    assert pair["low"] < 0 < pair["high"]
+
+
+def test_a_level_that_diverged_is_not_ranked_by_the_seeds_it_kept(tmp_path: Path) -> None:
+    sheet = both(0.002, 1.0)
+    for row in sheet.rows:
+        if row["scenario"] == EVEN and row["factor"] == "method.h":
+            row |= {"state": "FAIL", "reason": "diverged: loss is NaN", "acc_personal_own": None}
+    rows, _ = ranks.table_ranks(judged(tmp_path, sheet))
+    symbols: list[Row] = [r["symbol"] for r in rows if r["scenario"] == EVEN]
+    assert symbols == ["lam", "fusion"]

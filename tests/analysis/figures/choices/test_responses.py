@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.figures.choices import (
-    contrasts,
-    indices,
-    responses,
-)
+from analysis.figures.choices import indices, responses
+from analysis.pages.sensitivity_page import _with_anchors
 from analysis.read.results import open_results
+from analysis.verdicts import verdict_tables
 from tests.fakes import sensitivity as fake
 from tests.fakes.designs import design_meta, saltelli
 
@@ -36,7 +34,8 @@ def test_binned_responses_have_intervals_over_blocks(tmp_path: Path) -> None:
 
 def test_curves_need_three_values_and_plain_numbers(full_sweep: Path) -> None:
     results = open_results(full_sweep)
-    rows = responses.table_responses(results, contrasts.table_contrasts(results))
+    verdict_tables(results)
+    rows = responses.table_responses(_with_anchors(results))
     lam = [r for r in rows if r["symbol"] == "lam" and r["scenario"] == EVEN]
     assert [r["x"] for r in lam] == [0.005, 0.02, 0.1, 0.5] and [r["anchor"] for r in lam] == [
         False,

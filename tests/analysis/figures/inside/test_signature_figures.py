@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from analysis import write_report
@@ -38,7 +39,7 @@ FIRED = [
 def ran(results: Any, source: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What the SQL gives in the result folder."""
     monkeypatch.chdir(results.folder)
-    return duckdb.sql(source).fetchall()
+    return duckdb.connect().execute(source).fetchall()
 
 
 def test_shares_by_hand_and_by_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +57,9 @@ def test_shares_by_hand_and_by_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         tuple(row[:5]) for row in found.numbers.rows
     } == by_hand  # the anchor, the rival and zero-shot are quiet or not watched
     assert all(row[5] == pytest.approx(row[3] / row[4]) for row in found.numbers.rows)
-    assert set(ran(results, found.source, monkeypatch)) == {tuple(row) for row in found.numbers.rows}
+    assert {row[1:] for row in ran(results, found.source, monkeypatch)} == {
+        tuple(row) for row in found.numbers.rows
+    }
     assert (
         "semantic drift: private prompts leave the shared one; OT did not converge: Sinkhorn stops early."
         in found.caption
@@ -115,10 +118,12 @@ def test_the_table_holds_every_fired_row(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_run_of_two_configurations_counts_under_both_and_a_repeated_row_once(tmp_path: Path) -> None:
     twin = "confirm-fedrsclip (tuned)-skewed-1"
     results = signature_sweep(
-        tmp_path, [signature_row(twin), signature_row(twin, detail="the later one counts")]
+        tmp_path, [signature_row(twin) | {"round": 10}, signature_row(twin, detail="the later one counts")]
     )
-    results.trials[1]["runs"][0] = twin
-    assert [(r["configuration"], r["detail"]) for r in signatures.table_signatures(results)] == [
+    part = results.folder / "tables" / "trials" / "1.parquet"
+    (row,) = pq.read_table(part).to_pylist()
+    fake_tables.write(part, [{**row, "runs": [twin, row["runs"][1]]}])
+    assert [(r["configuration"], r["detail"]) for r in results.sql(signatures.FIRED)] == [
         ("fedrsclip (tuned)", "the later one counts"),
         ("fedrsclip method.lam=0.005", "the later one counts"),
     ]
@@ -139,7 +144,7 @@ def test_nothing_fired_is_said_and_nothing_watched_is_silence(
         "None of the 2 signatures watched for (semantic drift, OT did not converge) fired in any of 20 "
         "finished runs."
     )  # of 25: zero-shot's five watch for nothing
-    assert ran(quiet, found.source, monkeypatch) == [(20, 0)]
+    assert [row[2] for row in ran(quiet, found.source, monkeypatch)] == [20]
     old = signature_sweep(tmp_path / "old", [], watched=None)
     assert (
         signature_figures.exhibit(old) is None
@@ -171,7 +176,7 @@ def test_a_single_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         and found.missing.endswith("fired in this run.")
         and signature_figures.table(good) is None
     )
-    assert ran(good, found.source, monkeypatch) == [(1, 0)]
+    assert [row[1] for row in ran(good, found.source, monkeypatch)] == [1]
     assert signature_figures.exhibit(run("running", [], signatures_watched=WATCHED, status="running")) is None
 
 

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.figures.searching import pareto
+from analysis.figures.searching import optimism, pareto
 from analysis.read.results import open_results
 from tests.fakes import sensitivity as fake
-from tests.fakes.pages import page_text
 
 EVEN, SKEWED = fake.SCENARIOS
 
 
 def test_no_trial_of_the_front_is_beaten_and_confirmed_ones_are_marked(full_sweep: Path) -> None:
-    rows = [r for r in pareto.table_pareto(open_results(full_sweep)) if r["study"] == f"m | {EVEN}"]
-    points = {id(r): (r["values"]["acc_personal_own"], -r["values"]["bytes_up"]) for r in rows}
-    for row in rows:
-        mine = points[id(row)]
+    results = open_results(full_sweep)
+    rows = [row for row in pareto.table_pareto(results) if row["study"] == f"m | {EVEN}"]
+    points = [(row["acc_personal_own"], -row["bytes_up"]) for row in rows]
+    for row, mine in zip(rows, points, strict=True):
         beaten = any(
-            all(o >= m for o, m in zip(other, mine, strict=True)) and other != mine
-            for other in points.values()
+            all(o >= m for o, m in zip(other, mine, strict=True)) and other != mine for other in points
         )
         assert row["front"] == (not beaten)
-    front = {r["label"] for r in rows if r["front"]}
+    front = {row["label"] for row in rows if row["front"]}
     assert "tpe 4" in front and "tpe 5" not in front
-    assert [r["label"] for r in rows if r["confirmed"] and r["front"]] == ["tpe 4"]
-    said = page_text(full_sweep, "index")
-    assert "bytes sent up (least)" in said and "test: accuracy (personal, own distribution), %" in said
+    assert [row["label"] for row in rows if row["confirmed"] and row["front"]] == ["tpe 4"]
+    exhibit, table = pareto.exhibit(results), pareto.table(results)
+    assert exhibit and "bytes sent up (least)" in exhibit.caption
+    assert table and "test: accuracy (personal, own distribution), %" in table.columns
+
+
+def test_the_promise_of_a_tuned_rival_is_that_of_its_own_search(full_sweep: Path) -> None:
+    rows = open_results(full_sweep).sql(optimism.QUERY)
+    chosen = {(row["entry"], row["scenario"]): row["chosen"] for row in rows}
+    assert chosen["near", EVEN] == "tpe 1" and chosen["m", EVEN] == "tpe 4" and len(chosen) == 4

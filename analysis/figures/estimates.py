@@ -1,0 +1,258 @@
+"""Rows of the table `estimates`: the accuracies that figures and tables show, with their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..look.entries import base_label, looks_of
+from ..look.forest import forest, forest_height
+from ..look.marks import write_beside
+from ..look.page import Cell, Panel
+from ..look.style import FAINT, GREY, WIDTH, Look, blank, drawing, legend_below, percent_axis
+from ..look.words import bracket, count, listing, percent
+from ..read.results import Results, Row
+from .rows import grouped, place_in, scenario_order
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FLOORS: dict[str, Any] = {"most frequent class": (0, (1, 1.5)), "zero-shot": (0, (4, 2))}  # label -> line
+COLUMNS = """scenario, label, method, kind, metric, mean,
+  coalesce(low_both, low) AS low, coalesce(high_both, high) AS high, low_both IS NOT NULL AS over_images,
+  "values", len(seeds) AS seeds, seeds_planned, lost, clients_measured, clients_evaluated"""
+
+# Every trial measures the floors beside itself; one row of them is shown.
+ONE_FLOOR = """QUALIFY kind <> 'floor'
+  OR row_number() OVER (PARTITION BY kind, scenario, label, metric ORDER BY len(seeds) DESC, trial) = 1"""
+
+
+def quoted(*texts: str) -> str:
+    """Return texts as SQL strings with commas between them."""
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+
+
+def query_of(metrics: Sequence[str], split: str = "test") -> str:
+    """Return the SQL of the confirmed configurations and the floors beside them."""
+    return f"""SELECT {COLUMNS}
+FROM estimates
+WHERE split = '{split}' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
+{ONE_FLOOR}
+ORDER BY ALL"""
+
+
+def confirmed(results: Results, metrics: Sequence[str]) -> list[Row]:
+    """Return the accuracies of the confirmed configurations and the floors on the test split.
+
+    Returns:
+        Rows with the columns of `COLUMNS` and `look`. Scenarios are in the sweep's order, configurations in
+        that of the grid, else the best first; floors come last. [] where nothing is confirmed.
+    """
+    rows = results.sql(query_of(metrics))
+    if not any(row["kind"] == "confirm" for row in rows):
+        return []
+    return sort(results, rows)
+
+
+def sort(results: Results, rows: Sequence[Row]) -> list[Row]:
+    """Sort accuracies and add their looks (see `confirmed`)."""
+    order, means = scenario_order(results), dict[str, list[float]]()
+    for row in rows:
+        means.setdefault(row["label"], []).append(row["mean"] if is_number(row["mean"]) else 0.0)
+    grid = results.meta.get("grid") or []
+
+    def place(row: Row) -> tuple[Any, ...]:
+        values = means[row["label"]]
+        entry = place_in(grid, base_label(row["label"])) if grid else 0
+        return row["kind"] == "floor", entry, -sum(values) / len(values), row["label"]
+
+    looks = looks_of({r["label"]: r["method"] for r in sorted(rows, key=place) if r["kind"] != "floor"})
+    floor = Look(GREY, "|")
+    rows = sorted(
+        rows, key=lambda row: (place_in(order, row["scenario"]), *place(row), row.get("metric", ""))
+    )
+    return [{**row, "look": looks.get(row["label"], floor)} for row in rows]
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number."""
+    return value is not None and math.isfinite(value)
+
+
+def entries_of(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows that are no floors."""
+    return [row for row in rows if row["kind"] != "floor"]
+
+
+def floors_of(rows: Iterable[Row]) -> dict[str, float]:
+    """Return label -> accuracy of the floors among rows of one scenario and metric."""
+    return {row["label"]: row["mean"] for row in rows if row["kind"] == "floor" and is_number(row["mean"])}
+
+
+def lost_words(row: Row) -> str:
+    """Return ` (4 of 5 seeds)` where seeds were lost or are missing; empty where all are there."""
+    planned = max(row["seeds_planned"] or 0, row["seeds"] + (row["lost"] or 0))
+    return f" ({row['seeds']} of {count(planned, 'seed')})" if row["seeds"] < planned else ""
+
+
+def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent) -> str:
+    """Return `61.6 [60.9, 62.2]`, `61.6 (one seed)`, or `diverges (0 of 3 seeds)`.
+
+    A rule that gives the same on all seeds and images has no interval.
+    """
+    if row is None:
+        return ""
+    if not is_number(row["mean"]):
+        return f"diverges{lost_words(row)}"
+    interval = bracket(row["low"], row["high"], form)
+    alone = " (one seed)" if not interval and row["seeds"] == 1 else ""
+    return f"{form(row['mean'])} {interval}".rstrip() + (lost_words(row) or alone)
+
+
+def accuracy_cell(row: Row | None) -> Cell:
+    """Return the cell of an accuracy (see `accuracy_text`)."""
+    return Cell(accuracy_text(row), "tight diverges" if row and not is_number(row["mean"]) else "tight")
+
+
+def basis(rows: Sequence[Row], confidence: float) -> str:
+    """Return `90% interval over seeds and images`, or over what the intervals of these rows are."""
+    both = {bool(row.get("over_images")) for row in rows if row.get("low") is not None}
+    over = "over seeds"
+    if both == {True}:
+        over = "over seeds and images"
+    elif both:
+        over = (
+            "over seeds, for these images"
+            if both == {False}
+            else "over seeds, and images where they were kept"
+        )
+    return f"{confidence:.0%} interval {over}"
+
+
+def clients_said(rows: Iterable[Row]) -> str:
+    """Return for a caption where a mean leaves clients out; empty where all clients were measured."""
+    places = {
+        row[
+            "scenario"
+        ]: f"{row['clients_measured']:.0f} of {count(round(row['clients_evaluated']), 'client')} "
+        f"measured under {row['scenario']}"
+        for row in rows
+        if row.get("clients_measured") and row["clients_measured"] < (row["clients_evaluated"] or 0)
+    }
+    text = "Means leave out clients without a test image of their classes: "
+    return f"{text}{listing(list(places.values()))}." if places else ""
+
+
+def below_floors(rows: Sequence[Row], name: str = "") -> list[str]:
+    """Return a sentence per scenario that names the configurations below a floor of their scenario.
+
+    Args:
+        rows: Of one metric.
+        name: The only configuration that is looked at; empty: all.
+    """
+    texts = []
+    for scenario, group in grouped(rows, "scenario").items():
+        for floor, value in floors_of(group).items():
+            below = [
+                f"{row['label']} ({percent(row['mean'])}%)"
+                for row in entries_of(group)
+                if is_number(row["mean"]) and row["mean"] < value and name in ("", row["label"])
+            ]
+            if below:
+                verb = "is" if len(below) == 1 else "are"
+                rule = {"zero-shot": "zero-shot"}.get(floor, "always naming the most frequent class")
+                texts.append(f"Under {scenario}, {listing(below)} {verb} below {rule} ({percent(value)}%).")
+    return texts
+
+
+def limits(rows: Sequence[Row]) -> tuple[float, float]:
+    """Return a common axis: every mean, seed and end of an interval, as far as they lie in 0 to 1."""
+    ends = [
+        value
+        for row in rows
+        for value in (row["mean"], row.get("low"), row.get("high"), *(row.get("values") or ()))
+        if is_number(value)
+    ] or [0.0, 1.0]
+    low, high = max(0.0, min(ends)), min(1.0, max(ends))
+    pad = max(0.01, 0.05 * (high - low))
+    return max(0.0, low - pad), min(1.0, high + pad)
+
+
+@drawing
+def draw_accuracies(
+    rows: Sequence[Row],
+    frame: tuple[float, float],
+    label: str,
+    width: float = WIDTH,
+    *,
+    group: str = "scenario",
+    name: str = "label",
+) -> Figure:
+    """Draw a line per accuracy: its mean, interval and seeds, group by group; floors cross it.
+
+    Args:
+        rows: With mean, low, high, values, look, kind, and the columns `group` and `name`.
+        frame: Ends of the x axis, as fractions.
+        label: Of the x axis.
+        width: Of the panel, inches.
+        group: Column of the heading.
+        name: Column of the names on the left.
+    """
+    shown = [{**row, "scenario": row[group]} for row in entries_of(rows)]
+    figure, axes = blank(forest_height(shown), width)
+    heights = grouped_heights(shown)
+    forest(axes, shown, lambda at, y, row: _draw_accuracy(at, y, row, frame), lambda row: str(row[name]))
+    named = set()
+    for heading, group_rows in grouped(rows, group).items():
+        for floor, value in floors_of(group_rows).items():
+            style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": FLOORS.get(floor, ":")}
+            text = None if floor in named else floor
+            axes.plot([value] * 2, heights[heading], zorder=0.5, label=text, **style)
+            named.add(floor)
+    axes.grid(axis="x")
+    axes.set(xlim=frame, xlabel=label)
+    percent_axis(axes.xaxis)
+    legend_below(figure, axes)
+    return figure
+
+
+def grouped_heights(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
+    """Return the top and the bottom of each scenario's block in a `forest`."""
+    heights, y = {}, 0.0
+    for scenario, group in grouped(rows, "scenario").items():
+        heights[scenario] = (y + 0.5, y + 0.6 + len(group))
+        y += 1.35 + len(group)
+    return heights
+
+
+def _draw_accuracy(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
+    """Draw mean, interval and seeds of one accuracy at a height; where all seeds are lost, the word."""
+    look, values = row["look"], [value for value in row.get("values") or () if is_number(value)]
+    axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
+    if not is_number(row["mean"]):
+        axes.annotate("diverges", (frame[0], y), (4, 0), textcoords="offset points", va="center")
+        return
+    if row["low"] is not None:
+        axes.plot([row["low"], row["high"]], [y, y], color=look.colour, linewidth=2, solid_capstyle="butt")
+    seeds: dict[str, Any] = {"markersize": 2.2, "alpha": 0.7, "markeredgewidth": 0}
+    axes.plot(values, [y + 0.27] * len(values), "o", color=look.colour, **seeds)
+    mark: dict[str, Any] = {"markersize": 4.8, "markeredgewidth": 1, "markerfacecolor": look.face}
+    axes.plot([row["mean"]], [y], look.marker, color=look.colour, **mark)
+    write_beside(axes, y, percent(row["mean"]))
+
+
+def said(rows: Sequence[Row], key: str = "scenario") -> str:
+    """Return what is seen: the highest and the lowest mean of each group, and what diverges."""
+    texts = []
+    for name, group in grouped(entries_of(rows), key).items():
+        shown = sorted((row for row in group if is_number(row["mean"])), key=lambda row: -row["mean"])
+        ends = [f"{row['label']} {percent(row['mean'])}%" for row in (shown[:1] + shown[1:][-1:])]
+        lost = [f"{row['label']} diverges" for row in group if not is_number(row["mean"])]
+        texts.append(f"{name}: {', '.join([' to '.join(ends), *lost]) if ends else ', '.join(lost)}")
+    return "; ".join(texts)
+
+
+def panel(key: str, title: str, figure: Figure, seen: str) -> Panel:
+    """Return a panel with the text of what is seen in it."""
+    return Panel(key, title, figure, alt=f"{title}: {seen}" if title else seen)

@@ -1,0 +1,196 @@
+"""Lines with intervals or bands: against rounds, a setting, the measured heterogeneity or stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..look.entries import panel_groups
+from ..look.marks import number_axis, panel_width, shifted_along
+from ..look.page import Panel, slug
+from ..look.style import GREY, WIDTH, Look, blank, drawing, integer_axis, legend_below, percent_axis
+from ..look.words import percent
+from ..read.results import Row
+from .estimates import FLOORS, is_number, panel
+from .rows import grouped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOG_RATIO = 4  # of the largest value to the smallest, from which on the axis is logarithmic
+STEP = 0.014  # share of the axis between two lines at one value
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a figure.
+
+    Attributes:
+        name: In the legend; empty: not in it.
+        look: Colour, marker and line.
+        rows: With x, mean, low and high, sorted by x; low and high may be None.
+        band: Whether low to high is a band, else a bar at each x.
+        width: Of the line, points.
+        marked: Whether each point has a marker.
+    """
+
+    name: str
+    look: Look
+    rows: Sequence[Row]
+    band: bool = False
+    width: float = 1.2
+    marked: bool = True
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What stands along x and y.
+
+    Attributes:
+        x: Name of the x axis.
+        y: Name of the y axis.
+        frame: Ends of the y axis; None: as the lines need it.
+        names: Names of the places 0, 1, ... of an x axis without numbers.
+        values: Numbers along x that have a tick; empty: whole numbers such as rounds.
+        fractions: Whether y is written in per cent.
+    """
+
+    x: str
+    y: str
+    frame: tuple[float, float] | None = None
+    names: Sequence[str] = ()
+    values: Sequence[float] = ()
+    fractions: bool = True
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether the x axis is logarithmic."""
+        values = self.values
+        return bool(values) and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
+
+
+@drawing
+def draw_lines(
+    lines: Sequence[Line],
+    axis: Axis,
+    width: float = WIDTH,
+    floors: Mapping[str, float] | None = None,
+    height: float = 3.1,
+) -> Figure:
+    """Draw lines with their bars or bands, and floors as thin horizontal lines.
+
+    Args:
+        lines: The lines.
+        axis: What stands along x and y.
+        width: Of the panel, inches.
+        floors: Label -> accuracy.
+        height: Of the panel, inches.
+    """
+    figure, axes = blank(height, width)
+    draw_floors(axes, floors or {})
+    put_lines(axes, lines, axis)
+    legend_below(figure, axes)
+    return figure
+
+
+def draw_floors(axes: Axes, floors: Mapping[str, float], vertical: bool = False) -> None:
+    """Draw floors as thin lines across the axes with names in the legend."""
+    for label, value in floors.items():
+        draw = axes.axvline if vertical else axes.axhline
+        draw(value, color=GREY, linewidth=1.0, linestyle=FLOORS.get(label, ":"), label=label)
+
+
+def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
+    """Draw lines on axes, and set the axes."""
+    reach = (0, max(1, len(axis.names) - 1)) if axis.names else tuple(axis.values)
+    for i, line in enumerate(lines):
+        rows = [row for row in line.rows if is_number(row["mean"])]
+        x = [row["x"] for row in rows]
+        if reach:
+            part = STEP * (i - (len(lines) - 1) / 2)
+            x = [shifted_along(place, part, reach, axis.logarithmic) for place in x]
+        look, colour = line.look, line.look.colour
+        bars = [(at, row) for at, row in zip(x, rows, strict=True) if row.get("low") is not None]
+        if line.band:
+            low, high = ([row[end] for _, row in bars] for end in ("low", "high"))
+            axes.fill_between([at for at, _ in bars], low, high, color=colour, alpha=0.14, linewidth=0)
+        else:
+            for at, row in bars:
+                axes.plot([at] * 2, [row["low"], row["high"]], color=colour, linewidth=1)
+        marker = look.marker if line.marked or len(rows) == 1 else ""
+        style: dict[str, Any] = {"linestyle": look.line, "linewidth": line.width, "marker": marker}
+        mark: dict[str, Any] = {"markersize": 4.2, "markerfacecolor": look.face}
+        mark["markevery"] = 1 if axis.values or axis.names else max(1, len(x) // 8)
+        axes.plot(x, [r["mean"] for r in rows], color=colour, label=line.name or None, **style, **mark)
+    if axis.names:
+        axes.set_xticks(range(len(axis.names)), axis.names)
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlim(-0.4, len(axis.names) - 0.6)
+    elif axis.values:
+        number_axis(axes, axis.values, axis.logarithmic)
+    else:
+        integer_axis(axes.xaxis)
+    axes.grid(axis="y")
+    axes.set(xlabel=axis.x, ylabel=axis.y)
+    if axis.frame:
+        axes.set_ylim(axis.frame)
+    if axis.fractions:
+        percent_axis(axes.yaxis)
+
+
+def lines_of(rows: Iterable[Row], by: str = "label", **style: Any) -> list[Line]:
+    """Return a line for each value of a column; the rows have its look, and are sorted by x."""
+    return [
+        Line(str(name), group[0]["look"], sorted(group, key=lambda row: row["x"]), **style)
+        for name, group in grouped(rows, by).items()
+    ]
+
+
+def panels_of(
+    rows: Sequence[Row],
+    key: str,
+    draw: Callable[[list[Row], float], Figure],
+    seen: Callable[[list[Row]], str],
+    by: str = "scenario",
+    name: str = "label",
+) -> list[Panel]:
+    """Return a panel for each value of a column, or several where one would hold too many configurations.
+
+    Args:
+        rows: Rows in the order of panels and of configurations.
+        key: Key of the exhibit.
+        draw: Draws the rows of a panel at a width.
+        seen: What is seen, of the rows of a panel.
+        by: Column of the panels.
+        name: Column of the configurations.
+    """
+    places = [
+        (title, labels, f" ({i} of {len(groups)})" if len(groups) > 1 else "")
+        for title, group in grouped(rows, by).items()
+        for groups in [panel_groups(list(dict.fromkeys(row[name] for row in group if not is_floor(row))))]
+        for i, labels in enumerate(groups, 1)
+    ]
+    panels = []
+    for title, labels, suffix in places:
+        chosen = [r for r in rows if r[by] == title and (r[name] in labels or is_floor(r))]
+        figure = draw(chosen, panel_width(len(places)))
+        panels.append(panel(f"{key}-{slug(title + suffix)}", title + suffix, figure, seen(chosen)))
+    return panels
+
+
+def is_floor(row: Row) -> bool:
+    """Return whether a row is that of a floor."""
+    return row.get("kind") == "floor"
+
+
+def ends_said(rows: Iterable[Row], form: Callable[[float | None], str] = percent, unit: str = "%") -> str:
+    """Return what is seen in lines, for an alt text: where each begins and ends."""
+    texts = []
+    for label, group in grouped(rows, "label").items():
+        line = [row for row in sorted(group, key=lambda row: row["x"]) if is_number(row["mean"])]
+        if line:
+            first, last = form(line[0]["mean"]), form(line[-1]["mean"])
+            texts.append(f"{label} {first}{unit}" + (f" to {last}{unit}" if len(line) > 1 else ""))
+    return "; ".join(texts)

@@ -1,0 +1,173 @@
+"""The first sentences of the page of a sweep: which choice decides, by how much, under which data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ..figures.choices.verdicts import DECIDED, VERBS, named, size
+from ..look.entries import base_label
+from ..look.words import WITHIN, count, difference, listing, points, seeds_said, short_listing, shown
+from ..read.results import Results, Row, tuning_of
+
+FLOORS = {"most frequent class": "the trivial rule (each client's most frequent class)"}
+NEAR = 40  # more seeds than these are no plan
+
+
+def choice_headline(results: Results, rows: Sequence[Row], others: Sequence[Row], rest: str) -> str:
+    """Write the answer in one sentence; what did not run and the command that runs it come first.
+
+    Args:
+        results: The sweep.
+        rows: Rows of the table of verdicts of the kind `choice`.
+        others: Those of the other kinds; they count among the comparisons that ran or did not.
+        rest: The command that runs the rest; empty while the sweep runs.
+    """
+    ran = [row for row in rows if row["verdict"] != "missing"]
+    start = how_many_ran([*rows, *others], rest)
+    if not ran:
+        nothing = "nothing is decided about any choice"
+        return _sentence(f"{start}: {nothing}" if start else nothing)
+    decided = sorted((row for row in ran if row["verdict"] in DECIDED), key=size, reverse=True)
+    clauses = [_strongest(results, decided)] if decided else [_nothing(ran)]
+    text = "; ".join(clauses + _others(rows, decided))
+    return _sentence(f"{start}: {text}" if start else text)
+
+
+def how_many_ran(rows: Sequence[Row], rest: str) -> str:
+    """Write `Only 3 of 9 comparisons ran (... runs the rest)`; empty where all of them ran."""
+    many, total = sum(row["verdict"] != "missing" for row in rows), len(rows)
+    if many == total:
+        return ""
+    start = ("Only " if many else "") if rest else "So far "
+    text = f"{start}{many or 'none'} of {count(total, 'comparison')} ran"
+    return f"{text[:1].upper()}{text[1:]}" + (f" (`{rest}` runs the rest)" if rest else "")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _strongest(results: Results, decided: Sequence[Row]) -> str:
+    """Write the choice that decides most, and what its level does in the scenarios where it does most."""
+    row = decided[0]
+    same = [r for r in decided if r["subject"] == row["subject"] and r["level"] == row["level"]]
+    factor: Row = next((f for f in results.meta.get("factors") or [] if f["path"] == row["subject"]), {})
+    level = f"{row['level']} instead of {factor['anchor']}" if factor else str(row["level"])
+    lost = [r["scenario"] for r in same if r["verdict"] == "diverges"]
+    clauses = [f"{seeds_said(row)} under {listing(lost)}"] if lost else []
+    for verdict, verb in (("behind", "costs"), ("ahead", "gains")):
+        sized = [r for r in same if r["verdict"] == verdict][:1]
+        of = f"of validation {results.metric}"
+        clauses += [f"{verb} {_points(r)} points {_span(r)} {of} under {r['scenario']}"
+                    for r in sized]  # fmt: skip
+    left = len(same) - len(lost) - (len(clauses) - bool(lost))
+    more = f" (and {left} more)" if left else ""
+    return f"the choice {row['symbol']} decides most: {level} {' and '.join(clauses)}{more}"
+
+
+def _points(row: Row) -> str:
+    """Write the size of a difference without its sign."""
+    return points(abs(shown(row) or 0.0)).removeprefix("+")
+
+
+def _span(row: Row) -> str:
+    """Write the adjusted interval of the size of a difference."""
+    ends = sorted(abs(row[end]) for end in ("adjusted_low", "adjusted_high") if row[end] is not None)
+    return f"[{', '.join(points(end).removeprefix('+') for end in ends)}]" if ends else ""
+
+
+def _others(rows: Sequence[Row], decided: Sequence[Row]) -> list[str]:
+    """Write which other choices matter, which do not, and how many are open."""
+    symbols = {row["subject"]: row["symbol"] for row in rows}
+    top = decided[0]["subject"] if decided else None
+    matter = list(dict.fromkeys(row["subject"] for row in decided if row["subject"] != top))
+    same = {"level", "negligible", "no effect"}
+    flat = [s for s in symbols if {row["verdict"] for row in rows if row["subject"] == s} <= same]
+    left = len(symbols) - len(matter) - len(flat) - (top is not None)
+    verb = "matters" if len(matter) == 1 else "matter"
+    clauses = [f"{short_listing([symbols[s] for s in matter], 6)} {verb} too"] if matter else []
+    no = "does" if len(flat) == 1 else "do"
+    clauses += [f"{short_listing([symbols[s] for s in flat], 6)} {no} not ({WITHIN})"] if flat else []
+    if left and decided:
+        clauses.append(f"{left} of {count(len(symbols), 'choice')} {'is' if left == 1 else 'are'} undecided")
+    return clauses
+
+
+def _nothing(ran: Sequence[Row]) -> str:
+    """Say that no choice is decided, and what would decide the nearest one."""
+    near = sorted((row for row in ran if row["seeds_needed"]), key=lambda row: row["seeds_needed"])
+    text = f"no choice is shown to matter in any of {count(len(ran), 'comparison')}"
+    if not near or near[0]["seeds_needed"] > NEAR:
+        return f"{text}, and no number of seeds up to {NEAR} would probably change that" if near else text
+    row = near[0]
+    return (
+        f"{text}; nearest is {row['symbol']} = {row['level']} under {row['scenario']} "
+        f"({difference(row)}), which about {count(row['seeds_needed'], 'seed')} would decide"
+    )
+
+
+def floor_sentence(rows: Sequence[Row]) -> str:
+    """Say where the method is below a rule that needs no training; empty where it is not.
+
+    Args:
+        rows: Rows of the table of verdicts of the kind `floor`.
+    """
+    places: dict[tuple[str, str], list[str]] = {}
+    for row in sorted(rows, key=size, reverse=True):
+        if row["verdict"] == "behind":
+            text = f"{_points(row)} points under {row['scenario']}"
+            places.setdefault((row["a"], FLOORS.get(str(row["b"]), str(row["b"]))), []).append(text)
+    return " ".join(f"Below {floor}: {a}, by {listing(sizes)}." for (a, floor), sizes in places.items())
+
+
+def rival_headline(results: Results, rows: Sequence[Row], on_global: Sequence[Row] = ()) -> str:
+    """Say where the method is ahead of its strongest rival (or of each one), or behind.
+
+    Args:
+        results: The sweep.
+        rows: Rows of the table of verdicts of the kind `rival`, on the clients' own distributions.
+        on_global: The same differences on the global split: where only there a rival is ahead, it is said.
+    """
+    ran = [row for row in rows if row["verdict"] != "missing"]
+    strongest = [row for row in ran if row["strongest"]]
+    if not ran:
+        return ""
+    named_rows = strongest or ran
+    names = list(dict.fromkeys(row["a"] for row in named_rows))
+    words = " or ".join(dict.fromkeys(map(tuning_of, names)))
+    subject = names[0] if len(names) == 1 else f"{base_label(names[0])} ({words})"
+    start = f"on fresh seeds and test {results.metric} (own distribution), {subject}"
+    if strongest:
+        clauses = named(strongest, lambda row: f"{row['b']} under {row['scenario']}")
+        text = f"Against its strongest rival, {start} {clauses}."
+    else:
+        text = f"{start[0].upper()}{start[1:]} {'; it '.join(_by_places(ran, VERBS))}."
+    known = {(row["b"], row["scenario"]) for row in named_rows if row["verdict"] != "behind"}
+    behind = [r for r in on_global if r["verdict"] == "behind" and (r["b"], r["scenario"]) in known]
+    other = _by_places(behind, {"behind": VERBS["behind"]}, {row["scenario"] for row in ran})
+    return f"{text} On the global split it {other[0]}." if other else text
+
+
+def _by_places(rows: Sequence[Row], verbs: Mapping[str, str], places: Collection[str] = ()) -> list[str]:
+    """Write a clause per verdict: `is ahead of a and b under all 3 scenarios, c under even`.
+
+    Args:
+        rows: Rows of the table of verdicts.
+        verbs: Verdict -> verb with a place for the names; others are left out.
+        places: All scenarios; by default those of the rows.
+    """
+    many, clauses = len(set(places) or {row["scenario"] for row in rows}), []
+    for verdict, verb in verbs.items():
+        scenarios: dict[str, list[str]] = {}
+        for row in rows:
+            if row["verdict"] == verdict:
+                scenarios.setdefault(row["b"], []).append(row["scenario"])
+        rivals: dict[tuple[str, ...], list[str]] = {}
+        for rival, found in scenarios.items():
+            rivals.setdefault(tuple(found), []).append(rival)
+        texts = [
+            f"{listing(group)} under {f'all {many} scenarios' if 1 < len(found) == many else listing(found)}"
+            for found, group in rivals.items()
+        ]
+        clauses += [verb.format("; and ".join(texts))] if texts else []
+    return clauses

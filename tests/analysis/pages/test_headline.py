@@ -1,0 +1,140 @@
+"""The first sentences of a sweep: what decides, what is below a floor, what did not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.figures.choices.verdicts import rows_of
+from analysis.pages import headline
+from analysis.pages.best import best_table
+from analysis.pages.sweep_page import sweep_page
+from analysis.read.results import open_results
+from tests.fakes import answers as fake
+
+
+def first(tmp_path: Path, rows: list[fake.Row], **meta: object) -> str:
+    """The first sentence of the page of a sweep with these verdicts."""
+    return sweep_page(open_results(fake.write(tmp_path, rows, fake.estimates(), **meta))).lead[0]
+
+
+def test_the_choice_that_decides_is_named_with_its_size_and_its_data(tmp_path: Path) -> None:
+    rows = [
+        fake.verdict(word="behind", estimate=-0.152, subject="training.lr", level="0.2"),
+        fake.verdict(word="ahead", estimate=0.03),
+        fake.verdict(word="level", subject="method.h", level="16"),
+        fake.verdict(subject="method.s", level="5.0"),
+    ]
+    assert first(tmp_path, rows) == (
+        "The choice lr decides most: 0.2 instead of 0.05 costs 15.2 points [14.2, 16.2] of validation "
+        "accuracy under even; "
+        "lam matters too; h does not (within 1 point); 1 of 4 choices is undecided."
+    )
+
+
+def test_what_diverges_comes_before_every_size(tmp_path: Path) -> None:
+    rows = [
+        fake.verdict(word="ahead", estimate=0.3),
+        fake.verdict(word="diverges", subject="method.s", level="100.0"),
+    ]
+    assert first(tmp_path, rows).startswith(
+        "The choice s decides most: 100.0 instead of 30.0 diverged on 3 of 3 seeds under even"
+    )
+
+
+def test_what_did_not_run_and_the_command_for_it_stand_in_the_first_sentence(tmp_path: Path) -> None:
+    rows = [
+        fake.verdict(word="ahead", estimate=0.03),
+        fake.verdict("rival", "missing"),
+        fake.verdict("pair", "missing"),
+    ]
+    said = first(tmp_path / "some", rows)
+    assert said.startswith(
+        f"Only 1 of 3 comparisons ran (`raysim sweep m --out {tmp_path}/some --resume` runs the rest)"
+    )
+    assert ": the choice lam decides most" in said
+    said = first(tmp_path / "none", [fake.verdict(word="missing"), fake.verdict(word="missing", level="9")])
+    assert said.startswith("None of 2 comparisons ran (`raysim sweep") and said.endswith(
+        "nothing is decided about any choice."
+    )
+    said = first(tmp_path / "running", rows, status="running")
+    assert said.startswith("So far 1 of 3 comparisons ran: ") and "--resume" not in said
+
+
+def test_where_nothing_is_decided_the_page_says_what_would_decide(tmp_path: Path) -> None:
+    rows = [fake.verdict(estimate=0.01), fake.verdict(estimate=0.005, level="9", seeds_needed=30)]
+    assert first(tmp_path / "near", rows) == (
+        "No choice is shown to matter in any of 2 comparisons; nearest is lam = 0.1 under even (+1.0 points "
+        "[\u22123.0, +5.0]), which about 9 seeds would decide."
+    )
+    rows = [fake.verdict(estimate=0.001, seeds_needed=900)]
+    assert first(tmp_path / "far", rows).endswith("no number of seeds up to 40 would probably change that.")
+
+
+@pytest.mark.parametrize("rest", ["missing", "undecided", "level"])
+def test_a_finished_page_never_says_yet(rest: str, tmp_path: Path) -> None:
+    page = sweep_page(open_results(fake.write(tmp_path, fake.choices({}, rest))))
+    said = [*page.lead, page.alert, page.notice, *(getattr(p, "missing", "") for p in page.parts())]
+    assert not [text for text in said if " yet" in text]
+
+
+def test_a_method_below_a_floor_is_said_to_be_so_and_one_above_is_not(tmp_path: Path) -> None:
+    results = open_results(fake.write(tmp_path, fake.every_kind(), fake.estimates()))
+    assert sweep_page(results).alert == (
+        "Below the trivial rule (each client's most frequent class): m (best of 4 trials), by 22.0 points "
+        "under "
+        "dirichlet alpha=0.1 and 10.0 points under domain per client."
+    )
+    above = [row for row in rows_of(results, "floor") if row["scenario"] == "even"]
+    assert headline.floor_sentence(above) == ""
+
+
+def test_the_strongest_rival_is_the_one_that_the_table_names(tmp_path: Path) -> None:
+    results = open_results(fake.write(tmp_path, fake.every_kind()))
+    said = headline.rival_headline(results, rows_of(results, "rival"))
+    assert "is ahead of promptfl (untuned) under even (+5.0 points [+4.0, +6.0])" in said
+    assert "is behind local (untuned) under dirichlet" in said
+
+
+def test_rivals_are_said_by_scenario_and_a_rival_ahead_on_the_global_split_is_not_left_out(
+    tmp_path: Path,
+) -> None:
+    about: dict[str, object] = {"a": "m (tuned)", "strongest": False}
+    rows = [
+        fake.verdict("rival", "ahead", 0.05, b=rival, scenario=scenario, **about)
+        for rival in ("near", "far")
+        for scenario in fake.SCENARIOS[: 1 if rival == "far" else None]
+    ]
+    on_global = [{**row, "verdict": "behind" if row["b"] == "near" else "ahead"} for row in rows]
+    results = open_results(fake.write(tmp_path, rows))
+    assert headline.rival_headline(results, rows, on_global) == (
+        "On fresh seeds and test accuracy (own distribution), m (tuned) is ahead of near under all 3 "
+        "scenarios; and far under even. On the global split it is behind near under all 3 scenarios."
+    )
+
+
+def test_the_best_configuration_has_its_interval_its_floors_and_its_command(tmp_path: Path) -> None:
+    accuracies = fake.estimates()
+    accuracies[4]["mean"] = 0.5  # on the test split, where the other one is better: validation chooses
+    table = best_table(open_results(fake.write(tmp_path, fake.every_kind(), accuracies)))
+    assert table is not None and [row[0] for row in table.rows] == list(fake.SCENARIOS)
+    _, name, value, basis, floors, _ = table.rows[0]
+    assert name.text == "m (best of 4 trials)" and value.text == "50.0 [76.1, 80.1] %"
+    assert basis == "over seeds and images, 3 seeds" and "zero-shot 61.6 [59.6, 63.6]" in floors.text
+    command = table.rows[1][-1].code
+    assert command.startswith("for seed in 0 1 2 3; do raysim run m ") and "seed=$seed" in command
+
+
+def test_accuracies_say_who_was_measured_and_never_that_nothing_varies(tmp_path: Path) -> None:
+    row = fake.accuracy(
+        0.7, clients_measured=4.0, clients_evaluated=6.0, lost=1, seeds=[0, 1, 2, 3], seeds_planned=5
+    )
+    alone = fake.accuracy(
+        0.6, scenario=fake.SCENARIOS[1], trial=2, **dict.fromkeys(("low", "high", "low_both", "high_both"))
+    )
+    rows = [row | {"split": "validation"}, alone | {"split": "validation"}]
+    table = best_table(open_results(fake.write(tmp_path, [], rows)))
+    assert table is not None
+    assert table.rows[0][3] == "over seeds and images, 4 of 5 seeds, 4 of 6 clients measured"
+    assert table.rows[1][2].text == "60.0 %" and table.rows[1][3].startswith("no interval")
