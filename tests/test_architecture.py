@@ -44,10 +44,11 @@ ONLY_IN = {
 ANALYSIS_FLOORS = [
     {"stats"},
     {"read"},
+    {"verdicts"},
     {"look"},
     {"figures", "compare"},
     {"declared"},
-    {"pages"},
+    {"pages", "explore"},
     {"report", "__init__"},
 ]
 OPTUNA_IN_ANALYSIS = {"analysis/stats/importances.py"}  # importances of adaptive trials are Optuna's

@@ -90,7 +90,7 @@ def test_a_round_is_one_message_to_each_worker(workers: int, messages: Counter[s
             "train": ROUNDS * workers,
             "evaluate": (ROUNDS + 1) * workers,
             "put": ROUNDS + (ROUNDS + 1),  # the shared state, once for all workers
-            "run": 1,  # at the end
+            "run": 2,  # zero-shot at the first evaluation, the diagnosis at the end
         }
 
 

@@ -172,7 +172,7 @@ def test_resume_equals_uninterrupted(method: str, simulate: Run, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"method__batchnorm": "local", "method__autoscale": 0.7}, {"method__network": "cnn+small_resnet"}],
+    [{}, {"method__norm": "group", "method__autoscale": 0.7}, {"method__network": "cnn+small_resnet"}],
 )
 def test_resume_equals_uninterrupted_for_safe(changes: dict[str, Any], simulate: Run, tmp_path: Path) -> None:
     experiment = four_clients(participation=0.5, rounds=4, evaluation__every=2, **changes)

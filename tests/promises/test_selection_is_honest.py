@@ -149,8 +149,8 @@ def test_a_rival_is_tuned_with_as_many_trials_or_called_untuned(trials: int) -> 
     assert {"fedrsclip (tuned)", "promptfl (tuned)", "zeroshot (untuned)"} <= labels
 
 
-def test_a_rival_with_fewer_trials_is_called_untuned() -> None:
-    """The search of the rival is cut short: it must not pass for tuned."""
+def test_a_rival_with_fewer_trials_is_not_called_tuned() -> None:
+    """The search of the rival is cut short: it must not pass for tuned, and says how much it was."""
     space = toy_space(
         scenarios=({"scenario": "even"},),
         rivals={"promptfl": {"method": "promptfl"}},
@@ -165,7 +165,7 @@ def test_a_rival_with_fewer_trials_is_called_untuned() -> None:
         rival.is_closed |= rival.asked > 0  # as if its time were over after one batch
     assert 0 < sum(spec.study == rival.name for spec in specs) < 8
     labels = {spec.label for spec in specs if spec.kind == "confirm"}
-    assert "promptfl (untuned)" in labels and "promptfl (tuned)" not in labels
+    assert "promptfl (best of 4 trials)" in labels and "promptfl (tuned)" not in labels
 
 
 @pytest.mark.slow
