@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import shlex
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
     text = markdown.render(shown)
     for panel in panels:
         text = text.replace(f"(figures/{panel.key}.svg)", f"(figures/{section}-{panel.key}.svg)")
+    text = re.sub(r"\[([^\[\]]*)\]\(explore\.html[^)]*\)", r"\1", text)  # the page is beside the report only
     path = docs / f"{section}.md"
     path.write_text(f"{_head(section, results)}\n{text}", encoding="utf-8")
     return path
@@ -121,14 +123,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--written", action="store_true", help="do not run: write from the results that are there"
     )
-    options, more = parser.parse_known_args(arguments)
+    parser.add_argument("words", nargs="*", help="overrides of the command, such as training.epochs=2")
+    options = parser.parse_args(arguments)
     if options.list or options.section is None:
         for name, words in SECTIONS.items():
             print(f"{name}: python {' '.join([*words, *ALONE.get(name, ())])}")
         return 0
     folder = options.out / options.section
     if not options.written:
-        run(options.section, folder, more)
+        run(options.section, folder, options.words)
     print(write(options.section, folder))
     return 0
 

@@ -423,5 +423,6 @@ def test_a_setting_that_has_lost_its_effect_does_not_stop_a_search() -> None:
     with pytest.raises(UserError) as error:
         refuse_without_effect(point, {"method.p": 2.0, "method.estimator": "ratio"}, base)
     assert str(error.value) == (
-        "method.p = 2.0 has no effect here: it needs method.cro=true and method.estimator=proportion; leave it out"
+        "method.p = 2.0 has no effect here: it needs method.cro=true and method.estimator=proportion; "
+        "leave it out"
     )
