@@ -60,12 +60,18 @@ def difference_cell(row: Row | None, words: Mapping[str, str] | None = None) -> 
 
 
 def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> list[str]:
-    """Return the sentences; the first is followed by what the brackets are."""
-    if not texts or not any(row["adjusted_low"] is not None for row in rows):
+    """Return the sentences; the first is followed by what the brackets are.
+
+    A verdict on the test split is read from the interval over seeds and images, where images were kept.
+    """
+    bracketed = [row for row in rows if row["adjusted_low"] is not None]
+    if not texts or not bracketed:
         return list(texts)
+    wide = [row["split"] == "test" and row["low_both"] is not None for row in bracketed]
+    images = " and images" if all(wide) else ", and images where they were kept" if any(wide) else ""
     many = max(row["family_size"] or 1 for row in rows)
     adjusted = f", adjusted for {many} differences" if many > 1 else ""
-    return [f"{texts[0]} In brackets: {confidence:.0%} intervals over seeds{adjusted}.", *texts[1:]]
+    return [f"{texts[0]} In brackets: {confidence:.0%} intervals over seeds{images}{adjusted}.", *texts[1:]]
 
 
 @drawing

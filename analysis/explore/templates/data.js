@@ -7,7 +7,9 @@ const SYMBOL = { complete: "circle", pruned: "triangle-down-open", diverged: "x"
 const COSTS = ["bytes_up", "bytes_down", "flops", "seconds"];
 const MOST_ROWS = 300, MOST_AXES = 8, ROOM = 112; // rows of the table; axes at first; least pixels between two axes
 let data = JSON.parse(document.getElementById("data").textContent);
-let state = { split: "validation", off: {}, axes: {}, ranges: {}, picked: null, hidden: {}, by: "method", sort: [null, -1] };
+let state = {
+  split: "validation", off: {}, axes: {}, ranges: {}, picked: null, hidden: {}, by: "method", sort: [null, -1],
+};
 let drawing = false; // while Plotly draws, its events are not the reader's
 
 // ---------------------------------------------------------------------------------------------- small helpers

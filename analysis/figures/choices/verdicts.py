@@ -20,13 +20,10 @@ FROM verdicts v WHERE v.kind = $kind AND v.metric = $metric ORDER BY v.number"""
 GLOBAL = "acc_personal_global"
 READING = (
     "A thick bar is the interval of one difference, a thin one the interval adjusted for all differences "
-    "of its "
-    "family (false coverage rate); the adjusted one decides. \u25b2 ahead, \u25bc behind: it excludes "
-    "zero and "
-    f"reaches beyond one point. = level: it lies {WITHIN} (the shaded band). \u2248 negligible: it "
-    "excludes zero "
-    "and lies in that band. ? undecided. \u2715 diverges: at least half of the seeds ended without a finite "
-    "number. A lost seed counts as 0 in the difference and in the adjusted interval. "
+    "of its family (false coverage rate); the adjusted one decides. \u25b2 ahead, \u25bc behind: it excludes "
+    f"zero and reaches beyond one point. = level: it lies {WITHIN} (the shaded band). \u2248 negligible: it "
+    "excludes zero and lies in that band. ? undecided. \u2715 diverges: at least half of the seeds ended "
+    "without a finite number. A lost seed counts as 0 in the difference and in the adjusted interval. "
     "Intervals wider than the axis end in an arrow."
 )
 VERBS = {  # verdict -> what the first side is beside the second

@@ -19,6 +19,7 @@ from tests.fakes import safe as fake_safe
 from tests.fakes.recipe import Recipe, Row, at, marks, query, with_numbers
 from tests.fakes.safe import CLIENTS, IMAGES, ROUNDS
 from tests.fakes.tables import client_rows, write
+from tests.fakes.whole import whole_sweep
 
 RUN = "0123456789ab"
 
@@ -68,6 +69,15 @@ def test_sentences_follow_the_verdicts(whole: Results) -> None:
         if row["metric"] == "acc_personal_own" and row["verdict"] in ("ahead", "behind"):
             assert f"is {row['verdict']}" in said and row["level"] in said
     assert "helps" not in said and "hurts" not in said and "may " not in said
+
+
+def test_brackets_say_whether_they_hold_for_other_images(whole: Results, tmp_path: Path) -> None:
+    """On the test split the adjusted interval is over images too, where these were kept."""
+    whole_sweep(tmp_path, without=("images",))
+    bare = open_results(tmp_path)
+    verdict_tables(bare)
+    assert "90% intervals over seeds and images, adjusted for" in rivalry.sentences(whole)[0]
+    assert "90% intervals over seeds, adjusted for" in rivalry.sentences(bare)[0]
 
 
 def test_a_run_below_the_trivial_rule_says_so(tmp_path: Path) -> None:
