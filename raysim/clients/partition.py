@@ -18,6 +18,7 @@ from raysim.clients.counts import Ints
 from raysim.clients.scenario import Scenario, UnequalSizes, not_allowed
 from raysim.core.config import knob
 from raysim.core.errors import UserError
+from raysim.core.registry import Registry, class_check
 
 
 class Even(Scenario):
@@ -309,7 +310,11 @@ class Domain(UnequalSizes):
         return counts.dirichlet_or_even_table(totals_C, self.clients, self.alpha, self.min_images, rng)
 
 
-SCENARIOS: dict[str, type[Scenario]] = {
-    scenario.name: scenario
-    for scenario in (Even, Dirichlet, ClassesPerClient, Disjoint, Quantity, LongTail, Domain)
-}
+SCENARIOS: Registry[type[Scenario]] = Registry(
+    "scenario",
+    {
+        scenario.name: scenario
+        for scenario in (Even, Dirichlet, ClassesPerClient, Disjoint, Quantity, LongTail, Domain)
+    },
+    class_check(Scenario),
+)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raysim.clients.scenario import Scenario
-from raysim.core.config import suggest, unknown_name
+from raysim.core.config import suggest
 from raysim.core.errors import UserError
 from raysim.experiment.records import REGISTRIES, Experiment, from_dict, to_dict
 
@@ -80,9 +80,8 @@ def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
     value that was a default is not kept: FedRSCLIP's default lambda is no choice for FedOTP.
     """
     registry = REGISTRIES[block]
-    if not isinstance(name, str) or name not in registry:
-        raise unknown_name(block, str(name), list(registry))
-    fields = registry[name].model_fields
+    cls = registry.get_or_refuse(name)
+    fields = cls.model_fields
     common = Scenario.model_fields if block == "scenario" else fields
     defaults = registry[values["name"]]().model_dump()
     kept = {
@@ -90,7 +89,7 @@ def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if key in common and key in fields and value != defaults[key]
     }
-    return {"name": name, **registry[name]().model_dump(), **kept}
+    return {"name": name, **cls().model_dump(), **kept}
 
 
 def _unknown_path(path: str, values: Mapping[str, Any]) -> UserError:
