@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysim.cli.options import COMMANDS, Command
+from raysim.cli.plugin_options import plugin_option
 from raysim.core.errors import UserError, first_cause
-from raysim.core.plugins import VARIABLE, load_from_environment, load_plugin
+from raysim.core.plugins import load_from_environment, load_plugin
 
 
 class _Parser(argparse.ArgumentParser):
@@ -100,14 +101,7 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
     """The parser of a command's options."""
     parser = _Parser(prog=f"raysim {name}", description=command.summary, allow_abbrev=False)
     command.add_options(parser)
-    parser.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="Python file with methods, scenarios or others of your own; can be repeated (also: the "
-        f"environment variable {VARIABLE})",
-    )
+    plugin_option(parser)
     return parser
 
 
