@@ -110,7 +110,8 @@ def _search(parser: argparse.ArgumentParser) -> None:
         "--search",
         default="tpe",
         metavar="NAME",
-        help="search algorithm: tpe, qmc (Sobol sequence), random or grid (default: %(default)s)",
+        help="search algorithm: tpe, gp (Gaussian process), qmc (Sobol sequence), random or grid (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--objectives",
