@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from raysim.cli.plugin_options import check_options, new_options
+from raysim.cli.plugin_options import check_options, explain_options, new_options
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
@@ -323,6 +323,11 @@ COMMANDS = {
         summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
         add_options=_plan,
         home="inspection:plan",
+    ),
+    "explain": Command(
+        summary="say what a setting, method or scenario is",
+        add_options=explain_options,
+        home="explain:explain",
     ),
     "new": Command(
         summary="write a file for a method, scenario or space of your own",

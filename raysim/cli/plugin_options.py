@@ -30,3 +30,10 @@ def new_options(parser: argparse.ArgumentParser) -> None:
 def check_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `raysim check`."""
     parser.add_argument("file", metavar="FILE", help="a Python file that adds to raysim, or a space")
+
+
+def explain_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `raysim explain`."""
+    parser.add_argument(
+        "word", nargs="?", metavar="WORD", help="a setting (method.lam), a method, a scenario, or a group"
+    )

@@ -93,10 +93,21 @@ def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unknown_path(path: str, values: Mapping[str, Any]) -> UserError:
+    """Return the error for a path that this experiment does not have: who has it, or what is similar."""
     known = paths(values)
-    group = path.rsplit(".", 1)[0] + "."
-    siblings = [name for name in known if name.startswith(group)]
+    group, _, field = path.rpartition(".")
+    siblings = [name for name in known if name.startswith(f"{group}.")]
+    elsewhere = ""
+    if group in REGISTRIES:
+        owners = [name for name, cls in REGISTRIES[group].usable().items() if field in cls.model_fields]
+        if owners:
+            here = values[group]["name"]
+            elsewhere = (
+                f": {group}={here} has none; {', '.join(owners)} ha{'ve' if len(owners) > 1 else 's'}, "
+                f"for example {group}={owners[0]} {path}=VALUE."
+            )
+    near = elsewhere or suggest(path, known)
     return UserError(
-        f"unknown path '{path}'{suggest(path, known)} Known{' there' if siblings else ''}: "
+        f"unknown path '{path}'{near or '.'} Known{' there' if siblings else ''}: "
         f"{', '.join(siblings or known)}"
     )
