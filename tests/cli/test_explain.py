@@ -49,7 +49,7 @@ def test_an_unknown_word_leads_to_a_known_one(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("scenario.alpha", r"=even has none; dirichlet, long_tail, domain have, for example scenario=dirichlet"),
+        ("scenario.alpha", r"=even has none; dirichlet, long_tail, domain have, for example scenario="),
         ("method.keep_bn", r"unknown path 'method\.keep_bn'"),
         ("method.cro", r"method=fedrsclip has none; safe has, for example method=safe method\.cro=VALUE"),
     ],
