@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from .columns import PARTITION, RUNS, TABLES
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Row = dict[str, Any]
+T = TypeVar("T")
 Check = Callable[[Path], bool]
 ATTEMPTS = 6  # times that a table is read while a running sweep compacts its parts
 # Small tables that every page reads: they are kept in memory, so that one page has one state of a sweep.
@@ -91,6 +94,13 @@ class Database:
 
     def rows(self, text: str) -> list[Row]:
         """Run a query without parameters and return its rows."""
+        return self._run(text, _rows)
+
+    def arrays(self, text: str) -> dict[str, np.ndarray]:
+        """Run a query without parameters and return its columns."""
+        return self._run(text, lambda found: found.fetchnumpy())
+
+    def _run(self, text: str, fetch: Callable[[DuckDBPyConnection], T]) -> T:
         import duckdb
 
         with self._lock:
@@ -100,12 +110,7 @@ class Database:
                     for name in sorted(names - self._defined, key=lambda name: name in VIEWS):
                         self._connection.execute(self.definition(name, self.folder, name in KEPT))
                         self._defined.add(name)
-                    found = self._connection.execute(text)
-                    columns = [column[0] for column in found.description or []]
-                    return [
-                        {c: _plain(value) for c, value in zip(columns, row, strict=True)}
-                        for row in found.fetchall()
-                    ]
+                    return fetch(self._connection.execute(text))
                 except duckdb.Error as error:
                     vanished = isinstance(error, duckdb.IOException)
                     if attempt == ATTEMPTS or not (self._find_damaged(names) or vanished):
@@ -288,6 +293,10 @@ def constant(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> str:
     return f"SELECT {', '.join(typed)} FROM (VALUES {values}) AS rows({names})"
 
 
-def _plain(value: Any) -> Any:
-    """Return decimal numbers as float."""
-    return float(value) if isinstance(value, Decimal) else value
+def _rows(found: DuckDBPyConnection) -> list[Row]:
+    """Return rows, with decimal numbers as float."""
+    columns = [column[0] for column in found.description or []]
+    return [
+        {c: float(v) if isinstance(v, Decimal) else v for c, v in zip(columns, row, strict=True)}
+        for row in found.fetchall()
+    ]

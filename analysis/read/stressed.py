@@ -180,13 +180,19 @@ def _remark(results: Results, case: Row, space: str, level: str, label: str, acc
     if accuracy is not None:
         lost = f"diverged on {accuracy['lost']} of {accuracy['lost'] + accuracy['seeds']} seeds"
         return (str(accuracy["reason"] or "") or lost) if accuracy["lost"] else ""
-    reasons = [
-        str(r["reason"])
-        for r in case.get("not_run") or []
-        if r["space"] == space and r["level"] == level and r["label"] in ("", label)
+    return reason_not_run(results, case, space, level, label)
+
+
+def reason_not_run(results: Results, case: Row, space: str, level: str, label: str) -> str:
+    """Return why an entry has no trial at a level."""
+    listed = [
+        str(row["reason"])
+        for row in case.get("not_run") or []
+        if row["space"] == space and row["level"] == level and row["label"] in ("", label)
     ]
     running = results.meta.get("status") == "running"
-    return next(iter(reasons), "it has not run so far" if running else "never ran")
+    plain = "it has not run so far" if running else "never ran"
+    return next(reason for reason in (*listed, case.get("skipped"), plain) if reason)
 
 
 def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ..read.columns import GROUPS
 from ..read.results import Results, Row
@@ -18,6 +17,8 @@ OWN, GLOBAL = "acc_personal_own", "acc_personal_global"
 PERSONAL = (OWN, GLOBAL)
 FLOORS = {"majority": "most frequent class", "zeroshot": "zero-shot"}
 NOTHING = Sample(values={}, outcomes={})  # of what never ran
+Group = tuple[str, str, str]  # trials whose noise is pooled: space, scenario (or stress case), stage
+Images = tuple[str, np.ndarray, np.ndarray]  # digest of the images, and [N] cell and contribution of each
 WORST = ("complete", "pruned", "failed", "diverged")  # outcomes of a seed, the worst last
 
 
@@ -43,20 +44,16 @@ class Difference:
     """Two configurations that are compared: a minus b.
 
     Attributes:
-        space: Name of the space.
-        scenario: Label of the scenario.
-        family: Differences that are judged together.
+        family: Differences that are judged together; they follow one another.
         kind: `choice`, `pair`, `lead`, `rival`, `floor`, `tuning`, `transfer`, `recipe` or `stress`.
-        subject: What is changed, or what it is compared with.
-        level: Its level.
+        subject: What is changed, or what it is compared with, at the `level`.
         a: The one that is judged.
         b: The one that it is compared with.
-        metric: The column.
-        split: `validation` or `test`.
         planned: Number of seeds that were planned.
-        pool: Group of the trials whose noise it shares.
+        group: The trials whose noise it shares.
         parts: Number of configurations on each side.
         reason: Why it never ran, where that is known.
+        strongest: Of a rival: whether it is the strongest.
     """
 
     space: str
@@ -70,16 +67,17 @@ class Difference:
     metric: str
     split: str
     planned: int
-    pool: str
+    group: Group
     parts: int = 1
     reason: str = ""
+    strongest: bool | None = None
 
 
 def paired_samples(a: Side, b: Side) -> tuple[Sample, Sample]:
     """Return the samples of two sides; without images where they were not evaluated on the same ones."""
     if a.digest and a.digest == b.digest:
         return a.sample, b.sample
-    return without_images(a.sample), without_images(b.sample)
+    return replace(a.sample, images={}, cell=None), replace(b.sample, images={}, cell=None)
 
 
 class Samples:
@@ -91,7 +89,7 @@ class Samples:
 
     def __init__(self, *results: Results) -> None:
         self.results = results
-        self._images: dict[tuple[str, str], dict[tuple[str, str], tuple[str, np.ndarray, np.ndarray]]] = {}
+        self._images: dict[tuple[str, str], dict[tuple[str, str], Images]] = {}
 
     def side(self, words: str, trial: Row | None, metric: str, split: str, floor: str = "") -> Side | None:
         """Return one side of a difference.
@@ -162,22 +160,17 @@ class Samples:
         images = {seed: parts for seed, (_, _, parts) in found.items()}
         return replace(sample, images=images, cell=cell), digests.pop()
 
-    def _images_of(self, scope: str, place: str) -> dict[tuple[str, str], tuple[str, np.ndarray, np.ndarray]]:
-        """Return (run, split) -> digest of the images, cell and contribution of each image."""
+    def _images_of(self, scope: str, place: str) -> dict[tuple[str, str], Images]:
+        """Return (run, split) -> what was kept of its images."""
         if (scope, place) not in self._images:
-            found = self._images[scope, place] = {}
-            cells: dict[str, np.ndarray] = {}  # one array for all runs on the same images
-            names = ["run", "split", "images", "cell", place]
+            text = f'SELECT run, split, images, cell, "{place}" FROM images WHERE scope = $scope'
+            found, cells = dict[tuple[str, str], Images](), dict[str, np.ndarray]()
             for folder in self.results:
-                table = folder.table("images", columns=[*names, "scope"])
-                if table.num_rows:
-                    table = table.filter(pc.equal(table["scope"], scope))
-                    for row in zip(*(table[name] for name in names), strict=True):
-                        run, split, digest = (value.as_py() for value in row[:3])
-                        if digest not in cells:
-                            cells[digest] = row[3].values.to_numpy(zero_copy_only=False).astype(np.int32)
-                        parts = row[4].values.to_numpy(zero_copy_only=False).astype(np.float32)
-                        found[run, split] = (digest, cells[digest], parts)
+                columns = folder.arrays(text, scope=scope).values()
+                for run, split, digest, cell, parts in zip(*columns, strict=True):
+                    cells.setdefault(digest, cell)  # one array for all runs on the same images
+                    found[run, split] = (digest, cells[digest], parts)
+            self._images[scope, place] = found
         return self._images[scope, place]
 
 
@@ -190,11 +183,6 @@ def outcomes_of(trial: Row) -> dict[int, str]:
         ended = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(str(trial.get("state")), failed)
         listed = [ended] * len(seeds)
     return dict(zip(seeds, listed, strict=False))
-
-
-def without_images(sample: Sample) -> Sample:
-    """Return the sample with its values alone."""
-    return replace(sample, images={}, cell=None) if sample.images else sample
 
 
 def added(words: str, sides: Sequence[Side]) -> Side:
