@@ -141,7 +141,7 @@ class Results:
     @cached_property
     def trials(self) -> list[Row]:
         """Rows of `tables/trials`, in order; a row that a resume wrote again counts once."""
-        return self.sql("FROM trials ORDER BY trial, number, finished")
+        return self.sql("FROM trials ORDER BY trial, number, finished, study")
 
     def views(self) -> list[Results]:
         """Return one view per space, with its trials, scenarios and factors; of a single space, the sweep."""
