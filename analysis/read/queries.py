@@ -70,7 +70,7 @@ class Database:
     Args:
         folder: The result folder.
         listed: Constant tables: name -> columns with their types, and rows.
-        limits: Table -> condition on its rows; a view of one space has some.
+        limits: Table -> condition in SQL on its rows; a view of one space has some.
         usable: Whether a part can be read; called where DuckDB fails. It names a damaged part.
     """
 
@@ -78,7 +78,7 @@ class Database:
         self,
         folder: Path,
         listed: Mapping[str, tuple[Mapping[str, str], Sequence[Sequence[Any]]]],
-        limits: Callable[[str], str],
+        limits: Mapping[str, str],
         usable: Check,
     ) -> None:
         self.folder, self.listed, self.limits, self.usable = folder, listed, limits, usable
@@ -108,7 +108,7 @@ class Database:
                 names = self.tables_of(text)
                 try:
                     for name in sorted(names - self._defined, key=lambda name: name in VIEWS):
-                        self._connection.execute(self.definition(name, self.folder, name in KEPT))
+                        self._connection.execute(self.definition(name))
                         self._defined.add(name)
                     return fetch(self._connection.execute(text))
                 except duckdb.Error as error:
@@ -140,39 +140,31 @@ class Database:
         """Return a query after the statements that make its views: it runs in the result folder."""
         names = sorted(self.tables_of(text), key=lambda name: (name in VIEWS, name))
         needed = set(re.findall(r"\w+", " ".join([text, *UNIQUE.values()])))
-        return ";\n".join([*(self.definition(name, words=needed) for name in names), text])
+        return ";\n".join([*(self.definition(name, needed) for name in names), text])
 
-    def definition(
-        self, name: str, folder: Path | None = None, kept: bool = False, words: set[str] | None = None
-    ) -> str:
+    def definition(self, name: str, words: set[str] | None = None) -> str:
         """Return the statement that makes the view of a table.
 
         Args:
             name: The table.
-            words: Of the columns that the folder lacks, those that are given; by default all.
-            folder: The result folder; by default paths are relative to the folder in which the query runs.
-            kept: Whether its rows are kept in memory.
+            words: None for a view that is made here. For one that is printed, the words of the query: paths
+                are relative to the result folder, and of the columns that it lacks, those are given.
         """
-        start = (
-            f"CREATE {'TABLE' if kept else 'OR REPLACE TEMP VIEW' if folder is None else 'VIEW'} {name} AS"
-        )
-        place = "" if folder is None else f"{folder}/"
+        place = f"{self.folder}/" if words is None else ""
+        kind = "OR REPLACE TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
+        start = f"CREATE {kind} {name} AS"
         if name in VIEWS:
             return f"{start} {VIEWS[name](self, place)}"
         if name in self.listed:
             return f"{start} {constant(*self.listed[name])}"
         files = self.files(name)
         if not files:
-            return f"{start} {constant(TABLES[name], [])}"
-        source = f"read_parquet({self.source(name, place)}, union_by_name = true)"
-        missing = [
-            f"NULL::{kind} AS {quoted(c)}"
-            for c, kind in self._missing(name, files).items()
-            if words is None or c in words
-        ]
-        text = f"{start} SELECT {', '.join(['*', *missing])}\n  FROM {source}"
-        condition = self.limits(name)
-        text += f" WHERE {condition}" if condition else ""
+            return f"{start} {constant(TABLES[name])}"
+        missing = self._missing(name, files).items()
+        columns = [f"NULL::{kind} AS {quoted(c)}" for c, kind in missing if words is None or c in words]
+        text = f"{start} SELECT {', '.join(['*', *columns])}\n  FROM read_parquet("
+        text += f"{self.source(name, place)}, union_by_name = true)"
+        text += f" WHERE {self.limits[name]}" if name in self.limits else ""
         if name in UNIQUE:
             text += f"\n  QUALIFY row_number() OVER (PARTITION BY {UNIQUE[name]}) = 1"
         return text
@@ -191,11 +183,8 @@ class Database:
 
     def _missing(self, name: str, files: Sequence[Path]) -> dict[str, str]:
         """Return the declared columns that no part has."""
-        texts = [literal(str(file)) for file in files]
-        found = self._connection.execute(
-            f"SELECT DISTINCT name FROM parquet_schema([{', '.join(texts)}])"
-        ).fetchall()
-        there = {row[0] for row in found}
+        text = f"SELECT DISTINCT name FROM parquet_schema({literal([str(file) for file in files])})"
+        there = {row[0] for row in self._connection.execute(text).fetchall()}
         return {column: kind for column, kind in TABLES[name].items() if column not in there}
 
     def _find_damaged(self, names: set[str]) -> bool:
@@ -222,7 +211,7 @@ def _partition(database: Database, place: str) -> str:
         file = literal(f"{place}partition.parquet")
         return f"SELECT NULL::VARCHAR AS run, client, label, domain FROM read_parquet({file})"
     if not database.files("partition"):
-        return constant(PARTITION, [])
+        return constant(PARTITION)
     return (
         "SELECT parse_path(filename)[-2] AS run, client, label, domain\n  FROM "
         f"read_parquet({database.source('partition', place)}, filename = true, union_by_name = true)"
@@ -282,15 +271,16 @@ def pattern(name: str) -> str:
     return PATTERNS.get(name, f"tables/{name}/*.parquet")
 
 
-def constant(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> str:
+def constant(columns: Mapping[str, str], rows: Sequence[Sequence[Any]] = ()) -> str:
     """Return the SQL of a table whose rows are written out."""
-    typed = [f"{quoted(name)}::{kind} AS {quoted(name)}" for name, kind in columns.items()]
-    if not rows:
-        nulls = [f"NULL::{kind} AS {quoted(name)}" for name, kind in columns.items()]
-        return f"SELECT {', '.join(nulls)} WHERE false"
-    values = ", ".join(f"({', '.join(literal(v) for v in row)})" for row in rows)
-    names = ", ".join(quoted(name) for name in columns)
-    return f"SELECT {', '.join(typed)} FROM (VALUES {values}) AS rows({names})"
+    names = [quoted(name) for name in columns]
+    typed = [
+        f"{name if rows else 'NULL'}::{kind} AS {name}"
+        for name, kind in zip(names, columns.values(), strict=True)
+    ]
+    values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+    source = f"FROM (VALUES {values}) AS rows({', '.join(names)})" if rows else "WHERE false"
+    return f"SELECT {', '.join(typed)} {source}"
 
 
 def _rows(found: DuckDBPyConnection) -> list[Row]:
