@@ -132,9 +132,8 @@ class Pool:
         column = np.array([seeds.index(seed) for values in kept for seed in values])
         y = np.array([v for values in kept for v in values.values()])
         count = np.bincount(row)
-        X = np.zeros((len(y), len(seeds)))
-        X[np.arange(len(y)), column] = 1
-        X -= (_sums(X, row) / count[:, None])[row]  # each configuration's mean is taken out
+        X = np.eye(len(seeds))[column]
+        X -= (np.eye(len(kept))[:, row] @ X / count[:, None])[row]  # each configuration's mean is taken out
         centred = y - (np.bincount(row, y) / count)[row]
         inverse = np.linalg.pinv(X.T @ X, hermitian=True)
         residual = centred - X @ (inverse @ (X.T @ centred))
@@ -212,12 +211,6 @@ def _wild(squares: np.ndarray, df: np.ndarray) -> int | None:
     rest, rest_df = squares.sum() - squares[place], df.sum() - df[place]
     ratio = own[place] * rest_df / max(rest, NO_WIDTH**2)
     return place if fdtrc(df[place], rest_df, ratio) < WILD else None
-
-
-def _sums(X: np.ndarray, row: np.ndarray) -> np.ndarray:
-    sums = np.zeros((row[-1] + 1, X.shape[1]))
-    np.add.at(sums, row, X)
-    return sums
 
 
 def log_moments(variances: np.ndarray, df: np.ndarray, fitted: int = 1) -> tuple[float, float]:
