@@ -137,9 +137,7 @@ def _distribution(values: Sequence[Any], factor: Mapping[str, Any] | None) -> An
         low, high = float(min(values)), float(max(values))
         return FloatDistribution(low, high, log=low > 0 and high / low > 20)
     choices = list(factor["choices"]) if factor is not None else []
-    distinct = {
-        repr(value): value for value in values
-    }.values()  # by text, so that 1 and True stay two values
+    distinct = {repr(v): v for v in values}.values()  # by text, so that 1 and True stay two values
     return CategoricalDistribution(choices + [value for value in distinct if value not in choices])
 
 

@@ -81,8 +81,7 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
         what: `blocks` or `trajectories`, for the reason.
 
     Returns:
-        The finite groups [N, size], the number of dropped groups, and the reason why nothing can be
-        estimated from them ("" if something can).
+        The finite groups [N, size], the number of dropped groups, and why nothing can be estimated, if so.
 
     Raises:
         ValueError: the outcomes are not whole groups.

@@ -31,8 +31,7 @@ class Morris:
         mu: Mean effect with its sign; far from mu* where effects change their sign.
         sigma: Standard deviation of effects (curvature and interactions). It has no interval, because none of
             those tried covers.
-        used: Trajectories that were used.
-        dropped: Trajectories with an outcome that is not finite.
+        used: Trajectories that were used; `dropped` ones have an outcome that is not finite.
         reason: Why the effects are withheld and empty; "" where they are not.
         noise: The mean absolute effect that run noise alone would show; None where each point has one seed.
     """

@@ -86,12 +86,9 @@ class Pool:
     Attributes:
         variance: Of the noise of one configuration on one seed, beside the effect of the seed that all
             configurations share.
-        df: Its degrees of freedom.
-        prior_variance: Typical variance of a configuration.
-        prior_df: How many seeds' worth this says about one configuration; infinite where all are alike.
+        prior_variance: Typical variance of a configuration; `prior_df` is how many seeds' worth this says
+            about one configuration, infinite where all are alike.
         total: Variance of one configuration over seeds, the shared effect of the seed with it.
-        total_df: Its degrees of freedom.
-        configurations: Number of configurations with two or more seeds.
     """
 
     variance: float
@@ -100,18 +97,12 @@ class Pool:
     prior_df: float
     total: float
     total_df: float
-    configurations: int
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Pool | None:
-        """Pool the configurations of one study.
+        """Pool the configurations of one study on one metric and split; None without a degree of freedom.
 
-        Args:
-            samples: All of them, on one metric and split. Rules without training, and configurations with one
-                seed, say nothing and are left out.
-
-        Returns:
-            The pool, or None where no degree of freedom is left.
+        Rules without training, and configurations with one seed, say nothing and are left out.
         """
         kept = [values for s in samples if not s.deterministic and len(values := s.kept) > 1]
         while kept:
@@ -156,14 +147,13 @@ class Pool:
             typical = prior_of(mean, spread) if spread > ALIKE else typical
         between = max(0.0, within - float(squares.sum()))  # sum of squares of the seeds
         parts = np.array([between, float(squares.sum())]) / within_df
-        dfs = np.array([max(1, rank), df])
-        total, total_df = within / within_df, satterthwaite(parts, dfs)
-        return cls(variance, df, *typical, total, total_df, len(kept)), None
+        total, total_df = within / within_df, satterthwaite(parts, np.array([max(1, rank), df]))
+        return cls(variance, df, *typical, total, total_df), None
 
     def moderated(
         self, own: float, own_df: float, trained: int, expected: Prior | None = None
     ) -> tuple[float, float]:
-        """Variance of one accuracy, or of one difference, on one seed.
+        """Variance of one accuracy, or of one difference, on one seed, with its degrees of freedom.
 
         Args:
             own: Its own variance over seeds.
@@ -174,8 +164,7 @@ class Pool:
                 the study's prior.
 
         Returns:
-            The variance and its degrees of freedom, at most those of the study. What varies far more than the
-            study keeps its own.
+            Degrees of freedom at most those of the study. What varies far more than the study keeps its own.
         """
         from scipy.special import fdtrc
 
@@ -214,12 +203,9 @@ def _wild(squares: np.ndarray, df: np.ndarray) -> int | None:
 
 
 def log_moments(variances: np.ndarray, df: np.ndarray, fitted: int = 1) -> tuple[float, float]:
-    """Mean and variance of the logarithms of true variances, from estimates of them.
+    """Mean and variance of the logarithms of true variances, from estimates [n] with [n] degrees of freedom.
 
-    Args:
-        variances: [n] more than 0; relative to a trend of `fitted` parameters, where there is one.
-        df: [n] the degrees of freedom of each, more than 0.
-        fitted: Parameters that were fitted to them, the mean included.
+    The estimates may be relative to a trend; `fitted` parameters were fitted to them, the mean included.
     """
     from scipy.special import digamma, polygamma
 

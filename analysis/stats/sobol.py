@@ -30,14 +30,13 @@ from .run_noise import mean_and_noise
 
 @dataclass(frozen=True)
 class Sobol:
-    """Indices of every parameter.
+    """Indices of every parameter: shares of the variance.
 
     Attributes:
-        first: Share of the variance that a parameter explains alone.
-        total: Share of the variance that a parameter explains with all its interactions.
-        pairs: Share of the variance that two parameters explain together beyond what each explains alone.
-        used: Blocks that were used.
-        dropped: Blocks with an outcome that is not finite.
+        first: What a parameter explains alone.
+        total: What it explains with all its interactions.
+        pairs: What two parameters explain together beyond what each explains alone.
+        used: Blocks that were used; `dropped` ones have an outcome that is not finite.
         reason: Why the indices are withheld and empty; "" where they are not.
         noise: Share of the variance between points that is run noise; None where each point has one seed.
     """
