@@ -53,11 +53,7 @@ def literal(value: Any) -> str:
 
 
 def with_values(text: str, parameters: Mapping[str, Any]) -> str:
-    """Return a query with the values of its parameters `$name`.
-
-    Raises:
-        KeyError: A parameter has no value, or a value no parameter.
-    """
+    """Return a query with the values of its parameters `$name`; a KeyError where these are not the same."""
     names = set(re.findall(r"\$([a-z_]\w*)", text))
     if names != set(parameters):
         raise KeyError(f"parameters of the query: {sorted(names)}; values: {sorted(parameters)}")
@@ -125,8 +121,8 @@ class Database:
         tree = json.loads(found[0][0])
         # of a statement that DuckDB does not write as a tree (PIVOT), every word may be a table
         names = set(re.findall(r"\w+", text)) if tree.get("error") else set(_base_tables(tree))
-        found_names = names & {*TABLES, *self.listed, *VIEWS}
-        return found_names | ({"verdicts"} if "differences" in found_names else set())
+        names |= {"verdicts"} if "differences" in names else set()
+        return names & {*TABLES, *self.listed, *VIEWS}
 
     def forget(self, *names: str) -> None:
         """Read these tables again the next time that a query names them."""
@@ -147,8 +143,8 @@ class Database:
 
         Args:
             name: The table.
-            words: None for a view that is made here. For one that is printed, the words of the query: paths
-                are relative to the result folder, and of the columns that it lacks, those are given.
+            words: None for a view that is made here. For one that is printed, the words of the query: of the
+                columns that the folder lacks, those are given, and paths are relative to the folder.
         """
         place = f"{self.folder}/" if words is None else ""
         kind = "OR REPLACE TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
@@ -207,27 +203,24 @@ def _meta(_: Database, place: str) -> str:
 
 def _partition(database: Database, place: str) -> str:
     """Return the SQL of client, label and domain of each training image of each run."""
-    if (database.folder / "partition.parquet").is_file():
-        file = literal(f"{place}partition.parquet")
-        return f"SELECT NULL::VARCHAR AS run, client, label, domain FROM read_parquet({file})"
-    if not database.files("partition"):
+    alone, parts = "partition.parquet", database.source("partition", place)
+    if (database.folder / alone).is_file():
+        parts, run = literal(f"{place}{alone}"), "NULL::VARCHAR"
+    elif database.files("partition"):
+        parts, run = f"{parts}, filename = true, union_by_name = true", "parse_path(filename)[-2]"
+    else:
         return constant(PARTITION)
-    return (
-        "SELECT parse_path(filename)[-2] AS run, client, label, domain\n  FROM "
-        f"read_parquet({database.source('partition', place)}, filename = true, union_by_name = true)"
-    )
+    return f"SELECT {run} AS run, client, label, domain\n  FROM read_parquet({parts})"
 
 
 def _runs(database: Database, place: str) -> str:
     """Return the SQL of run.json of each run."""
-    alone = not database.files("runs")
-    files = literal(f"{place}run.json") if alone else database.source("runs", place)
+    parts, run = literal(f"{place}run.json"), "id"
+    if database.files("runs"):
+        parts, run = database.source("runs", place), "parse_path(filename)[-2]"
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in RUNS.items() if name != "run")
-    run = "id" if alone else "parse_path(filename)[-2]"
-    return (
-        f"SELECT {run} AS run, * EXCLUDE (filename)\n  FROM read_json({files}, filename = true, "
-        f"columns = {{{columns}}})"
-    )
+    source = f"read_json({parts}, filename = true, columns = {{{columns}}})"
+    return f"SELECT {run} AS run, * EXCLUDE (filename)\n  FROM {source}"
 
 
 def _differences(*_: Any) -> str:

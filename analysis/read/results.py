@@ -217,9 +217,8 @@ def open_results(folder: Path) -> Results:
     if "kind" not in meta:
         raise NoResult(f"{problem}: in {path.name} it is not a JSON object that has a kind")
     if meta["kind"] not in KINDS:
-        raise NoResult(
-            f"{problem}: in {path.name} kind is {meta['kind']!r}, should be 'run', 'sweep' or 'stress'"
-        )
+        should = "should be 'run', 'sweep' or 'stress'"
+        raise NoResult(f"{problem}: in {path.name} kind is {meta['kind']!r}, {should}")
     return Results(folder, meta)
 
 

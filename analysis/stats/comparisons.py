@@ -27,19 +27,10 @@ from .judgements import Comparison, Estimate, Judgement, Verdict
 from .pools import NO_WIDTH, Pool, Prior, Sample
 from .trends import expected
 
-__all__ = [
-    "MARGIN",
-    "Comparison",
-    "Estimate",
-    "Judgement",
-    "Pool",
-    "Sample",
-    "Verdict",
-    "estimate",
-    "judge",
-]
+__all__ = ["MARGIN", "Comparison", "Estimate", "Judgement", "Pool", "Sample", "Verdict", "estimate", "judge"]
 
 MARGIN = 0.01  # one point of accuracy: a smaller difference does not matter in practice
+RATE = 0.1  # expected share of false ones among the differences that are called not zero
 MOST_SEEDS = 50  # more are not proposed
 POWER_QUANTILE = 0.84  # normal quantile of the probability (0.8) with which the proposed seeds decide
 
@@ -68,7 +59,6 @@ def judge(
     pools: Mapping[str, Pool | None],
     *,
     confidence: float = 0.9,
-    rate: float = 0.1,
     margin: float = MARGIN,
 ) -> list[Judgement]:
     """Judge the comparisons that are shown together.
@@ -77,7 +67,6 @@ def judge(
         family: All of them.
         pools: The noise of each study; a study without an entry has none.
         confidence: Coverage of the intervals that are not adjusted, in (0, 1).
-        rate: Expected share of false ones among the differences that are called not zero, in (0, 1).
         margin: A smaller difference does not matter in practice.
 
     Returns:
@@ -89,8 +78,8 @@ def judge(
     ]
     p_values = sorted(j.p for j, _ in measured if j.p is not None)
     size = len(p_values)
-    selected = max((k for k, p in enumerate(p_values, 1) if p <= rate * k / size), default=0)
-    level = 1 - rate * max(1, selected) / max(1, size)
+    selected = max((k for k, p in enumerate(p_values, 1) if p <= RATE * k / size), default=0)
+    level = 1 - RATE * max(1, selected) / max(1, size)
     return [
         _adjusted(c, replace(j, family_size=size), error, level, confidence, margin)
         for c, (j, error) in zip(family, measured, strict=True)

@@ -21,6 +21,7 @@ from .index import Index, active_shares, bootstrap_weights, indices
 MIN_R2 = 0.8  # held-out R2 of the surrogate below which no importance is returned
 MIN_TRIALS = 20  # complete trials
 FOLDS, TREES, SHUFFLES, RESAMPLES = 5, 60, 3, 25
+SEED = 0  # of forests, folds and resampling
 CAUTION = "diagnostics of an adaptive search, without verdicts: its trials are no fair sample of the space"
 INACTIVE = "inactive"
 
@@ -69,11 +70,8 @@ class _Column:
 
 def importances(
     rows: Sequence[Mapping[str, Any]],
-    objective: str = "objective",
     factors: Sequence[Mapping[str, Any]] = (),
-    maximize: bool = True,
     confidence: float = 0.9,
-    seed: int = 0,
 ) -> Importances:
     """FANOVA, PED-ANOVA and permutation importance of the parameters of a search.
 
@@ -82,21 +80,18 @@ def importances(
     parameters that it switches.
 
     Args:
-        rows: Trials with `state`, `params` (a dict, or its JSON) and the objective. Trials in other states
-            than COMPLETE are only counted.
-        objective: The column that is explained.
+        rows: Trials with `state`, `params` (a dict, or its JSON) and the `objective`, of which much is good.
+            Trials in other states than COMPLETE are only counted.
         factors: Ranges as in `design.factors` of run.json; parameters without an entry get the range of
             their values.
-        maximize: Whether large objectives are good (PED-ANOVA explains what distinguishes good trials).
         confidence: Coverage of the bootstrap intervals over trials, in (0, 1). They show how much the numbers
             depend on the trials that were run; they show no bias.
-        seed: Seed of forests, folds and resampling.
 
     Returns:
         The importances, or why they are withheld.
     """
     complete = [row for row in rows if row["state"] == "COMPLETE"]
-    usable = [row for row in complete if _finite(row[objective])]
+    usable = [row for row in complete if _finite(row["objective"])]
     left_out = Counter(str(row["state"]) for row in rows if row["state"] != "COMPLETE")
     left_out["COMPLETE without a finite objective"] = len(complete) - len(usable)
     params = [
@@ -108,17 +103,17 @@ def importances(
         return replace(found, reason="the trials have no parameters")
     if len(usable) < MIN_TRIALS:
         return replace(found, reason=f"{len(usable)} complete trials; at least {MIN_TRIALS} are needed")
-    y = np.array([float(row[objective]) for row in usable])
+    y = np.array([float(row["objective"]) for row in usable])
     ranges = {str(factor["path"]): factor for factor in factors}
     columns = [_column(name, params, ranges.get(name)) for name in names]
-    r2, losses = _surrogate(np.stack([column.x for column in columns], axis=1), y, seed)
+    r2, losses = _surrogate(np.stack([column.x for column in columns], axis=1), y)
     if not r2 >= MIN_R2:
         poor = f"the surrogate's held-out R2 is {r2:.2f}, under {MIN_R2:g}"
         return replace(found, r2=r2, reason=f"{poor}: it does not predict the outcome well enough")
     by_method = {
-        "fANOVA": indices(names, _fanova(columns, y, seed)),
-        "PED-ANOVA": _ped_anova(columns, params, y if maximize else -y, confidence, seed),
-        "permutation": _permutation(names, losses, y, confidence, seed),
+        "fANOVA": indices(names, _fanova(columns, y)),
+        "PED-ANOVA": _ped_anova(columns, params, y, confidence),
+        "permutation": _permutation(names, losses, y, confidence),
     }
     return replace(found, columns=by_method, r2=r2)
 
@@ -160,15 +155,15 @@ def _column(name: str, params: Sequence[Mapping[str, Any]], factor: Mapping[str,
     return _Column(name, declared, x, widest, x.tolist())
 
 
-def _surrogate(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
+def _surrogate(X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """Held-out R2 of a forest, and the rise [n, k] of each squared error when a parameter is shuffled."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     errors, losses = np.empty(len(y)), np.zeros(X.shape)
-    for train, test in KFold(FOLDS, shuffle=True, random_state=seed).split(X):
-        forest = RandomForestRegressor(TREES, random_state=seed, n_jobs=1).fit(X[train], y[train])
+    for train, test in KFold(FOLDS, shuffle=True, random_state=SEED).split(X):
+        forest = RandomForestRegressor(TREES, random_state=SEED, n_jobs=1).fit(X[train], y[train])
         errors[test] = (forest.predict(X[test]) - y[test]) ** 2
         variants = []
         for j in range(X.shape[1]):
@@ -183,9 +178,9 @@ def _surrogate(X: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, np.ndarr
 
 
 def _permutation(
-    names: Sequence[str], losses: np.ndarray, y: np.ndarray, confidence: float, seed: int
+    names: Sequence[str], losses: np.ndarray, y: np.ndarray, confidence: float
 ) -> tuple[Index, ...]:
-    W = bootstrap_weights(len(y), seed)
+    W = bootstrap_weights(len(y), SEED)
     variance = W @ y**2 - (W @ y) ** 2
     again = (W @ losses) / np.maximum(variance, 1e-300)[:, None]
     return _with_percentiles(names, losses.mean(axis=0) / y.var(), again, confidence)
@@ -197,28 +192,24 @@ def _with_percentiles(
     return indices(names, value, *np.quantile(again, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0))
 
 
-def _fanova(columns: Sequence[_Column], y: np.ndarray, seed: int) -> np.ndarray:
+def _fanova(columns: Sequence[_Column], y: np.ndarray) -> np.ndarray:
     from optuna.importance import FanovaImportanceEvaluator
 
     space = {column.name: column.distribution for column in columns}
     params = [{column.name: column.values[number] for column in columns} for number in range(len(y))]
-    evaluator = FanovaImportanceEvaluator(n_trees=32, seed=seed)
+    evaluator = FanovaImportanceEvaluator(n_trees=32, seed=SEED)
     return _shares(evaluator, list(space), params, [space] * len(y), y)
 
 
 def _ped_anova(
-    columns: Sequence[_Column],
-    params: Sequence[dict[str, Any]],
-    y: np.ndarray,
-    confidence: float,
-    seed: int,
+    columns: Sequence[_Column], params: Sequence[dict[str, Any]], y: np.ndarray, confidence: float
 ) -> tuple[Index, ...]:
     """PED-ANOVA of Optuna, which handles conditional parameters (from version 5; NaN for them before)."""
     from optuna.importance import PedAnovaImportanceEvaluator
 
     declared = {column.name: column.declared for column in columns}
     spaces = [{name: declared[name] for name in point} for point in params]
-    rng, names = np.random.default_rng(seed), list(declared)
+    rng, names = np.random.default_rng(SEED), list(declared)
 
     def evaluate(chosen: np.ndarray) -> np.ndarray:
         trials = [params[i] for i in chosen], [spaces[i] for i in chosen], y[chosen]

@@ -92,7 +92,7 @@ class Samples:
         self._images: dict[tuple[str, str], dict[tuple[str, str], Images]] = {}
 
     def side(self, words: str, trial: Row | None, metric: str, split: str, floor: str = "") -> Side | None:
-        """Return one side of a difference.
+        """Return one side of a difference; None where its trial ran and this was not measured.
 
         Args:
             words: Its name.
@@ -100,9 +100,6 @@ class Samples:
             metric: The column on validation.
             split: `validation` or `test`.
             floor: A key of `FLOORS`, for the rule without training that was measured beside the trial.
-
-        Returns:
-            The side, or None where the trial ran and this was not measured.
         """
         if trial is None:
             return Side(words)
@@ -114,11 +111,8 @@ class Samples:
             values, outcomes = finite, dict.fromkeys(finite, "complete")
         if not finite and (floor or "complete" in outcomes.values()):
             return None
-        sample = Sample(values=values, outcomes=outcomes)
-        digest = ""
-        if metric in PERSONAL:
-            sample, digest = self._with_images(sample, trial, metric, split, floor or "personal")
-        return Side(words, sample, trial.get("trial"), digest)
+        side = Side(words, Sample(values=values, outcomes=outcomes), trial.get("trial"))
+        return self._with_images(side, trial, metric, split, floor) if metric in PERSONAL else side
 
     def _values(self, trial: Row, column: str, split: str) -> dict[int, float]:
         """Return seed -> value, NaN where there is none."""
@@ -127,38 +121,31 @@ class Samples:
         if listed is None and column in GROUPS:
             rows = self._groups
             listed = [rows.get((run, split), {}).get(column) for run in trial.get("runs") or []]
-        listed = listed or [None] * len(seeds)
-        return {
-            int(seed): math.nan if value is None else float(value)
-            for seed, value in zip(seeds, listed, strict=False)
-        }
+        pairs = zip(seeds, listed or [None] * len(seeds), strict=False)
+        return {int(seed): math.nan if value is None else float(value) for seed, value in pairs}
 
     @cached_property
     def _groups(self) -> dict[tuple[str, str], Row]:
         """Run and split -> the accuracies on groups of classes, which the trials do not have."""
-        text = (
-            f"SELECT run, split, {', '.join(GROUPS)} FROM rounds WHERE acc_shared_class_mean IS NOT NULL "
-            "OR acc_personal_class_mean IS NOT NULL "
-            "QUALIFY round = max(round) OVER (PARTITION BY run, split)"
-        )
+        text = f"""SELECT run, split, {", ".join(GROUPS)} FROM rounds
+WHERE coalesce(acc_shared_class_mean, acc_personal_class_mean) IS NOT NULL
+QUALIFY round = max(round) OVER (PARTITION BY run, split)"""
         return {(row["run"], row["split"]): row for folder in self.results for row in folder.sql(text)}
 
-    def _with_images(
-        self, sample: Sample, trial: Row, metric: str, split: str, scope: str
-    ) -> tuple[Sample, str]:
-        """Return the sample with what each image adds, where all its seeds have the same images."""
-        of_run = self._images_of(scope, metric.rpartition("_")[2])
+    def _with_images(self, side: Side, trial: Row, metric: str, split: str, floor: str) -> Side:
+        """Return the side with what each image adds, where all its seeds have the same images."""
+        of_run, kept = self._images_of(floor or "personal", metric.rpartition("_")[2]), side.sample.kept
         found = {
             int(seed): of_run[run, split]
             for seed, run in zip(trial.get("seeds") or [], trial.get("runs") or [], strict=False)
-            if (run, split) in of_run and int(seed) in sample.kept
+            if (run, split) in of_run and int(seed) in kept
         }
         digests = {digest for digest, _, _ in found.values()}
-        if len(digests) != 1 or len(found) < len(sample.kept):
-            return sample, ""
+        if len(digests) != 1 or len(found) < len(kept):
+            return side
         cell = next(iter(found.values()))[1]
         images = {seed: parts for seed, (_, _, parts) in found.items()}
-        return replace(sample, images=images, cell=cell), digests.pop()
+        return replace(side, sample=replace(side.sample, images=images, cell=cell), digest=digests.pop())
 
     def _images_of(self, scope: str, place: str) -> dict[tuple[str, str], Images]:
         """Return (run, split) -> what was kept of its images."""
@@ -191,13 +178,12 @@ def added(words: str, sides: Sequence[Side]) -> Side:
     if any(not sample.outcomes for sample in samples):
         return Side(words)
     seeds = sorted(set.intersection(*(set(sample.outcomes) for sample in samples)))
-    digests = {side.digest for side in sides}
-    images = all(digests) and len(digests) == 1
-    kept = [seed for seed in seeds if all(seed in sample.images for sample in samples)] if images else []
+    same = len({side.digest for side in sides}) == 1 and sides[0].digest
+    kept = [seed for seed in seeds if same and all(seed in sample.images for sample in samples)]
     sample = Sample(
         values={seed: sum(s.values.get(seed, math.nan) for s in samples) for seed in seeds},
         outcomes={seed: max((s.outcomes[seed] for s in samples), key=WORST.index) for seed in seeds},
         images={seed: np.sum([s.images[seed] for s in samples], axis=0) for seed in kept},
-        cell=samples[0].cell if images else None,
+        cell=samples[0].cell if same else None,
     )
-    return Side(words, sample, None, digests.pop() if images else "")
+    return Side(words, sample, None, same or "")
