@@ -99,6 +99,7 @@ TABLES: dict[str, dict[str, str]] = {
         "values": "DOUBLE[]",
         "mean": "DOUBLE",
         **INTERVAL,
+        "no_noise": "BOOLEAN",
         **_columns("DOUBLE", *COUNTS),
     },
 }  # fmt: skip

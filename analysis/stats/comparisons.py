@@ -40,7 +40,7 @@ def estimate(sample: Sample, pool: Pool | None, confidence: float = 0.9) -> Esti
 
     Args:
         sample: The configuration.
-        pool: The noise of its study; None where it stands alone.
+        pool: The noise of its study; None where it stands alone. A rule without training has none of it.
         confidence: Coverage of the intervals, in (0, 1).
     """
     kept, lost = sample.kept, len(sample.lost)
@@ -48,7 +48,8 @@ def estimate(sample: Sample, pool: Pool | None, confidence: float = 0.9) -> Esti
     if not values:
         return Estimate(lost=lost)
     parts = contributions(sample, seeds)
-    error = Error.of(np.array(values), 0 if sample.deterministic else 1, pool, parts, sample.cell)
+    noise, trained = None if sample.rule else pool, 0 if sample.deterministic else 1
+    error = Error.of(np.array(values), trained, noise, parts, sample.cell)
     mean = float(np.mean(values))
     spread = asdict(error.spread(mean, confidence))
     return Estimate(seeds=seeds, lost=lost, values=values, mean=mean, **spread)

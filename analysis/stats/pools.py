@@ -37,12 +37,17 @@ class Sample:
         images: Seed -> [N] what each image of the split adds to the value; their sum is the value. Empty
             where images were not kept.
         cell: [N] stratum (class and domain) of each image.
+        rule: Whether it is a rule without training. The noise of runs says nothing about it; it may differ
+            from seed to seed, where clients hold other images.
+        fixed: Whether it is the same on every seed by what it is, so that one seed tells all.
     """
 
     values: Mapping[int, float]
     outcomes: Mapping[int, str]
     images: Mapping[int, np.ndarray] = field(default_factory=dict)
     cell: np.ndarray | None = None
+    rule: bool = False
+    fixed: bool = False
 
     @property
     def kept(self) -> dict[int, float]:
@@ -61,13 +66,15 @@ class Sample:
 
     @property
     def deterministic(self) -> bool:
-        """Whether it is a rule that does not train: the same value on every seed.
+        """Whether it has no noise over seeds: the same value on every seed.
 
         Two seeds may have one accuracy by chance, where there are few images; then the images tell.
         """
         values = list(self.kept.values())
-        if len(values) < 2 or max(values) - min(values) > NO_WIDTH:
+        if not values or max(values) - min(values) > NO_WIDTH:
             return False
+        if self.fixed or (self.rule and len(values) > 1):
+            return True
         parts = [self.images[seed] for seed in self.kept if seed in self.images]
         return len(values) > 2 or (len(parts) == 2 and np.array_equal(parts[0], parts[1]))
 
@@ -104,7 +111,8 @@ class Pool:
 
         Rules without training, and configurations with one seed, say nothing and are left out.
         """
-        kept = [values for s in samples if not s.deterministic and len(values := s.kept) > 1]
+        trained = [s.kept for s in samples if not s.rule and not s.deterministic]
+        kept = [values for values in trained if len(values) > 1]
         while kept:
             pool, wild = cls._of(kept)
             if wild is None:

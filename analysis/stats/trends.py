@@ -103,7 +103,7 @@ def expected(family: Sequence[Comparison], pools: Mapping[str, Pool | None]) -> 
 
 def _difference(c: Comparison) -> np.ndarray:
     """[seeds] on the common seeds of two configurations that train; else none."""
-    if c.a.deterministic or c.b.deterministic:
+    if any(side.rule or side.deterministic for side in (c.a, c.b)):
         return np.array([])
     a, b = c.a.kept, c.b.kept
     return np.array([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])

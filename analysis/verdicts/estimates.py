@@ -40,8 +40,9 @@ def estimates(results: Results, samples: Samples, pool: PoolOf) -> Iterator[Row]
                 side = samples.side(words, trial, metric, split, floor)
                 if side and (side.sample.kept or metric in PERSONAL or trial["kind"] == "stress"):
                     named = {"kind": "floor", "label": words} if floor else {}
-                    noise = None if floor else pool(group_of(results, trial), metric, split)
+                    noise = pool(group_of(results, trial), metric, split)
                     numbers = asdict(estimate(side.sample, noise, results.confidence))
+                    numbers["no_noise"] = side.sample.deterministic
                     yield {**about, **named, "metric": metric, "split": split, **numbers}
 
 

@@ -111,7 +111,11 @@ class Samples:
             values, outcomes = finite, dict.fromkeys(finite, "complete")
         if not finite and (floor or "complete" in outcomes.values()):
             return None
-        side = Side(words, Sample(values=values, outcomes=outcomes), trial.get("trial"))
+        zeroshot = (floor or trial.get("method")) == "zeroshot"
+        # on the global split all clients have the same accuracy, on every seed; a stress may change images
+        fixed = zeroshot and metric.endswith("_global") and trial.get("kind") != "stress"
+        sample = Sample(values=values, outcomes=outcomes, rule=zeroshot or bool(floor), fixed=fixed)
+        side = Side(words, sample, trial.get("trial"))
         return self._with_images(side, trial, metric, split, floor) if metric in PERSONAL else side
 
     def _values(self, trial: Row, column: str, split: str) -> dict[int, float]:
