@@ -127,10 +127,7 @@ class Database:
     def forget(self, *names: str) -> None:
         """Read these tables again the next time that a query names them."""
         with self._lock:
-            for name in self._defined & set(names):
-                kind = "TABLE" if name in KEPT else "VIEW"
-                self._connection.execute(f"DROP {kind} {name}")
-                self._defined.discard(name)
+            self._defined -= set(names)
 
     def shown(self, text: str) -> str:
         """Return a query after the statements that make its views: it runs in the result folder."""
@@ -147,8 +144,8 @@ class Database:
                 columns that the folder lacks, those are given, and paths are relative to the folder.
         """
         place = f"{self.folder}/" if words is None else ""
-        kind = "OR REPLACE TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
-        start = f"CREATE {kind} {name} AS"
+        kind = "TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
+        start = f"CREATE OR REPLACE {kind} {name} AS"
         if name in VIEWS:
             return f"{start} {VIEWS[name](self, place)}"
         if name in self.listed:
@@ -196,11 +193,6 @@ class Database:
         return new
 
 
-def _meta(_: Database, place: str) -> str:
-    """Return the SQL of run.json."""
-    return f"FROM read_json({literal(f'{place}run.json')})"
-
-
 def _partition(database: Database, place: str) -> str:
     """Return the SQL of client, label and domain of each training image of each run."""
     alone, parts = "partition.parquet", database.source("partition", place)
@@ -238,7 +230,7 @@ def _differences(*_: Any) -> str:
 
 # Views of files that are no parts of a table, and of other views.
 VIEWS: dict[str, Callable[[Database, str], str]] = {
-    "meta": _meta,
+    "meta": lambda _, place: f"FROM read_json({literal(f'{place}run.json')})",
     "partition": _partition,
     "runs": _runs,
     "differences": _differences,

@@ -27,12 +27,7 @@ KINDS = ("run", "sweep", "stress")  # of result folders
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images with the masks of a gated model.
-
-    Attributes:
-        arrays: Name -> array with the n images along its first axis.
-        images: A row of facts per image.
-    """
+    """Images with the masks of a gated model: name -> array [n, ...], and a row of facts for each image."""
 
     arrays: dict[str, Any]
     images: list[Row]
@@ -70,12 +65,7 @@ class Results:
 
         Its tables are views: those of `columns.TABLES`, `meta` (run.json), `scenarios` (place, scenario) and
         `factors` (a row per declared level). A table that the folder lacks is empty; a damaged part is left
-        out and named in `unreadable`; a view of one space has the rows of that space (`trials`, `verdicts`
-        and `estimates`).
-
-        Args:
-            text: The query, with `$name` where a parameter belongs.
-            parameters: Numbers, texts, truth values, None, or lists of these.
+        out and named in `unreadable`. Parameters `$name` are numbers, texts, truth values, None, or lists.
         """
         return self._database.rows(with_values(text, parameters))
 
@@ -84,10 +74,7 @@ class Results:
         return self._database.arrays(with_values(text, parameters))
 
     def shown(self, text: str, **parameters: Any) -> str:
-        """Return a query as a page prints it: it runs in plain DuckDB in the result folder.
-
-        The statements that make the views that it names come first.
-        """
+        """Return a query as a page prints it: with its views, so that it runs in plain DuckDB in the folder."""
         return self._database.shown(with_values(text, parameters).strip())
 
     def forget(self, *tables: str) -> None:
@@ -194,13 +181,7 @@ class NoResult(ValueError):
 
 
 def open_results(folder: Path) -> Results:
-    """Open a result folder.
-
-    Args:
-        folder: The folder that `--out` named.
-
-    Returns:
-        The results; their tables are read when they are asked for.
+    """Open the folder that `--out` named; its tables are read when they are asked for.
 
     Raises:
         NoResult: The folder holds no readable `run.json` of a run, a sweep or a stress run.

@@ -29,12 +29,9 @@ class Outcome:
     """A method, a variant of it or a reference, at one level.
 
     Attributes:
-        case: Name of the case.
-        space: Space of the method.
         label: The method, its sibling, its variant, a reference, or a rule without training.
         role: `entry` (it is judged), `reference`, or `floor` (a rule without training).
-        level: Label of the level.
-        x: The level as a number.
+        level: Label of the level; `x` is the level as a number.
         accuracy: Its mean with low and high (over seeds and images where these were kept); None without one.
         gaps: Name of a reference or of a rule without training -> the difference to it, a row of `verdicts`.
         change: The difference to itself at the mildest level; None there.

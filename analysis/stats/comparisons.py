@@ -21,13 +21,15 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from .errors import Error
-from .image_noise import contributions
+from .errors import Error, contributions
 from .judgements import Comparison, Estimate, Judgement, Verdict
 from .pools import NO_WIDTH, Pool, Prior, Sample
 from .trends import expected
 
-__all__ = ["MARGIN", "Comparison", "Estimate", "Judgement", "Pool", "Sample", "Verdict", "estimate", "judge"]
+__all__ = [
+    "MARGIN", "Comparison", "Estimate", "Judgement", "Pool", "Sample", "Verdict",
+    "estimate", "judge", "strongest",
+]  # fmt: skip
 
 MARGIN = 0.01  # one point of accuracy: a smaller difference does not matter in practice
 RATE = 0.1  # expected share of false ones among the differences that are called not zero
@@ -36,12 +38,9 @@ POWER_QUANTILE = 0.84  # normal quantile of the probability (0.8) with which the
 
 
 def estimate(sample: Sample, pool: Pool | None, confidence: float = 0.9) -> Estimate:
-    """Estimate one accuracy.
+    """Estimate one accuracy, with intervals of this confidence, in (0, 1).
 
-    Args:
-        sample: The configuration.
-        pool: The noise of its study; None where it stands alone. A rule without training has none of it.
-        confidence: Coverage of the intervals, in (0, 1).
+    `pool` is the noise of its study; None where it stands alone. A rule without training has none of it.
     """
     kept, lost = sample.kept, len(sample.lost)
     seeds, values = tuple(sorted(kept)), tuple(kept[seed] for seed in sorted(kept))
@@ -55,6 +54,21 @@ def estimate(sample: Sample, pool: Pool | None, confidence: float = 0.9) -> Esti
     return Estimate(seeds=seeds, lost=lost, values=values, mean=mean, **spread)
 
 
+def strongest(rivals: Mapping[str, Sequence[Sample]]) -> str:
+    """Return the name whose best configuration has the highest mean; empty where none has one.
+
+    A lost seed counts as accuracy 0, and a configuration that lost at least half of its seeds has no mean.
+    Choose on other seeds than those of the comparison: on the same ones the difference is biased.
+    """
+
+    def mean(sample: Sample) -> float:
+        kept, lost = sample.kept, len(sample.lost)
+        return sum(kept.values()) / (len(kept) + lost) if len(kept) > lost else -1.0
+
+    best = {name: max(map(mean, samples), default=-1.0) for name, samples in rivals.items()}
+    return max((name for name in best if best[name] >= 0), key=best.__getitem__, default="")
+
+
 def judge(
     family: Sequence[Comparison],
     pools: Mapping[str, Pool | None],
@@ -62,16 +76,13 @@ def judge(
     confidence: float = 0.9,
     margin: float = MARGIN,
 ) -> list[Judgement]:
-    """Judge the comparisons that are shown together.
+    """Judge the comparisons that are shown together, in their order.
 
     Args:
         family: All of them.
         pools: The noise of each study; a study without an entry has none.
         confidence: Coverage of the intervals that are not adjusted, in (0, 1).
         margin: A smaller difference does not matter in practice.
-
-    Returns:
-        A judgement for each, in the same order.
     """
     measured = [
         _measured(c, pools.get(c.pool), prior, confidence)
@@ -155,17 +166,12 @@ def _given(c: Comparison, seeds: tuple[int, ...]) -> tuple[Verdict, str] | None:
     if not seeds:
         pruned = _pruned(c)
         return ("undecided", f"stopped early on {pruned} seeds") if pruned else ("missing", "no common seed")
-    if not c.a.lost and _identical(c, seeds):
+    same = not c.a.lost and all(abs(c.a.kept[s] - c.b.kept[s]) <= NO_WIDTH for s in seeds)
+    parts = _image_differences(c, seeds) if same else None
+    # one accuracy may be equal by chance, where there are few images
+    if same and (len(seeds) > 1 if parts is None else not parts.any()):
         return "no effect", f"identical on {_share(len(seeds), c)}"
     return None
-
-
-def _identical(c: Comparison, seeds: tuple[int, ...]) -> bool:
-    """Whether the runs are the same; one accuracy may be equal by chance, where there are few images."""
-    if any(abs(c.a.kept[seed] - c.b.kept[seed]) > NO_WIDTH for seed in seeds):
-        return False
-    parts = _image_differences(c, seeds)
-    return len(seeds) > 1 if parts is None else not parts.any()
 
 
 def _pruned(c: Comparison) -> int:

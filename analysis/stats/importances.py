@@ -91,7 +91,7 @@ def importances(
         The importances, or why they are withheld.
     """
     complete = [row for row in rows if row["state"] == "COMPLETE"]
-    usable = [row for row in complete if _finite(row["objective"])]
+    usable = [row for row in complete if row["objective"] is not None and math.isfinite(row["objective"])]
     left_out = Counter(str(row["state"]) for row in rows if row["state"] != "COMPLETE")
     left_out["COMPLETE without a finite objective"] = len(complete) - len(usable)
     params = [
@@ -116,10 +116,6 @@ def importances(
         "permutation": _permutation(names, losses, y, confidence),
     }
     return replace(found, columns=by_method, r2=r2)
-
-
-def _finite(value: Any) -> bool:
-    return value is not None and math.isfinite(float(value))
 
 
 def _distribution(values: Sequence[Any], factor: Mapping[str, Any] | None) -> Any:

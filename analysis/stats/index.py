@@ -39,12 +39,11 @@ def indices(
 ) -> tuple[Index, ...]:
     """Indices from arrays [k]; an end that is not finite is none."""
     none = np.full(len(names), np.nan)
-    columns = zip(names, value, none if low is None else low, none if high is None else high, strict=True)
-    return tuple(Index(name, float(v), _end(lo), _end(hi)) for name, v, lo, hi in columns)
-
-
-def _end(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    ends = np.stack([none if low is None else low, none if high is None else high], axis=1)
+    return tuple(
+        Index(name, float(v), *(float(end) if np.isfinite(end) else None for end in pair))
+        for name, v, pair in zip(names, value, ends, strict=True)
+    )
 
 
 def verdict(index: Index, limit: float) -> Verdict:

@@ -132,12 +132,12 @@ def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndar
     """Compute the change of the outcome over the whole range from each step.
 
     Args:
-        U: [n, k].
-        Y: [n].
+        U: [n, k] points.
+        Y: [n] outcomes.
         levels: Levels of the design.
 
     Returns:
-        [N, k], one row per trajectory; not finite where the trajectory has an outcome that is not finite.
+        [N, k], one row per trajectory; NaN where it has an outcome that is not finite.
 
     Raises:
         ValueError: a trajectory does not step every coordinate once by the step.
@@ -145,9 +145,8 @@ def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndar
     points = np.asarray(U, float)
     k = points.shape[1]
     if len(points) != len(Y) or len(points) % (k + 1):
-        raise ValueError(
-            f"{len(points)} points and {len(Y)} outcomes are not whole trajectories of {k + 1} rows"
-        )
+        counts = f"{len(points)} points and {len(Y)} outcomes"
+        raise ValueError(f"{counts} are not whole trajectories of {k + 1} rows")
     steps = np.diff(points.reshape(-1, k + 1, k), axis=1)  # [N, step, coordinate]
     changes = np.diff(np.asarray(Y, float).reshape(-1, k + 1), axis=1)
     taken = np.abs(steps) > 1e-9

@@ -53,15 +53,12 @@ def mean_and_noise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def lost_ranges(U: np.ndarray, lost: np.ndarray, names: Sequence[str]) -> list[LostRange]:
-    """Find the thirds of the parameters' ranges that hold clearly more lost points than the rest.
+    """Find the thirds of ranges in which lost points are more than chance, the largest share first.
 
     Args:
         U: [n, k] points in [0, 1].
         lost: [n] whether a point failed or diverged.
         names: The k parameters.
-
-    Returns:
-        The thirds in which so many lost points are rarer than chance, the largest share first.
     """
     from scipy.special import bdtrc
 

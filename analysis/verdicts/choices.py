@@ -41,8 +41,8 @@ def pairs(study: Study) -> Iterator[Difference]:
                 b = added(study.prefix + SUM, sides[2:])
                 subject, level = (" & ".join(words) for words in zip(*changes, strict=True))
                 yield study.difference(
-                    "pair", scenario, a, b, subject=subject, level=level, metric=OWN, split=VALIDATION,
-                    parts=2, reason=study.reason(scenario, *entries),
+                    "pair", scenario, a, b, OWN, VALIDATION, subject=subject, level=level, parts=2,
+                    reason=study.reason(scenario, *entries),
                 )  # fmt: skip
 
 

@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..read.results import Results, Row, json_object, tuning_of
-from ..stats.comparisons import Sample
-from ..stats.rivals import strongest
+from ..stats.comparisons import Sample, strongest
 from .samples import FLOORS, OWN, PERSONAL, Difference, Samples
 from .study import ANCHOR, TEST, VALIDATION, Entry, Study, all_trials, base_of, group_of
 
@@ -47,7 +46,8 @@ def main_label(study: Study, labels: Sequence[str]) -> str:
 
 def _others(study: Study, main: str, trials: Mapping[str, Row]) -> dict[str, str]:
     """Return the label of each other configuration -> kind of the difference, in the order of the trials."""
-    own = {label for label in trials if _is_own(study, label)} if not study.grid else set()
+    names = {study.method, study.space} - set(study.rivals) if not study.grid else set()
+    own = {label for label in trials if base_of(label).partition(", front ")[0] in names}
     others = {label: "tuning" if label in own else "rival" for label in trials if label != main}
     known = {base_of(label) for label in (main, *others)}
     missing = [label for label in study.grid or study.rivals if label not in known]
@@ -57,12 +57,6 @@ def _others(study: Study, main: str, trials: Mapping[str, Row]) -> dict[str, str
     else:
         untuned = {f"{base_of(main)} (untuned)": "tuning"}
     return {**untuned, **others, **dict.fromkeys(missing, "rival")}
-
-
-def _is_own(study: Study, label: str) -> bool:
-    """Return whether a configuration is of the space's own method: tuned, untuned, or of its front."""
-    name = base_of(label).partition(", front ")[0]
-    return name in (study.method, study.space) and name not in study.rivals
 
 
 def _floors(study: Study, scenario: str, main: Entry, methods: Sequence[str]) -> Iterator[Difference]:

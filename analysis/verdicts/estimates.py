@@ -22,10 +22,7 @@ PoolOf = Callable[[Group, str, str], Pool | None]
 def estimates(results: Results, samples: Samples, pool: PoolOf) -> Iterator[Row]:
     """Yield the rows of the table, without their numbers; the points of a design are not printed one by one.
 
-    Args:
-        results: The result folder.
-        samples: Reader of samples.
-        pool: The pooled noise of a group of trials on a metric and a split.
+    `pool` gives the noise of a group of trials on a metric and a split.
     """
     for trial in (trial for trial in all_trials(results) if trial["kind"] != "design"):
         about = {

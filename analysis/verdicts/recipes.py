@@ -171,12 +171,8 @@ def number_at(trial: Row, path: str) -> float | None:
 def families(trials: Sequence[Row], paths: Sequence[str]) -> dict[str, str]:
     """Return label -> name of its line: labels whose methods differ in these settings alone share a line.
 
-    A line is named after the common part of its labels.
-
-    Args:
-        trials: Trials of any scenarios.
-        paths: The settings along which lines are drawn; where none is a setting of the method, each label is
-            a line.
+    A line is named after the common part of its labels. Of the settings along which lines are drawn, those of
+    the method count; without one, each label is a line.
     """
     of_method, keys = [path for path in paths if path.startswith("method.")], dict[str, str]()
     for trial in trials:
@@ -248,6 +244,4 @@ def _measured(
             found.append((row, Side(f"{study.prefix}{before}{row['label']}", sample, row["trial"])))
     if len(found) == 2:
         (row, a), (_, b) = found
-        yield study.difference(
-            "recipe", row["scenario"], a, b, subject=subject, level=level, metric=metric, split=split
-        )
+        yield study.difference("recipe", row["scenario"], a, b, metric, split, subject=subject, level=level)

@@ -24,13 +24,9 @@ WORST = ("complete", "pruned", "failed", "diverged")  # outcomes of a seed, the 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a difference.
+    """One side of a difference: its name, what it measured, and the number of its trial.
 
-    Attributes:
-        words: Its name.
-        sample: What it measured; `NOTHING` where it never ran.
-        trial: Number of its trial.
-        digest: Digest of the images of its split; empty where they were not kept.
+    `digest` is that of the images of its split; empty where they were not kept.
     """
 
     words: str
@@ -81,11 +77,7 @@ def paired_samples(a: Side, b: Side) -> tuple[Sample, Sample]:
 
 
 class Samples:
-    """Reads samples of the trials of one or several result folders.
-
-    Args:
-        results: The folders.
-    """
+    """Reads samples of the trials of one or several result folders."""
 
     def __init__(self, *results: Results) -> None:
         self.results = results
@@ -169,11 +161,9 @@ def outcomes_of(trial: Row) -> dict[int, str]:
     """Return seed -> how the run ended; of a trial without this column, as the trial ended."""
     seeds = [int(seed) for seed in trial.get("seeds") or []]
     listed = trial.get("outcomes")
-    if not listed:
-        failed = "diverged" if str(trial.get("reason") or "").startswith("diverged") else "failed"
-        ended = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(str(trial.get("state")), failed)
-        listed = [ended] * len(seeds)
-    return dict(zip(seeds, listed, strict=False))
+    failed = "diverged" if str(trial.get("reason") or "").startswith("diverged") else "failed"
+    ended = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(str(trial.get("state")), failed)
+    return dict(zip(seeds, listed or [ended] * len(seeds), strict=False))
 
 
 def added(words: str, sides: Sequence[Side]) -> Side:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from ..read.results import TESTED, Results, Row, space_of, tuning_of
 from .samples import OWN, Difference, Group, Samples, Side
@@ -37,12 +38,7 @@ class Entry:
 
 
 class Study:
-    """One space of a sweep.
-
-    Args:
-        view: The results of this space alone.
-        samples: Reader of the whole sweep's samples.
-    """
+    """One space of a sweep: the results of this space alone, and the reader of the whole sweep's samples."""
 
     def __init__(self, view: Results, samples: Samples) -> None:
         self.view, self.samples, self.meta = view, samples, view.meta
@@ -98,30 +94,28 @@ class Study:
 
     def compared(
         self, kind: str, scenario: str, a: Entry, b: Entry,
-        metrics: Sequence[str] = (OWN,), split: str = VALIDATION, *,
-        subject: str, level: str, strongest: bool | None = None,
+        metrics: Sequence[str] = (OWN,), split: str = VALIDATION, **about: Any,
     ) -> Iterator[Difference]:  # fmt: skip
-        """Yield a minus b on each metric on which what ran was measured."""
+        """Yield a minus b on each metric on which what ran was measured; `about` as for `difference`."""
+        about["reason"] = self.reason(scenario, a, b)
         for metric in metrics:
             sides = self.side(a, metric, split), self.side(b, metric, split)
             if sides[0] and sides[1]:
-                yield self.difference(
-                    kind, scenario, sides[0], sides[1], subject=subject, level=level, metric=metric,
-                    split=split, reason=self.reason(scenario, a, b), strongest=strongest,
-                )  # fmt: skip
+                yield self.difference(kind, scenario, sides[0], sides[1], metric, split, **about)
 
     def difference(
-        self, kind: str, scenario: str, a: Side, b: Side, *,
-        subject: str, level: str, metric: str, split: str,
-        parts: int = 1, reason: str = "", strongest: bool | None = None,
-    ) -> Difference:  # fmt: skip
-        """Return a difference between trials of this space; those of a recipe ran on fresh seeds."""
+        self, kind: str, scenario: str, a: Side, b: Side, metric: str, split: str, **about: Any
+    ) -> Difference:
+        """Return a difference between trials of this space; those of a recipe ran on fresh seeds.
+
+        `about` are its subject and level, and what else a `Difference` has.
+        """
         fresh = split == TEST or kind == "recipe"
         return Difference(
-            space=self.space, scenario=scenario, kind=kind, subject=subject, level=level, metric=metric,
-            family=f"{FAMILIES.get(kind, 'rivals')} of {self.space}", split=split, a=a, b=b, parts=parts,
-            planned=self._planned("confirm" if fresh else "contrast"), reason=reason, strongest=strongest,
-            group=(self.space, scenario, "fresh seeds" if fresh else "selection seeds"),
+            space=self.space, scenario=scenario, kind=kind, a=a, b=b, metric=metric, split=split,
+            family=f"{FAMILIES.get(kind, 'rivals')} of {self.space}",
+            planned=self._planned("confirm" if fresh else "contrast"),
+            group=(self.space, scenario, "fresh seeds" if fresh else "selection seeds"), **about,
         )  # fmt: skip
 
     def _planned(self, kind: str) -> int:

@@ -37,11 +37,7 @@ TYPES = {
 
 
 def verdict_tables(results: Results) -> None:
-    """Write the tables `verdicts` and `estimates` of a result folder, unless they are up to date.
-
-    Args:
-        results: The whole result folder, finished or not; no view of one space.
-    """
+    """Write the tables `verdicts` and `estimates` of a whole result folder, unless they are up to date."""
     made_from = digest_of(results.folder)
     files = [file_of(results.folder, name) for name in ("verdicts", "estimates")]
     if all(_made_from(file) == made_from for file in files):
@@ -65,11 +61,7 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 class Maker:
-    """Makes the rows of both tables.
-
-    Args:
-        results: The whole result folder.
-    """
+    """Makes the rows of both tables of a whole result folder."""
 
     def __init__(self, results: Results) -> None:
         self.results, self.samples = results, Samples(results)

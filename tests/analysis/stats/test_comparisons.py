@@ -15,10 +15,10 @@ from analysis.stats.comparisons import (
     Sample,
     estimate,
     judge,
+    strongest,
 )
 from analysis.stats.errors import Error
 from analysis.stats.pools import satterthwaite
-from analysis.stats.rivals import strongest
 
 LOST = math.nan
 
