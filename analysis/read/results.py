@@ -74,7 +74,7 @@ class Results:
         return self._database.arrays(with_values(text, parameters))
 
     def shown(self, text: str, **parameters: Any) -> str:
-        """Return a query as a page prints it: with its views, so that it runs in plain DuckDB in the folder."""
+        """Return a query as a page prints it: with its views, so it runs in plain DuckDB in the folder."""
         return self._database.shown(with_values(text, parameters).strip())
 
     def forget(self, *tables: str) -> None:
