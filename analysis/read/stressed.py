@@ -166,11 +166,7 @@ def reason_not_run(results: Results, case: Row, space: str, level: str, label: s
 
 
 def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:
-    """Find where one entry breaks.
-
-    Args:
-        levels: Its outcomes, from the mildest level to the severest.
-    """
+    """Find where one entry breaks; its outcomes are from the mildest level to the severest."""
     found = breaking_level([o.verdict for o in levels])
     passed = None if found.passed is None else levels[found.passed].level
     broke = None if found.broke is None else levels[found.broke].level
@@ -216,7 +212,5 @@ def by_entry(rows: Iterable[Outcome]) -> dict[tuple[str, str, str], list[Outcome
 
 def signatures_of_runs(results: Results) -> dict[str, list[str]]:
     """Run -> names of the failure signatures that fired in it."""
-    names: dict[str, list[str]] = {}
-    for row in results.sql("SELECT DISTINCT run, name FROM signatures ORDER BY ALL"):
-        names.setdefault(row["run"], []).append(row["name"])
-    return names
+    text = "SELECT run, list(DISTINCT name ORDER BY name) AS names FROM signatures GROUP BY run ORDER BY run"
+    return {row["run"]: row["names"] for row in results.sql(text)}

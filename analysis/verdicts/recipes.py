@@ -86,16 +86,14 @@ MASKS = {"iou_untrained": "untrained gate", "iou_random": "random masks of equal
 def recipes(study: Study) -> Iterator[Difference]:
     """Yield the differences that the figures of a recipe show, in the order of the figures."""
     for figure in study.meta.get("figures") or []:
-        makers = {
-            "differences": lambda f: to_reference(study, f, f.get("metrics") or PERSONAL),
-            "groups": lambda f: to_reference(study, f, GROUPS),
-            "against": lambda f: along(study, f),
-            "domains": lambda _: by_domain(study),
-            "masks": lambda _: by_mask(study),
-            "convergence": lambda _: by_round(study),
-        }
-        if figure.get("kind") in makers:
-            yield from makers[figure["kind"]](figure)
+        kind = figure.get("kind")
+        if kind in ("differences", "groups"):
+            metrics = GROUPS if kind == "groups" else figure.get("metrics") or PERSONAL
+            yield from to_reference(study, figure, metrics)
+        elif kind == "against":
+            yield from along(study, figure)
+        elif kind in MEASURED:
+            yield from MEASURED[kind](study)
 
 
 def to_reference(study: Study, figure: Row, metrics: Sequence[str]) -> Iterator[Difference]:
@@ -245,3 +243,6 @@ def _measured(
     if len(found) == 2:
         (row, a), (_, b) = found
         yield study.difference("recipe", row["scenario"], a, b, metric, split, subject=subject, level=level)
+
+
+MEASURED = {"domains": by_domain, "masks": by_mask, "convergence": by_round}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from ..read.results import TESTED, Results, Row, space_of, tuning_of
@@ -48,20 +47,12 @@ class Study:
         self.declared: Row = (self.meta.get("spaces_declared") or {}).get(self.space) or {}
         self.trials = view.sql("FROM trials ORDER BY trial, study")
         self.method = str(self.declared.get("method") or self.space)
+        scenarios = [str(s["label"]) for s in self.meta.get("scenarios") or []]
+        self.scenarios = list(dict.fromkeys([*scenarios, *(str(t["scenario"]) for t in self.trials)]))
+        rivals = [str(t["label"]) for t in self.trials if t["kind"] == "rival"]  # beside the declared ones
+        self.rivals = list(dict.fromkeys([*(self.declared.get("rivals") or {}), *rivals]))
         self.grid = [str(label) for label in self.meta.get("grid") or []]  # of a recipe
         self._left_out: list[Row] = list((self.meta.get("left_out") or {}).get("trials") or [])
-
-    @cached_property
-    def scenarios(self) -> list[str]:
-        """The labels of its scenarios, in the declared order."""
-        declared = [str(s["label"]) for s in self.meta.get("scenarios") or []]
-        return list(dict.fromkeys([*declared, *(str(t["scenario"]) for t in self.trials)]))
-
-    @cached_property
-    def rivals(self) -> list[str]:
-        """The labels of the declared rivals, and of those that were tried."""
-        tried = [str(t["label"]) for t in self.trials if t["kind"] == "rival"]
-        return list(dict.fromkeys([*(self.declared.get("rivals") or {}), *tried]))
 
     def plans(self, kind: str) -> bool:
         """Return whether trials of this kind were run or planned."""
