@@ -53,12 +53,8 @@ class Importances:
 class _Column:
     """A parameter with a value in each of n trials; inactive is a separate value.
 
-    Attributes:
-        name: The parameter.
-        declared: Its distribution where it is active, for PED-ANOVA.
-        x: [n] its values, for the surrogate.
-        distribution: Its distribution with the value for inactive, for fANOVA.
-        values: [n] its values, for fANOVA.
+    For the surrogate it is `x`, [n]; for fANOVA `values`, [n], with the distribution that has a value for
+    inactive; for PED-ANOVA it has the `declared` distribution where it is active.
     """
 
     name: str

@@ -72,12 +72,7 @@ def rarely_active(share: float, groups: int) -> bool:
 
 
 def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int, str]:
-    """Outcomes by block or trajectory, without those that hold an outcome that is not finite.
-
-    Args:
-        Y: [n], in the design's order.
-        size: Rows of a block.
-        what: `blocks` or `trajectories`, for the reason.
+    """Outcomes [n] by block or trajectory (`what`) of this size, without groups that lost one.
 
     Returns:
         The finite groups [N, size], the number of dropped groups, and why nothing can be estimated, if so.
@@ -112,13 +107,7 @@ def interval_union(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Union of three intervals that cover too rarely alone: Student's t, symmetric bootstrap-t, percentiles.
 
-    Args:
-        value: [P] estimates.
-        error: [P] their standard errors.
-        again: [R, P] estimates of resamples.
-        errors: [R, P] their standard errors.
-        n: Independent groups.
-        confidence: Nominal coverage in (0, 1).
+    Of [P] estimates from n groups with their standard errors, and of [R, P] resamples with theirs.
 
     Returns:
         Half of the studentised width, and the union's lower and upper ends; each [P].

@@ -129,18 +129,13 @@ def _without_noise(
 
 
 def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndarray:
-    """Compute the change of the outcome over the whole range from each step.
-
-    Args:
-        U: [n, k] points.
-        Y: [n] outcomes.
-        levels: Levels of the design.
+    """Compute the change of the outcome over the whole range from each step of the points U, [n, k].
 
     Returns:
         [N, k], one row per trajectory; NaN where it has an outcome that is not finite.
 
     Raises:
-        ValueError: a trajectory does not step every coordinate once by the step.
+        ValueError: a trajectory does not step every coordinate once by the step of these levels.
     """
     points = np.asarray(U, float)
     k = points.shape[1]

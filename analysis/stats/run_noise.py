@@ -55,10 +55,7 @@ def mean_and_noise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 def lost_ranges(U: np.ndarray, lost: np.ndarray, names: Sequence[str]) -> list[LostRange]:
     """Find the thirds of ranges in which lost points are more than chance, the largest share first.
 
-    Args:
-        U: [n, k] points in [0, 1].
-        lost: [n] whether a point failed or diverged.
-        names: The k parameters.
+    Points are U, [n, k] in [0, 1]; `lost` [n] says which of them failed or diverged.
     """
     from scipy.special import bdtrc
 

@@ -86,12 +86,8 @@ class Samples:
     def side(self, words: str, trial: Row | None, metric: str, split: str, floor: str = "") -> Side | None:
         """Return one side of a difference; None where its trial ran and this was not measured.
 
-        Args:
-            words: Its name.
-            trial: Its trial; None where it never ran.
-            metric: The column on validation.
-            split: `validation` or `test`.
-            floor: A key of `FLOORS`, for the rule without training that was measured beside the trial.
+        The metric is the column on validation. The trial is None where it never ran. `floor` is a key of
+        `FLOORS`, for the rule without training that was measured beside the trial.
         """
         if trial is None:
             return Side(words)
