@@ -39,7 +39,7 @@ def estimates(results: Results, samples: Samples, pool: PoolOf) -> Iterator[Row]
                     named = {"kind": "floor", "label": words} if floor else {}
                     noise = pool(group_of(results, trial), metric, split)
                     numbers = asdict(estimate(side.sample, noise, results.confidence))
-                    numbers["no_noise"] = side.sample.deterministic
+                    numbers["no_noise"] = side.sample.rule and side.sample.deterministic
                     yield {**about, **named, "metric": metric, "split": split, **numbers}
 
 
