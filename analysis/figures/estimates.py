@@ -10,7 +10,7 @@ from ..look.entries import base_label, looks_of
 from ..look.forest import forest, forest_height
 from ..look.marks import write_beside
 from ..look.page import Cell, Panel
-from ..look.style import FAINT, GREY, WIDTH, Look, blank, drawing, legend_below, percent_axis
+from ..look.style import FAINT, GREY, Look, blank, drawing, legend_below, percent_axis
 from ..look.words import bracket, count, listing, percent
 from ..read.results import Results, Row
 from .rows import grouped, place_in, scenario_order
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FLOORS: dict[str, Any] = {"most frequent class": (0, (1, 1.5)), "zero-shot": (0, (4, 2))}  # label -> line
 COLUMNS = """scenario, label, method, kind, metric, mean,
   coalesce(low_both, low) AS low, coalesce(high_both, high) AS high, low_both IS NOT NULL AS over_images,
-  "values", len(seeds) AS seeds, seeds_planned, lost, clients_measured, clients_evaluated"""
+  "values", len(seeds) AS seeds, seeds_planned, lost, no_noise, clients_measured, clients_evaluated"""
 
 # Every trial measures the floors beside itself; one row of them is shown.
 ONE_FLOOR = """QUALIFY kind <> 'floor'
@@ -99,7 +99,7 @@ def lost_words(row: Row) -> str:
 def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent) -> str:
     """Return `61.6 [60.9, 62.2]`, `61.6 (one seed)`, or `diverges (0 of 3 seeds)`.
 
-    A rule that gives the same on all seeds and images has no interval.
+    A rule that is the same on every seed has no interval over them: `61.6 (no noise over seeds)`.
     """
     if row is None:
         return ""
@@ -107,6 +107,7 @@ def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent
         return f"diverges{lost_words(row)}"
     interval = bracket(row["low"], row["high"], form)
     alone = " (one seed)" if not interval and row["seeds"] == 1 else ""
+    alone = " (no noise over seeds)" if not interval and row.get("no_noise") else alone
     return f"{form(row['mean'])} {interval}".rstrip() + (lost_words(row) or alone)
 
 
@@ -184,7 +185,6 @@ def draw_accuracies(
     rows: Sequence[Row],
     frame: tuple[float, float],
     label: str,
-    width: float = WIDTH,
     *,
     group: str = "scenario",
     name: str = "label",
@@ -195,12 +195,11 @@ def draw_accuracies(
         rows: With mean, low, high, values, look, kind, and the columns `group` and `name`.
         frame: Ends of the x axis, as fractions.
         label: Of the x axis.
-        width: Of the panel, inches.
         group: Column of the heading.
         name: Column of the names on the left.
     """
     shown = [{**row, "scenario": row[group]} for row in entries_of(rows)]
-    figure, axes = blank(forest_height(shown), width)
+    figure, axes = blank(forest_height(shown))
     heights = grouped_heights(shown)
     forest(axes, shown, lambda at, y, row: _draw_accuracy(at, y, row, frame), lambda row: str(row[name]))
     named = set()
