@@ -183,6 +183,11 @@ class Page:
         return names
 
 
+def panels_of(part: Part) -> Sequence[Panel]:
+    """Return the drawings of a part."""
+    return part.panels if isinstance(part, Exhibit) else ()
+
+
 def slug(text: str) -> str:
     """Reduce a text to letters, digits and hyphens, for ids and file names."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"

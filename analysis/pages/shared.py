@@ -1,4 +1,4 @@
-"""Parts that several pages share: state of the run, assumptions, and how to reproduce the numbers."""
+"""Parts that several pages share: their frame, assumptions, and how to reproduce the numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..look.page import Cell, Exhibit, Part, Section, Table, Text, show, slug
-from ..look.words import capitalized, short_listing
+from ..look.output import notice, written
+from ..look.page import Cell, Exhibit, Page, Part, Section, Table, Text, show, slug
+from ..look.words import capitalized, count, duration
 from ..read.results import Results, Row, json_object
 from .commands import repeat
 
@@ -16,28 +17,54 @@ AnyPart = TypeVar("AnyPart", bound=Part)
 SMALL_BACKBONE = "scenes-clip"  # the bundled CLIP
 
 
-def notice(results: Results, finished: str) -> str:
-    """Say what is unfinished or unreadable; empty when nothing is.
+def page_of(
+    results: Results, finished: str, sections: Sequence[Section], scripts: Sequence[Text] = (), **parts: Any
+) -> Page:
+    """Make a page with its state, its commands, and the section on how to reproduce each number.
 
     Args:
         results: The result folder.
         finished: How much is finished, in words.
+        sections: The other sections; those without parts and facts are left out.
+        scripts: Commands of single trials, for the last section.
+        parts: Other attributes of the page.
     """
-    what = {"stress": "stress run"}.get(results.kind, results.kind)
-    states = {
-        "running": f"This {what} is still running: {finished}. The page shows what is on disk so far.",
-        "interrupted": f"This {what} was interrupted: {finished}. All of that is on disk; run the command "
-        "again with --resume.",
-        "failed": f"This {what} failed: {finished}. The page shows what it left on disk.",
-        "done": "",
-    }
-    status = str(results.meta.get("status", "running"))
-    text = states.get(status, f"Status: {status}.")
-    if results.meta.get("reason") and status != "done":
-        text += f" Reason: {results.meta['reason']}."
-    if results.unreadable:
-        text += f" Left out because they cannot be read: {short_listing(sorted(set(results.unreadable)), 6)}."
-    return text.strip()
+    kept = [section for section in sections if section.parts or section.facts]
+    return Page(
+        notice=notice(results, finished),
+        written=written(results),
+        commands=repeat(results),
+        sections=[*kept, reproduce(results, *scripts)],
+        **parts,
+    )
+
+
+def progress(results: Results) -> str:
+    """Write `12 of 40 planned trials are finished`; a search that time ends has no plan."""
+    planned, done = (results.meta.get("planned") or {}).values(), len(results.trials)
+    if not planned or None in planned:
+        return f"{count(done, 'trial')} finished"
+    return f"{done} of {sum(planned)} planned trials are finished"
+
+
+def took(results: Results, limit: str = "") -> str:
+    """Write the time that something took, and the machine."""
+    meta = results.meta
+    seconds = meta.get("seconds") or (meta.get("result") or {}).get("seconds")
+    return f"{duration(seconds)}{limit} on {joined(meta.get('hardware'))}"
+
+
+def tasks_of(results: Results) -> list[Row]:
+    """Return the task of each experiment: of the run, or of the trials."""
+    recorded = [results.meta.get("experiment") or {}]
+    recorded += [json_object(trial.get("experiment")) for trial in results.trials]
+    return [experiment["task"] for experiment in recorded if experiment.get("task")]
+
+
+def data_said(results: Results) -> str:
+    """Write the data and the backbone of the first experiment."""
+    task = next(iter(tasks_of(results)), {})
+    return f"{task['dataset']}, {task.get('backbone') or 'no backbone'}" if task else "not recorded"
 
 
 def joined(values: Row | None) -> str:
@@ -92,11 +119,8 @@ def _linked(cell: Any, prefix: str) -> Any:
 
 def reproduce(results: Results, *commands: Text) -> Section:
     """Make the section on how to reproduce each number; `commands` are the commands of single trials."""
-    folder = shlex.quote(str(results.folder))
-    facts = (
-        f"Commit {results.meta.get('commit') or 'not recorded'}; versions: "
-        f"{joined(results.meta.get('versions'))}."
-    )
+    folder, commit = shlex.quote(str(results.folder)), results.meta.get("commit") or "not recorded"
+    facts = f"Commit {commit}; versions: {joined(results.meta.get('versions'))}."
     queries = (
         "Under each figure and table, folded: the command and the query that give its numbers. The query "
         "is SQL for DuckDB over the Parquet files of the result folder; save it as q.sql and run it there. "
@@ -126,7 +150,5 @@ def assumptions(results: Results) -> list[str]:
         "methods under the same conditions and to prove that everything works. On real imagery its "
         f"{plural} are low and say nothing about what a full-size CLIP would reach."
     )
-    experiments = [results.meta.get("experiment") or {}]
-    experiments += [json_object(trial.get("experiment")) for trial in results.trials]
-    backbones = {(experiment.get("task") or {}).get("backbone") for experiment in experiments}
+    backbones = {task.get("backbone") for task in tasks_of(results)}
     return [own_distribution, *([small] if SMALL_BACKBONE in backbones else [])]
