@@ -48,12 +48,12 @@ def written(results: Results) -> str:
 
 
 def environment(templates: Path) -> Environment:
-    """Return a reader of templates in which every text is escaped and nothing may be missing."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """Return a reader of templates: HTML escapes every text, and nothing may be missing."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     return Environment(
         loader=FileSystemLoader(templates),
-        autoescape=True,
+        autoescape=select_autoescape(),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,

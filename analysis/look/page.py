@@ -116,11 +116,10 @@ Part = Exhibit | Table | Text
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with an introduction, facts (name and value) and parts; folded or open."""
+    """A heading with facts (name and value) and parts; folded or open."""
 
     title: str
     parts: Sequence[Part]
-    intro: str = ""
     facts: Sequence[tuple[str, str]] = ()
     folded: bool = False
 

@@ -57,9 +57,12 @@ def lead(results: Results, rows: Sequence[Outcome]) -> list[str]:
         worst = {case: stressed.worst_verdict(levels) for case, levels in cases.items()}
         early = [case for case, levels in cases.items() if stressed.broken_from_start(levels)]
         counts = Counter(worst.values())
-        hint = f" (in {len(early)} of them at the mildest level already, so that the stress is not what broke it)"
+        where = (
+            f" (in {len(early)} of them at the mildest level already, so that the stress did not break it)"
+        )
+        hints = {"break": where} if early else {}
         clauses = [
-            f"{WORDS.get(verdict, verdict)} in {counts[verdict]}{hint if verdict == 'break' and early else ''}"
+            f"{WORDS.get(verdict, verdict)} in {counts[verdict]}{hints.get(verdict, '')}"
             for verdict in stressed.VERDICTS
             if counts[verdict]
         ]
