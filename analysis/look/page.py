@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,13 +17,15 @@ SHOWN_ROWS = 400  # rows of the numbers behind a figure that are shown; the quer
 class Panel:
     """One drawing of a figure. Panels are side by side on paper and below each other on a phone.
 
-    `alt` says what is seen in it; by default that is the title and the sentence above the figure.
+    `alt` says what is seen in it; by default that is the title and the sentence above the figure. The
+    colours of `pictures` are those of the images; on a dark page they stay as they are.
     """
 
     key: str
     title: str
     figure: Figure
     alt: str = ""
+    pictures: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Page:
         written: The time of writing, for a page that will be written again; else empty.
         name: Name of its files, without the suffix.
         links: Name and title of each other page of the report; a page that is no Markdown has its ending.
-        glossary: Word and meaning; the words are explained where the reader points at them.
+        glossary: Word -> meaning; the words are explained where the reader points at them.
     """
 
     title: str
@@ -161,7 +163,7 @@ class Page:
     links: Sequence[tuple[str, str]] = ()
     answer: Sequence[Part] = ()
     alert: str = ""
-    glossary: Sequence[tuple[str, str]] = ()
+    glossary: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> Iterator[Part]:
         """Yield all parts, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,11 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
     )
 
 
-def _explained(text: str, glossary: Sequence[tuple[str, str]]) -> Any:
+def _explained(text: str, glossary: Mapping[str, str]) -> Any:
     """Return the text as HTML; each word of the glossary leads once to its meaning; `code` is code."""
     from markupsafe import Markup, escape
 
-    left = {term: meaning for term, meaning in glossary if term in text}
+    left = {term: meaning for term, meaning in glossary.items() if term in text}
     words = "|".join([r"`[^`]+`", *(rf"\b{re.escape(term)}\b" for term in left)])
     link = Markup('<a class="word" href="#word-{}" title="{}">{}</a>')
     pieces = []
