@@ -55,6 +55,7 @@ class Axis:
         names: Names of the places 0, 1, ... of an x axis without numbers.
         values: Numbers along x that have a tick; empty: whole numbers such as rounds.
         fractions: Whether y is written in per cent.
+        log: Whether the x axis is logarithmic; None: as the values need it.
     """
 
     x: str
@@ -63,12 +64,17 @@ class Axis:
     names: Sequence[str] = ()
     values: Sequence[float] = ()
     fractions: bool = True
+    log: bool | None = None
 
     @property
     def logarithmic(self) -> bool:
         """Whether the x axis is logarithmic."""
         values = self.values
-        return bool(values) and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
+        return (
+            self.log
+            if self.log is not None
+            else bool(values) and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
+        )
 
 
 @drawing

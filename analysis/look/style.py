@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
+else:  # matplotlib is loaded when something is drawn
+    Axes = Figure = Any
 
 P = ParamSpec("P")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.marks import draw_line
 from ...look.page import Exhibit, Panel, numbers, slug
@@ -18,6 +18,8 @@ from ...look.style import (
     SMALL,
     UNTUNED,
     WIDTH,
+    Axes,
+    Figure,
     Look,
     blank,
     drawing,
@@ -29,10 +31,6 @@ from ...read import stressed
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ...read.stressed import ACCURACIES, LOCAL, REFERENCE_NAMES, Outcome
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 VARIANT_PLACES = (4, 5, 3, 6)  # in the palette
 COLUMNS = ("space", "level", "x", "label", "mean", "low", "high", "seeds", "remark")

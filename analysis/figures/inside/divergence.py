@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...look.page import Exhibit, numbers
-from ...look.style import SOFT, WIDTH, drawing, legend_below, stacked
+from ...look.style import SOFT, WIDTH, Figure, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..lines import Axis, Line, ends_said, panels_of, put_lines
 from ..outcomes.curves import SHOWN, query_of_rounds, runs_of, table_curves
 from ..rows import grouped, two_digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TITLE, COLUMNS = "D_CKA over rounds", ("d_cka", "mu", "beta")
 MOST_CLIENTS = 40  # drawn; of more clients, evenly spaced ones

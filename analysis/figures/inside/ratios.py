@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.marks import panel_width
 from ...look.page import Exhibit, numbers, slug
-from ...look.style import SMALL, SOFT, WIDTH, Look, drawing, legend_below, stacked
+from ...look.style import SMALL, SOFT, WIDTH, Axes, Figure, Look, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..estimates import panel, sort
 from ..lines import Axis, Line, ends_said, put_lines
 from ..outcomes.curves import SHOWN, runs_of, table_curves
 from ..rows import grouped, two_digits
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TITLE, CORRELATION = "Class ratios (CR) over rounds", "cr_spearman"
 EXPLANATION = (

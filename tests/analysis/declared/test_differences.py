@@ -91,7 +91,7 @@ def test_head_medium_and_tail_classes(tmp_path: Path) -> None:
     results = fake_safe.safe_recipe(tmp_path, [{"kind": "groups", "to": "fedavg"}]).open()
     (reached, gap, table), said = drawn(results)
     assert said[0].startswith(
-        "Under imbalance 10, on tail classes with the shared parameters alone, compared with fedavg, ahead: "
+        "Under imbalance 10, on tail classes with the shared model alone, compared with fedavg, ahead: "
         "\u201csafe\u201d (+6.0 points ["
     )
     assert "on head classes, behind: \u201csafe\u201d (\u22121.0 points [" in said[2]

@@ -180,8 +180,9 @@ def test_partition_on_paper() -> None:
     counts, names, shown = partition.counts_of(rows, "label", "class")
     assert (counts.tolist(), names, shown) == ([[1, 1], [0, 3]], ["a", "b"], [0, 2])
     assert partition.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
-    many = [{"client": c, "label": 0, "class": "a", "images": 1} for c in range(500)]
-    assert len(partition.counts_of(many, "label", "class")[2]) == partition.SHOWN_CLIENTS
+    kept = partition.shown_of(500)
+    assert (len(kept), kept[0], kept[-1]) == (partition.SHOWN_CLIENTS, 0, 499)
+    assert partition.shown_of(3).tolist() == [0, 1, 2]
 
 
 def test_head_medium_and_tail_of_a_run(safe_run: Results) -> None:
