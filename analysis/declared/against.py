@@ -63,8 +63,8 @@ def exhibit_against(results: Results, figure: Row, key: str) -> list[Exhibit]:
     placed_rows = [{**row, "panel": f"{row['family']}: {SPLIT_WORDS[row['metric']]}"} for row in rows]
     axis = Axis(name, f"test {metric}, %", limits(rows), values=sorted({row["x"] for row in rows}))
 
-    def draw(shown: list[Row], width: float) -> Figure:
-        return draw_lines(lines_of(shown, "line"), axis, width, height=3.3)
+    def draw(shown: list[Row]) -> Figure:
+        return draw_lines(lines_of(shown, "line"), axis, height=3.3)
 
     panels = panels_of(placed_rows, key, draw, _seen, "panel", "line")
     tuned = any(tuning_of(row["label"]) not in ("", "untuned") for row in rows)

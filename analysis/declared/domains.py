@@ -13,7 +13,7 @@ from ..figures.outcomes.accuracies import PERSONAL_METRICS
 from ..figures.rows import group_cell, grouped
 from ..look.marks import name_rows
 from ..look.page import Cell, Exhibit, Table, numbers
-from ..look.style import WIDTH, blank, drawing, legend_below, percent_axis
+from ..look.style import blank, drawing, legend_below, percent_axis
 from ..look.words import capitalized, listing, percent
 from ..read.metric import Metric
 from ..read.results import Results, Row
@@ -54,20 +54,17 @@ def shares_of(rows: Sequence[Row]) -> dict[str, float]:
 
 
 @drawing
-def draw_domains(
-    rows: Sequence[Row], frame: tuple[float, float], metric: Metric, width: float = WIDTH
-) -> Figure:
+def draw_domains(rows: Sequence[Row], frame: tuple[float, float], metric: Metric) -> Figure:
     """Draw a row per domain, with a mark and the range of seeds for each configuration.
 
     Args:
         rows: Rows of `table_main_domains`.
         frame: Ends of the x axis, as fractions.
         metric: The metric of the sweep.
-        width: Width of the panel, inches.
     """
     domains, labels = (list(dict.fromkeys(row[key] for row in rows)) for key in ("domain", "label"))
     step, row_height = 0.8 / max(4, len(labels)), max(0.42, 0.105 * len(labels))
-    figure, axes = blank(0.9 + len(domains) * row_height + 0.17 * len(labels), width)
+    figure, axes = blank(0.9 + len(domains) * row_height + 0.17 * len(labels))
     for row in rows:
         look, place = row["look"], labels.index(row["label"]) - (len(labels) - 1) / 2
         y = domains.index(row["domain"]) + step * place
@@ -114,7 +111,7 @@ def exhibit_domains(results: Results, figure: Row, key: str) -> list[Exhibit | T
     panels = panels_of(
         titled,
         key,
-        lambda shown, width: draw_domains(shown, frame, metric, width),
+        lambda shown: draw_domains(shown, frame, metric),
         lambda r: said(r, "domain"),
         "panel",
     )

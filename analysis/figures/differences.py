@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..look.forest import axis_frame, draw_difference, forest, forest_height
-from ..look.marks import panel_width
 from ..look.page import Cell, Exhibit, numbers
 from ..look.style import SOFT, blank, drawing
 from ..look.words import MARGIN, bracket, points, short_listing, shown
@@ -75,19 +74,16 @@ def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> 
 
 
 @drawing
-def draw_differences(
-    rows: Sequence[Row], frame: tuple[float, float], label: str, width: float, name: Name
-) -> Figure:
+def draw_differences(rows: Sequence[Row], frame: tuple[float, float], label: str, name: Name) -> Figure:
     """Draw a forest plot, scenario by scenario; the grey band is the range of `level`.
 
     Args:
         rows: Rows of `verdicts`.
         frame: Ends of the x axis in points.
         label: Of the x axis.
-        width: Of the panel, inches.
         name: What a row is called.
     """
-    figure, axes = blank(forest_height(rows), width)
+    figure, axes = blank(forest_height(rows))
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
     forest(axes, rows, lambda at, y, row: draw_difference(at, y, row, frame), name)
@@ -111,7 +107,7 @@ def exhibit_of(
     panels, label = [], f"points against {rows[0]['b']}"
     for metric in measured:
         drawn = [row for row in rows if row["metric"] == metric]
-        figure = draw_differences(drawn, frame, label, panel_width(len(measured)), name)
+        figure = draw_differences(drawn, frame, label, name)
         key = f"{about['key']}-{metric.replace('_', '-')}"
         panels.append(panel(key, titles[metric], figure, seen(drawn, name)))
     says = seen([row for row in rows if row["metric"] == measured[0]], name)

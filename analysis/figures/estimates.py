@@ -10,7 +10,7 @@ from ..look.entries import base_label, looks_of
 from ..look.forest import forest, forest_height
 from ..look.marks import write_beside
 from ..look.page import Cell, Panel
-from ..look.style import FAINT, GREY, WIDTH, Look, blank, drawing, legend_below, percent_axis
+from ..look.style import FAINT, GREY, Look, blank, drawing, legend_below, percent_axis
 from ..look.words import bracket, count, listing, percent
 from ..read.results import Results, Row
 from .rows import grouped, place_in, scenario_order
@@ -184,7 +184,6 @@ def draw_accuracies(
     rows: Sequence[Row],
     frame: tuple[float, float],
     label: str,
-    width: float = WIDTH,
     *,
     group: str = "scenario",
     name: str = "label",
@@ -195,12 +194,11 @@ def draw_accuracies(
         rows: With mean, low, high, values, look, kind, and the columns `group` and `name`.
         frame: Ends of the x axis, as fractions.
         label: Of the x axis.
-        width: Of the panel, inches.
         group: Column of the heading.
         name: Column of the names on the left.
     """
     shown = [{**row, "scenario": row[group]} for row in entries_of(rows)]
-    figure, axes = blank(forest_height(shown), width)
+    figure, axes = blank(forest_height(shown))
     heights = grouped_heights(shown)
     forest(axes, shown, lambda at, y, row: _draw_accuracy(at, y, row, frame), lambda row: str(row[name]))
     named = set()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..look.entries import panel_groups
-from ..look.marks import number_axis, panel_width, shifted_along
+from ..look.marks import number_axis, shifted_along
 from ..look.page import Panel, slug
-from ..look.style import GREY, WIDTH, Look, blank, drawing, integer_axis, legend_below, percent_axis
+from ..look.style import GREY, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..look.words import percent
 from ..read.results import Row
 from .estimates import FLOORS, is_number, panel
@@ -75,7 +75,6 @@ class Axis:
 def draw_lines(
     lines: Sequence[Line],
     axis: Axis,
-    width: float = WIDTH,
     floors: Mapping[str, float] | None = None,
     height: float = 3.1,
 ) -> Figure:
@@ -84,11 +83,10 @@ def draw_lines(
     Args:
         lines: The lines.
         axis: What stands along x and y.
-        width: Of the panel, inches.
         floors: Label -> accuracy.
         height: Of the panel, inches.
     """
-    figure, axes = blank(height, width)
+    figure, axes = blank(height)
     draw_floors(axes, floors or {})
     put_lines(axes, lines, axis)
     legend_below(figure, axes)
@@ -151,7 +149,7 @@ def lines_of(rows: Iterable[Row], by: str = "label", **style: Any) -> list[Line]
 def panels_of(
     rows: Sequence[Row],
     key: str,
-    draw: Callable[[list[Row], float], Figure],
+    draw: Callable[[list[Row]], Figure],
     seen: Callable[[list[Row]], str],
     by: str = "scenario",
     name: str = "label",
@@ -161,7 +159,7 @@ def panels_of(
     Args:
         rows: Rows in the order of panels and of configurations.
         key: Key of the exhibit.
-        draw: Draws the rows of a panel at a width.
+        draw: Draws the rows of a panel.
         seen: What is seen, of the rows of a panel.
         by: Column of the panels.
         name: Column of the configurations.
@@ -175,7 +173,7 @@ def panels_of(
     panels = []
     for title, labels, suffix in places:
         chosen = [r for r in rows if r[by] == title and (r[name] in labels or is_floor(r))]
-        figure = draw(chosen, panel_width(len(places)))
+        figure = draw(chosen)
         panels.append(panel(f"{key}-{slug(title + suffix)}", title + suffix, figure, seen(chosen)))
     return panels
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..read.results import Row
 from .marks import name_rows, write_beside
-from .style import FAINT, INK, SMALL, SOFT, VERDICTS, WIDTH, blank, drawing, hover
+from .style import FAINT, INK, SMALL, SOFT, VERDICTS, blank, drawing, hover
 from .words import MARGIN, described, points, shorten, shown
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def draw_verdicts(
         frame: Ends of the x axis, in points.
         label: Of the x axis.
     """
-    figure, axes = blank(0.5 + LINE * len(names), WIDTH)
+    figure, axes = blank(0.5 + LINE * len(names))
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)
     axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
     for y, key in enumerate(names):

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..read.results import Row
-from .style import INK, NARROW, SMALL, WIDTH, Look
+from .style import INK, SMALL, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GOLDEN_ANGLE = 2.399963  # radians
-
-
-def panel_width(panels: int) -> float:
-    """Width of each panel in inches, by how many panels a figure has."""
-    return NARROW if panels > 2 else WIDTH
 
 
 def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: float = 30) -> None:

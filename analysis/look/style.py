@@ -19,7 +19,7 @@ P = ParamSpec("P")
 HOVER = "hover "  # begins the id of a mark whose value shows
 
 # Inches: a panel fills the width of a phone, where a point is then 1.5 pixels and SMALL is 12 pixels.
-WIDTH, NARROW = 3.3, 3.3
+WIDTH = 3.3
 SMALL = 8.2  # points: the smallest text
 READABLE = 12  # pixels: height of the smallest text on any screen; a wider drawing scrolls
 CARD = "#ffffff"  # behind every drawing, on a dark page too

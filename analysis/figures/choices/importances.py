@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ... import stats as sensitivity
-from ...look.marks import name_rows, panel_width
+from ...look.marks import name_rows
 from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import FAINT, MARKERS, PALETTE, WIDTH, blank, drawing, legend_below
+from ...look.style import FAINT, MARKERS, PALETTE, blank, drawing, legend_below
 from ...look.words import count, shorten
 from ...read.results import Results, Row
 from ..rows import symbol_of, symbols_of
@@ -77,10 +77,10 @@ def rows_of(results: Results, diagnosis: Diagnosis) -> list[Row]:
 
 
 @drawing
-def draw_importances(rows: Sequence[Row], width: float = WIDTH) -> Figure:
+def draw_importances(rows: Sequence[Row]) -> Figure:
     """Draw a line per parameter and a mark per measure, with its interval over resampled trials."""
     paths, measures = list(dict.fromkeys(r["path"] for r in rows)), list(dict.fromkeys(r["by"] for r in rows))
-    figure, axes = blank(0.95 + 0.27 * len(paths), width)
+    figure, axes = blank(0.95 + 0.27 * len(paths))
     for y in range(len(paths)):
         axes.axhline(y + 0.5, color=FAINT, linewidth=0.4, zorder=0)
     for number, measure in enumerate(measures):
@@ -128,7 +128,7 @@ def exhibit(results: Results, studies: Sequence[Diagnosis] | None) -> Exhibit | 
     panels, rows, fits = [], [], []
     for diagnosis in shown:
         study_rows, study = rows_of(results, diagnosis), diagnosis.study
-        figure = draw_importances(study_rows, panel_width(len(shown)))
+        figure = draw_importances(study_rows)
         panels.append(Panel(f"importances-{slug(study)}", study, figure))
         rows += study_rows
         importances = diagnosis.importances

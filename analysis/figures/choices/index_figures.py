@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import stats as sensitivity
-from ...look.marks import name_rows, panel_width
+from ...look.marks import name_rows
 from ...look.page import Cell, Exhibit, Panel, Table, slug
-from ...look.style import FAINT, INK, SOFT, VERDICTS, WIDTH, blank, drawing
+from ...look.style import FAINT, INK, SOFT, VERDICTS, blank, drawing
 from ...look.words import bracket, count, listing, points, shorten
 from ...read.metric import Metric
 from ...read.results import Results, Row
@@ -24,16 +24,15 @@ VERDICT_LOOKS = {"matters": "ahead", "does not matter": "level", "undecided": "u
 
 
 @drawing
-def draw_indices(rows: Sequence[Row], kind: str, top: float, width: float = WIDTH) -> Figure:
+def draw_indices(rows: Sequence[Row], kind: str, top: float) -> Figure:
     """Draw a line per parameter: a bar for the total index (or mu*), hollow for first-order (or sigma).
 
     Args:
         rows: Rows of an `Estimate`.
         kind: `sobol` or `morris`.
         top: End of the x axis, as a share or a fraction.
-        width: Width of the panel, inches.
     """
-    figure, axes = blank(0.6 + 0.24 * len(rows), width)
+    figure, axes = blank(0.6 + 0.24 * len(rows))
     unit = 100.0 if kind == "morris" else 1.0
     for y, row in enumerate(rows):
         axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
@@ -76,9 +75,9 @@ def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
     if not shown:
         return [Exhibit("design", title, missing=states, source=results.shown(QUERY))]
     rows = [row for estimate in shown for row in estimate.rows]
-    top, width = _top(kind, rows), panel_width(len(shown))
+    top = _top(kind, rows)
     panels = [
-        Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top, width))
+        Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top))
         for e in shown
     ]
     caption = (

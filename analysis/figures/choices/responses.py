@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...look.marks import draw_intervals, shifted_along
 from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import LINES, MARKERS, NARROW, PALETTE, SOFT, blank, drawing, legend_below, percent_axis
+from ...look.style import LINES, MARKERS, PALETTE, SOFT, blank, drawing, legend_below, percent_axis
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ...stats.comparisons import MARGIN
@@ -137,7 +137,7 @@ def draw_curves(
         metric: The metric of the sweep.
         differences: The rows are differences to the anchor, in fractions; else accuracies.
     """
-    figure, axes = blank(2.5, NARROW)
+    figure, axes = blank(2.5)
     xs = sorted({row["x"] for row in rows})
     log = xs[0] > 0 and (xs[-1] / xs[0] > LOG_RATIO if differences else rows[0]["log"])
     scale = 100 if differences else 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...look.page import Exhibit, numbers
-from ...look.style import SOFT, WIDTH, drawing, legend_below, stacked
+from ...look.style import SOFT, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..lines import Axis, Line, ends_said, panels_of, put_lines
 from ..outcomes.curves import SHOWN, query_of_rounds, runs_of, table_curves
@@ -39,15 +39,14 @@ QUALIFY seed = min(seed) OVER (PARTITION BY scenario, run_of.label) ORDER BY ALL
 
 
 @drawing
-def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row], width: float = WIDTH) -> Figure:
+def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row]) -> Figure:
     """Draw D_CKA above, clients as thin lines and means as bold lines; mu and beta below.
 
     Args:
         client_rows: Rows of `query_of_clients` of one configuration.
         rows: Rows of `curves.table_curves` of one scenario.
-        width: Width of the panel, inches.
     """
-    figure, (above, below) = stacked(3.9, (1.9, 1), width)
+    figure, (above, below) = stacked(3.9, (1.9, 1))
     by_client = grouped(client_rows, "client")
     places = np.linspace(0, len(by_client) - 1, min(MOST_CLIENTS, len(by_client))).round().astype(int)
     for client in [sorted(by_client)[place] for place in dict.fromkeys(places.tolist())]:
@@ -91,8 +90,8 @@ def exhibit_divergence(results: Results) -> Exhibit | None:
         return None
     clients = grouped(results.sql(query_of_clients(results)), "scenario", "label")
 
-    def draw(shown: list[Row], width: float) -> Figure:
-        return draw_divergence(clients.get((shown[0]["scenario"], shown[0]["label"]), []), shown, width)
+    def draw(shown: list[Row]) -> Figure:
+        return draw_divergence(clients.get((shown[0]["scenario"], shown[0]["label"]), []), shown)
 
     panels = panels_of(rows, "divergence", draw, _seen)
     many = any(len({row["client"] for row in group}) > MOST_CLIENTS for group in clients.values())

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...look.marks import panel_width
 from ...look.page import Exhibit, numbers, slug
-from ...look.style import SMALL, SOFT, WIDTH, Look, drawing, legend_below, stacked
+from ...look.style import SMALL, SOFT, Look, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..estimates import panel, sort
 from ..lines import Axis, Line, ends_said, put_lines
@@ -47,15 +46,14 @@ GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
 
 
 @drawing
-def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row], width: float = WIDTH) -> Figure:
+def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row]) -> Figure:
     """Draw a line per class above, light for frequent and dark for rare classes; correlations below.
 
     Args:
         rows: Rows of `query_of_ratios` of one configuration.
         correlations: Rows of `curves.table_curves` of all configurations.
-        width: Width of the panel, inches.
     """
-    figure, (above, below) = stacked(4.1, (2.3, 1), width)
+    figure, (above, below) = stacked(4.1, (2.3, 1))
     colours, by_place = _colours(), grouped(rows, "place")
     last = max(2, *by_place)
     for place, line in by_place.items():
@@ -117,7 +115,7 @@ def exhibit_ratios(results: Results) -> Exhibit | None:
     for scenario, group in by_scenario.items():
         rows = [row for row in group if row["label"] == group[0]["label"]]
         below = [row for row in correlations if row["scenario"] == scenario]
-        figure = draw_ratios(rows, below, panel_width(len(by_scenario)))
+        figure = draw_ratios(rows, below)
         title = "" if of_run else f"{scenario}: CR of {rows[0]['label']}"
         panels.append(panel(f"ratios-{slug(scenario)}", title, figure, _seen(rows, below)))
     unit = "pixels" if results.metric.segments else "images"

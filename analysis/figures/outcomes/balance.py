@@ -114,7 +114,7 @@ def panels_of_groups(results: Results, rows: Sequence[Row], key: str) -> list[Pa
     frame, axis_y = limits(rows), f"test {results.metric}, %"
     axis = Axis("", axis_y, frame, names=[f"{group} classes" for group in GROUPS])
     placed = [{**row, "x": SHARED_METRICS.index(row["metric"])} for row in entries_of(rows)]
-    return panels_of(placed, key, lambda shown, width: draw_lines(lines_of(shown), axis, width), groups_said)
+    return panels_of(placed, key, lambda shown: draw_lines(lines_of(shown), axis), groups_said)
 
 
 def groups_said(rows: Sequence[Row]) -> str:

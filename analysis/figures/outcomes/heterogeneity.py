@@ -49,7 +49,7 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
     panels = panels_of(
         rows,
         "heterogeneity",
-        lambda r, width: draw_heterogeneity(r, frame, str(metric), width),
+        lambda r: draw_heterogeneity(r, frame, str(metric)),
         ends_said,
         "panel",
     )
@@ -79,16 +79,15 @@ def joined(rows: Sequence[Row]) -> list[Row]:
 
 
 @drawing
-def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str, width: float) -> Figure:
+def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str) -> Figure:
     """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart.
 
     Args:
         rows: Rows of `QUERY` of one metric, with `look`.
         frame: Ends of the y axis, as fractions.
         metric: The metric of the sweep.
-        width: Of the panel, inches.
     """
-    figure, axes = blank(3.3, width)
+    figure, axes = blank(3.3)
     floors = [row for row in rows if row["kind"] == "floor"]
     lines = lines_of([row for row in rows if row["kind"] != "floor"])
     for line in lines_of(floors):
