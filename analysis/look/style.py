@@ -170,13 +170,12 @@ def percent_axis(axis: Any) -> None:
 
 
 def legend_below(figure: Figure, *several: Axes) -> None:
-    """Put the legend of all axes below them, where it covers no data."""
-    entries = [entry for axes in several for entry in zip(*axes.get_legend_handles_labels(), strict=True)]
-    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
-    if labels:
-        longest = max(map(len, labels))
-        columns = int(14 * figure.get_figwidth()) // (longest + 6)
-        figure.legend(handles, labels, loc="outside lower left", ncols=max(1, min(columns, len(labels))))
+    """Put the legend of all axes below them, where it covers no data; each name once."""
+    marks = {n: mark for axes in several for mark, n in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if marks:
+        columns = int(14 * figure.get_figwidth()) // (max(map(len, marks)) + 6)
+        names, place = list(marks), "outside lower left"
+        figure.legend(list(marks.values()), names, loc=place, ncols=max(1, min(columns, len(names))))
 
 
 def hover(artist: Any, text: str) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ...look.entries import base_label
 from ...look.page import Exhibit, numbers
 from ...look.placing import label_lines
-from ...look.style import GREY, SMALL, SOFT, Look, blank, drawing, legend_below
+from ...look.style import SMALL, SOFT, blank, drawing, legend_below
 from ...look.words import capitalized
 from ...read.results import Results, Row, tuning_of
-from ..estimates import COLUMNS, FLOORS, ONE_FLOOR, basis, limits, quoted, sort
-from ..lines import Axis, Line, ends_said, lines_of, panels_of, put_lines
+from ..estimates import COLUMNS, ONE_FLOOR, basis, limits, quoted, sort
+from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
 
 if TYPE_CHECKING:
@@ -88,14 +88,9 @@ def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: 
         metric: The metric of the sweep.
     """
     figure, axes = blank(3.3)
-    floors = [row for row in rows if row["kind"] == "floor"]
-    lines = lines_of([row for row in rows if row["kind"] != "floor"])
-    for line in lines_of(floors):
-        look = Look(GREY, "", FLOORS.get(line.name, ":"))
-        lines.append(Line(line.name, look, [{**r, "low": None} for r in line.rows], width=1.0, marked=False))
     values = sorted({row["x"] for row in rows})
     divergence = "measured label divergence\nbetween clients (Jensen-Shannon)"
-    put_lines(axes, lines, Axis(divergence, f"test {metric}, %", frame, values=values))
+    put_lines(axes, lines_of(rows), Axis(divergence, f"test {metric}, %", frame, values=values))
     _write_scenarios(axes, sorted({(row["x"], row["scenario"]) for row in rows}))
     legend_below(figure, axes)
     return figure
