@@ -8,7 +8,6 @@ from ..figures.estimates import basis, confirmed, entries_of, limits, query_of
 from ..figures.exhibits import exhibit_of_rows
 from ..figures.lines import Axis, draw_lines, ends_said, lines_of, panels_of
 from ..figures.outcomes.accuracies import PERSONAL_METRICS
-from ..figures.outcomes.heterogeneity import floor_lines
 from ..look.style import Figure
 from ..look.words import capitalized
 from ..read.results import Results, Row, tuning_of
@@ -55,10 +54,8 @@ def show_against(results: Results, figure: Row, key: str) -> Answer:
     entries = entries_of(rows)
     axis = Axis(name, f"test {metric}, %", limits(rows), values=sorted({row["x"] for row in rows}))
 
-    def draw(shown: list[Row], width: float) -> Figure:
-        return draw_lines(
-            [*lines_of(entries_of(shown), "line"), *floor_lines(shown)], axis, width, height=3.3
-        )
+    def draw(shown: list[Row]) -> Figure:
+        return draw_lines(lines_of(shown, "line"), axis, height=3.3)
 
     placed_rows = [
         {**row, "panel": f"{row['family']}: {PERSONAL_METRICS[row['metric']]}", "label": row["line"]}

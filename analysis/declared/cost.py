@@ -133,12 +133,12 @@ def show_cost(results: Results, figure: Row, key: str) -> Answer:
         points += _points(shown, path, f"Against {_last(path)}{f', at {others}' if others else ''}", looks)
     top = 1.15 * max(min(2 * point["mean"], point["high"] or point["mean"]) for point in points)
 
-    def draw(shown: list[Row], width: float) -> Figure:
+    def draw(shown: list[Row]) -> Figure:
         path, values = shown[0]["path"], sorted({point["x"] for point in shown})
         plain = [{"x": value, "mean": 1.0, "low": None} for value in (values[0], values[-1])]
         lines = [*lines_of(shown), Line(reference, Look(GREY, ""), plain, width=1.0, marked=False)]
         axis = Axis(_last(path), f"times {reference}", (0.0, top), values=values, fractions=False)
-        return draw_lines(lines, axis, width, height=3.3)
+        return draw_lines(lines, axis, height=3.3)
 
     panels = panels_of(points, key, draw, lambda shown: ends_said(shown, _short, ""), "panel", "line")
     caption = (

@@ -8,10 +8,10 @@ from dataclasses import replace
 from ..figures.choices.verdicts import named
 from ..figures.differences import FIELDS, difference_cell, exhibit_of
 from ..figures.estimates import accuracy_cell, basis, entries_of, quoted
-from ..figures.exhibits import Column, table_by_scenario
+from ..figures.exhibits import table_by_scenario
 from ..figures.outcomes.accuracies import GROUPING, PERSONAL_METRICS, SHARED_METRICS, TESTED_METRICS, title_of
 from ..figures.outcomes.balance import QUERY_OF_GROUPS, TITLE, exhibit_reached, table_groups
-from ..figures.rows import grouped
+from ..figures.rows import Column, grouped
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
 from ..look.words import WITHIN, capitalized

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from ..figures.choices.verdicts import named
 from ..figures.estimates import draw_accuracies, limits, said, sort
-from ..figures.exhibits import Column, exhibit_of_rows, table_by_scenario
+from ..figures.exhibits import exhibit_of_rows, table_by_scenario
 from ..figures.lines import panels_of
 from ..figures.outcomes.accuracies import PERSONAL_METRICS
-from ..figures.rows import grouped
+from ..figures.rows import Column, grouped
 from ..look.page import Exhibit, Table
 from ..look.words import capitalized, listing, percent
 from ..read.results import Results, Row
@@ -63,14 +63,13 @@ def show_domains(results: Results, figure: Row, key: str) -> Answer:
     if not drawn:
         missing = "In no scenario do clients hold most of their images of one domain."
         return Answer([Exhibit(key, title, missing=missing)])
-    frame, several = limits(drawn), len({row["scenario"] for row in drawn}) > 1
-    heads = {r["scenario"]: f"{r['scenario']}:" if several else f"Personal {metric}" for r in drawn}
-    titled = [{**r, "panel": f"{heads[r['scenario']]} {PERSONAL_METRICS[r['metric']]}"} for r in drawn]
+    frame, axis = limits(drawn), f"test {metric}, %"
+    titled = [{**row, "panel": f"{row['scenario']}: {PERSONAL_METRICS[row['metric']]}"} for row in drawn]
     titled.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
     panels = panels_of(
         titled,
         key,
-        lambda shown, width: draw_accuracies(shown, frame, f"test {metric}, %", width, group="domain"),
+        lambda shown: draw_accuracies([{**row, "scenario": row["domain"]} for row in shown], frame, axis),
         lambda shown: said(shown, "domain"),
         "panel",
     )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ..figures.choices.verdicts import named
 from ..figures.differences import difference_cell
-from ..figures.exhibits import Column, exhibit_of_rows, table_by_scenario
+from ..figures.exhibits import exhibit_of_rows, table_by_scenario
 from ..figures.inside.gallery import meaning, panels_of_gallery
 from ..figures.inside.masks import IMAGES, OVERLAP_TITLE, OVERLAPS, SHOWN, TITLE
 from ..figures.outcomes.curves import RUNS
-from ..figures.rows import grouped
+from ..figures.rows import Column, grouped
 from ..look.page import Table
 from ..read.results import Results, Row
 from .answers import Answer, headline, in_order, nothing, query_of_verdicts, range_cell

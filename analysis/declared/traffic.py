@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..figures.estimates import panel
-from ..figures.exhibits import Column, exhibit_of_rows, table_by_scenario
-from ..figures.rows import grouped
+from ..figures.exhibits import exhibit_of_rows, table_by_scenario
+from ..figures.rows import Column, grouped
 from ..look.entries import base_label
 from ..look.marks import name_rows, write_beside
 from ..look.page import Cell, Table, slug
-from ..look.style import INK, WIDTH, Figure, blank, drawing, legend_below
+from ..look.style import INK, Figure, blank, drawing, legend_below
 from ..look.words import listing, percent, size
 from ..read.results import Results, Row
 from .answers import Answer, in_order, nothing
@@ -58,11 +58,11 @@ def table_traffic(results: Results) -> list[Row]:
 
 
 @drawing
-def draw_traffic(rows: Sequence[Row], most: float, width: float = WIDTH) -> Figure:
+def draw_traffic(rows: Sequence[Row], most: float) -> Figure:
     """Draw a stacked bar per configuration of one scenario, with its sum beside it; `most` ends the axis."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    figure, axes = blank(1.3 + 0.3 * len(rows), width)
+    figure, axes = blank(1.3 + 0.3 * len(rows))
     left = [0.0] * len(rows)
     style: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.4}
     for key, (name, colour, hatch) in TRAFFIC_PARTS.items():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..look.page import Cell, Exhibit, Panel, Table, numbers
 from ..read.results import Results, Row
-from .rows import group_cell
-
-Column = tuple[str, Callable[[Row], Any]]  # name, and the cell of a row
+from .rows import Column, group_cell
 
 
 def exhibit_of_rows(

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 HOVER = "hover "  # begins the id of a mark whose value shows
 
 # Inches: a panel fills the width of a phone, where a point is then 1.5 pixels and SMALL is 12 pixels.
-WIDTH, NARROW = 3.3, 3.3
+WIDTH = 3.3
 SMALL = 8.2  # points: the smallest text
 READABLE = 12  # pixels: height of the smallest text on any screen; a wider drawing scrolls
 CARD = "#ffffff"  # behind every drawing, on a dark page too
@@ -171,13 +171,12 @@ def percent_axis(axis: Any) -> None:
 
 
 def legend_below(figure: Figure, *several: Axes) -> None:
-    """Put the legend of all axes below them, where it covers no data."""
-    entries = [entry for axes in several for entry in zip(*axes.get_legend_handles_labels(), strict=True)]
-    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
-    if labels:
-        longest = max(map(len, labels))
-        columns = int(14 * figure.get_figwidth()) // (longest + 6)
-        figure.legend(handles, labels, loc="outside lower left", ncols=max(1, min(columns, len(labels))))
+    """Put the legend of all axes below them, where it covers no data; each name once."""
+    marks = {n: mark for axes in several for mark, n in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if marks:
+        columns = int(14 * figure.get_figwidth()) // (max(map(len, marks)) + 6)
+        names, place = list(marks), "outside lower left"
+        figure.legend(list(marks.values()), names, loc=place, ncols=max(1, min(columns, len(names))))
 
 
 def hover(artist: Any, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...look.page import Exhibit
-from ...look.style import WIDTH, Figure, blank, drawing, legend_below, percent_axis
+from ...look.style import Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
@@ -45,7 +45,7 @@ SHOWN = ("scenario", "label", "metric", "mean", "low", "high", "seeds")
 @drawing
 def draw_balance(rows: Sequence[Row], metric: Metric) -> Figure:
     """Draw the classes of a run (rows of `QUERY_OF_RUN` with images) by their training images."""
-    figure, axes = blank(3.0, WIDTH)
+    figure, axes = blank(3.0)
     for scope, look in SCOPES.items():
         measured = [row for row in rows if row[scope] is not None]
         dots: dict[str, Any] = {"markersize": 3.6, "alpha": 0.75, "markeredgewidth": 0, "linestyle": ""}
@@ -123,8 +123,8 @@ def exhibit_reached(results: Results, rows: Sequence[Row], key: str, title: str)
         {**row, "x": SHARED_METRICS.index(row["metric"])} if row["kind"] != "floor" else row for row in rows
     ]
 
-    def draw(shown: Sequence[Row], width: float) -> Figure:
-        return draw_lines(lines_of(entries_of(shown)), axis, width, floors_of(shown))
+    def draw(shown: Sequence[Row]) -> Figure:
+        return draw_lines(lines_of(entries_of(shown)), axis, floors_of(shown))
 
     caption = (
         f"Test {results.metric} of the shared parameters alone on fresh seeds: mean and "

@@ -61,14 +61,12 @@ def table_communication(results: Results) -> list[Row]:
 
 
 @drawing
-def draw_communication(
-    rows: Sequence[Row], key: str, limits: tuple[float, float], metric: Metric, width: float = WIDTH
-) -> Figure:
+def draw_communication(rows: Sequence[Row], key: str, limits: tuple[float, float], metric: Metric) -> Figure:
     """Draw accuracy against what is sent (`each` or `parameters`) in one scenario; each mark has its name.
 
     The x axis is logarithmic. Configurations that send nothing stand apart at 0.
     """
-    figure, axes = blank(3.3, width)
+    figure, axes = blank(3.3)
     shown = [row for row in entries_of(rows) if is_number(row["mean"])]
     amounts = sorted({float(row[key]) for row in shown if row[key] > 0}) or [1.0]
     nothing = log10(amounts[0]) - 0.3 * max(1.0, log10(amounts[-1] / amounts[0]))
@@ -77,11 +75,11 @@ def draw_communication(
         ends = (row["low"], row["high"]) if row["low"] is not None else (row["mean"], row["mean"])
         x = log10(row[key]) if row[key] > 0 else nothing
         marks.append(Mark(x, row["mean"], row["label"].removesuffix(" (tuned)"), *ends))
-    shifts = name_marks(axes, marks, limits, (72 * width - 48, 175.0))
+    shifts = name_marks(axes, marks, limits, (72 * WIDTH - 48, 175.0))
     for row, mark, shift in zip(shown, marks, shifts, strict=True):
         draw_line(axes, [mark.x + shift], [row], row["look"], "", linestyle="", markersize=4.8)
     draw_floors(axes, floors_of(rows))
-    _amount_axis(axes, amounts, key, nothing if any(row[key] <= 0 for row in shown) else None, width)
+    _amount_axis(axes, amounts, key, nothing if any(row[key] <= 0 for row in shown) else None)
     axes.grid(axis="y")
     axes.set(xlabel=AMOUNTS[key], ylabel=f"test {metric}, %")
     percent_axis(axes.yaxis)
@@ -89,10 +87,10 @@ def draw_communication(
     return figure
 
 
-def _amount_axis(axes: Axes, amounts: Sequence[float], key: str, nothing: float | None, width: float) -> None:
+def _amount_axis(axes: Axes, amounts: Sequence[float], key: str, nothing: float | None) -> None:
     """Set the ticks of the logarithmic x axis; a dotted line separates what sends nothing."""
     left, right = axes.get_xlim()
-    point = (right - left) / (72 * width - 48)  # decades
+    point = (right - left) / (72 * WIDTH - 48)  # decades
     ticks, form = spread_ticks(amounts, 36 * point), size if key == "each" else parameter_count
     places, names = [log10(tick) for tick in ticks], [form(tick) for tick in ticks]
     if nothing is not None:

@@ -64,10 +64,10 @@ def panels_of_curves(results: Results, rows: Sequence[Row], key: str, floors: bo
     """Return a panel per scenario, or several where one would hold too many lines."""
     frame, known = limits(rows), grouped(results.sql(FLOORS), "scenario") if floors else {}
 
-    def draw(shown: list[Row], width: float) -> Figure:
+    def draw(shown: list[Row]) -> Figure:
         axis = Axis("round", f"validation {results.metric}, %", frame)
         lines = sorted(lines_of(shown, band=True), key=lambda line: -line.rows[-1]["mean"])
-        return draw_lines(lines, axis, width, floors_of(known.get(shown[0]["scenario"], [])))
+        return draw_lines(lines, axis, floors_of(known.get(shown[0]["scenario"], [])))
 
     return panels_of(rows, key, draw, ends_said)
 

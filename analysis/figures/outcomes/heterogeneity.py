@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ...look.entries import base_label
 from ...look.page import Exhibit
 from ...look.placing import label_lines
-from ...look.style import GREY, SMALL, SOFT, Axes, Figure, Look, blank, drawing, legend_below
+from ...look.style import SMALL, SOFT, Axes, Figure, blank, drawing, legend_below
 from ...look.words import capitalized
 from ...read.results import Results, Row, tuning_of
-from ..estimates import COLUMNS, FLOORS, ONE_FLOOR, basis, entries_of, limits, quoted, sort
+from ..estimates import COLUMNS, ONE_FLOOR, basis, limits, quoted, sort
 from ..exhibits import exhibit_of_rows
-from ..lines import Axis, Line, ends_said, lines_of, panels_of, put_lines
+from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
 
 QUERY = f"""WITH places AS (
@@ -45,7 +45,7 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
     panels = panels_of(
         lines,
         "heterogeneity",
-        lambda shown, width: draw_heterogeneity(shown, frame, str(metric), width),
+        lambda shown: draw_heterogeneity(shown, frame, str(metric)),
         ends_said,
         "panel",
     )
@@ -77,30 +77,15 @@ def joined(rows: Sequence[Row]) -> list[Row]:
 
 
 @drawing
-def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str, width: float) -> Figure:
+def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str) -> Figure:
     """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart."""
-    figure, axes = blank(3.3, width)
-    lines = [*lines_of(entries_of(rows)), *floor_lines(rows)]
+    figure, axes = blank(3.3)
     values = sorted({row["x"] for row in rows})
     divergence = "measured label divergence\nbetween clients (Jensen-Shannon)"
-    put_lines(axes, lines, Axis(divergence, f"test {metric}, %", frame, values=values))
+    put_lines(axes, lines_of(rows), Axis(divergence, f"test {metric}, %", frame, values=values))
     _write_scenarios(axes, sorted({(row["x"], row["scenario"]) for row in rows}))
     legend_below(figure, axes)
     return figure
-
-
-def floor_lines(rows: Iterable[Row]) -> list[Line]:
-    """Return thin grey lines of the floors among rows, which differ from scenario to scenario."""
-    return [
-        Line(
-            line.name,
-            Look(GREY, "", FLOORS.get(line.name, ":")),
-            [{**row, "low": None} for row in line.rows],
-            width=1.0,
-            marked=False,
-        )
-        for line in lines_of(row for row in rows if row["kind"] == "floor")
-    ]
 
 
 def _write_scenarios(axes: Axes, places: Sequence[tuple[float, str]]) -> None:

@@ -18,8 +18,8 @@ from ..estimates import (
     query_of,
     said,
 )
-from ..exhibits import Column, exhibit_of_rows, table_by_scenario
-from ..rows import grouped
+from ..exhibits import exhibit_of_rows, table_by_scenario
+from ..rows import Column, grouped
 from .accuracies import ALL_METRICS, NOT_YET, PERSONAL_METRICS, title_of
 
 QUERY = query_of(tuple(PERSONAL_METRICS))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ...look.marks import panel_width
 from ...look.page import Exhibit, slug
 from ...look.style import SMALL, WIDTH, Figure, drawing
 from ...look.words import count
@@ -52,7 +51,7 @@ def shown_of(clients: int) -> np.ndarray:
 
 
 @drawing
-def draw_partition(rows: Sequence[Row], largest: int, width: float = WIDTH) -> Figure:
+def draw_partition(rows: Sequence[Row], largest: int) -> Figure:
     """Draw clients (rows) by classes and, where there are several, by domains; darker means more images.
 
     `largest` is the count that is darkest, the same in all panels.
@@ -66,7 +65,7 @@ def draw_partition(rows: Sequence[Row], largest: int, width: float = WIDTH) -> F
     counts, domains, clients = counts[kept], domains[kept], [clients[place] for place in kept]
     maps = [(counts, classes, largest)]
     maps += [(domains, domain_names, max(1, int(domains.max())))] if len(domain_names) > 1 else []
-    figure = NewFigure(figsize=(width, 1.9 + 0.055 * max(16, len(counts))), layout="constrained")
+    figure = NewFigure(figsize=(WIDTH, 1.9 + 0.055 * max(16, len(counts))), layout="constrained")
     ratios = [max(2.0, values.shape[1]) for values, _, _ in maps]
     grid = figure.subplots(1, len(maps), width_ratios=ratios, squeeze=False, sharey=True)[0]
     for axes, (values, names, darkest) in zip(grid, maps, strict=True):
@@ -96,10 +95,10 @@ def exhibit_partition(results: Results) -> Exhibit:
         return Exhibit("partition", title, missing="No partition is on disk.")
     by_scenario = grouped(rows, "scenario")
     largest = max(int(counts_of(group, "label", "class")[0].max()) for group in by_scenario.values())
-    panels, width = [], panel_width(len(by_scenario))
+    panels = []
     for scenario, group in by_scenario.items():
         name = str(scenario or results.meta.get("scenario_label") or "")
-        figure = draw_partition(group, max(1, largest), width)
+        figure = draw_partition(group, max(1, largest))
         panels.append(panel(f"partition-{slug(name)}", name, figure, _seen(group)))
     many = any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in by_scenario.values())
     caption = (
