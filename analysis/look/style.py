@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
+else:  # matplotlib is loaded when something is drawn
+    Axes = Figure = Any
 
 P = ParamSpec("P")
 
@@ -148,13 +149,12 @@ def percent_axis(axis: Any) -> None:
 
 
 def legend_below(figure: Figure, *several: Axes) -> None:
-    """Put the legend of all axes below them, where it covers no data."""
-    entries = [entry for axes in several for entry in zip(*axes.get_legend_handles_labels(), strict=True)]
-    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
-    if labels:
-        fitting = int(14 * figure.get_figwidth()) // (max(map(len, labels)) + 6)
-        columns = max(1, min(fitting, len(labels)))
-        figure.legend(handles, labels, loc="outside lower left", ncols=columns)
+    """Put the legend of all axes below them, where it covers no data; each name once."""
+    marks = {n: mark for axes in several for mark, n in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if marks:
+        columns = int(14 * figure.get_figwidth()) // (max(map(len, marks)) + 6)
+        names, place = list(marks), "outside lower left"
+        figure.legend(list(marks.values()), names, loc=place, ncols=max(1, min(columns, len(names))))
 
 
 def hover(artist: Any, text: str) -> None:

@@ -139,6 +139,11 @@ def capitalized(text: str) -> str:
     return text if text.startswith("mIoU") else text[:1].upper() + text[1:]
 
 
+def be(number: int) -> str:
+    """Return `is` or `are`."""
+    return "is" if number == 1 else "are"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun: `1 seed`, `3 seeds`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

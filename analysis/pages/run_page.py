@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..figures.estimates import FLOORS, accuracy_text
-from ..figures.inside import divergence, masks, ratios, signature_figures
+from ..figures.inside import divergence, masks, ratios, signatures
 from ..figures.outcomes import balance, clients
 from ..figures.outcomes.accuracies import ALL_METRICS
 from ..figures.outcomes.classes import exhibit_classes, table_domains
@@ -52,7 +52,7 @@ def run_page(results: Results) -> Page:
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *masks.exhibits_masks(results),
-        signature_figures.exhibit(results),
+        signatures.exhibit(results),
         exhibit_partition(results),
         exhibit_classes(results),
     ]
@@ -60,7 +60,7 @@ def run_page(results: Results) -> Page:
         table_accuracies(results),
         table_domains(results),
         table_communication(results, cost),
-        signature_figures.table(results),
+        signatures.table(results),
         table_settings(results),
     ]
     return page_of(
@@ -76,7 +76,7 @@ def run_page(results: Results) -> Page:
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
         question="How accurate is this one run, for whom, and at what cost?",
         lead=[sentence(results)],
-        flags=signature_figures.sentences(results),
+        flags=signatures.sentences(results),
     )
 
 

@@ -6,7 +6,7 @@ from ..figures.choices import importances, index_figures, indices, ranks, respon
 from ..figures.choices.verdicts import rows_of
 from ..look.page import Page, Part, Section, Text
 from ..look.words import listing
-from ..read.results import Results, Row
+from ..read.results import Results
 from .glossary import WORDS
 from .shared import of_space, page_of, progress, under_name
 
@@ -43,33 +43,23 @@ def sensitivity_page(results: Results) -> Page | None:
 
 def story(results: Results) -> tuple[list[str], list[Section]]:
     """Make the lead and the sections of one space; a section without a figure is left out."""
-    choices = _with_anchors(results)
+    choices = any(row["estimate"] is not None for row in rows_of(results, "choice"))
     ranked, agreement = ranks.table_ranks(results)
     designs = indices.points_of(results)
     estimates = [indices.estimate(results, design) for design in designs]
     suggested = importances.diagnoses(results)
     sections = [
         _section("The whole space", *index_figures.exhibits(results, estimates)),
-        _section("Response curves", *responses.exhibits(results, choices, designs)),
+        _section("Response curves", *responses.exhibits(results, designs)),
         _section(
             "Agreement of the scenarios",
-            ranks.exhibit(results, ranked, agreement) if choices else None,
+            ranks.exhibit(results, ranked) if choices else None,
             ranks.table(results, agreement),
         ),
         _section("Search diagnostics", importances.exhibit(results, suggested)),
     ]
     lead = [*index_figures.sentences(estimates), *ranks.sentences(agreement)]
     return lead, [section for section in sections if section.parts]
-
-
-def _with_anchors(results: Results) -> list[Row]:
-    """Return the finite differences to the anchor, level by level, with path, anchor and mean."""
-    anchors = {f["path"]: f.get("anchor") for f in results.meta.get("factors") or []}
-    return [
-        {**row, "path": row["subject"], "anchor": anchors.get(row["subject"]), "mean": row["estimate"]}
-        for row in rows_of(results, "choice")
-        if row["estimate"] is not None
-    ]
 
 
 def _section(title: str, *parts: Part | None) -> Section:
