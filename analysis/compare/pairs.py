@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,16 @@ class Pair:
     def seeds(self, metric: str, split: str) -> set[int]:
         """Return the seeds on which both have a value."""
         return self.first.seeds(metric, split) & self.second.seeds(metric, split)
+
+    def is_same(self, seeds: Collection[int]) -> bool:
+        """Whether the runs of these seeds ended in the same state, as their digests say."""
+        states = [(self.first.state(seed), self.second.state(seed)) for seed in seeds]
+        return bool(states) and all(a and a == b for a, b in states)
+
+    def cost(self, *names: str) -> tuple[float, float]:
+        """Return the sum of some costs of a run, of A and of B, each the mean over seeds."""
+        a, b = (sum(float(entry.trial.get(name) or 0) for name in names) for entry in self.both)
+        return a, b
 
 
 def match(first: Argument, second: Argument, metric: str) -> Match:

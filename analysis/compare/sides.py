@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..look.words import listing
+from ..look.words import listing, short_listing
 from ..read.columns import ACCURACIES, FLOORS
+from ..read.files import DamagedFile, read_object
 from ..read.results import NoResult, Results, Row, flatten, json_object, open_results, tuning_of
 from ..verdicts.samples import Samples
 from ..verdicts.study import FINAL, base_of
 
 MEASURED = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy", *FLOORS)
-COSTS = ("bytes_up", "bytes_down", "flops")
+COSTS = ("bytes_up", "bytes_down", "flops", "flops_server")
 # Kinds of trials that can be compared; of one label, the first kind that can be paired is taken.
 TRIAL_KINDS = ("confirm", "contrast", "rival", "search")
 NOT_CONFIGURATION = ("seed", "resources.")  # settings in which runs of one configuration may differ
@@ -27,25 +28,25 @@ class Mistake(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One configuration in one scenario, over seeds.
+    """One configuration in one scenario, over seeds."""
 
-    Attributes:
-        trial: A row as the table of trials has it, with scenario, label, seeds, runs and a list per measure.
-        samples: Reader of its samples.
-        peers: Trials of its sweep on the same seeds, whose noise it shares; itself among them.
-        homes: Seed -> the folder of its run.
-    """
-
-    trial: Row
-    samples: Samples
-    peers: Sequence[Row]
-    homes: dict[int, Path]
+    trial: Row  # as the table of trials has it, with scenario, label, seeds, runs and a list per measure
+    samples: Samples  # reader of its samples
+    peers: Sequence[Row]  # trials of its sweep on the same seeds, whose noise it shares; itself among them
+    homes: dict[int, Path]  # seed -> the folder of its run
 
     @property
     def config(self) -> Row:
         """Dotted path -> value; without the seed and the resources."""
-        flat = flatten(json_object(self.trial.get("experiment")))
-        return {path: value for path, value in flat.items() if not path.startswith(NOT_CONFIGURATION)}
+        return config_of(json_object(self.trial.get("experiment")))
+
+    def state(self, seed: int) -> str:
+        """Return the digest of the final state of a run; empty where it is not on disk."""
+        try:
+            meta = read_object(self.homes[seed] / "run.json")
+        except (KeyError, DamagedFile, OSError):
+            return ""
+        return str((meta.get("result") or {}).get("state_sha256") or "")
 
     def seeds(self, metric: str, split: str) -> set[int]:
         """Return the seeds that have a value."""
@@ -57,22 +58,16 @@ class Entry:
 class Argument:
     """One of the two arguments, read.
 
-    Attributes:
-        text: The argument as it was typed.
-        groups: Groups of one entry per scenario, the preferred first; which group is compared depends on the
-            other side. A whole sweep has one group with all confirmed configurations.
-        origins: `run.json` of the runs or of the sweep, with commit and versions.
-        notes: Sentences on what was left out.
-        sweep: The sweep; None for runs.
-        label: The entry of a sweep that was named; empty otherwise.
+    Its groups have one entry per scenario, the preferred group first; which group is compared depends on the
+    other side. A whole sweep has one group with all confirmed configurations.
     """
 
-    text: str
+    text: str  # as it was typed
     groups: Sequence[Sequence[Entry]]
-    origins: Sequence[Row]
-    notes: Sequence[str]
-    sweep: Results | None = None
-    label: str = ""
+    origins: Sequence[Row]  # `run.json` of the runs or of the sweep, with commit and versions
+    notes: Sequence[str]  # sentences on what was left out
+    sweep: Results | None = None  # None for runs
+    label: str = ""  # the entry of a sweep that was named; empty otherwise
 
     @property
     def whole(self) -> bool:
@@ -125,11 +120,12 @@ def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
     if not done:
         raise Mistake(f"{what}: no run is finished yet: {left}; its command with --resume finishes it")
     metas = [run.meta for run in ended]
+    experiments: list[Row] = [meta.get("experiment") or {} for meta in metas]
     trial: Row = {
         "scenario": metas[0].get("scenario_label"),
         "label": metas[0].get("label"),
-        "experiment": json.dumps(metas[0].get("experiment") or {}),
-        "seeds": [int((meta.get("experiment") or {}).get("seed", 0)) for meta in metas],
+        "experiment": json.dumps(experiments[0]),
+        "seeds": [int(experiment.get("seed", 0)) for experiment in experiments],
         "runs": [meta.get("id") for meta in metas],
         "outcomes": ["complete" if meta.get("result") else "failed" for meta in metas],
         **{name: [(meta.get("result") or {}).get(name) for meta in metas] for name in MEASURED},
@@ -137,25 +133,28 @@ def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
         **{name: sum(result.get(name) or 0 for result in done) / len(done) for name in COSTS},
     }
     homes = dict(zip(trial["seeds"], (run.folder for run in ended), strict=True))
-    entry = Entry(trial, Samples(*ended), [trial], homes)
-    for run, seed in zip(ended, trial["seeds"], strict=True):
+    config = config_of(experiments[0])
+    for run, seed, experiment in zip(ended, trial["seeds"], experiments, strict=True):
         if homes[seed] != run.folder:
             names = f"{run.folder.name} and {homes[seed].name}"
             raise Mistake(f"{what}: two runs have seed {seed}: {names}; keep one")
-        other = Entry(
-            {"experiment": json.dumps(run.meta.get("experiment") or {})}, entry.samples, [], {}
-        ).config
-        if paths := differing(entry.config, other):
+        other = config_of(experiment)
+        if paths := differing(config, other):
             first, name = ended[0].folder.name, run.folder.name
-            shown = [f"{p} ({entry.config.get(p)} in {first}, {other.get(p)} in {name})" for p in paths[:4]]
-            more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-            raise Mistake(
-                f"{what}: its runs differ in more than the seed: {', '.join(shown)}{more}; name a folder of "
-                "one configuration"
-            )
+            values = [
+                f"{path} ({config.get(path)} in {first}, {other.get(path)} in {name})" for path in paths
+            ]
+            reason = f"its runs differ in more than the seed: {short_listing(values, 5)}"
+            raise Mistake(f"{what}: {reason}; name a folder of one configuration")
     number = len(runs) - len(ended)
     notes = [f"{text}: {number} of {len(runs)} runs unfinished, left out: {left}"] if left else []
-    return Argument(text, [[entry]], metas, notes)
+    return Argument(text, [[Entry(trial, Samples(*ended), [trial], homes)]], metas, notes)
+
+
+def config_of(experiment: Row) -> Row:
+    """Return dotted path -> value of an experiment, without the seed and the resources."""
+    flat = flatten(experiment)
+    return {path: value for path, value in flat.items() if not path.startswith(NOT_CONFIGURATION)}
 
 
 def differing(first: Row, second: Row) -> list[str]:
