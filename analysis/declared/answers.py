@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..figures.choices.verdicts import DECIDED, VERBS, named, size
 from ..figures.differences import FIELDS
 from ..figures.estimates import quoted
+from ..figures.exhibits import Draft
 from ..figures.rows import place_in, scenario_order
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
@@ -33,9 +34,9 @@ class Answer:
     rows: Sequence[Row] = ()
 
 
-def nothing(key: str, title: str, needed: str) -> Answer:
+def nothing(draft: Draft, needed: str) -> Answer:
     """Return the answer of a figure that lacks what it needs."""
-    return Answer([Exhibit(key, title, missing=f"It takes {needed}.")])
+    return Answer([draft.missing(f"It takes {needed}.")])
 
 
 def query_of_verdicts(kind: str) -> str:

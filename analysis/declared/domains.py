@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ..figures.choices.verdicts import named
 from ..figures.estimates import draw_accuracies, limits, said, sort
-from ..figures.exhibits import exhibit_of_rows, table_by_scenario
+from ..figures.exhibits import Draft
 from ..figures.lines import panels_of
 from ..figures.outcomes.accuracies import PERSONAL_METRICS
 from ..figures.rows import Column, grouped
-from ..look.page import Exhibit, Table
+from ..look.page import Table
 from ..look.words import capitalized, listing, percent
 from ..read.results import Results, Row
 from ..verdicts.recipes import BY_DOMAIN, LEAST_SHARE
@@ -49,20 +49,14 @@ def shares_of(rows: Sequence[Row]) -> dict[str, float]:
 
 def show_domains(results: Results, figure: Row, key: str) -> Answer:
     """Return panels for own and global of each scenario whose domains are separated, and the table."""
-    title, rows, metric = (
-        figure.get("title") or "Clients by their main domain",
-        table_main_domains(results),
-        results.metric,
-    )
+    rows, metric = table_main_domains(results), results.metric
+    draft = Draft(results, key, figure.get("title") or "Clients by their main domain")
     if not rows:
-        return nothing(
-            key, title, f"confirmed runs, their partitions and the {metric} of their clients on test"
-        )
+        return nothing(draft, f"confirmed runs, their partitions and the {metric} of their clients on test")
     shares = shares_of(rows)
     drawn = [row for row in rows if shares[row["scenario"]] >= LEAST_SHARE]
     if not drawn:
-        missing = "In no scenario do clients hold most of their images of one domain."
-        return Answer([Exhibit(key, title, missing=missing)])
+        return Answer([draft.missing("In no scenario do clients hold most of their images of one domain.")])
     frame, axis = limits(drawn), f"test {metric}, %"
     titled = [{**row, "panel": f"{row['scenario']}: {PERSONAL_METRICS[row['metric']]}"} for row in drawn]
     titled.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
@@ -73,52 +67,40 @@ def show_domains(results: Results, figure: Row, key: str) -> Answer:
         lambda shown: said(shown, "domain"),
         "panel",
     )
-    kept, left_out = (
-        listing(
-            [f"{s} {percent(share, 0)}%" for s, share in shares.items() if (share >= LEAST_SHARE) == is_kept]
-        )
-        for is_kept in (True, False)
-    )
+    texts = {scenario: f"{scenario} {percent(share, 0)}%" for scenario, share in shares.items()}
+    kept = {row["scenario"] for row in drawn}
     caption = (
         f"Each client counts for the domain of which it has most training images. Mean test {metric} over "
         "those clients and over seeds (mark); bars go from the lowest to the highest seed and are no "
-        f"intervals. Share of a client's images that lie in its main domain: {kept}."
+        f"intervals. Share of a client's images that lie in its main domain: "
+        f"{listing([text for scenario, text in texts.items() if scenario in kept])}."
     )
-    if left_out:
-        caption += f" Not drawn, because that share is below {percent(LEAST_SHARE, 0)}%: {left_out}."
-    exhibit = exhibit_of_rows(results, key, title, panels, rows, SHOWN, query=QUERY, caption=caption)
+    if left_out := [text for scenario, text in texts.items() if scenario not in kept]:
+        caption += f" Not drawn, because that share is below {percent(LEAST_SHARE, 0)}%: {listing(left_out)}."
+    exhibit = draft.exhibit(panels, rows, SHOWN, QUERY, caption)
     leads = results.sql(query_of_verdicts("domains"))
-    texts = []
+    sentences = []
     for (scenario, _), group in grouped(leads, "scenario", "b").items():
         beside = named(group, lambda row: f"{row['b']} for clients of {row['level']}")
-        texts.append(f"Under {scenario}, {group[0]['a']} {beside}.")
+        sentences.append(f"Under {scenario}, {group[0]['a']} {beside}.")
     first = headline(leads, lambda r: f"in test {metric} for clients of {r['level']} under {r['scenario']}")
-    return Answer([exhibit, _table(results, drawn, key)], texts, first, leads)
+    return Answer([exhibit, _table(draft, drawn)], sentences, first, leads)
 
 
-def _table(results: Results, rows: Sequence[Row], key: str) -> Table:
+def _table(draft: Draft, rows: Sequence[Row]) -> Table:
     """Return accuracy on the clients' own distributions by scenario, domain and configuration."""
-    own = [row for row in rows if row["metric"] == "acc_personal_own"]
-    by_domain = grouped(own, "scenario", "domain")
+    own, metric = [row for row in rows if row["metric"] == "acc_personal_own"], draft.results.metric
     found = {(row["scenario"], row["domain"], row["label"]): row for row in own}
 
     def column(label: str) -> Column:
         return label, lambda row: range_cell(found.get((row["scenario"], row["domain"], label)))
 
     caption = (
-        f"Test {results.metric} on the clients' own distributions in %, mean [lowest, highest seed], by the "
-        "domain that most of a client's images have."
+        f"Test {metric} on the clients' own distributions in %, mean [lowest, highest seed], by the domain "
+        "that most of a client's images have."
     )
-    return table_by_scenario(
-        results,
-        [group[0] for group in by_domain.values()],
-        [
-            ("clients", lambda row: round(row["clients"], 1)),
-            *map(column, dict.fromkeys(row["label"] for row in own)),
-        ],
-        query=QUERY,
-        caption=caption,
-        key=f"{key}-table",
-        title=capitalized(f"{results.metric} by main domain"),
-        name=("main domain", lambda row: row["domain"]),
-    )
+    lines = [group[0] for group in grouped(own, "scenario", "domain").values()]
+    clients: Column = ("clients", lambda row: round(row["clients"], 1))
+    columns = [clients, *map(column, dict.fromkeys(row["label"] for row in own))]
+    title = capitalized(f"{metric} by main domain")
+    return draft.table(lines, columns, QUERY, caption, title, name=("main domain", lambda row: row["domain"]))

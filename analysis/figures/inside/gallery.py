@@ -12,6 +12,7 @@ from ...look.style import SMALL, WIDTH, Figure, drawing
 from ...look.words import percent
 from ...read.results import Gallery, Row
 from ..estimates import panel
+from ..exhibits import evenly_spaced
 
 COLUMNS = {  # array -> its heading, and what it is
     "image": ("input", "the input"),
@@ -103,9 +104,7 @@ def _image_title(row: Row) -> str:
 
 def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
     """Return some evenly spaced images of a gallery, in panels of four."""
-    number = len(gallery.arrays["image"])
-    evenly = np.linspace(0, number - 1, min(number, PANEL_IMAGES * MOST_PANELS))
-    shown = np.unique(evenly.round().astype(int)).tolist()
+    shown = evenly_spaced(len(gallery.arrays["image"]), PANEL_IMAGES * MOST_PANELS)
     panels = []
     for i, start in enumerate(range(0, len(shown), PANEL_IMAGES)):
         chosen = shown[start : start + PANEL_IMAGES]

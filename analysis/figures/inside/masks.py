@@ -8,7 +8,7 @@ from ...look.words import bracket, count, percent, points
 from ...read.results import Results, Row
 from ...stats.intervals import Interval, paired, t_interval
 from ..estimates import draw_accuracies, panel, said
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, draw_lines
 from ..outcomes.run_curves import ends_of, lines_of_columns
 from .gallery import meaning, panels_of_gallery
@@ -57,7 +57,7 @@ def exhibits_masks(results: Results) -> list[Exhibit]:
         drawings["overlap"] = (OVERLAP_TITLE, [panel("overlap", "", figure, said(rows))], caption)
     says = overlap_sentence(results, images)
     return shown + [
-        exhibit_of_rows(results, key, title, panels, images, SHOWN, query=query, caption=caption, says=says)
+        Draft(results, key, title).exhibit(panels, images, SHOWN, query, caption, says)
         for key, (title, panels, caption) in drawings.items()
     ]
 
@@ -85,10 +85,8 @@ def _exhibit_gate(results: Results, rows: list[Row]) -> Exhibit:
     )
     figure = draw_lines(lines, Axis("round", "share in training, %", (-0.03, 1.03)), height=2.4)
     says = ends_of(lines)
-    panels, columns, title = [panel("gate", "", figure, says)], ("round", *SHARES), "The gate over rounds"
-    return exhibit_of_rows(
-        results, "gate", title, panels, rows, columns, query=GATE, caption=caption, says=says
-    )
+    panels, draft = [panel("gate", "", figure, says)], Draft(results, "gate", "The gate over rounds")
+    return draft.exhibit(panels, rows, ("round", *SHARES), GATE, caption, says)
 
 
 def overlap_sentence(results: Results, images: list[Row]) -> str:

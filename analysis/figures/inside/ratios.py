@@ -9,7 +9,7 @@ from ...look.page import Exhibit, slug
 from ...look.style import INK, SMALL, SOFT, Figure, Look, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..estimates import panel, sort
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, ends_said, lines_of, put_lines
 from ..outcomes.curves import SHOWN, runs_of, table_curves
 from ..rows import grouped, two_digits
@@ -105,7 +105,7 @@ def exhibit_ratios(results: Results) -> Exhibit | None:
         f"the rarest (dark).{'' if of_run else which} {EXPLANATION.format(unit=unit)}"
     )
     rows, columns = [*correlations, *ranks], (*SHOWN, "class", "images")
-    return exhibit_of_rows(results, "ratios", TITLE, panels, rows, columns, query=query, caption=caption)
+    return Draft(results, "ratios", TITLE).exhibit(panels, rows, columns, query, caption)
 
 
 def _seen(rows: Sequence[Row], correlations: Sequence[Row]) -> str:

@@ -11,15 +11,13 @@ from ...look.words import percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, floors_of, limits, panel, quoted, sort
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import LOG_RATIO, Axis, draw_lines, lines_of, panels_of
 from .accuracies import GROUPING, GROUPS, NOT_YET, SCOPE_NAMES, SCOPES, SHARED_METRICS, counted
+from .classes import POOLED
 
 TITLE = "Head, medium and tail classes"
-SHARES = ", ".join(
-    f"sum(correct) FILTER (scope = '{s}') / nullif(sum(total) FILTER (scope = '{s}'), 0) AS {s}"
-    for s in SCOPES
-)
+SHARES = ", ".join(f"{POOLED.format(scope)} AS {scope}" for scope in SCOPES)
 LAST = "(SELECT max(round) FROM {table} WHERE split = 'validation' AND {column} IS NOT NULL)"
 THIRDS = "\nUNION ALL\n".join(
     f"""SELECT '{group} classes', NULL, acc_shared_{group}, acc_personal_{group}, round FROM rounds
@@ -45,6 +43,8 @@ SHOWN = ("scenario", "label", "metric", "mean", "low", "high", "seeds")
 @drawing
 def draw_balance(rows: Sequence[Row], metric: Metric) -> Figure:
     """Draw the classes of a run (rows of `QUERY_OF_RUN` with images) by their training images."""
+    from matplotlib.ticker import LogLocator, ScalarFormatter
+
     figure, axes = blank(3.0)
     for scope, look in SCOPES.items():
         measured = [row for row in rows if row[scope] is not None]
@@ -55,21 +55,14 @@ def draw_balance(rows: Sequence[Row], metric: Metric) -> Figure:
     images = [row["images"] for row in rows]
     if min(images) > 0 and max(images) / min(images) >= LOG_RATIO:
         axes.set_xscale("log")
-        _plain_ticks(axes.xaxis)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.minorticks_off()
     axes.set(xlabel="training images of the class", ylabel=f"validation {metric.per_class}, %")
     percent_axis(axes.yaxis)
     axes.grid(axis="y")
     legend_below(figure, axes)
     return figure
-
-
-def _plain_ticks(axis: Any) -> None:
-    """Write the ticks of a logarithmic axis as plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
 
 def exhibit_balance(results: Results) -> Exhibit | None:
@@ -96,10 +89,8 @@ def exhibit_balance(results: Results) -> Exhibit | None:
         panel("balance", "Single classes", draw_balance(classes, results.metric), f"{len(classes)} classes"),
         panel("balance-thirds", "Thirds of the classes", draw_lines(lines_of(reached, "scope"), axis), said),
     ]
-    columns = ("name", "images", *SCOPES)
-    return exhibit_of_rows(
-        results, "balance", TITLE, panels, rows, columns, query=QUERY_OF_RUN, caption=caption, says=f"{said}."
-    )
+    columns, draft = ("name", "images", *SCOPES), Draft(results, "balance", TITLE)
+    return draft.exhibit(panels, rows, columns, QUERY_OF_RUN, caption, f"{said}.")
 
 
 def table_groups(results: Results) -> list[Row]:
@@ -109,19 +100,12 @@ def table_groups(results: Results) -> list[Row]:
     return sort(results, [row for row in rows if row["scenario"] in scenarios])
 
 
-def exhibit_reached(results: Results, rows: Sequence[Row], key: str, title: str) -> Exhibit:
-    """Return the three groups by scenario; the configurations side by side, each with its interval.
-
-    Args:
-        results: The sweep.
-        rows: Rows of `table_groups`.
-        key: Key of the exhibit.
-        title: Its title.
-    """
+def exhibit_reached(draft: Draft, rows: Sequence[Row]) -> Exhibit:
+    """Return the three groups by scenario; the configurations (rows of `table_groups`) side by side."""
+    results = draft.results
     axis = Axis("", f"test {results.metric}, %", limits(rows), names=[f"{group} classes" for group in GROUPS])
-    placed = [
-        {**row, "x": SHARED_METRICS.index(row["metric"])} if row["kind"] != "floor" else row for row in rows
-    ]
+    places = {metric: place for place, metric in enumerate(SHARED_METRICS)}
+    placed = [{**row, "x": places.get(row["metric"])} for row in rows]
 
     def draw(shown: Sequence[Row]) -> Figure:
         return draw_lines(lines_of(entries_of(shown)), axis, floors_of(shown))
@@ -136,8 +120,8 @@ def exhibit_reached(results: Results, rows: Sequence[Row], key: str, title: str)
             " Thin lines: what no method should fall below, on all classes of the global split; floors are "
             "not measured on a third of the classes."
         )
-    panels = panels_of(placed, key, draw, groups_said)
-    return exhibit_of_rows(results, key, title, panels, rows, SHOWN, query=QUERY_OF_GROUPS, caption=caption)
+    panels = panels_of(placed, draft.key, draw, groups_said)
+    return draft.exhibit(panels, rows, SHOWN, QUERY_OF_GROUPS, caption)
 
 
 def groups_said(rows: Sequence[Row]) -> str:
@@ -151,7 +135,8 @@ def groups_said(rows: Sequence[Row]) -> str:
 
 def exhibit_groups(results: Results) -> Exhibit | None:
     """Return the figure of the shared model on the three groups; None where classes are equally frequent."""
+    draft = Draft(results, "groups", TITLE)
     if rows := table_groups(results):
-        return exhibit_reached(results, rows, "groups", TITLE)
+        return exhibit_reached(draft, rows)
     unequal = results.sql("FROM rounds WHERE acc_shared_tail IS NOT NULL LIMIT 1")
-    return Exhibit("groups", TITLE, missing=NOT_YET) if unequal else None
+    return draft.missing(NOT_YET) if unequal else None

@@ -12,7 +12,7 @@ from ...look.words import capitalized, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import panel
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from .accuracies import SCOPE_NAMES, SCOPES
 
 LAST = "(SELECT max(round) FROM classes WHERE split = 'validation')"
@@ -52,9 +52,9 @@ def draw_classes(rows: Sequence[Row], metric: Metric) -> Figure:
 def exhibit_classes(results: Results) -> Exhibit:
     """Return the figure of each class, shared alone against personal."""
     metric, query = results.metric, query_of_names("class_name")
-    rows, title = results.sql(query), f"{capitalized(results.metric.per_class)} by class"
+    rows, draft = results.sql(query), Draft(results, "classes", f"{capitalized(metric.per_class)} by class")
     if not rows:
-        return Exhibit("classes", title, missing="No evaluation by class is on disk.")
+        return draft.missing("No evaluation by class is on disk.")
     caption = (
         f"After round {rows[0]['round']}, over all evaluated clients and domains. Squares: the shared "
         "parameters alone; circles: with the private parameters."
@@ -63,10 +63,8 @@ def exhibit_classes(results: Results) -> Exhibit:
         f"{row['name']} {percent(row['personal'] or row['shared'])}%" for row in (rows[0], rows[-1])
     )
     says = f"From {best} to {worst}."
-    panels, columns = [panel("classes", "", draw_classes(rows, metric), says)], ("name", *SCOPES)
-    return exhibit_of_rows(
-        results, "classes", title, panels, rows, columns, query=query, caption=caption, says=says
-    )
+    panels = [panel(draft.key, "", draw_classes(rows, metric), says)]
+    return draft.exhibit(panels, rows, ("name", *SCOPES), query, caption, says)
 
 
 def table_domains(results: Results) -> Table | None:

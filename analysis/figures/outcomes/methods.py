@@ -18,7 +18,7 @@ from ..estimates import (
     query_of,
     said,
 )
-from ..exhibits import exhibit_of_rows, table_by_scenario
+from ..exhibits import Draft
 from ..rows import Column, grouped
 from .accuracies import ALL_METRICS, NOT_YET, PERSONAL_METRICS, title_of
 
@@ -38,10 +38,10 @@ SENT = """SELECT scenario, label, bytes_up, shared_parameters FROM trials WHERE 
 
 def exhibit_methods(results: Results) -> Exhibit:
     """Return the figure of the methods by scenario, a panel per metric; floors are thin lines."""
-    title, metric = "Methods by scenario", results.metric
+    draft, metric = Draft(results, "methods", "Methods by scenario"), results.metric
     rows = confirmed(results, tuple(PERSONAL_METRICS))
     if not rows:
-        return Exhibit("methods", title, missing=NOT_YET)
+        return draft.missing(NOT_YET)
     panels = []
     for column in PERSONAL_METRICS:
         shown = [row for row in rows if row["metric"] == column]
@@ -56,9 +56,7 @@ def exhibit_methods(results: Results) -> Exhibit:
         f"table of methods has the verdicts. {clients_said(own)}{patches(results)}"
     )
     says = " ".join([f"{said(own)}.", *below_floors(own)])
-    return exhibit_of_rows(
-        results, "methods", title, panels, rows, SHOWN, query=QUERY, caption=caption, says=says
-    )
+    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, says)
 
 
 def patches(results: Results) -> str:
@@ -99,18 +97,13 @@ def table_of_methods(results: Results) -> Table | None:
         "difference is on personal own, paired by seed, with its interval adjusted for all differences of "
         f"its family. {clients_said(rows)}"
     )
-    return table_by_scenario(
-        results,
-        [group[0] for group in grouped(rows, "scenario", "label").values()],
-        [
-            *map(accuracy, ALL_METRICS, heads),
-            (f"minus {main}, points" if main else "paired difference", difference),
-            ("bytes up", bytes_up),
-            ("parameters sent", lambda row: show(sent_by(row).get("shared_parameters"))),
-        ],
-        query=query_of(ALL_METRICS),
-        caption=caption.strip(),
-        key="table-methods",
-        title="Methods",
-        name=("method", lambda row: Cell(row["label"], "tight")),
+    columns = [
+        *map(accuracy, ALL_METRICS, heads),
+        (f"minus {main}, points" if main else "paired difference", difference),
+        ("bytes up", bytes_up),
+        ("parameters sent", lambda row: show(sent_by(row).get("shared_parameters"))),
+    ]
+    lines = [group[0] for group in grouped(rows, "scenario", "label").values()]
+    return Draft(results, "methods", "").table(
+        lines, columns, query_of(ALL_METRICS), caption.strip(), "Methods"
     )
