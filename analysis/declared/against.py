@@ -12,7 +12,7 @@ from ..look.style import Figure
 from ..look.words import capitalized
 from ..read.results import Results, Row, tuning_of
 from ..verdicts.recipes import placed
-from .answers import Answer, headline, nothing, query_of_verdicts
+from .answers import Answer, beside, headline, nothing, query_of_verdicts
 
 COLUMNS = ("scenario", "x", "label", "metric", "mean", "low", "high", "seeds")
 RIVAL = f"""SELECT {FIELDS} FROM verdicts
@@ -70,12 +70,10 @@ def show_against(results: Results, figure: Row, key: str) -> Answer:
     rivals = [row for row in results.sql(RIVAL) if row["scenario"] in place]
     texts = []
     for row in changes:
-        beside = named(
-            [rival for rival in rivals if place[rival["scenario"]]["family"] == row["level"]],
-            lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}",
-        )
-        strongest = f" Beside the strongest rival by validation, it {beside}." if beside else ""
-        texts.append(f"{row['level']}: {row['a']} {named([row], lambda r: str(r['b']))}.{strongest}")
-    about = f"in test {metric} {PERSONAL_METRICS['acc_personal_own']}"
-    first = headline(changes, lambda row: f"{about} under {row['level']}")
+        near = [rival for rival in rivals if place[rival["scenario"]]["family"] == row["level"]]
+        told = named(near, lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}")
+        strongest = f" Beside the strongest rival by validation, it {told}." if told else ""
+        texts.append(f"{row['level']}: {beside(row)}.{strongest}")
+    families = [{**row, "scenario": row["level"]} for row in changes]
+    first = headline(families, f"in test {metric} {PERSONAL_METRICS['acc_personal_own']}")
     return Answer([exhibit], texts, first, [*changes, *rivals])

@@ -36,8 +36,7 @@ def show_convergence(results: Results, figure: Row, key: str) -> Answer:
     panels, query = panels_of_curves(results, rows, key, floors=False), query_of_rounds(results, METRIC)
     curves = draft.exhibit(panels, rows, SHOWN, query, caption)
     told = [{**row, "a": f"the shared part of {row['level']}", "b": "its start"} for row in ends]
-    about = f"in validation {results.metric} on the global split"
-    first = headline(told, lambda row: f"{about} under {row['scenario']}")
+    first = headline(told, f"in validation {results.metric} on the global split")
     return Answer([curves, _table(draft, ends, rows)], _sentences(results, ends), first, ends)
 
 

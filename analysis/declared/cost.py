@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,15 +105,19 @@ def _has(row: Row, settings: Mapping[str, float]) -> bool:
 
 def _points(rows: Sequence[Row], path: str, title: str, looks: Mapping[str, Look]) -> Iterator[Row]:
     """Yield the points of a panel: of each line the ratio of time (solid) and of FLOPs (dashed, hollow)."""
-    for name, column in (("time", "time"), ("FLOPs", "work")):
-        for row in rows:
-            look, interval = replace(looks[row["line"]], line="-", hollow=False), row[column]
-            if column == "work":
-                look = replace(look, line=UNTUNED, hollow=True)
-            if interval:
-                about = {"panel": title, "line": row["line"], "label": f"{row['line']}: {name}", "look": look}
-                ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-                yield {"path": path, "x": row["x"][path], **about, **ends}
+    for row, (column, name) in itertools.product(rows, {"time": "time", "work": "FLOPs"}.items()):
+        look, line = looks[row["line"]], row["line"]
+        if column == "work":
+            look = replace(look, line=UNTUNED, hollow=True)
+        if interval := row[column]:
+            about = {"panel": title, "line": line, "label": f"{line}: {name}", "look": look, "path": path}
+            yield {
+                **about,
+                "x": row["x"][path],
+                "mean": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+            }
 
 
 def show_cost(results: Results, figure: Row, key: str) -> Answer:

@@ -18,13 +18,13 @@ from ..figures.outcomes.accuracies import (
     TESTED_METRICS,
     title_of,
 )
-from ..figures.outcomes.balance import QUERY_OF_GROUPS, TITLE, exhibit_reached, table_groups
+from ..figures.outcomes.classes import QUERY_OF_GROUPS, TITLE, exhibit_reached, table_groups
 from ..figures.rows import grouped
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
 from ..look.words import WITHIN, capitalized
 from ..read.results import Results, Row, tuning_of
-from .answers import Answer, base_sql, headline, in_order, nothing
+from .answers import Answer, base_sql, beside, headline, in_order, nothing
 
 RAREST_FIRST = SHARED_METRICS[::-1]
 REMOVAL_WORDS = ("without ", "no ")
@@ -92,7 +92,7 @@ def show_differences(results: Results, figure: Row, key: str) -> Answer:
         if row["metric"] == first
         or row["verdict"] in set(DECIDED) - {verdicts.get((row["scenario"], row["a"]))}
     ]
-    words = {metric: TESTED_METRICS[metric] for metric in metrics}
+    words = {metric: TESTED_METRICS[metric] for metric in metrics[metrics.index(first) :]}
     return _answer(results, [_forest(draft, rows, to, metrics)], told, rows, words)
 
 
@@ -103,8 +103,9 @@ def show_groups(results: Results, figure: Row, key: str) -> Answer:
     if all(row["verdict"] == "missing" for row in rows):
         unequal = "some classes have at least 1.5 times the training images of others"
         return nothing(draft, f"{to} and one other configuration, confirmed where {unequal}")
-    beside = Draft(results, f"{key}-gap", f"{draft.title}: difference to {rows[0]['b']}")
-    gap = _forest(beside, rows, to, RAREST_FIRST)
+    gap = _forest(
+        Draft(results, f"{key}-gap", f"{draft.title}: difference to {rows[0]['b']}"), rows, to, RAREST_FIRST
+    )
     gap = replace(gap, caption=f"{gap.caption} The shared parameters alone. {GROUPING}")
     reached = exhibit_reached(draft, levels)
     words = {f"acc_shared_{group}": f"on {group} classes" for group in ("tail", "head", "medium")}
@@ -135,18 +136,24 @@ def _answer(
         for scenario, group in grouped(of_metric, "scenario").items():
             against = "" if texts else f" compared with {rows[0]['b']},"
             texts.append(f"Under {scenario}, {place},{against} {clauses_of(group)}.")
+    metric = next(iter(words))
+    rows_of_first = [row for row in rows if row["metric"] == metric]
+    first = headline(rows_of_first, f"in test {results.metric} {TESTED_METRICS[metric]}", _clause)
+    return Answer(parts, texts, first, rows)
 
-    def about(row: Row) -> str:
-        return f"in test {results.metric} {TESTED_METRICS[row['metric']]} under {row['scenario']}"
 
-    return Answer(parts, texts, headline(rows, about), rows)
+def _clause(row: Row) -> str:
+    """Return the verdict on one difference, for a headline."""
+    return clauses_of([row]) if row["removed"] else beside(row)
 
 
 def clauses_of(rows: Sequence[Row]) -> str:
     """Return the verdicts: what is left out of the first entry, then the others."""
     removed, others = ([row for row in rows if row["removed"] == flag] for flag in (True, False))
-    beside = named(others, lambda row: f"\u201c{short_label(row)}\u201d", BESIDE)
-    texts = (named(removed, _name, REMOVED), beside)
+    texts = (
+        named(removed, _name, REMOVED),
+        named(others, lambda row: f"\u201c{short_label(row)}\u201d", BESIDE),
+    )
     return "; ".join(text.replace("; it ", "; ") for text in texts if text)
 
 

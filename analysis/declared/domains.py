@@ -23,7 +23,8 @@ QUERY = f"""WITH {BY_DOMAIN}, long AS (
 SELECT scenario, place, domain, label, any_value(method) AS method, 'confirm' AS kind, metric,
   avg(value) AS mean,
   if(count(*) > 1, min(value), NULL) AS low, if(count(*) > 1, max(value), NULL) AS high, count(*) AS seeds,
-  avg(clients) AS clients, sum(share * clients) / sum(clients) AS share
+  avg(clients) AS clients, sum(share * clients) / sum(clients) AS share,
+  avg(sum(share * clients) / sum(clients)) OVER (PARTITION BY scenario) AS held
 FROM long GROUP BY scenario, place, domain, label, metric ORDER BY ALL"""
 SHOWN = ("scenario", "domain", "label", "metric", "mean", "low", "high", "seeds", "clients", "share")
 
@@ -33,18 +34,13 @@ def table_main_domains(results: Results) -> list[Row]:
 
     Returns:
         Rows with scenario, place and domain (number and name), label, method, look, metric, mean, low and
-        high (the lowest and the highest seed), seeds, clients (of that domain, mean over seeds) and share
-        (of a client's images that lie in its main domain, mean over clients); domains in the dataset's order.
+        high (the lowest and the highest seed), seeds, clients (of that domain, mean over seeds), share (of a
+        client's images that lie in its main domain, mean over clients) and held (mean of that over the rows
+        of the scenario); domains in the dataset's order.
     """
     rows = sort(results, results.sql(QUERY))
     scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
     return sorted(rows, key=lambda row: (scenarios.index(row["scenario"]), row["place"]))
-
-
-def shares_of(rows: Sequence[Row]) -> dict[str, float]:
-    """Return scenario -> share of a client's images that lie in its main domain."""
-    means = grouped(rows, "scenario")
-    return {scenario: sum(r["share"] for r in group) / len(group) for scenario, group in means.items()}
 
 
 def show_domains(results: Results, figure: Row, key: str) -> Answer:
@@ -53,8 +49,7 @@ def show_domains(results: Results, figure: Row, key: str) -> Answer:
     draft = Draft(results, key, figure.get("title") or "Clients by their main domain")
     if not rows:
         return nothing(draft, f"confirmed runs, their partitions and the {metric} of their clients on test")
-    shares = shares_of(rows)
-    drawn = [row for row in rows if shares[row["scenario"]] >= LEAST_SHARE]
+    drawn = [row for row in rows if row["held"] >= LEAST_SHARE]
     if not drawn:
         return Answer([draft.missing("In no scenario do clients hold most of their images of one domain.")])
     frame, axis = limits(drawn), f"test {metric}, %"
@@ -67,23 +62,26 @@ def show_domains(results: Results, figure: Row, key: str) -> Answer:
         lambda shown: said(shown, "domain"),
         "panel",
     )
-    texts = {scenario: f"{scenario} {percent(share, 0)}%" for scenario, share in shares.items()}
-    kept = {row["scenario"] for row in drawn}
+    shares = {row["scenario"]: row["held"] for row in rows}
+    kept, left_out = (
+        listing([f"{s} {percent(held, 0)}%" for s, held in shares.items() if (held >= LEAST_SHARE) == big])
+        for big in (True, False)
+    )
     caption = (
         f"Each client counts for the domain of which it has most training images. Mean test {metric} over "
         "those clients and over seeds (mark); bars go from the lowest to the highest seed and are no "
-        f"intervals. Share of a client's images that lie in its main domain: "
-        f"{listing([text for scenario, text in texts.items() if scenario in kept])}."
+        f"intervals. Share of a client's images that lie in its main domain: {kept}."
     )
-    if left_out := [text for scenario, text in texts.items() if scenario not in kept]:
-        caption += f" Not drawn, because that share is below {percent(LEAST_SHARE, 0)}%: {listing(left_out)}."
+    if left_out:
+        caption += f" Not drawn, because that share is below {percent(LEAST_SHARE, 0)}%: {left_out}."
     exhibit = draft.exhibit(panels, rows, SHOWN, QUERY, caption)
     leads = results.sql(query_of_verdicts("domains"))
     sentences = []
     for (scenario, _), group in grouped(leads, "scenario", "b").items():
         beside = named(group, lambda row: f"{row['b']} for clients of {row['level']}")
         sentences.append(f"Under {scenario}, {group[0]['a']} {beside}.")
-    first = headline(leads, lambda r: f"in test {metric} for clients of {r['level']} under {r['scenario']}")
+    told = [{**row, "b": f"{row['b']} for clients of {row['level']}"} for row in leads]
+    first = headline(told, f"in test {metric} on each client's own distribution")
     return Answer([exhibit, _table(draft, drawn)], sentences, first, leads)
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from ..figures.choices.verdicts import named
 from ..figures.differences import difference_cell
 from ..figures.exhibits import Draft
-from ..figures.inside.gallery import meaning, panels_of_gallery
-from ..figures.inside.masks import IMAGES, OVERLAP_TITLE, OVERLAPS, SHOWN, TITLE
+from ..figures.inside.masks import IMAGES, OVERLAP_TITLE, OVERLAPS, SHOWN, TITLE, meaning, panels_of_gallery
 from ..figures.outcomes.curves import RUNS
 from ..figures.rows import Column, grouped
 from ..look.page import Table
@@ -50,7 +49,7 @@ def show_masks(results: Results, figure: Row, key: str) -> Answer:
             f"Under {scenario}, by overlap with the foreground, the trained gate: {'; '.join(said)}."
         )
     told = [{**row, "a": f"the trained gate of {row['level']}", "b": _other(row)} for row in gains]
-    first = headline(told, lambda row: f"in overlap with the foreground under {row['scenario']}")
+    first = headline(told, "in overlap with the foreground")
     return Answer([pictures, _table(draft, levels, gains)], texts, first, gains)
 
 

@@ -24,7 +24,8 @@ TRAFFIC_PARTS = {  # of a bar, in order: name, colour, hatching
     "setup": ("once, at the start", "#777777", "...."),
 }
 SHOWN = ("scenario", "label", *TRAFFIC_PARTS, "total", "least", "most", "up", "down", "times", "seeds")
-# Bytes of whole runs over all clients, means over seeds; up and down: of one client and one round.
+# Bytes of whole runs over all clients, means over seeds; least and most: of one seed; up and down: of one
+# client and one round; times: the total as a multiple of the weights alone.
 QUERY = """WITH run_of AS (
   SELECT scenario, label, unnest(runs) AS run, bytes_setup FROM trials WHERE kind = 'confirm'
 ), measured AS (
@@ -46,13 +47,9 @@ FROM whole GROUP BY scenario, label ORDER BY ALL"""
 
 
 def table_traffic(results: Results) -> list[Row]:
-    """Return what the runs of each confirmed configuration sent, by its kind.
+    """Return what the runs of each confirmed configuration sent, by its kind (rows of `QUERY`).
 
-    Returns:
-        Rows with scenario, label, the parts of `TRAFFIC_PARTS` and total (bytes of a whole run over all
-        clients, means over seeds), least and most (total of a seed), up and down (bytes per client and
-        round), times (total as a multiple of the weights alone; None where there are none) and seeds.
-        Configurations whose runs did not record their weights apart are left out.
+    Configurations whose runs did not record their weights apart are left out.
     """
     return in_order(results, results.sql(QUERY))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..figures.estimates import accuracy_text
 from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import balance, clients
+from ..figures.outcomes import classes, clients
 from ..figures.outcomes.accuracies import ALL_METRICS
 from ..figures.outcomes.classes import exhibit_classes, table_domains
 from ..figures.outcomes.partition import exhibit_partition
@@ -36,7 +36,7 @@ def run_page(results: Results) -> Page:
     """Make the page of one run, finished or not."""
     cost = results.sql(COST)[0]
     optional = [
-        balance.exhibit_balance(results),
+        classes.exhibit_balance(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *masks.exhibits_masks(results),

@@ -111,9 +111,7 @@ def exhibit_ratios(results: Results) -> Exhibit | None:
 def _seen(rows: Sequence[Row], correlations: Sequence[Row]) -> str:
     """Return what is seen: CR of the rarest and the most frequent class at the end, and the correlations."""
     last = [row for row in rows if row["x"] == max(row["x"] for row in rows)]
-    rare, frequent = last[-1]["mean"], last[0]["mean"]
-    text = (
-        f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {last[0]['x']}"
-    )
+    rare, frequent, after = last[-1]["mean"], last[0]["mean"], last[0]["x"]
+    text = f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {after}"
     said = ends_said(correlations, two_digits, "").strip()
     return f"{text}; correlation with rarity, first to last round: {said}" if said else text

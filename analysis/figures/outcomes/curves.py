@@ -86,5 +86,7 @@ def exhibit_curves(results: Results) -> Exhibit:
         "thin grey lines are what no method should fall below."
     )
     panels, query = panels_of_curves(results, rows, draft.key), query_of_rounds(results, "acc_personal_own")
-    says = f"First to last round: {'; '.join(panel.alt for panel in panels)}."
+    several = len({row["scenario"] for row in rows}) > 1
+    said = "; ".join(panel.alt for panel in panels) if several else ends_said(rows)
+    says = f"First to last round: {said}."
     return draft.exhibit(panels, rows, SHOWN, query, caption, says)

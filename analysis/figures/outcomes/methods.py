@@ -13,12 +13,13 @@ from ..estimates import (
     clients_said,
     confirmed,
     draw_accuracies,
+    is_floor,
     limits,
     panel,
     query_of,
     said,
 )
-from ..exhibits import Draft
+from ..exhibits import LABEL, Draft
 from ..rows import Column, grouped
 from .accuracies import ALL_METRICS, NOT_YET, PERSONAL_METRICS, title_of
 
@@ -85,12 +86,6 @@ def table_of_methods(results: Results) -> Table | None:
         gap = gap_of.get((row["scenario"], row["label"]))
         return difference_cell(gap) if gap else Cell("reference" if row["label"] == main else "")
 
-    def bytes_up(row: Row) -> Cell:
-        return Cell("" if row["kind"] == "floor" else size(sent_by(row).get("bytes_up")), "tight")
-
-    def sent_by(row: Row) -> Row:
-        return sent.get((row["scenario"], row["label"]), {})
-
     heads = ("personal own", "personal global", "shared own", "shared global", "worst client")
     caption = (
         f"Test {results.metric} in %, mean [{basis(rows, results.confidence)}] on fresh seeds. The "
@@ -100,10 +95,11 @@ def table_of_methods(results: Results) -> Table | None:
     columns = [
         *map(accuracy, ALL_METRICS, heads),
         (f"minus {main}, points" if main else "paired difference", difference),
-        ("bytes up", bytes_up),
-        ("parameters sent", lambda row: show(sent_by(row).get("shared_parameters"))),
+        ("bytes up", lambda row: Cell("" if is_floor(row) else size(row.get("bytes_up")), "tight")),
+        ("parameters sent", lambda row: show(row.get("shared_parameters"))),
     ]
-    lines = [group[0] for group in grouped(rows, "scenario", "label").values()]
-    return Draft(results, "methods", "").table(
-        lines, columns, query_of(ALL_METRICS), caption.strip(), "Methods"
-    )
+    lines = [
+        {**group[0], **sent.get(place, {})} for place, group in grouped(rows, "scenario", "label").items()
+    ]
+    draft, query = Draft(results, "methods", "Methods"), query_of(ALL_METRICS)
+    return draft.table(lines, columns, query, caption.strip(), draft.title, name=("method", LABEL[1]))

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.figures.estimates import accuracy_text, below_floors, clients_said
 from analysis.figures.exhibits import evenly_spaced
-from analysis.figures.outcomes import balance, clients, communication, partition
+from analysis.figures.outcomes import classes, clients, communication, partition
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
 from analysis.figures.outcomes.heterogeneity import joined
 from analysis.pages import run_page
@@ -169,9 +169,9 @@ def test_partition_on_paper() -> None:
 
 
 def test_head_medium_and_tail_of_a_run(safe_run: Results) -> None:
-    exhibit = with_numbers(balance.exhibit_balance(safe_run))
+    exhibit = with_numbers(classes.exhibit_balance(safe_run))
     rows, last = (
-        safe_run.sql(balance.QUERY_OF_RUN),
+        safe_run.sql(classes.QUERY_OF_RUN),
         safe_run.sql("FROM rounds WHERE split = 'validation' ORDER BY round")[-1],
     )
     assert sorted(r["images"] for r in rows if r["images"] is not None) == sorted(IMAGES)
