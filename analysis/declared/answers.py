@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from ..figures.choices.verdicts import DECIDED, VERBS, named, size
 from ..figures.differences import FIELDS
 from ..figures.estimates import quoted
+from ..figures.exhibits import Draft
 from ..figures.rows import place_in, scenario_order
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
-from ..look.words import capitalized, listing, percent
+from ..look.words import listing, percent
 from ..read.results import Results, Row
 
 
@@ -33,9 +34,9 @@ class Answer:
     rows: Sequence[Row] = ()
 
 
-def nothing(key: str, title: str, needed: str) -> Answer:
+def nothing(draft: Draft, needed: str) -> Answer:
     """Return the answer of a figure that lacks what it needs."""
-    return Answer([Exhibit(key, title, missing=f"It takes {needed}.")])
+    return Answer([draft.missing(f"It takes {needed}.")])
 
 
 def query_of_verdicts(kind: str) -> str:
@@ -63,20 +64,25 @@ def range_cell(row: Row | None, mean: str = "mean", low: str = "low", high: str 
     return Cell(f"{percent(row[mean])} {ends}", "tight")
 
 
-def headline(rows: Sequence[Row], about: Callable[[Row], str]) -> str:
-    """Return the surest difference in a short sentence, then how many others have which verdict.
+def beside(row: Row) -> str:
+    """Return the verdict on a difference: `a is ahead of b (+2.0 points [+1.0, +3.0])`."""
+    return f"{row['a']} {named([row], lambda shown: str(shown['b']))}"
+
+
+def headline(rows: Sequence[Row], about: str, clause: Callable[[Row], str] = beside) -> str:
+    """Return the surest difference in a short sentence, then how many have which verdict.
 
     Args:
         rows: Rows of `verdicts`.
         about: What is compared, in words: `in test accuracy on tail classes`.
+        clause: What is said of a row.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not ran:
         return ""
-    counts = Counter(row["verdict"] for row in ran)
-    top, many = max(ran, key=size), listing([f"{counts[v]} {v}" for v in VERBS if v in counts])
-    many = f"Of {len(ran)} differences, {many}."
-    if top["verdict"] not in DECIDED and len(ran) > 1:
-        return many
-    said = f"{top['a']} {named([top], lambda row: str(row['b']))} {about(top)}."
-    return f"{capitalized(said)} {many}" if len(ran) > 1 else capitalized(said)
+    counts, top = Counter(row["verdict"] for row in ran), max(ran, key=size)
+    first = f"Under {top['scenario']}, {clause(top)} {about}."
+    many = f"Of {len(ran)} differences, {listing([f'{counts[v]} {v}' for v in VERBS if v in counts])}."
+    if len(ran) == 1:
+        return first
+    return f"{first} {many}" if top["verdict"] in DECIDED else f"{many[:-1]} {about}."

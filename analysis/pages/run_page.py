@@ -7,9 +7,9 @@ from typing import Any
 
 from ..figures.estimates import FLOORS, accuracy_text
 from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import balance, clients
+from ..figures.outcomes import clients
 from ..figures.outcomes.accuracies import ALL_METRICS
-from ..figures.outcomes.classes import exhibit_classes, table_domains
+from ..figures.outcomes.classes import exhibit_balance, exhibit_classes, table_domains
 from ..figures.outcomes.partition import exhibit_partition
 from ..figures.outcomes.run_curves import exhibit_losses, exhibit_run_curve
 from ..look.page import Cell, Page, Part, Section, Table, Text, show
@@ -48,7 +48,7 @@ def run_page(results: Results) -> Page:
         *clients.exhibits_clients(results),
         exhibit_run_curve(results),
         exhibit_losses(results),
-        balance.exhibit_balance(results),
+        exhibit_balance(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *masks.exhibits_masks(results),

@@ -38,14 +38,9 @@ def table(
         for i, outcome in enumerate(levels):
             names = [Cell(text, "again" if i else "") for text in (space, label)]
             body.append([*names, *_outcome_cells(outcome, fired)])
-    against = ["zero-shot", "local-only", MAJORITY, "the mildest level"]
-    columns = [
-        "space",
-        "entry",
-        case["axis"],
-        f"{results.metric}, %",
-        *(f"to {name}, points" for name in against),
-    ]
+    against = [f"to {name}, points" for name in ("zero-shot", "local-only", MAJORITY, "the mildest level")]
+    columns = ["space", "entry", case["axis"], f"{results.metric}, %", *against]
+    columns += ["verdict", "signatures", "remark"]
     caption = (
         f"Breaking point of {'; '.join(breaking_points)}. Differences are paired by seed, with intervals "
         "that are adjusted for all differences of this run (false coverage rate); the margin is "
@@ -53,7 +48,7 @@ def table(
     )
     source = results.shown(DIFFERENCES, cases=[case["name"]])
     title, key = f"{case['title']}: verdicts", f"table-{slug(case['name'])}"
-    return Table([*columns, "verdict", "signatures", "remark"], body, caption, source, key=key, title=title)
+    return Table(columns, body, caption, source, key=key, title=title)
 
 
 def _outcome_cells(outcome: Outcome, fired: Mapping[str, Sequence[str]]) -> list[object]:
@@ -65,15 +60,14 @@ def _outcome_cells(outcome: Outcome, fired: Mapping[str, Sequence[str]]) -> list
         outcome.level,
         accuracy_text({**outcome.accuracy, "low_both": None}) if outcome.accuracy else "\u2013",
         *(_gap_text(row) for row in (zeroshot, local, outcome.gaps.get(MAJORITY), outcome.change)),
-        Cell(VERDICT_TEXTS[outcome.verdict], verdict_look(outcome.verdict)),
+        _verdict_cell(outcome.verdict),
         ", ".join(f"{signatures.words(name)} ({n} of {len(outcome.runs)})" for name, n in counts.items()),
         outcome.remark,
     ]
 
 
-def verdict_look(verdict: str) -> str:
-    """Return the CSS class of a verdict."""
-    return "undecided" if verdict == "not run" else verdict
+def _verdict_cell(verdict: str, more: str = "", hint: str = "") -> Cell:
+    return Cell(f"{VERDICT_TEXTS[verdict]}{more}", "undecided" if verdict == "not run" else verdict, hint)
 
 
 def _gap_text(row: Row | None) -> str:
@@ -119,7 +113,7 @@ def _worst_cell(levels: Sequence[Outcome]) -> Cell:
     """Return the worst verdict on an entry; the breaking point is its hint."""
     verdict = stressed.worst_verdict(levels)
     hint = stressed.breaking_point(levels).sentence if levels else ""
-    return Cell(f"{VERDICT_TEXTS[verdict]}{_first_level(levels, verdict)}", verdict_look(verdict), hint)
+    return _verdict_cell(verdict, _first_level(levels, verdict), hint)
 
 
 def _first_level(levels: Sequence[Outcome], verdict: str) -> str:

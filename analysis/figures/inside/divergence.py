@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ...look.page import Exhibit
 from ...look.style import SOFT, UNTUNED, Figure, drawing, legend_below, stacked
 from ...read.results import Results, Row
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft, evenly_spaced
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from ..outcomes.curves import SHOWN, query_of_rounds, runs_of, table_curves
 from ..rows import grouped, two_digits
@@ -46,9 +44,8 @@ def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row]) -> Figure:
     """
     figure, (above, below) = stacked(3.9, (1.9, 1))
     by_client, by_measure = grouped(client_rows, "client"), grouped(rows, "measure")
-    places = np.linspace(0, len(by_client) - 1, min(MOST_CLIENTS, len(by_client))).round().astype(int)
-    for client in [sorted(by_client)[place] for place in dict.fromkeys(places.tolist())]:
-        line = by_client[client]
+    for place in evenly_spaced(len(by_client), MOST_CLIENTS):
+        line = by_client[sorted(by_client)[place]]
         style: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.5, "marker": "." if len(line) == 1 else ""}
         above.plot([row["x"] for row in line], [row["mean"] for row in line], color=SOFT, **style)
     ends = [*(row["mean"] for row in client_rows), *(row["high"] for row in by_measure["d_cka"])]
@@ -92,7 +89,7 @@ def exhibit_divergence(results: Results) -> Exhibit | None:
         f"Thin lines: single clients{sampled}, {whose}. Bold: the mean of the cohort; of a sweep the mean "
         f"over seeds, with the range from the lowest to the highest seed (band). {EXPLANATION}"
     )
-    return exhibit_of_rows(results, "divergence", TITLE, panels, rows, SHOWN, query=query, caption=caption)
+    return Draft(results, "divergence", TITLE).exhibit(panels, rows, SHOWN, query, caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:

@@ -13,7 +13,7 @@ from ...look.words import count, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import is_number, panel
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import draw_floors
 from .accuracies import FOUR_METRICS, SCOPE_NAMES, SCOPES
 
@@ -80,8 +80,9 @@ def exhibits_clients(results: Results) -> list[Exhibit]:
         "four": f"Four {metric.plural} and the spread between clients",
         "distribution": f"Distribution of the {metric} over clients",
     }
+    drafts = {key: Draft(results, key, title) for key, title in titles.items()}
     if not rows:
-        return [Exhibit("four", titles["four"], missing="No evaluation of single clients is on disk.")]
+        return [drafts["four"].missing("No evaluation of single clients is on disk.")]
     floors = floors_of_run(results)
     captions = {
         "four": f"{clients_measured(results, len(rows))} after round {rows[0]['round']}. Dots: single "
@@ -97,18 +98,8 @@ def exhibits_clients(results: Results) -> list[Exhibit]:
     drawings = {"four": draw_four(rows, metric), "distribution": draw_distribution(rows, metric, floors)}
     columns = ("client", "examples", *FOUR_METRICS)
     return [
-        exhibit_of_rows(
-            results,
-            key,
-            title,
-            [panel(key, "", drawings[key], says)],
-            rows,
-            columns,
-            query=QUERY,
-            caption=captions[key],
-            says=says,
-        )
-        for key, title in titles.items()
+        draft.exhibit([panel(key, "", drawings[key], says)], rows, columns, QUERY, captions[key], says)
+        for key, draft in drafts.items()
     ]
 
 

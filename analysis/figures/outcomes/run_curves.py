@@ -10,7 +10,7 @@ from ...look.style import INK, PALETTE, Look
 from ...look.words import percent
 from ...read.results import Results, Row
 from ..estimates import is_number, panel
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, Line, draw_lines, ends_said, lines_of
 from .accuracies import FOUR_METRICS
 from .clients import floors_of_run
@@ -45,10 +45,10 @@ def ends_of(lines: Sequence[Line], form: Callable[[float | None], str] = percent
 
 def exhibit_run_curve(results: Results) -> Exhibit:
     """Return the figure of the learning curve of one run."""
-    title, rows, metric = "Learning curve", results.sql(CURVE), results.metric
+    draft, rows, metric = Draft(results, "curve", "Learning curve"), results.sql(CURVE), results.metric
     lines = lines_of_columns(rows, LINES)
     if not lines:
-        return Exhibit("curve", title, missing="No round is evaluated.")
+        return draft.missing("No round is evaluated.")
     floors = floors_of_run(results)
     caption = (
         f"Validation {metric} after each evaluated round: shared and private parameters together (personal) "
@@ -60,19 +60,17 @@ def exhibit_run_curve(results: Results) -> Exhibit:
     last, says = lines[0].rows[-1]["mean"], ends_of(lines)
     below = [f"{name} ({percent(value)}%)" for name, value in floors.items() if last < value]
     says += f" It ends below {' and '.join(below)}." if below else ""
-    panels, columns = [panel("curve", "", figure, says)], ("round", *LINES)
-    return exhibit_of_rows(
-        results, "curve", title, panels, rows, columns, query=CURVE, caption=caption, says=says
-    )
+    panels = [panel(draft.key, "", figure, says)]
+    return draft.exhibit(panels, rows, ("round", *LINES), CURVE, caption, says)
 
 
 def exhibit_losses(results: Results) -> Exhibit:
     """Return the figure of the loss components of one run."""
-    title, rows = "Loss components", results.sql(LOSSES)
+    draft, rows = Draft(results, "losses", "Loss components"), results.sql(LOSSES)
     columns = [column for column in rows[0] if any(is_number(row[column]) for row in rows)] if rows else []
     columns = sorted((c for c in columns if c != "round"), key=lambda column: (column != "loss", column))
     if not columns:
-        return Exhibit("losses", title, missing="No round of training is on disk.")
+        return draft.missing("No round of training is on disk.")
     caption = (
         "Mean training loss over all clients of a round and, where the method has them, its components "
         "(before weighting)."
@@ -83,7 +81,5 @@ def exhibit_losses(results: Results) -> Exhibit:
     lines = lines_of_columns(rows, parts)
     figure = draw_lines(lines, Axis("round", "mean training loss", fractions=False))
     says = ends_of(lines, lambda value: f"{value:.3g}", "")
-    panels, shown = [panel("losses", "", figure, says)], ("round", *columns)
-    return exhibit_of_rows(
-        results, "losses", title, panels, rows, shown, query=LOSSES, caption=caption, says=says
-    )
+    panels = [panel(draft.key, "", figure, says)]
+    return draft.exhibit(panels, rows, ("round", *columns), LOSSES, caption, says)

@@ -11,7 +11,6 @@ import pytest
 from analysis import declared
 from analysis.figures.inside import divergence, masks, ratios, signatures
 from analysis.figures.outcomes import (
-    balance,
     classes,
     clients,
     communication,
@@ -55,7 +54,7 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     curves.exhibit_curves,
     partition.exhibit_partition,
     communication.exhibit_communication,
-    balance.exhibit_groups,
+    classes.exhibit_groups,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
     signatures.exhibit,
@@ -75,7 +74,7 @@ OF_RUNS: list[Callable[[Results], Any]] = [
     clients.exhibits_clients,
     run_curves.exhibit_run_curve,
     run_curves.exhibit_losses,
-    balance.exhibit_balance,
+    classes.exhibit_balance,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
     masks.exhibits_masks,

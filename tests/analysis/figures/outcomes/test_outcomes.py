@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from analysis.figures.estimates import accuracy_text, below_floors, clients_said
-from analysis.figures.outcomes import balance, clients, communication, partition
+from analysis.figures.exhibits import evenly_spaced
+from analysis.figures.outcomes import classes, clients, communication, partition
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
 from analysis.figures.outcomes.heterogeneity import joined
 from analysis.pages import run_page
@@ -162,15 +163,15 @@ def test_partition_on_paper() -> None:
     counts, names, shown = partition.counts_of(rows, "label", "class")
     assert (counts.tolist(), names, shown) == ([[1, 1], [0, 3]], ["a", "b"], [0, 2])
     assert partition.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
-    kept = partition.shown_of(500)
+    kept = evenly_spaced(500, partition.SHOWN_CLIENTS)
     assert (len(kept), kept[0], kept[-1]) == (partition.SHOWN_CLIENTS, 0, 499)
-    assert partition.shown_of(3).tolist() == [0, 1, 2]
+    assert evenly_spaced(3, 60) == [0, 1, 2] and evenly_spaced(0, 60) == []
 
 
 def test_head_medium_and_tail_of_a_run(safe_run: Results) -> None:
-    exhibit = with_numbers(balance.exhibit_balance(safe_run))
+    exhibit = with_numbers(classes.exhibit_balance(safe_run))
     rows, last = (
-        safe_run.sql(balance.QUERY_OF_RUN),
+        safe_run.sql(classes.QUERY_OF_RUN),
         safe_run.sql("FROM rounds WHERE split = 'validation' ORDER BY round")[-1],
     )
     assert sorted(r["images"] for r in rows if r["images"] is not None) == sorted(IMAGES)
