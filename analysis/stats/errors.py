@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .image_noise import image_variance
+from .intervals import Ends, interval, p_value, quantile
+from .judgements import Spread
 from .pools import NO_WIDTH, Pool, Prior, satterthwaite
-from .student import interval, p_value, quantile
-
-Ends = tuple[float, float] | tuple[None, None]
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,20 @@ class Error:
         both = np.array([se**2, variance])
         return cls(se, df, math.sqrt(both.sum()), satterthwaite(both, np.array([df, image_df])))
 
-    def over_seeds(self, centre: float, confidence: float) -> Ends:
-        """Ends of the interval over seeds, for these images."""
-        return interval(centre, self.se, self.df, confidence)
-
     def over_both(self, centre: float, confidence: float) -> Ends:
         """Ends of the interval over seeds and images: the wider one of the two."""
         both = interval(centre, self.se_both, self.df_both, confidence)
-        seeds = self.over_seeds(centre, confidence)
+        seeds = interval(centre, self.se, self.df, confidence)
         return max(both, seeds, key=_width) if both[0] is not None else both
+
+    def spread(self, centre: float, confidence: float) -> Spread:
+        """Both standard errors with their intervals."""
+        low, high = interval(centre, self.se, self.df, confidence)
+        low_both, high_both = self.over_both(centre, confidence)
+        return Spread(
+            se=self.se, df=self.df, low=low, high=high,
+            se_both=self.se_both, low_both=low_both, high_both=high_both,
+        )  # fmt: skip
 
     def deciding(self, centre: float, confidence: float, images: bool) -> Ends:
         """Ends of the interval that a verdict is read from.
@@ -83,7 +87,9 @@ class Error:
         Over seeds; over seeds and images where it is to hold for other `images` too, or where neither side
         varies over seeds.
         """
-        return (self.over_both if self._both(images) else self.over_seeds)(centre, confidence)
+        if self._both(images):
+            return self.over_both(centre, confidence)
+        return interval(centre, self.se, self.df, confidence)
 
     def p(self, centre: float, images: bool) -> float | None:
         """P value of zero: one minus the confidence from which on the deciding interval holds zero."""
@@ -93,15 +99,9 @@ class Error:
         return max((p for p in found if p is not None), default=None)
 
     def half_width(self, times: np.ndarray, confidence: float, images: bool, more: float) -> np.ndarray:
-        """Half width of the deciding interval with `times` as many seeds, of the same shape.
+        """Half width of the deciding interval with `times` as many seeds, plus `more` standard errors.
 
         More seeds take the noise of seeds away, and not that of the images.
-
-        Args:
-            times: Factors.
-            confidence: Of the interval.
-            images: As for `deciding`.
-            more: Standard errors to add.
         """
         if self.se is None or self.df is None:
             raise ValueError("Without an error over seeds, more seeds change nothing.")

@@ -24,14 +24,12 @@ def contributions(sample: Sample, seeds: Sequence[int]) -> np.ndarray | None:
 
 
 def image_variance(parts: np.ndarray, cell: np.ndarray) -> tuple[float, float]:
-    """Variance of the mean value over seeds, when images are drawn again within their strata.
+    """Variance of the mean value over seeds, when images are drawn again within their strata, and its df.
 
     Args:
-        parts: [seeds, images] what each image adds on each seed (or the difference of two sides).
+        parts: [seeds, images] what each image adds on each seed (or the difference of two sides). The noise
+            of an image on a seed is not counted.
         cell: [images] the stratum of each image. Strata of one image are put together.
-
-    Returns:
-        The variance, without the noise of an image on a seed, and its degrees of freedom.
     """
     _, stratum, size = np.unique(cell, return_inverse=True, return_counts=True)
     stratum = np.where(size[stratum] == 1, -1, stratum)

@@ -34,12 +34,21 @@ class Index:
     high: float | None = None
 
 
-def verdict(index: Index, limit: float) -> Verdict:
-    """Compare an index with a limit.
+def indices(
+    names: Sequence[str], value: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None
+) -> tuple[Index, ...]:
+    """Indices from arrays [k]; an end that is not finite is none."""
+    none = np.full(len(names), np.nan)
+    columns = zip(names, value, none if low is None else low, none if high is None else high, strict=True)
+    return tuple(Index(name, float(v), _end(lo), _end(hi)) for name, v, lo, hi in columns)
 
-    Args:
-        index: A total index, or a mu*.
-        limit: `TOTAL_LIMIT` or `MU_LIMIT`.
+
+def _end(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def verdict(index: Index, limit: float) -> Verdict:
+    """Compare a total index with `TOTAL_LIMIT`, or a mu* with `MU_LIMIT`.
 
     Returns:
         `matters` when the whole interval lies above the limit, `does not matter` when it lies below, else
@@ -58,9 +67,7 @@ def active_shares(params: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
 def rarely_active(share: float, groups: int) -> bool:
     """Whether a parameter was active in too few blocks (or trajectories) for its interval to be relied on.
 
-    Args:
-        share: Share of the points in which it was active.
-        groups: Number of blocks or trajectories.
+    `share` is the share of the points in which it was active, `groups` the number of blocks.
     """
     return share * groups < MIN_BLOCKS_PER_BRANCH
 
@@ -74,16 +81,14 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
         what: `blocks` or `trajectories`, for the reason.
 
     Returns:
-        The finite groups [N, size], the number of dropped groups, and the reason why nothing can be
-        estimated from them ("" if something can).
+        The finite groups [N, size], the number of dropped groups, and why nothing can be estimated, if so.
 
     Raises:
         ValueError: the outcomes are not whole groups.
     """
     if not len(Y) or len(Y) % size:
-        raise ValueError(
-            f"{len(Y)} outcomes are not whole {what} of {size} rows; give NaN for a row that failed"
-        )
+        problem = f"{len(Y)} outcomes are not whole {what} of {size} rows"
+        raise ValueError(f"{problem}; give NaN for a row that failed")
     groups = np.asarray(Y, float).reshape(-1, size)
     kept = groups[np.isfinite(groups).all(axis=1)]
     dropped = len(groups) - len(kept)
@@ -130,14 +135,9 @@ def interval_union(
 
 
 def change_rate_bound(changed: np.ndarray, n: int, confidence: float) -> np.ndarray:
-    """Upper bound of the rate at which an outcome changes (Clopper and Pearson).
+    """Upper bound of the rate at which an outcome changes, seen in `changed` of n groups (Clopper, Pearson).
 
     A branch that is rarely active may be missing from the design, so zero changes do not mean a rate of zero.
-
-    Args:
-        changed: Number of groups whose outcome changed, of n; any shape.
-        n: Number of groups.
-        confidence: Coverage in (0, 1).
     """
     from scipy.special import betaincinv
 

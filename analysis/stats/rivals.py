@@ -16,8 +16,7 @@ def strongest(rivals: Mapping[str, Sequence[Sample]]) -> str:
     Args:
         rivals: Name -> its configurations on the seeds that choose.
     """
-    means = {name: [_score(sample) for sample in samples] for name, samples in rivals.items()}
-    best = {name: max(of_rival, default=-1.0) for name, of_rival in means.items()}
+    best = {name: max(map(_score, samples), default=-1.0) for name, samples in rivals.items()}
     return max((name for name in best if best[name] >= 0), key=best.__getitem__, default="")
 
 
