@@ -161,16 +161,14 @@ def _partition(home: Path | None) -> pa.Table | None:
 
 def origins(first: Argument, second: Argument) -> Iterator[str]:
     """Say which commits and versions differ."""
-    sides = (first.origins, second.origins)
-    a, b = (sorted({str(o["commit"]) for o in side if o.get("commit")}) for side in sides)
-    if len({*a, *b}) > 1:
-        yield f"different commits: A {listing(a) or 'not recorded'}, B {listing(b) or 'not recorded'}"
-    names = dict.fromkeys(name for side in sides for o in side for name in o.get("versions") or {})
-    found = {
-        name: [sorted({str((o.get("versions") or {}).get(name)) for o in side}) for side in sides]
-        for name in names
-    }
-    mixed = {name: v for name, v in found.items() if len({*v[0], *v[1]}) > 1 and ["None"] not in v}
-    texts = [f"{name} {listing(a)} in A, {listing(b)} in B" for name, (a, b) in mixed.items()]
+    sides = [
+        [{"commit": origin.get("commit"), **(origin.get("versions") or {})} for origin in side.origins]
+        for side in (first, second)
+    ]
+    texts = []
+    for name in dict.fromkeys(name for side in sides for origin in side for name in origin):
+        a, b = (sorted({str(origin.get(name)) for origin in side}) for side in sides)
+        if len({*a, *b}) > 1 and ["None"] not in (a, b):
+            texts.append(f"{name} {listing(a)} in A, {listing(b)} in B")
     if texts:
-        yield f"different versions: {'; '.join(texts)}"
+        yield f"different programs: {'; '.join(texts)}"

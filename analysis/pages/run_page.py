@@ -12,11 +12,11 @@ from ..figures.outcomes.accuracies import ALL_METRICS
 from ..figures.outcomes.classes import exhibit_balance, exhibit_classes, table_domains
 from ..figures.outcomes.partition import exhibit_partition
 from ..figures.outcomes.run_curves import exhibit_losses, exhibit_run_curve
-from ..look.page import Cell, Page, Part, Section, Table, Text, show
+from ..look.page import Cell, Page, Section, Table, Text, show
 from ..look.words import TITLES, capitalized, count, percent, points, size
 from ..read.results import Results, Row, flatten
 from .commands import run_command
-from .shared import assumptions, data_said, joined, page_of, took
+from .shared import assumptions, data_said, joined, page_of, present, took
 
 ROW_NAMES = {**TITLES, "worst_client_accuracy": "worst client (personal, own)"}
 TRUST = (
@@ -44,7 +44,7 @@ def run_page(results: Results) -> Page:
     """Make the page of one run, finished or not."""
     meta, cost = results.meta, results.sql(COST)[0]
     last, planned = int(cost["rounds"] or 0), (meta.get("experiment") or {}).get("rounds")
-    figures: list[Part | None] = [
+    figures = present(
         *clients.exhibits_clients(results),
         exhibit_run_curve(results),
         exhibit_losses(results),
@@ -55,20 +55,20 @@ def run_page(results: Results) -> Page:
         signatures.exhibit(results),
         exhibit_partition(results),
         exhibit_classes(results),
-    ]
-    tables = [
+    )
+    tables = present(
         table_accuracies(results),
         table_domains(results),
         table_communication(results, cost),
         signatures.table(results),
         table_settings(results),
-    ]
+    )
     return page_of(
         results,
         f"{last} of {planned} rounds are finished" if planned else f"{count(last, 'round')} finished",
         [
-            Section("Figures", [figure for figure in figures if figure]),
-            Section("Tables", [table for table in tables if table]),
+            Section("Figures", figures),
+            Section("Tables", tables),
             Section("What was run", [], facts=facts(results, last)),
             Section("What can be trusted", [Text(points=[*TRUST, *assumptions(results)])]),
         ],

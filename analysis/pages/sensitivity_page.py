@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..figures.choices import importances, index_figures, indices, ranks, responses
 from ..figures.choices.verdicts import rows_of
 from ..look.page import Page, Part, Section, Text
 from ..look.words import listing
 from ..read.results import Results
 from .glossary import WORDS
-from .shared import of_space, page_of, progress, under_name
+from .shared import of_space, page_of, present, progress, under_name
 
 QUESTION = "How does the outcome respond over the whole space of the choices?"
 TRUST = [
@@ -47,20 +49,12 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
     ranked, agreement = ranks.table_ranks(results)
     designs = indices.points_of(results)
     estimates = [indices.estimate(results, design) for design in designs]
-    suggested = importances.diagnoses(results)
-    sections = [
-        _section("The whole space", *index_figures.exhibits(results, estimates)),
-        _section("Response curves", *responses.exhibits(results, designs)),
-        _section(
-            "Agreement of the scenarios",
-            ranks.exhibit(results, ranked) if choices else None,
-            ranks.table(results, agreement),
-        ),
-        _section("Search diagnostics", importances.exhibit(results, suggested)),
-    ]
+    agreed = [ranks.exhibit(results, ranked) if choices else None, ranks.table(results, agreement)]
+    parts: dict[str, Sequence[Part | None]] = {
+        "The whole space": index_figures.exhibits(results, estimates),
+        "Response curves": responses.exhibits(results, designs),
+        "Agreement of the scenarios": agreed,
+        "Search diagnostics": [importances.exhibit(results, importances.diagnoses(results))],
+    }
     lead = [*index_figures.sentences(estimates), *ranks.sentences(agreement)]
-    return lead, [section for section in sections if section.parts]
-
-
-def _section(title: str, *parts: Part | None) -> Section:
-    return Section(title, [part for part in parts if part])
+    return lead, [Section(title, present(*made)) for title, made in parts.items() if any(made)]

@@ -13,7 +13,8 @@ from ..look.words import capitalized, count, duration
 from ..read.results import Results, Row, json_object
 from .commands import repeat
 
-AnyPart = TypeVar("AnyPart", bound=Part)
+AnyPart = TypeVar("AnyPart", bound=Part | Section)
+Named = TypeVar("Named", Section, Table)
 SMALL_BACKBONE = "scenes-clip"  # the bundled CLIP
 
 
@@ -37,6 +38,11 @@ def page_of(
         sections=[*kept, reproduce(results, *scripts)],
         **parts,
     )
+
+
+def present(*parts: Part | None) -> list[Part]:
+    """Return the parts that there are."""
+    return [part for part in parts if part]
 
 
 def progress(results: Results) -> str:
@@ -79,30 +85,21 @@ def under_name(view: Results, sentences: Sequence[str]) -> list[str]:
     return [f"{view.space}: {sentences[0]}", *sentences[1:]]
 
 
-def of_space(view: Results, sections: Sequence[Section]) -> list[Section]:
-    """Name the sections after their space and make their keys unique, where a sweep has several spaces."""
+def of_space(view: Results, parts: Sequence[Named]) -> list[Named]:
+    """Name sections or tables after their space, with keys of its own, where a sweep has several spaces."""
     if not view.space:
-        return list(sections)
+        return list(parts)
+    prefix = f"{slug(view.space)}-"
+    titles = [f"{view.space}: {part.title[:1].lower()}{part.title[1:]}" for part in parts]
     return [
-        replace(s, title=_named(view, s.title), parts=[_with_prefix(view, part) for part in s.parts])
-        for s in sections
+        replace(_with_prefix(part, prefix), title=title) for part, title in zip(parts, titles, strict=True)
     ]
 
 
-def tables_of_space(view: Results, tables: Sequence[Table]) -> list[Table]:
-    """Name tables after their space and make their keys unique, where a sweep has several spaces."""
-    if not view.space:
-        return list(tables)
-    return [replace(_with_prefix(view, table), title=_named(view, table.title)) for table in tables]
-
-
-def _named(view: Results, title: str) -> str:
-    return f"{view.space}: {title[:1].lower()}{title[1:]}"
-
-
-def _with_prefix(view: Results, part: AnyPart) -> AnyPart:
-    """Return the part with the space before its key, the keys of its panels, and links inside the page."""
-    prefix = f"{slug(view.space)}-"
+def _with_prefix(part: AnyPart, prefix: str) -> AnyPart:
+    """Return the part with a prefix before its key, the keys of its panels, and links inside the page."""
+    if isinstance(part, Section):
+        return replace(part, parts=[_with_prefix(inner, prefix) for inner in part.parts])
     if isinstance(part, Exhibit):
         panels = [replace(panel, key=prefix + panel.key) for panel in part.panels]
         return replace(part, key=prefix + part.key, panels=panels)
