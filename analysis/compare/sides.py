@@ -85,40 +85,45 @@ def open_argument(which: str, text: str) -> Argument:
     Raises:
         Mistake: It names no result, or runs that do not belong together.
     """
+    try:
+        return _open(text)
+    except (Mistake, NoResult) as error:
+        raise Mistake(f"{which} = {text}: {error}") from None
+
+
+def _open(text: str) -> Argument:
+    """Read the folder, or what is left of a colon, as runs or as a sweep."""
     places = [i for i, letter in enumerate(text) if letter == ":" and Path(text[:i]).is_dir()]
     at = len(text) if Path(text).is_dir() or not places else places[0]
-    folder, label, what = Path(text[:at]), text[at + 1 :].strip(), f"{which} = {text}"
+    folder, label = Path(text[:at]), text[at + 1 :].strip()
     if not folder.is_dir():
         near = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
         hint = f"; did you mean {folder.with_name(near[0])}?" if near else ""
-        raise Mistake(f"{what}: there is no folder {folder}{hint}")
+        raise Mistake(f"there is no folder {folder}{hint}")
     alone = (folder / "run.json").is_file()
-    try:
-        homes = [folder] if alone else [path.parent for path in sorted(folder.glob("*/run.json"))]
-        found = [open_results(home) for home in homes]
-    except NoResult as error:
-        raise Mistake(f"{what}: {error}") from None
+    homes = [folder] if alone else [path.parent for path in sorted(folder.glob("*/run.json"))]
+    found = [open_results(home) for home in homes]
     if alone and found[0].kind == "sweep":
-        return _sweep(what, text, label, found[0])
-    sweeps = [r.folder.name for r in found if r.kind == "sweep"]
-    if sweeps or not found:
-        reason = f"holds sweeps; name one of {listing(sweeps)}" if sweeps else "holds no run.json and no run"
-        raise Mistake(f"{what}: {reason}")
+        return _sweep(text, label, found[0])
+    if sweeps := [results.folder.name for results in found if results.kind == "sweep"]:
+        raise Mistake(f"holds sweeps; name one of {listing(sweeps)}")
+    if not found:
+        raise Mistake("holds no run.json and no run")
     if label:
-        raise Mistake(f"{what}: only a sweep has entries to pick; leave out ':{label}'")
-    return _runs(what, text, found)
+        raise Mistake(f"only a sweep has entries to pick; leave out ':{label}'")
+    return _runs(text, found)
 
 
-def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
+def _runs(text: str, runs: Sequence[Results]) -> Argument:
     """Read runs of one configuration, one per seed, as one trial; a run that failed is a lost seed."""
     status = {run.folder.name: str(run.meta.get("status", "no status")) for run in runs}
     ended = [run for run in runs if status[run.folder.name] in ("done", "failed")]
     left = listing([f"{name} ({state})" for name, state in status.items() if state not in ("done", "failed")])
     done = [run.meta["result"] for run in ended if run.meta.get("result")]
     if not done and not left:
-        raise Mistake(f"{what}: every run failed, so there is nothing to compare: {listing(list(status))}")
+        raise Mistake(f"every run failed, so there is nothing to compare: {listing(list(status))}")
     if not done:
-        raise Mistake(f"{what}: no run is finished yet: {left}; its command with --resume finishes it")
+        raise Mistake(f"no run is finished yet: {left}; its command with --resume finishes it")
     metas = [run.meta for run in ended]
     experiments: list[Row] = [meta.get("experiment") or {} for meta in metas]
     trial: Row = {
@@ -137,15 +142,14 @@ def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
     for run, seed, experiment in zip(ended, trial["seeds"], experiments, strict=True):
         if homes[seed] != run.folder:
             names = f"{run.folder.name} and {homes[seed].name}"
-            raise Mistake(f"{what}: two runs have seed {seed}: {names}; keep one")
-        other = config_of(experiment)
-        if paths := differing(config, other):
-            first, name = ended[0].folder.name, run.folder.name
-            values = [
-                f"{path} ({config.get(path)} in {first}, {other.get(path)} in {name})" for path in paths
-            ]
+            raise Mistake(f"two runs have seed {seed}: {names}; keep one")
+        other, first, name = config_of(experiment), ended[0].folder.name, run.folder.name
+        if values := [
+            f"{path} ({config.get(path)} in {first}, {other.get(path)} in {name})"
+            for path in differing(config, other)
+        ]:
             reason = f"its runs differ in more than the seed: {short_listing(values, 5)}"
-            raise Mistake(f"{what}: {reason}; name a folder of one configuration")
+            raise Mistake(f"{reason}; name a folder of one configuration")
     number = len(runs) - len(ended)
     notes = [f"{text}: {number} of {len(runs)} runs unfinished, left out: {left}"] if left else []
     return Argument(text, [[Entry(trial, Samples(*ended), [trial], homes)]], metas, notes)
@@ -162,23 +166,23 @@ def differing(first: Row, second: Row) -> list[str]:
     return [path for path in dict.fromkeys([*first, *second]) if first.get(path) != second.get(path)]
 
 
-def _sweep(what: str, text: str, label: str, results: Results) -> Argument:
+def _sweep(text: str, label: str, results: Results) -> Argument:
     """Read a sweep: the entry that was named, or all confirmed configurations."""
     query = "FROM trials WHERE kind IN $kinds AND state <> 'PRUNED' ORDER BY trial"
     trials, samples = results.sql(query, kinds=TRIAL_KINDS), Samples(results)
     tested = [t for t in trials if t["kind"] == "confirm"]
     labels = list(dict.fromkeys(t["label"] for t in tested or trials if t["kind"] != "search"))
     kinds = [tested] if not label else [[t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS]
-    groups = [list(_entries(what, _named(group, label), trials, samples, results.folder)) for group in kinds]
+    groups = [list(_entries(_named(group, label), trials, samples, results.folder)) for group in kinds]
     groups = [group for group in groups if group]
     if not groups and label:
         near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else "."
         known = listing(labels) or "none yet"
-        raise Mistake(f"{what}: this sweep has no finished entry '{label}'{hint} It has {known}")
+        raise Mistake(f"this sweep has no finished entry '{label}'{hint} It has {known}")
     if not groups:
         hint = f": name an entry, such as {text}:{labels[0]}" if labels else ""
-        raise Mistake(f"{what}: no configuration of this sweep is confirmed on fresh seeds yet{hint}")
+        raise Mistake(f"no configuration of this sweep is confirmed on fresh seeds yet{hint}")
     notes = [f"{text}: left out because it cannot be read: {file}" for file in results.unreadable]
     if (status := results.meta.get("status", "unfinished")) != "done":
         notes = [f"{results.folder}: this sweep is {status}; only what is on disk is compared", *notes]
@@ -193,16 +197,14 @@ def _named(trials: Sequence[Row], label: str) -> list[Row]:
     return [t for t in bare if tuning_of(t["label"]) != "untuned"] or bare
 
 
-def _entries(
-    what: str, named: Sequence[Row], trials: Sequence[Row], samples: Samples, folder: Path
-) -> Iterator[Entry]:
+def _entries(named: Sequence[Row], trials: Sequence[Row], samples: Samples, folder: Path) -> Iterator[Entry]:
     """Yield one entry per label and scenario; of several trials of one study the last counts."""
     latest: dict[tuple[str, str], Row] = {}
     for trial in named:
         before = latest.get((trial["label"], trial["scenario"]), trial)
         if before["study"] != trial["study"] and before["runs"] != trial["runs"]:
             studies = f"{before['study']} and {trial['study']}"
-            raise Mistake(f"{what}: '{trial['label']}' is not one entry: {studies} have one of that name")
+            raise Mistake(f"'{trial['label']}' is not one entry: {studies} have one of that name")
         latest[trial["label"], trial["scenario"]] = trial
     for trial in latest.values():
         fresh = trial["kind"] in TESTED

@@ -8,8 +8,8 @@ from .columns import filled, finite, spread, titles_of
 
 MAX_NUMBERS = 150_000  # of all curves together: about 1.2 MB
 METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", "loss")
-# Positions of the trials of each run (equal configurations share their runs), and the place of the run among all:
-# first seeds before others, and among them those of tested trials.
+# Positions of the trials of each run (equal configurations share their runs), and the place of the run: first
+# seeds come before others, and among them those of tested trials.
 OWNERS = """owners AS (
   SELECT run, list(position ORDER BY position) AS trials, arg_min(seed, position) AS seed,
     bool_or(tested) AS tested, min([rank, if(tested, 0, 1), position]) AS place
