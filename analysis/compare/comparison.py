@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ..look.words import TITLES, WITHIN, bracket, count, listing, percent, points, shown, size
+from ..look.words import TITLES, VERBS, bracket, count, listing, percent, points, shown, size
 from ..read.results import Row
 from ..stats import comparisons as stats
 from ..stats.pools import NO_WIDTH
@@ -21,16 +21,6 @@ CONFIDENCE = 0.9
 MAX_FULL_PAIRS = 4  # with more, the tables show the metric of the verdict, and which side is below a floor
 COSTS = {"bytes": ("bytes_up", "bytes_down"), "FLOPs": ("flops",), "server FLOPs": ("flops_server",)}
 FACTS = ("metric", "split", "sentence", "floors", "differs", "warnings")  # of a comparison in JSON
-VERBS = {  # verdict -> what A is beside B
-    "ahead": "is ahead of {}",
-    "behind": "is behind {}",
-    "negligible": "is all but equal to {}",
-    "level": f"is level with {{}} ({WITHIN})",
-    "no effect": "gives the same as {}",
-    "diverges": "cannot be compared with {}",
-    "undecided": "is undecided against {}",
-    "missing": "cannot be paired with {}",
-}
 
 
 def compare(first: str, second: str, metric: str = METRICS[0]) -> Comparison:

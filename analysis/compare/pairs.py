@@ -15,10 +15,8 @@ from ..read.results import Row, tuning_of
 from .sides import Argument, Entry, Mistake, differing
 
 # settings that decide which client holds which image
-PARTITION_SETTINGS = (
-    "scenario.",
-    *(f"task.{name}" for name in ("dataset", "path", "shots", "classes", "split_seed")),
-)
+OF_TASK = ("dataset", "path", "shots", "classes", "split_seed")
+PARTITION_SETTINGS = ("scenario.", *(f"task.{name}" for name in OF_TASK))
 Match = tuple[list["Pair"], Sequence[Entry], Sequence[Entry]]
 
 
@@ -51,18 +49,10 @@ class Pair:
 
 
 def match(first: Argument, second: Argument, metric: str) -> Match:
-    """Pair the entries of two sides.
+    """Return the pairs of two sides, and the entries of A and of B from which they come.
 
     Where a label names several entries (for example an anchor on selection seeds and a configuration on fresh
-    seeds), the first entries that share a seed are taken.
-
-    Args:
-        first: A.
-        second: B.
-        metric: Only seeds with a value of this column count.
-
-    Returns:
-        The pairs, and the entries of A and of B from which they come.
+    seeds), the first entries that share a seed with a value of this metric are taken.
 
     Raises:
         Mistake: A and B have nothing in common.
@@ -143,9 +133,8 @@ def doubts(pairs: Sequence[Pair], differs: Sequence[Row], metric: str, split: st
         yield f"{why}: clients hold other images in A than in B, so pairing by seed is only nominal"
     if "rounds" in paths:
         yield "A and B were trained for different numbers of rounds: the difference includes that"
-    for a, b in sorted(
-        {(tuning_of(p.first.trial["label"]), tuning_of(p.second.trial["label"])) for p in pairs}
-    ):
+    tunings = {tuple(tuning_of(entry.trial["label"]) for entry in pair.both) for pair in pairs}
+    for a, b in sorted(tunings):
         if a and b and "untuned" in (a, b) and a != b:
             yield f"A is {a}, B is {b}: the difference includes the tuning"
 

@@ -43,13 +43,9 @@ def sections(results: Results) -> list[Section]:
 def tally(
     rows: Sequence[Row], noun: str, name: Callable[[Row], str], words: Mapping[str, str] | None = None
 ) -> str:
-    """Say how many rows have which verdict, and name the decided ones with their sizes.
+    """Say how many rows have which verdict, and name the decided ones with their scenarios and sizes.
 
-    Args:
-        rows: Rows of the table of verdicts.
-        noun: What a row is.
-        name: Name of a row; its scenario follows.
-        words: Verdict -> words, where they differ from `WORDS`.
+    Of some verdicts `words` are said that differ from `WORDS`; `noun` is what a row is.
     """
     clauses = []
     for verdict, phrase in (WORDS | dict(words or {})).items():

@@ -23,12 +23,8 @@ def page_of(
 ) -> Page:
     """Make a page with its state, its commands, and the section on how to reproduce each number.
 
-    Args:
-        results: The result folder.
-        finished: How much is finished, in words.
-        sections: The other sections; those without parts and facts are left out.
-        scripts: Commands of single trials, for the last section.
-        parts: Other attributes of the page.
+    `finished` says how much is finished, `scripts` hold commands of single trials, `parts` are other
+    attributes of the page. Sections without parts and facts are left out.
     """
     kept = [section for section in sections if section.parts or section.facts]
     return Page(

@@ -13,8 +13,9 @@ FROM (SELECT unnest(scenarios) AS s FROM meta)"""
 COUNTS = """SELECT kind, count(*) FILTER (state = 'COMPLETE') AS complete,
   count(*) FILTER (state = 'PRUNED') AS "stopped early", count(*) FILTER (state = 'FAIL') AS failed
 FROM trials GROUP BY kind ORDER BY kind"""
-SEEDS = """SELECT min(len(seeds)) AS fewest, max(len(seeds)) AS most
-FROM trials WHERE kind = $kind HAVING count(*) > 0"""
+SEEDS = """SELECT coalesce(min(len(seeds)), 0) AS fewest, coalesce(max(len(seeds)), 0) AS most,
+  if(kind = 'contrast', 'contrasts', 'confirmations') AS what
+FROM trials WHERE kind IN ('contrast', 'confirm') GROUP BY kind ORDER BY kind DESC"""
 KINDS = {
     "contrast": "contrast: one choice changed, seeds shared with the anchor",
     "rival": "rival: a method for comparison with the contrasts, same seeds, untuned",
@@ -82,30 +83,18 @@ def trial_counts(results: Results) -> Table | Text:
     return table if counts else Text(["No trial is finished."])
 
 
-def _seeds_ran(results: Results, what: str, kind: str, planned: int) -> list[str]:
-    """Write on how many seeds the trials of a kind ran: `contrasts ran on 2 to 3 of 3 seeds`."""
-    texts = []
-    for row in results.sql(SEEDS, kind=kind):
-        ends = list(dict.fromkeys((row["fewest"] or 0, row["most"] or 0)))
-        ran = count(planned, "seed")
-        texts.append(
-            f"{what} ran on {'' if ends == [planned] else ' to '.join(map(str, ends)) + ' of '}{ran}"
-        )
-    return texts
-
-
 def trust(results: Results) -> list[str]:
     """Sentences on what this page can and cannot show."""
-    seeds, fresh = (len(results.meta.get(f"{of}_seeds") or []) for of in ("selection", "fresh"))
-    ran = listing(
-        _seeds_ran(results, "contrasts", "contrast", seeds)
-        + _seeds_ran(results, "confirmations", "confirm", fresh)
-    )
-    at_edges = edges(table_tuning(results))
+    ran = []
+    for row in results.sql(SEEDS):  # `contrasts ran on 2 to 3 of 3 seeds`
+        stage = "selection" if row["what"] == "contrasts" else "fresh"
+        planned = len(results.meta.get(f"{stage}_seeds") or [])
+        ends = list(dict.fromkeys((row["fewest"], row["most"])))
+        of = "" if ends == [planned] else f"{' to '.join(map(str, ends))} of "
+        ran.append(f"{row['what']} ran on {of}{count(planned, 'seed')}")
+    said, at_edges = f"{capitalized(listing(ran))}. " if ran else "", edges(table_tuning(results))
     return [
-        f"{capitalized(ran)}. "
-        * bool(ran)
-        + "With so few seeds, the noise of a configuration is estimated from all configurations of a study "
+        f"{said}With so few seeds, the noise of a configuration is estimated from all configurations of a study "
         "together; an effect that is undecided may still be there.",
         "A seed changes the partition, the cohort and the initial values, on one dataset. Intervals over "
         "seeds hold for these images; those over seeds and images also for other images of the same kind. "
