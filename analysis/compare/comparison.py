@@ -143,7 +143,7 @@ class Comparison:
             return f"Over {number} of equal configuration and scenario, {a} against {b}: {numbers}."
         clauses = []
         for verdict, rows in by_verdict.items():
-            places = [f" under {row['title']}" if len(found) > 1 else "" for row in rows]
+            places = [f" under {row['title']}" * (len(found) > 1) for row in rows]
             details = [f"{place}: {self._details(row)}" for place, row in zip(places, rows, strict=True)]
             clauses.append(VERBS[verdict].format(b) + ";".join(details))
         return f"{a} {'; it '.join(clauses)}."
@@ -165,9 +165,8 @@ class Comparison:
         what = f"{TITLES.get(self.metric, 'tenth percentile of clients')} ({self.metric})"
         most = max(row["family_size"] for row in self.rows[self.metric])
         adjusted = f", adjusted for {most} comparisons that are shown together" if most > 1 else ""
-        lines = [
-            f"{what}, {self.split} split: A minus B, paired by seed; {CONFIDENCE:.0%} interval{adjusted}"
-        ]
+        paired = f"A minus B, paired by seed; {CONFIDENCE:.0%} interval{adjusted}"
+        lines = [f"{what}, {self.split} split: {paired}"]
         for name, side, entries in zip("AB", self.sides, self.entries, strict=True):
             labels = list(dict.fromkeys(str(e.trial["label"]) for e in entries))
             seeds = {seed for e in entries for seed in e.seeds(self.metric, self.split)}
@@ -274,10 +273,7 @@ def turned(row: Row) -> Row:
     found = dict(row)
     for x, y in (("a", "b"), *((f"{name}_a", f"{name}_b") for name in ("mean", "diverged", "trial"))):
         found[x], found[y] = row[y], row[x]
-    ends = [
-        (f"{kind}low{both}", f"{kind}high{both}")
-        for kind, both in (("", ""), ("", "_both"), ("adjusted_", ""))
-    ]
+    ends = [("low", "high"), ("low_both", "high_both"), ("adjusted_low", "adjusted_high")]
     for x, y in (*ends, ("estimate", "estimate"), ("worst_case", "worst_case")):
         found[x], found[y] = (None if value is None else -value for value in (row[y], row[x]))
     return found | {"verdict": {"ahead": "behind", "behind": "ahead"}.get(row["verdict"], row["verdict"])}

@@ -57,12 +57,9 @@ def lead(results: Results, rows: Sequence[Outcome]) -> list[str]:
         worst = {case: stressed.worst_verdict(levels) for case, levels in cases.items()}
         early = [case for case, levels in cases.items() if stressed.broken_from_start(levels)]
         counts = Counter(worst.values())
-        where = (
-            f" (in {len(early)} of them at the mildest level already, so that the stress did not break it)"
-        )
-        hints = {"break": where} if early else {}
+        hint = f" ({len(early)} of them at the mildest level already, so not by the stress)" if early else ""
         clauses = [
-            f"{WORDS.get(verdict, verdict)} in {counts[verdict]}{hints.get(verdict, '')}"
+            f"{WORDS.get(verdict, verdict)} in {counts[verdict]}{hint if verdict == 'break' else ''}"
             for verdict in stressed.VERDICTS
             if counts[verdict]
         ]

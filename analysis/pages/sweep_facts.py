@@ -94,8 +94,8 @@ def trust(results: Results) -> list[str]:
         ran.append(f"{row['what']} ran on {of}{count(planned, 'seed')}")
     said, at_edges = f"{capitalized(listing(ran))}. " if ran else "", edges(table_tuning(results))
     return [
-        f"{said}With so few seeds, the noise of a configuration is estimated from all configurations of a study "
-        "together; an effect that is undecided may still be there.",
+        f"{said}With so few seeds, the noise of a configuration is estimated from all configurations of a "
+        "study together; an effect that is undecided may still be there.",
         "A seed changes the partition, the cohort and the initial values, on one dataset. Intervals over "
         "seeds hold for these images; those over seeds and images also for other images of the same kind. "
         "Verdicts on validation are of these images, verdicts on the test split of other images too. Neither "
