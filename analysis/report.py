@@ -58,14 +58,9 @@ def pages_of(results: Results) -> list[Page]:
 
 
 def write(pages: Sequence[Page], folder: Path) -> Path:
-    """Write pages with their drawings, each file whole or not at all.
+    """Write pages, the main one first, with their drawings, each file whole; return that of the main page.
 
-    Args:
-        pages: The pages, the main one first; panels of one key are one drawing.
-        folder: The folder of the report.
-
-    Returns:
-        The path of the main page as HTML.
+    Panels of one key are one drawing.
     """
     panels = [panel for page in pages for part in page.parts() for panel in panels_of(part)]
     drawings = {panel.key: svg(panel.figure, panel.key) for panel in panels}

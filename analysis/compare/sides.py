@@ -173,8 +173,8 @@ def _sweep(text: str, label: str, results: Results) -> Argument:
     tested = [t for t in trials if t["kind"] == "confirm"]
     labels = list(dict.fromkeys(t["label"] for t in tested or trials if t["kind"] != "search"))
     kinds = [tested] if not label else [[t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS]
-    groups = [list(_entries(_named(group, label), trials, samples, results.folder)) for group in kinds]
-    groups = [group for group in groups if group]
+    named = [group for group in (_named(group, label) for group in kinds) if group]
+    groups = [list(_entries(group, trials, samples, results.folder)) for group in named]
     if not groups and label:
         near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else "."

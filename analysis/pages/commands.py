@@ -25,12 +25,10 @@ def settings(experiment: Mapping[str, Any]) -> Row:
 
 
 def changes(flat: Row, declared: Row) -> Row:
-    """Return what a command must set: all that differs from the base of its space.
+    """Return the settings of an experiment that a command must give: those that differ from its space's base.
 
-    Args:
-        flat: All settings of the experiment (see `settings`).
-        declared: What `run.json` says of the space: `base`, its base experiment, and `fixed`, the settings
-            that the command line of the sweep gave. Without a base, all settings are returned.
+    `run.json` declares of a space its `base`, and as `fixed` the settings on the command line of the sweep.
+    Without a base, all settings are returned.
     """
     base, fixed = settings(declared.get("base") or {}), settings(declared.get("fixed") or {})
     if not base:
@@ -67,10 +65,8 @@ def commands(results: Results) -> Text:
     trials = [trial for trial in results.trials if trial.get("seeds")]
     if not trials:
         return Text(["No trial is finished, so there is no command to repeat."])
-    lines = []
-    for trial in trials:
-        name = " ".join(f"{trial['label']}, {trial['scenario']}".split())
-        lines.append(f"# trial {trial.get('trial')}: {name}\n{trial_command(results, trial)}")
+    names = [" ".join(f"trial {t.get('trial')}: {t['label']}, {t['scenario']}".split()) for t in trials]
+    lines = [f"# {name}\n{trial_command(results, t)}" for name, t in zip(names, trials, strict=True)]
     return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")
 
 
@@ -79,11 +75,9 @@ def rest_command(results: Results) -> str:
     made_by = _made_by(results)
     if results.meta.get("status", "running") == "running" or not made_by:
         return ""
-    if command := (results.meta.get("left_out") or {}).get("command"):
-        return str(command)  # with the minutes that it takes
-    out = shlex.quote(str(results.folder))
-    resumed = made_by if " --out " in made_by else f"{made_by} --out {out}"
-    return resumed if "--resume" in resumed else f"{resumed} --resume"
+    out = "" if " --out " in made_by else f" --out {shlex.quote(str(results.folder))}"
+    resumed = f"{made_by}{out}" + ("" if "--resume" in made_by else " --resume")
+    return str((results.meta.get("left_out") or {}).get("command") or resumed)  # that one says the minutes
 
 
 def repeat(results: Results) -> list[str]:

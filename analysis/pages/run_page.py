@@ -94,23 +94,22 @@ def sentence(results: Results) -> str:
         return f"{subject} diverges: it ended without a finite number."
     text = f"{subject} reaches {percent(own)}% validation {metric} on the clients' own distributions"
     text += f" (worst client {percent(worst)}%)" if worst is not None else ""
-    gain = (
-        f"; {points(own - shared)} points against the shared parameters alone" if shared is not None else ""
-    )
+    if shared is not None:
+        text += f"; {points(own - shared)} points against the shared parameters alone"
     floors = clients.floors_of_run(results)
     below = [f"{name} ({percent(floor)}%)" for name, floor in floors.items() if own < floor]
     above = [f"{name} {percent(floor)}%" for name, floor in floors.items() if own >= floor]
     who, tested = clients.clients_measured(results, 0), (meta.get("test") or {}).get("acc_personal_own")
+    opened = f"On the test split, which was opened by request, it is {percent(tested)}%."
     rest = [
+        f"{text}.",
         f"It is below {' and '.join(below)}." if below else "",
         f"What needs no training reaches: {'; '.join(above)}." if above else "",
         f"The mean is over {who}." if " of " in who else "",
         "It is one seed, so nothing here is a verdict on the method.",
-        f"On the test split, which was opened by request, it is {percent(tested)}%."
-        if tested is not None
-        else "",
+        opened if tested is not None else "",
     ]
-    return " ".join([f"{text}{gain}.", *(said for said in rest if said)])
+    return " ".join(said for said in rest if said)
 
 
 def facts(results: Results, last: int) -> list[tuple[str, str]]:
