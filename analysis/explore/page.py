@@ -16,7 +16,6 @@ from .trials import trials_of
 
 LIBRARY = "plotly.min.js"
 SCRIPTS = ("data.js", "figures.js", "page.js")  # in the order in which they need each other
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def title_of_page(results: Results) -> str:
@@ -47,20 +46,9 @@ def render(results: Results) -> str:
     """Write the explore page as HTML."""
     from markupsafe import Markup
 
-    css, *scripts = (
-        Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("explore.css", *SCRIPTS)
-    )
-    return (
-        environment(TEMPLATES)
-        .get_template("explore.html")
-        .render(
-            data=Markup(in_script(data_of(results))),
-            title=title_of_page(results),
-            library=LIBRARY,
-            css=css,
-            scripts=scripts,
-        )
-    )
+    template = environment(Path(__file__).parent / "templates").get_template("explore.html")
+    data, title = Markup(in_script(data_of(results))), title_of_page(results)
+    return template.render(data=data, title=title, library=LIBRARY, scripts=SCRIPTS)
 
 
 def data_of(results: Results) -> Row:

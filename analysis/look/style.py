@@ -23,7 +23,7 @@ HOVER = "hover "  # begins the id of a mark whose value shows
 WIDTH = 3.3
 SMALL = 8.2  # points: the smallest text
 READABLE = 12  # pixels: height of the smallest text on any screen; a wider drawing scrolls
-CARD = "#ffffff"  # behind every drawing, on a dark page too
+CARD = "#ffffff"  # behind every drawing; a dark page turns it dark, with all colours
 INK, SOFT, FAINT = "#222222", "#595959", "#d9d9d9"
 # After Okabe and Ito (2008): told apart by colour-blind readers, each with a contrast of 3 to the card.
 PALETTE = ("#0072B2", "#B87A00", "#009E73", "#BF5F94", "#2E93CC", "#D55E00", "#000000")

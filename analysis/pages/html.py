@@ -23,8 +23,7 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
     """
     from markupsafe import Markup
 
-    templates = Path(__file__).parent / "templates"
-    env = environment(templates)
+    env = environment(Path(__file__).parent / "templates")
     env.filters |= {"show": show, "slug": slug}
     env.filters["lines"] = lambda text: Markup("<br>").join(str(text).split("\n"))
     env.filters["words"] = lambda text: _explained(text, page.glossary)
@@ -39,8 +38,6 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
     return env.get_template("report.html").render(
         page=page,
         svg={key: Markup(inline(drawings[key], title)) for key, title in panels.items()},
-        css=Markup((templates / "style.css").read_text(encoding="utf-8")),
-        script=Markup((templates / "page.js").read_text(encoding="utf-8")),
         kind=lambda part: type(part).__name__,
         name=lambda part: names.get(id(part), ""),
         reload=RELOAD if page.written else 0,
