@@ -44,7 +44,7 @@ GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
 
 @drawing
 def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row]) -> Figure:
-    """Draw a line per class above, light for frequent and dark for rare classes; correlations below.
+    """Draw a line per class above, its colour by how rare the class is; correlations below.
 
     Args:
         rows: Rows of `query_of_ratios` of one configuration.
@@ -101,8 +101,8 @@ def exhibit_ratios(results: Results) -> Exhibit | None:
     unit = "pixels" if results.metric.segments else "images"
     which = " Of a sweep: the first configuration of a scenario that has class ratios, mean over seeds."
     caption = (
-        f"A line per place of a class in the order of training {unit}, from the most frequent (light) to "
-        f"the rarest (dark).{'' if of_run else which} {EXPLANATION.format(unit=unit)}"
+        f"A line per place of a class in the order of training {unit}, from the most frequent to the "
+        f"rarest, as the colour bar says.{'' if of_run else which} {EXPLANATION.format(unit=unit)}"
     )
     rows, columns = [*correlations, *ranks], (*SHOWN, "class", "images")
     return Draft(results, "ratios", TITLE).exhibit(panels, rows, columns, query, caption)
