@@ -98,11 +98,10 @@ def split_of(pairs: Sequence[Pair], metric: str) -> str:
 
 
 def differences(pairs: Sequence[Pair]) -> list[Row]:
-    """List the dotted paths in which the configurations of the pairs differ.
+    """List the dotted paths in which the configurations of the pairs differ, with both values as a and b.
 
-    Returns:
-        Rows with path, a and b (the values), only (`A` or `B` where the other has no such field, else empty)
-        and where (titles of the pairs that differ so; empty when all do).
+    In a row, `only` is A or B where the other has no such field, else empty; `where` has the titles of the
+    pairs that differ so, and is empty when all do.
     """
     unique: dict[str, Row] = {}
     for pair in pairs:

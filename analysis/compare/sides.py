@@ -76,11 +76,7 @@ class Argument:
 
 
 def open_argument(which: str, text: str) -> Argument:
-    """Read one side of a comparison.
-
-    Args:
-        which: `A` or `B`, for messages.
-        text: A folder, or SWEEP:LABEL.
+    """Read side `A` or `B` of a comparison from a folder, or from SWEEP:LABEL.
 
     Raises:
         Mistake: It names no result, or runs that do not belong together.

@@ -24,14 +24,9 @@ def title_of_page(results: Results) -> str:
 
 
 def write_explore(results: Results, folder: Path) -> Path:
-    """Write the explore page of a run, a sweep or a stress run, finished or not.
+    """Write the explore page of a result folder, finished or not, into the folder of the report.
 
-    Args:
-        results: The result folder.
-        folder: The folder of the report. `plotly.min.js` is written there, too, unless it is there already.
-
-    Returns:
-        The path of the page.
+    `plotly.min.js` is written there, too, unless it is there already.
     """
     from plotly.offline import get_plotlyjs
 

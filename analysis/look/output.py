@@ -17,12 +17,7 @@ NAMES = {"run": "run", "sweep": "sweep", "stress": "stress run"}  # kind of a re
 
 
 def notice(results: Results, finished: str = "") -> str:
-    """Say what is unfinished or unreadable; empty when nothing is.
-
-    Args:
-        results: The result folder.
-        finished: How much is finished, in words.
-    """
+    """Say what is unfinished, how much is `finished`, and what is unreadable; empty when nothing is."""
     what, so_far = NAMES[results.kind], f": {finished}" if finished else ""
     states = {
         "running": f"This {what} is still running{so_far}. The page shows what is on disk so far.",

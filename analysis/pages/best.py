@@ -40,8 +40,7 @@ def best_table(results: Results) -> Table | None:
         value = Cell(f"{accuracy(row)} %", "tight", basis(row))
         name = Cell(_name(row), link=link)
         body.append([row["scenario"], name, value, basis(row), Cell(said or "not measured"), command])
-    splits = {row["split"] for row in chosen}
-    split = "test" if splits == {"test"} else chosen[0]["split"]
+    split = "test" if all(row["split"] == "test" for row in chosen) else chosen[0]["split"]
     caption = "Shared and private parameters together, on each client's own distribution. " + (
         "The best by validation among the configurations confirmed on fresh seeds; the number is that of the "
         f"{split} split."

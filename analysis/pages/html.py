@@ -15,12 +15,7 @@ RELOAD = 60  # seconds after which the page of a running sweep reloads itself
 
 
 def render(page: Page, drawings: Mapping[str, str]) -> str:
-    """Write a page as HTML.
-
-    Args:
-        page: The page.
-        drawings: Key of a panel -> its SVG text.
-    """
+    """Write a page as HTML, with the SVG text of each panel by its key."""
     from markupsafe import Markup
 
     env = environment(Path(__file__).parent / "templates")

@@ -23,11 +23,8 @@ from .glossary import WORDS
 from .shared import of_space, page_of, present, progress, under_name
 from .sweep_facts import facts, scenarios_table, trial_counts, trust
 
-QUESTION = (
-    "Which of the choices that are left open change the outcome, under which data, and how sure is that?"
-)
-# kinds of comparisons, beside the choices
-OTHERS = ("rival", "floor", "pair", "tuning", "transfer", "recipe")
+QUESTION = "Which of the choices left open change the outcome, under which data, and how sure is that?"
+OTHERS = ("rival", "floor", "pair", "tuning", "transfer", "recipe")  # comparisons beside those of choices
 NOTHING = "Nothing was compared."
 
 
