@@ -25,7 +25,7 @@ WHERE metric = 'acc_personal_own' AND kind = 'floor' AND isfinite(mean) ORDER BY
 def best_table(results: Results) -> Table | None:
     """Return the table of the best configurations; None where nothing was measured."""
     order = scenario_order(results)
-    chosen = sorted(results.sql(QUERY), key=lambda row: place_in(order, row["scenario"]))
+    chosen = sorted(results.sql(QUERY), key=lambda r: (place_in(order, r["scenario"]), r["scenario"]))
     if not chosen:
         return None
     floors = grouped(results.sql(FLOORS), "trial", "split")
