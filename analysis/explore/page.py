@@ -16,7 +16,6 @@ from .trials import trials_of
 
 LIBRARY = "plotly.min.js"
 SCRIPTS = ("data.js", "figures.js", "page.js")  # in the order in which they need each other
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def title_of_page(results: Results) -> str:
@@ -25,14 +24,9 @@ def title_of_page(results: Results) -> str:
 
 
 def write_explore(results: Results, folder: Path) -> Path:
-    """Write the explore page of a run, a sweep or a stress run, finished or not.
+    """Write the explore page of a result folder, finished or not, into the folder of the report.
 
-    Args:
-        results: The result folder.
-        folder: The folder of the report. `plotly.min.js` is written there, too, unless it is there already.
-
-    Returns:
-        The path of the page.
+    `plotly.min.js` is written there, too, unless it is there already.
     """
     from plotly.offline import get_plotlyjs
 
@@ -47,20 +41,9 @@ def render(results: Results) -> str:
     """Write the explore page as HTML."""
     from markupsafe import Markup
 
-    css, *scripts = (
-        Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("explore.css", *SCRIPTS)
-    )
-    return (
-        environment(TEMPLATES)
-        .get_template("explore.html")
-        .render(
-            data=Markup(in_script(data_of(results))),
-            title=title_of_page(results),
-            library=LIBRARY,
-            css=css,
-            scripts=scripts,
-        )
-    )
+    template = environment(Path(__file__).parent / "templates").get_template("explore.html")
+    data, title = Markup(in_script(data_of(results))), title_of_page(results)
+    return template.render(data=data, title=title, library=LIBRARY, scripts=SCRIPTS)
 
 
 def data_of(results: Results) -> Row:

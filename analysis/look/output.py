@@ -17,12 +17,7 @@ NAMES = {"run": "run", "sweep": "sweep", "stress": "stress run"}  # kind of a re
 
 
 def notice(results: Results, finished: str = "") -> str:
-    """Say what is unfinished or unreadable; empty when nothing is.
-
-    Args:
-        results: The result folder.
-        finished: How much is finished, in words.
-    """
+    """Say what is unfinished, how much is `finished`, and what is unreadable; empty when nothing is."""
     what, so_far = NAMES[results.kind], f": {finished}" if finished else ""
     states = {
         "running": f"This {what} is still running{so_far}. The page shows what is on disk so far.",
@@ -48,16 +43,13 @@ def written(results: Results) -> str:
 
 
 def environment(templates: Path) -> Environment:
-    """Return a reader of templates in which every text is escaped and nothing may be missing."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """Return a reader of templates: HTML escapes every text, and nothing may be missing."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-    return Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    escaped, loader = select_autoescape(), FileSystemLoader(templates)
+    made = Environment(autoescape=escaped, loader=loader, undefined=StrictUndefined)
+    made.trim_blocks = made.lstrip_blocks = True
+    return made
 
 
 def write_whole(path: Path, contents: str | bytes) -> Path:
