@@ -130,7 +130,7 @@ def _numbers(kind: Kind, rows: Sequence[Row]) -> Table:
     ]
     seldom = {True: ", too seldom for a verdict", False: ""}
     columns: list[Column] = [
-        ("scenario", lambda row: row["scenario"]),
+        "scenario",
         ("parameter", lambda row: Cell(row["path"], "code")),
         *indices,
         ("verdict", lambda row: Cell(row["verdict"], VERDICT_LOOKS[row["verdict"]])),

@@ -113,8 +113,8 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     names, body = filled(
         rows,
         [
-            ("scenario", lambda row: row["scenario"]),
-            ("rank", lambda row: row["rank"]),
+            "scenario",
+            "rank",
             ("choice", lambda row: Cell(row["path"], "code")),
             ("size, points", lambda row: points(row["size"])),
         ],
@@ -135,8 +135,8 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
             ("scenario", lambda pair: pair["first"]),
             ("scenario", lambda pair: pair["second"]),
             (f"tau [{results.confidence:.0%}]", _tau),
-            ("choices", lambda pair: pair["choices"]),
-            ("seeds", lambda pair: pair["seeds"]),
+            "choices",
+            "seeds",
             ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
         ],
     )

@@ -35,7 +35,7 @@ CHOICES = f"""WITH anchors AS (
   SELECT path, scenario, x, mean, low, high FROM tried
   UNION ALL SELECT DISTINCT path, scenario, anchor, 0, NULL, NULL FROM tried
 )
-SELECT p.*, p.scenario AS label FROM points p JOIN scenarios s USING (scenario)
+SELECT p.*, p.scenario AS label FROM points p LEFT JOIN scenarios s USING (scenario)
 QUALIFY count(*) OVER (PARTITION BY path, scenario) >= {LEAST_VALUES}
 ORDER BY list_position($paths, path), s.place, x"""
 COLUMNS = ("path", "scenario", "x", "mean", "low", "high")
