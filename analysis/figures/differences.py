@@ -29,9 +29,7 @@ def query_of(*kinds: str, where: str) -> str:
 def difference_cell(row: Row | None, words: Mapping[str, str] | None = None) -> Cell:
     """Return `+2.1 [+1.0, +3.2] ahead` with the look of the verdict; the reason shows where one points.
 
-    Args:
-        row: A row of `verdicts`; None: an empty cell.
-        words: Verdict -> another word for it.
+    `words` has other words for verdicts.
     """
     if row is None:
         return Cell("")
@@ -61,11 +59,11 @@ def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> 
 def exhibit_of(
     results: Results, rows: Sequence[Row], about: Mapping[str, str], titles: Mapping[str, str], name: Name
 ) -> Exhibit:
-    """Return forest plots, a panel per metric.
+    """Return forest plots of rows of `verdicts`, a panel per metric.
 
     Args:
         results: The result folder.
-        rows: Rows of `verdicts`.
+        rows: The rows.
         about: The key, title and caption of the exhibit, and the query of the rows.
         titles: Metric -> title of its panel, in order.
         name: What a row is called.

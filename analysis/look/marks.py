@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..read.results import Row
-from .style import INK, SMALL, Look
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from .style import INK, SMALL, Axes, Look
 
 GOLDEN_ANGLE = 2.399963  # radians
 
@@ -58,14 +55,7 @@ def draw_line(
 
 
 def shifted_along(x: float, part: float, values: Sequence[float], logarithmic: bool) -> float:
-    """Return x moved by a part of the axis, so that intervals at one value stand side by side.
-
-    Args:
-        x: The value.
-        part: Of the length of the axis.
-        values: All values on the axis, sorted.
-        logarithmic: Whether the axis is logarithmic.
-    """
+    """Return x moved by a part of the axis with these sorted values, so that intervals stand side by side."""
     return x * (values[-1] / values[0]) ** part if logarithmic else x + (values[-1] - values[0]) * part
 
 

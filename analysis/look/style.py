@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
+else:  # only a drawing loads matplotlib
+    Axes = Figure = Any
 
 P = ParamSpec("P")
 

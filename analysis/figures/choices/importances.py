@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ... import stats as sensitivity
 from ...look.entries import look_at
 from ...look.marks import name_rows
 from ...look.page import Exhibit, numbers
-from ...look.style import FAINT, blank, drawing, legend_below
+from ...look.style import FAINT, Figure, blank, drawing, legend_below
 from ...look.words import count, shorten
 from ...read.results import Results, Row
 from ..estimates import panels_by_title
 from ..rows import grouped, symbol_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TITLE = "Hints from the search's trials (no verdict)"
 QUERY = """SELECT study, trial, state, objective, params
@@ -80,12 +76,7 @@ def draw_importances(rows: Sequence[Row]) -> Figure:
 
 
 def exhibit(results: Results, studies: Diagnoses | None) -> Exhibit | None:
-    """Return the figure of the importances, a panel per study; None where nothing was searched.
-
-    Args:
-        results: The sweep.
-        studies: What `diagnoses` returns.
-    """
+    """Return the figure of what `diagnoses` found, a panel per study; None where nothing was searched."""
     if studies is None:
         searched = any(trial["kind"] == "search" for trial in results.trials)
         missing = "It is computed when the sweep has ended."

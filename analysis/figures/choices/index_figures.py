@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ... import stats as sensitivity
 from ...look.marks import name_rows
 from ...look.page import Cell, Exhibit, Panel, Table, slug
-from ...look.style import FAINT, INK, SOFT, VERDICTS, blank, drawing
-from ...look.words import be, bracket, count, listing, shorten
+from ...look.style import FAINT, INK, SOFT, VERDICTS, Axes, Figure, blank, drawing
+from ...look.words import be, bracket, count, listing, points, shorten
 from ...read.metric import Metric
 from ...read.results import Results, Row
-from ..rows import Column, filled, grouped
-from .indices import KINDS, Estimate, Kind, query_shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from ..rows import Column, filled, grouped, two_digits
+from .indices import BLOCKS, LIMITS, Estimate, query_shown
 
 VERDICT_LOOKS = {"matters": "ahead", "does not matter": "level", "undecided": "undecided"}
 
 
 @drawing
-def draw_indices(rows: Sequence[Row], kind: Kind, top: float) -> Figure:
+def draw_indices(rows: Sequence[Row], kind: str, top: float) -> Figure:
     """Draw a line per parameter: a bar for the total index (or mu*), hollow for first-order (or sigma).
 
-    Args:
-        rows: Rows of an `Estimate`.
-        kind: Of the design.
-        top: End of the x axis, as a share or a fraction.
+    The x axis ends at `top`, a share or a fraction.
     """
     figure, axes = blank(0.6 + 0.24 * len(rows))
+    unit, label = 1.0, "share of the variance (Sobol index)"
+    if kind == "morris":
+        unit, label = 100.0, "mean absolute effect (mu*), points"
     for y, row in enumerate(rows):
         axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
-        _draw_index(axes, y, row, kind.unit)
-    axes.axvline(kind.unit * kind.limit, color=INK, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0.5)
+        _draw_index(axes, y, row, unit)
+    axes.axvline(unit * LIMITS[kind], color=INK, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0.5)
     name_rows(axes, [shorten(row["symbol"], 18) for row in rows])
     ends = [row[end] for row in rows for end in ("low", "other_low") if row[end] is not None]
-    left = kind.unit * max(min(0.0, *ends, 0.0), -0.15 * top)
-    axes.set(xlim=(left, kind.unit * top), ylim=(len(rows) - 0.4, -0.6), xlabel=kind.axis)
+    left = unit * max(min([0.0, *ends]), -0.15 * top)
+    axes.set(xlim=(left, unit * top), ylim=(len(rows) - 0.4, -0.6), xlabel=label)
     return figure
 
 
@@ -65,26 +61,27 @@ def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
     if not estimates:
         return []
     design, shown = estimates[0].points, [found for found in estimates if not found.reason]
-    kind, source = KINDS[design.kind], query_shown(results, design)
-    states = " ".join(map(state, estimates))
+    kind, source, states = design.kind, query_shown(results, design), " ".join(map(state, estimates))
+    title = "Elementary effects (Morris)" if kind == "morris" else "Shares of the variance (Sobol)"
     if not shown:
-        return [Exhibit("design", kind.title, missing=states, source=source)]
+        return [Exhibit("design", title, missing=states, source=source)]
     rows = [row for found in shown for row in found.rows]
     values = [row[key] for row in rows for key in ("value", "high", "other", "other_high")]
     top = 1.05 * max(abs(value) for value in values if value is not None)  # of all panels
-    top = max(kind.limit * 1.5, top) if design.kind == "morris" else min(1.5, max(0.2, top))
+    top = max(LIMITS[kind] * 1.5, top) if kind == "morris" else min(1.5, max(0.2, top))
     panels = [
         Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top))
         for e in shown
     ]
+    block, blocks = BLOCKS[kind]
     caption = (
-        f"{_meaning(design.kind, results.metric)} {results.confidence:.0%} intervals, resampled by "
-        f"{kind.block}, not adjusted for the number of parameters. Blue: it matters (the interval "
+        f"{_meaning(kind, results.metric)} {results.confidence:.0%} intervals, resampled by "
+        f"{block}, not adjusted for the number of parameters. Blue: it matters (the interval "
         "lies above the dashed limit); green: it does not matter (below); grey: undecided. A parameter that "
         "a choice switches off has no effect there; one that is active in fewer than "
-        f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {kind.blocks} on average is undecided. {states}"
+        f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {blocks} on average is undecided. {states}"
     )
-    return [Exhibit("design", kind.title, caption, source, panels, _numbers(kind, rows))]
+    return [Exhibit("design", title, caption, source, panels, _numbers(kind, rows))]
 
 
 def _meaning(kind: str, metric: Metric) -> str:
@@ -99,15 +96,15 @@ def _meaning(kind: str, metric: Metric) -> str:
     return (
         f"Bars: the total index, the share of the variance of {metric} over the whole space in which a "
         "parameter has any part. Hollow: the first-order index, the share of the parameter alone; the "
-        f"rest is interactions. Dashed: {KINDS[kind].limit:.0%} of the variance."
+        f"rest is interactions. Dashed: {LIMITS[kind]:.0%} of the variance."
     )
 
 
 def state(estimate: Estimate) -> str:
     """Return how far a design is, what was lost and where, its run noise, and why indices are withheld."""
-    points, kind = estimate.points, KINDS[estimate.points.kind]
+    points = estimate.points
     lost = f"{estimate.dropped} dropped because of a run that failed or diverged"
-    ran = f"{points.blocks} of {count(points.planned, kind.block, kind.blocks)}"
+    ran = f"{points.blocks} of {count(points.planned, *BLOCKS[points.kind])}"
     clauses = [
         f"{ran}, {lost}" if estimate.dropped else ran,
         f"lost mostly at {listing(estimate.lost)}" if estimate.lost else "",
@@ -117,25 +114,27 @@ def state(estimate: Estimate) -> str:
     return f"{points.scenario}: {'; '.join(filter(None, clauses))}."
 
 
-def _numbers(kind: Kind, rows: Sequence[Row]) -> Table:
+def _numbers(kind: str, rows: Sequence[Row]) -> Table:
     """Return the folded table of the indices with their verdicts."""
+    morris, seldom = kind == "morris", {True: ", too seldom for a verdict", False: ""}
+    form, total, other = two_digits, "total index", "first-order index"
+    if morris:
+        form, total, other = points, "mu*, points", "sigma"
 
     def interval(row: Row, value: str, low: str, high: str) -> str:
-        return f"{kind.form(row[value])} {bracket(row[low], row[high], kind.form)}".rstrip()
+        return f"{form(row[value])} {bracket(row[low], row[high], form)}".rstrip()
 
-    indices: list[Column] = [
-        (kind.columns[0], lambda row: interval(row, "value", "low", "high")),
-        (kind.columns[1], lambda row: interval(row, "other", "other_low", "other_high")),
-        *((name, lambda row: kind.form(row["mu"])) for name in kind.columns[2:]),
-    ]
-    seldom = {True: ", too seldom for a verdict", False: ""}
     columns: list[Column] = [
         "scenario",
         ("parameter", lambda row: Cell(row["path"], "code")),
-        *indices,
+        (total, lambda row: interval(row, "value", "low", "high")),
+        (other, lambda row: interval(row, "other", "other_low", "other_high")),
+        ("mu", lambda row: form(row["mu"])),
         ("verdict", lambda row: Cell(row["verdict"], VERDICT_LOOKS[row["verdict"]])),
         ("active in", lambda row: f"{row['active']:.0%}{seldom[row['seldom']]}"),
     ]
+    if not morris:
+        del columns[4]
     names, body = filled(rows, columns)
     return Table(names, body, folded=f"The numbers ({len(body)} rows)")
 

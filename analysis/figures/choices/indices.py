@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ... import stats as sensitivity
-from ...look.words import count, points
+from ...look.words import count
 from ...read.results import Results, Row, parameters_of, space_of
-from ..rows import grouped, symbol_of, two_digits
+from ..rows import grouped, symbol_of
 
 # Whole blocks only.
 QUERY = """SELECT study, params, unit, seeds, if(state = 'COMPLETE', acc_personal_own, NULL) AS outcomes
@@ -20,74 +20,25 @@ QUALIFY count(DISTINCT point) OVER (PARTITION BY study, point // (len(unit) + $m
 ORDER BY study, point"""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Words and numbers of a kind of design."""
-
-    title: str
-    block: str  # points that share coordinates
-    blocks: str
-    more: int  # points of a block beyond the number of parameters
-    limit: float  # of a total index, or of mu*
-    unit: float  # what the x axis shows for 1
-    axis: str
-    form: Callable[[float | None], str]  # writes an index
-    columns: tuple[str, ...]  # names of the indices in the table
-
-
-KINDS = {
-    "sobol": Kind(
-        title="Shares of the variance (Sobol)",
-        block="Saltelli block",
-        blocks="Saltelli blocks",
-        more=2,
-        limit=sensitivity.TOTAL_LIMIT,
-        unit=1.0,
-        axis="share of the variance (Sobol index)",
-        form=two_digits,
-        columns=("total index", "first-order index"),
-    ),
-    "morris": Kind(
-        title="Elementary effects (Morris)",
-        block="trajectory",
-        blocks="trajectories",
-        more=1,
-        limit=sensitivity.MU_LIMIT,
-        unit=100.0,
-        axis="mean absolute effect (mu*), points",
-        form=points,
-        columns=("mu*, points", "sigma", "mu"),
-    ),
-}
+LIMITS = {"sobol": sensitivity.TOTAL_LIMIT, "morris": sensitivity.MU_LIMIT}  # of a total index; of mu*
+BLOCKS = {"sobol": ("Saltelli block", "Saltelli blocks"), "morris": ("trajectory", "trajectories")}
+MORE = {"sobol": 2, "morris": 1}  # points of a block beyond the number of parameters
 
 
 @dataclass(frozen=True)
 class DesignPoints:
-    """The usable points of one study's design: whole blocks only.
-
-    Attributes:
-        study: The study.
-        scenario: Its scenario.
-        kind: A key of `KINDS`.
-        names: Parameters, in the design's order.
-        size: Points of a block.
-        params: [n] parameters of each point, in the design's order.
-        unit: [n, k] the points in [0, 1].
-        y: [n, seeds] accuracy, a fraction; NaN where a trial failed, diverged or was stopped.
-        planned: Blocks of the whole design.
-        log: Parameters that are drawn on a logarithmic scale.
-    """
+    """The usable points of one study's design: whole blocks only."""
 
     study: str
     scenario: str
-    kind: str
-    names: list[str]
-    size: int
-    params: list[Row]
-    unit: np.ndarray
-    y: np.ndarray
-    planned: int
-    log: frozenset[str] = frozenset()
+    kind: str  # `sobol` or `morris`
+    names: list[str]  # parameters, in the design's order
+    size: int  # points of a block
+    params: list[Row]  # [n] parameters of each point, in the design's order
+    unit: np.ndarray  # [n, k] the points in [0, 1]
+    y: np.ndarray  # [n, seeds] accuracy, a fraction; NaN where a trial failed, diverged or was stopped
+    planned: int  # blocks of the whole design
+    log: frozenset[str] = frozenset()  # parameters that are drawn on a logarithmic scale
 
     @property
     def blocks(self) -> int:
@@ -104,28 +55,22 @@ class DesignPoints:
 class Estimate:
     """Indices from a design.
 
-    Attributes:
-        points: The points of the design.
-        rows: A row per parameter: scenario, path, symbol, value, low, high (total index, or mu* as a
-            fraction), other, other_low, other_high (first-order index, or sigma), mu (Morris), verdict,
-            active (share of points) and seldom (active in too few blocks to be judged).
-        dropped: Blocks that were left out because one of their runs failed or diverged.
-        reason: Why the indices are withheld; empty where they are shown.
-        noise: What the seeds say about run noise, in words.
-        lost: In which ranges points failed or diverged, in words.
+    A row per parameter: scenario, path, symbol, value, low, high (total index, or mu* as a fraction), other,
+    other_low, other_high (first-order index, or sigma), mu (Morris), verdict, active (share of points) and
+    seldom (active in too few blocks to be judged).
     """
 
     points: DesignPoints
     rows: list[Row]
-    dropped: int
-    reason: str
-    noise: str = ""
-    lost: tuple[str, ...] = ()
+    dropped: int  # blocks that were left out because one of their runs failed or diverged
+    reason: str  # why the indices are withheld; empty where they are shown
+    noise: str = ""  # what the seeds say about run noise, in words
+    lost: tuple[str, ...] = ()  # in which ranges points failed or diverged, in words
 
 
 def query_shown(results: Results, design: DesignPoints) -> str:
     """Return the query of the points as a page prints it."""
-    return results.shown(QUERY, more=KINDS[design.kind].more)
+    return results.shown(QUERY, more=MORE[design.kind])
 
 
 def points_of(results: Results) -> list[DesignPoints]:
@@ -133,7 +78,7 @@ def points_of(results: Results) -> list[DesignPoints]:
     design, spaces = results.meta.get("design") or {}, results.meta.get("spaces") or []
     if not design:
         return []
-    by_study = grouped(results.sql(QUERY, more=KINDS[design["kind"]].more), "study")
+    by_study = grouped(results.sql(QUERY, more=MORE[design["kind"]]), "study")
     return [
         _study_points(design, study, factors, by_study.get(study, []))
         for study, factors in (design.get("factors") or {}).items()
@@ -143,7 +88,7 @@ def points_of(results: Results) -> list[DesignPoints]:
 
 def _study_points(design: Row, study: str, factors: Sequence[Row], rows: Sequence[Row]) -> DesignPoints:
     names, kind = [str(factor["path"]) for factor in factors], str(design["kind"])
-    size = len(names) + KINDS[kind].more
+    size = len(names) + MORE[kind]
     seeds = sorted({seed for row in rows for seed in row["seeds"] or []}) or [0]
     outcomes = [dict(zip(row["seeds"] or [], row["outcomes"] or [], strict=False)) for row in rows]
     y = np.array([[found.get(seed) for seed in seeds] for found in outcomes], float)
@@ -163,12 +108,12 @@ def _study_points(design: Row, study: str, factors: Sequence[Row], rows: Sequenc
 
 def estimate(results: Results, points: DesignPoints) -> Estimate:
     """Return the indices of one study's design."""
-    kind, names = KINDS[points.kind], points.names
+    kind, names = points.kind, points.names
     if points.blocks < 2:
-        blocks = count(points.blocks, kind.block, kind.blocks)
+        blocks = count(points.blocks, *BLOCKS[kind])
         return Estimate(points, [], 0, f"{blocks} of {points.planned} finished; it takes two")
     found: Any
-    if points.kind == "sobol":
+    if kind == "sobol":
         found = sensitivity.sobol_indices(points.y, names, confidence=results.confidence)
         main, beside, signed = found.total, found.first, [None] * len(found.total)
         noise = f"run noise is {found.noise:.0%} of the variance and is taken out" if found.noise else ""
@@ -189,7 +134,7 @@ def estimate(results: Results, points: DesignPoints) -> Estimate:
                 **{"value": index.value, "low": index.low, "high": index.high, "mu": mu},
                 **{"other": other.value, "other_low": other.low, "other_high": other.high},
                 **{"active": active[index.name], "seldom": seldom},
-                "verdict": "undecided" if seldom else sensitivity.verdict(index, kind.limit),
+                "verdict": "undecided" if seldom else sensitivity.verdict(index, LIMITS[kind]),
             }
         )
     rows.sort(key=lambda row: -row["value"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...look.entries import look_at
 from ...look.page import Exhibit, Panel, numbers
-from ...look.style import SOFT, blank, drawing, legend_below
+from ...look.style import SOFT, Axes, Figure, blank, drawing, legend_below
 from ...look.words import MARGIN, points
 from ...read.metric import Metric
 from ...read.results import Results, Row
@@ -17,10 +17,6 @@ from ...stats.intervals import t_interval
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from ..rows import grouped, symbol_of
 from .indices import DesignPoints, query_shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LEAST_VALUES = 3  # on a curve, the anchor among them
 BINS = 5
@@ -108,14 +104,7 @@ def _bins(x: np.ndarray) -> Iterator[np.ndarray]:
 
 @drawing
 def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: bool) -> Figure:
-    """Draw one choice: a line per scenario, moved a little apart so that intervals are visible.
-
-    Args:
-        rows: Rows of one path, with `look`.
-        symbol: Name of the choice.
-        metric: The metric of the sweep.
-        differences: The rows are differences to the anchor; else accuracies.
-    """
+    """Draw a line per scenario along one choice: differences to the anchor, or accuracies."""
     figure, axes = blank(2.5)
     label, log = "points against anchor" if differences else f"validation {metric}, %", rows[0].get("log")
     values = sorted({row["x"] for row in rows})
@@ -138,12 +127,7 @@ def _plain_ticks(axes: Axes, logarithmic: bool) -> None:
 
 
 def exhibits(results: Results, designs: Sequence[DesignPoints]) -> list[Exhibit]:
-    """Return the figures of the curves around the anchor and over the whole space, a panel per choice.
-
-    Args:
-        results: The sweep.
-        designs: The points of the designs.
-    """
+    """Return the figures of the curves around the anchor and over the whole space, a panel per choice."""
     metric, confidence = results.metric, results.confidence
     figures, around, whole = [], table_responses(results), table_binned(results, designs)
     if around:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.marks import draw_intervals
 from ...look.page import Exhibit, Table, numbers
-from ...look.style import GREY, INK, PALETTE, blank, drawing, legend_below, percent_axis
+from ...look.style import GREY, INK, PALETTE, Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import bracket, listing, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import panels_by_title
 from ..rows import Column, filled, grouped
 from .objectives import Objective, objectives, settings_cell
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def query_of(wanted: Sequence[Objective]) -> str:
@@ -62,13 +59,7 @@ def table_pareto(results: Results) -> list[Row]:
 
 @drawing
 def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], metric: Metric) -> Figure:
-    """Draw one study on its first two objectives: all trials grey, the front joined, confirmed points framed.
-
-    Args:
-        rows: Rows of `table_pareto` of one study.
-        wanted: The objectives.
-        metric: The metric of the sweep.
-    """
+    """Draw one study on its first two objectives: trials grey, the front joined, confirmed points framed."""
     figure, axes = blank(3.1)
     y, x = wanted[:2]
 

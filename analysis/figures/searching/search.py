@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.marks import draw_intervals
 from ...look.page import Exhibit, numbers
-from ...look.style import INK, blank, drawing, integer_axis, legend_below, percent_axis
+from ...look.style import INK, Figure, blank, drawing, integer_axis, legend_below, percent_axis
 from ...look.words import count, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import panels_by_title
 from ..rows import grouped
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 QUERY = """SELECT t.study, t.scenario, t.method, t.trial, t.label, t.kind, t.state,
   if(t.state IN ('PRUNED', 'FAIL'), t.state, t.kind) AS shown_as,
@@ -42,10 +39,7 @@ TRIAL_LOOKS = {  # kind -> name, marker, colour; what diverged or failed or was 
 def draw_search(rows: Sequence[Row], limits: tuple[float, float], metric: Metric) -> Figure:
     """Draw the trials of one study as points with their intervals, and the best so far as a step line.
 
-    Args:
-        rows: Rows of `QUERY` of one study.
-        limits: Ends of the y axis, as fractions; failed trials stand at the lower end.
-        metric: The metric of the sweep.
+    Failed trials stand at the lower end of the y axis.
     """
     figure, axes = blank(2.9)
     best = {row["place"]: row["best"] for row in rows if row["best"] is not None}

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ...look.entries import base_label, looks_of
 from ...look.page import Exhibit, numbers
-from ...look.style import Look, blank, drawing, legend_below
+from ...look.style import Figure, Look, blank, drawing, legend_below
 from ...look.words import count, listing, percent
 from ...read.results import Results, Row
 from ..estimates import floors_of, is_number, limits
 from ..lines import Axis, Line, draw_floors, lines_of, panels_of, put_lines
 from ..outcomes.curves import FLOORS
 from ..rows import grouped, place_in, scenario_order
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # Search trials that set one number; `edge`: the best level is the smallest or the largest of several tried
 # ones.
