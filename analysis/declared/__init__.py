@@ -27,19 +27,21 @@ Each may have a `title`. Labels of entries are given without `(tuned)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..figures.differences import with_basis
 from ..figures.outcomes.accuracies import TESTED_METRICS
-from ..look.page import Exhibit, Part, Table
+from ..look.page import Exhibit, Part
 from ..read.results import Results, Row
-from .against import exhibit_against, sentences_against
-from .convergence import exhibit_convergence, sentences_convergence
-from .cost import exhibit_cost, sentences_cost
-from .differences import exhibit_differences, exhibit_groups, sentences_differences, sentences_groups
-from .domains import exhibit_domains, sentences_domains
-from .masks import exhibit_masks, sentences_masks
-from .traffic import exhibit_traffic, sentences_traffic
+from .against import show_against
+from .answers import Answer
+from .convergence import show_convergence
+from .cost import show_cost
+from .differences import show_differences, show_groups
+from .domains import show_domains
+from .masks import show_masks
+from .traffic import show_traffic
 
 
 @dataclass(frozen=True)
@@ -48,26 +50,25 @@ class FigureKind:
 
     Attributes:
         needs: Keys that must be declared, beside kind and title.
-        draw: `draw(results, figure, key)` returns its exhibits and tables.
-        say: `say(results, figure)` returns its sentences.
+        show: `show(results, figure, key)` returns what a figure shows; `figure` is as declared, and `key` is
+            the key of its first exhibit.
         may: Keys that may be declared.
     """
 
     needs: tuple[str, ...]
-    draw: Callable[[Results, Row, str], Sequence[Exhibit | Table]]
-    say: Callable[[Results, Row], list[str]]
+    show: Callable[[Results, Row, str], Answer]
     may: tuple[str, ...] = ()
 
 
 FIGURE_KINDS = {
-    "against": FigureKind(("x",), exhibit_against, sentences_against, may=("name",)),
-    "differences": FigureKind(("to",), exhibit_differences, sentences_differences, may=("metrics",)),
-    "groups": FigureKind(("to",), exhibit_groups, sentences_groups),
-    "masks": FigureKind((), exhibit_masks, sentences_masks),
-    "traffic": FigureKind((), exhibit_traffic, sentences_traffic, may=("reference",)),
-    "cost": FigureKind(("reference", "x"), exhibit_cost, sentences_cost),
-    "domains": FigureKind((), exhibit_domains, sentences_domains),
-    "convergence": FigureKind((), exhibit_convergence, sentences_convergence),
+    "against": FigureKind(("x",), show_against, may=("name",)),
+    "differences": FigureKind(("to",), show_differences, may=("metrics",)),
+    "groups": FigureKind(("to",), show_groups),
+    "masks": FigureKind((), show_masks),
+    "traffic": FigureKind((), show_traffic, may=("reference",)),
+    "cost": FigureKind(("reference", "x"), show_cost),
+    "domains": FigureKind((), show_domains),
+    "convergence": FigureKind((), show_convergence),
 }
 
 
@@ -143,19 +144,28 @@ def kinds_of(results: Results) -> set[str]:
     return {figure["kind"] for _, figure, _ in declared(results)}
 
 
-def exhibits(results: Results) -> list[Part]:
-    """Return the declared figures in order, each followed by its table where it has one.
+def answers(results: Results) -> list[Answer]:
+    """Return what the declared figures show, in order.
 
     Raises:
         ValueError: See `parse`.
     """
-    return [part for kind, figure, key in declared(results) for part in kind.draw(results, figure, key)]
+    return [kind.show(results, figure, key) for kind, figure, key in declared(results)]
 
 
-def sentences(results: Results) -> list[str]:
-    """Return the sentences of the declared figures in order; the first is the recipe's headline.
+def parts_of(results: Results, answer: Answer) -> list[Part]:
+    """Return the exhibits and tables of a figure; its sentences stand above the first one."""
+    texts = with_basis(answer.sentences, answer.rows, results.confidence)
+    first, *others = answer.parts
+    said = replace(first, says=" ".join(texts)) if texts and isinstance(first, Exhibit) else first
+    return [said, *others]
 
-    Raises:
-        ValueError: See `parse`.
-    """
-    return [text for kind, figure, _ in declared(results) for text in kind.say(results, figure)]
+
+def headlines(results: Results, found: Sequence[Answer]) -> list[str]:
+    """Return a short sentence for each figure that has one; the first is the recipe's headline."""
+    told = [answer for answer in found if answer.headline]
+    explained = next((answer for answer in told if "[" in answer.headline), None)
+    return [
+        with_basis([answer.headline], answer.rows if answer is explained else [], results.confidence)[0]
+        for answer in told
+    ]

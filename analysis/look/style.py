@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-else:  # only a drawing loads matplotlib
+else:  # matplotlib is loaded when something is drawn
     Axes = Figure = Any
 
 P = ParamSpec("P")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..figures.estimates import accuracy_text
-from ..figures.inside import divergence, masks, ratios, signature_figures
+from ..figures.inside import divergence, masks, ratios, signatures
 from ..figures.outcomes import balance, clients
 from ..figures.outcomes.accuracies import ALL_METRICS
 from ..figures.outcomes.classes import exhibit_classes, table_domains
@@ -40,7 +40,7 @@ def run_page(results: Results) -> Page:
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *masks.exhibits_masks(results),
-        signature_figures.exhibit(results),
+        signatures.exhibit(results),
     ]
     figures: list[Part] = [
         *clients.exhibits_clients(results),
@@ -54,7 +54,7 @@ def run_page(results: Results) -> Page:
         table_accuracies(results),
         table_domains(results),
         table_communication(results, cost),
-        signature_figures.table(results),
+        signatures.table(results),
         table_settings(results),
     ]
     meta, last = results.meta, int(cost["rounds"] or 0)
@@ -64,7 +64,7 @@ def run_page(results: Results) -> Page:
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
         question="How accurate is this one run, for whom, and at what cost?",
         lead=[sentence(results)],
-        flags=signature_figures.sentences(results),
+        flags=signatures.sentences(results),
         notice=notice(results, done),
         commands=repeat(results),
         sections=[

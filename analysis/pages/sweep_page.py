@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from .. import declared as recipes
 from ..figures.choices.matrix import matrix
 from ..figures.choices.verdicts import GLOBAL, rows_of
-from ..figures.inside import divergence, masks, ratios, signature_figures
-from ..figures.outcomes import balance, communication, curves, heterogeneity, methods, methods_table
+from ..figures.inside import divergence, masks, ratios, signatures
+from ..figures.outcomes import balance, communication, curves, heterogeneity, methods
 from ..figures.outcomes.partition import exhibit_partition
 from ..figures.searching import optimism, pareto, racing, search, trial_tables
 from ..figures.searching.tuning import exhibit_tuning
@@ -48,7 +48,7 @@ def sweep_page(results: Results) -> Page:
         lead=[sentence for view, one in by_space for sentence in under_name(view, one.lead)],
         alert=" ".join(sentence for view, one in by_space for sentence in under_name(view, one.alert)),
         answer=[table for view, one in by_space for table in tables_of_space(view, one.answer)],
-        flags=signature_figures.sentences(results),
+        flags=signatures.sentences(results),
         notice=notice(results, progress(results)),
         commands=repeat(results),
         sections=[
@@ -82,10 +82,10 @@ class Story:
 
 def story(results: Results) -> Story:
     """Make the parts of the page on one space."""
-    choices = rows_of(results, "choice")
+    choices, asked = rows_of(results, "choice"), recipes.answers(results)
     answer = [part for part in (matrix(results, choices), best_table(results)) if part]
     sections = [
-        *_declared(results),
+        *_declared(results, asked),
         *evidence.sections(results),
         Section("Outcomes, curves, clients and cost", outcomes(results), folded=True),
         Section("Inside the runs", inside(results), folded=True),
@@ -93,16 +93,17 @@ def story(results: Results) -> Story:
         Section("All trials", [t for t in (trial_tables.table_trials(results),) if t], folded=True),
     ]
     below = headline.floor_sentence(rows_of(results, "floor"))
-    sentences = lead(results, choices)
+    sentences = lead(results, choices, recipes.headlines(results, asked))
     return Story(sentences, [below] if below else [], answer, [s for s in sections if s.parts])
 
 
-def lead(results: Results, choices: Sequence[Row]) -> list[str]:
-    """Write the first sentences: the answer, then the rivals; of a recipe, its own sentences.
+def lead(results: Results, choices: Sequence[Row], headlines: Sequence[str]) -> list[str]:
+    """Write the first sentences: the answer, then the rivals; of a recipe, its own headlines.
 
     Args:
         results: The sweep.
         choices: Rows of the table of verdicts of the kind `choice`.
+        headlines: Of the figures that a recipe declares.
     """
     others, rest = rows_of(results, *OTHERS), rest_command(results)
     rivals = [row for row in others if row["kind"] == "rival"]
@@ -110,26 +111,21 @@ def lead(results: Results, choices: Sequence[Row]) -> list[str]:
     if choices:
         return [text for text in (headline.choice_headline(results, choices, others, rest), against) if text]
     start = headline.how_many_ran(others, rest)
-    said = [text for text in (*recipes.sentences(results)[:3], against) if text] or [NOTHING]
+    said = [text for text in (*headlines[:3], against) if text] or [NOTHING]
     return [f"{start}. {said[0]}" if start else said[0], *said[1:]]
 
 
-def _declared(results: Results) -> list[Section]:
-    """Return the section of the figures that a recipe declares, with its sentences."""
-    parts = recipes.exhibits(results)
-    said = recipes.sentences(results)
-    return (
-        [Section("What the recipe asks", [*([Text(points=said[3:])] if said[3:] else []), *parts])]
-        if parts
-        else []
-    )
+def _declared(results: Results, asked: Sequence[recipes.Answer]) -> list[Section]:
+    """Return the section of the figures that a recipe declares."""
+    parts = [part for answer in asked for part in recipes.parts_of(results, answer)]
+    return [Section("What the recipe asks", parts)] if parts else []
 
 
 def outcomes(results: Results) -> list[Part]:
     """List the figures of what was reached, by whom, and at what cost. A new figure is one line here."""
     parts = [
         methods.exhibit_methods(results),
-        methods_table.table_of_methods(results),
+        methods.table_of_methods(results),
         heterogeneity.exhibit_heterogeneity(results),
         curves.exhibit_curves(results),
         exhibit_partition(results),
@@ -148,9 +144,9 @@ def inside(results: Results) -> list[Part]:
         None if "groups" in declared else balance.exhibit_groups(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
-        *(recipes.exhibit_masks(results, {}, "masks") if gated else []),
-        signature_figures.exhibit(results),
-        signature_figures.table(results),
+        *(recipes.parts_of(results, recipes.show_masks(results, {}, "masks")) if gated else []),
+        signatures.exhibit(results),
+        signatures.table(results),
     ]
     return [part for part in parts if part]
 

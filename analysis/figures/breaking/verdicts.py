@@ -28,14 +28,7 @@ WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"""
 def table(
     results: Results, case: Row, outcomes: Sequence[Outcome], fired: Mapping[str, Sequence[str]]
 ) -> Table | None:
-    """Return accuracy, differences, verdict and signatures of a case at every level; None if it was skipped.
-
-    Args:
-        results: The stress run.
-        case: As declared.
-        outcomes: All outcomes of the run.
-        fired: Run -> the signatures that fired in it.
-    """
+    """Return accuracy, differences, verdict and signatures of a case at every level; None if skipped."""
     judged = [o for o in outcomes if o.case == case["name"] and o.role == "entry"]
     if case.get("skipped") or not judged:
         return None
@@ -93,12 +86,7 @@ def _gap_text(row: Row | None) -> str:
 
 
 def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
-    """Return the table of cases by methods: the worst verdict that was shown, and the level where it begins.
-
-    Args:
-        results: The stress run.
-        outcomes: All outcomes of the run.
-    """
+    """Return the table of cases by methods: the worst verdict that was shown, and where it begins."""
     groups = stressed.by_entry([outcome for outcome in outcomes if outcome.role == "entry"])
     cases = stressed.cases(results)
     labels = [(space, label) for case in cases for space in stressed.spaces_of(case)
@@ -148,12 +136,7 @@ def _first_level(levels: Sequence[Outcome], verdict: str) -> str:
 
 
 def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
-    """Return the trials without a result, references too, with the reason; None where there are none.
-
-    Args:
-        results: The stress run.
-        outcomes: All outcomes of the run.
-    """
+    """Return the trials without a result, references too, with the reason; None where there are none."""
     cases = stressed.cases(results)
     titles = {case["name"]: case["title"] for case in cases}
     body = [
@@ -161,18 +144,17 @@ def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
         for case in cases
         if case.get("skipped")
     ]
-    failed = [
+    body += [
         [titles[outcome.case], outcome.space, outcome.level, outcome.label, outcome.remark]
         for outcome in outcomes
         if outcome.remark and not outcome.remark.startswith("it has not run")
     ]
-    if not body + failed:
+    if not body:
         return None
     caption = (
         "Trials that failed, that were not possible, or that did not fit in the time. All of them are listed."
     )
-    number = count(len(body + failed), "trial or case", "trials or cases")
-    return Table(
-        ["case", "space", "level", "entry", "reason"], body + failed, caption, results.shown(WITHOUT),
-        f"{number} without a result" if len(failed) > 12 else "", "table-failures", "Without a result",
-    )  # fmt: skip
+    number, source = count(len(body), "trial or case", "trials or cases"), results.shown(WITHOUT)
+    folded = f"{number} without a result" if len(body) > 12 else ""
+    columns, title = ["case", "space", "level", "entry", "reason"], "Without a result"
+    return Table(columns, body, caption, source, folded, "table-failures", title)

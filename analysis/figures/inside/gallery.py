@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...look.page import Panel
-from ...look.style import SMALL, WIDTH, drawing
+from ...look.style import SMALL, WIDTH, Figure, drawing
 from ...look.words import percent
 from ...read.results import Gallery, Row
 from ..estimates import panel
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-COLUMNS = ("image", "foreground", "soft", "hard", "hard_untrained")
-COLUMN_NAMES = {
-    "image": "input",
-    "foreground": "foreground",
-    "soft": "soft attention",
-    "hard": "hard mask",
-    "hard_untrained": "untrained",
+COLUMNS = {  # array -> its heading, and what it is
+    "image": ("input", "the input"),
+    "foreground": ("foreground", "its true foreground"),
+    "soft": ("soft attention", "the soft attention (dark 0, bright 1)"),
+    "hard": ("hard mask", "the positions that the hard mask leaves open, with the closed positions dimmed"),
+    "hard_untrained": ("untrained", "the same for the gate before training"),
 }
 PANEL_IMAGES, MOST_PANELS, MOST_PIXELS = 4, 2, 128
 CLOSED_BRIGHTNESS = 0.22  # of a closed position, as a share of the image's
-COLUMN_MEANINGS = {
-    "image": "the input",
-    "foreground": "its true foreground",
-    "soft": "the soft attention (dark 0, bright 1)",
-    "hard": "the positions that the hard mask leaves open, with the closed positions dimmed",
-    "hard_untrained": "the same for the gate before training",
-}
 OVERLAP_MEANING = (
     "Overlaps are intersection over union with the foreground: of the trained mask, of the untrained "
     "mask, and of a random mask with as many open positions as the trained mask."
@@ -40,11 +30,9 @@ OVERLAP_MEANING = (
 
 def meaning(gallery: Gallery) -> str:
     """Return what the columns of the pictures are, and how overlaps are measured."""
-    meanings = [COLUMN_MEANINGS[column] for column in COLUMNS if column in gallery.arrays]
-    return (
-        "From left to right: "
-        f"{'; '.join(meanings)}.{f' {OVERLAP_MEANING}' if 'foreground' in gallery.arrays else ''}"
-    )
+    meanings = [meaning for column, (_, meaning) in COLUMNS.items() if column in gallery.arrays]
+    overlap = f" {OVERLAP_MEANING}" if "foreground" in gallery.arrays else ""
+    return f"From left to right: {'; '.join(meanings)}.{overlap}"
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -67,26 +55,20 @@ def picture(arrays: dict[str, Any], number: int, column: str) -> np.ndarray:
     A mask is the image with the closed positions dimmed; the soft attention is a brightness.
     """
     image = reduced(arrays["image"][number])
-    if column == "image":
-        return np.asarray(image.round().astype(np.uint8))
+    shown = image
     if column == "soft":
         level = enlarged(arrays["soft"][number], len(image)).clip(0, 1)[..., None]
-        return np.asarray((255 * level).round().astype(np.uint8).repeat(3, axis=2))
-    opened = arrays[column][number] > 0
-    opened = reduced(opened)[..., None] if column == "foreground" else enlarged(opened, len(image))[..., None]
-    return np.asarray(
-        (image * (CLOSED_BRIGHTNESS + (1 - CLOSED_BRIGHTNESS) * opened)).round().astype(np.uint8)
-    )
+        shown = (255 * level).repeat(3, axis=2)
+    elif column != "image":
+        opened = arrays[column][number] > 0
+        opened = reduced(opened) if column == "foreground" else enlarged(opened, len(image))
+        shown = image * (CLOSED_BRIGHTNESS + (1 - CLOSED_BRIGHTNESS) * opened[..., None])
+    return np.asarray(shown.round().astype(np.uint8))
 
 
 @drawing
 def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
-    """Draw some images of a gallery, one under the other, with their class and overlaps above.
-
-    Args:
-        gallery: The gallery of a run.
-        shown: Numbers of the images.
-    """
+    """Draw images of a gallery by their numbers, one below the other, with class and overlaps above."""
     from matplotlib.figure import Figure as NewFigure
 
     columns = [column for column in COLUMNS if column in gallery.arrays]
@@ -105,7 +87,7 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
                 edge.set(visible=True, linewidth=0.4, color="#999999")
     heading: dict[str, Any] = {"ha": "center", "fontsize": SMALL, "fontweight": "bold"}
     for x, column in enumerate(columns):
-        figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, COLUMN_NAMES[column], **heading)
+        figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, COLUMNS[column][0], **heading)
     return figure
 
 
@@ -121,18 +103,13 @@ def _image_title(row: Row) -> str:
 
 def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
     """Return some evenly spaced images of a gallery, in panels of four."""
-    images = len(gallery.arrays["image"])
-    shown = np.unique(
-        np.linspace(0, images - 1, min(images, PANEL_IMAGES * MOST_PANELS)).round().astype(int)
-    ).tolist()
-    panel_images = [shown[start : start + PANEL_IMAGES] for start in range(0, len(shown), PANEL_IMAGES)]
-    names = ["Validation images", *["More of them"] * len(panel_images)]
-    return [
-        panel(
-            f"{key}-{i}",
-            name,
-            draw_gallery(gallery, chosen),
-            "; ".join(_image_title(gallery.images[n]) for n in chosen),
-        )
-        for i, (name, chosen) in enumerate(zip(names, panel_images, strict=False), 1)
-    ]
+    number = len(gallery.arrays["image"])
+    evenly = np.linspace(0, number - 1, min(number, PANEL_IMAGES * MOST_PANELS))
+    shown = np.unique(evenly.round().astype(int)).tolist()
+    panels = []
+    for i, start in enumerate(range(0, len(shown), PANEL_IMAGES)):
+        chosen = shown[start : start + PANEL_IMAGES]
+        said = "; ".join(_image_title(gallery.images[n]) for n in chosen)
+        name = "More of them" if i else "Validation images"
+        panels.append(panel(f"{key}-{i + 1}", name, draw_gallery(gallery, chosen), said))
+    return panels

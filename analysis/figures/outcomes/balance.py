@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...look.page import Exhibit, Panel, numbers
-from ...look.style import WIDTH, blank, drawing, legend_below, percent_axis
+from ...look.page import Exhibit
+from ...look.style import Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
-from ..estimates import basis, confirmed, entries_of, limits, panel, query_of
+from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, floors_of, limits, panel, quoted, sort
+from ..exhibits import exhibit_of_rows
 from ..lines import LOG_RATIO, Axis, draw_lines, lines_of, panels_of
-from .accuracies import GROUPING, GROUPS, NOT_YET, SCOPE_NAMES, SCOPES, SHARED_METRICS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .accuracies import GROUPING, GROUPS, NOT_YET, SCOPE_NAMES, SCOPES, SHARED_METRICS, counted
 
 TITLE = "Head, medium and tail classes"
 SHARES = ", ".join(
@@ -35,19 +33,19 @@ WHERE split = 'validation' AND round = {LAST.format(table="classes", column="cor
 GROUP BY class_name ORDER BY images DESC, name)
 UNION ALL
 {THIRDS}"""
-QUERY_OF_GROUPS = query_of(SHARED_METRICS)
+# The floors are measured over all classes only.
+QUERY_OF_GROUPS = f"""SELECT {COLUMNS} FROM estimates
+WHERE split = 'test' AND ((kind = 'confirm' AND metric IN ({quoted(*SHARED_METRICS)}))
+  OR (kind = 'floor' AND metric = 'acc_personal_global'))
+{ONE_FLOOR}
+ORDER BY ALL"""
 SHOWN = ("scenario", "label", "metric", "mean", "low", "high", "seeds")
 
 
 @drawing
 def draw_balance(rows: Sequence[Row], metric: Metric) -> Figure:
-    """Draw the classes of a run by their training images.
-
-    Args:
-        rows: Rows of `QUERY_OF_RUN` with images.
-        metric: The metric of the run.
-    """
-    figure, axes = blank(3.0, WIDTH)
+    """Draw the classes of a run (rows of `QUERY_OF_RUN` with images) by their training images."""
+    figure, axes = blank(3.0)
     for scope, look in SCOPES.items():
         measured = [row for row in rows if row[scope] is not None]
         dots: dict[str, Any] = {"markersize": 3.6, "alpha": 0.75, "markeredgewidth": 0, "linestyle": ""}
@@ -58,8 +56,7 @@ def draw_balance(rows: Sequence[Row], metric: Metric) -> Figure:
     if min(images) > 0 and max(images) / min(images) >= LOG_RATIO:
         axes.set_xscale("log")
         _plain_ticks(axes.xaxis)
-    unit = "pixels" if metric.segments else "images"
-    axes.set(xlabel=f"training {unit} of the class", ylabel=f"validation {metric}, %")
+    axes.set(xlabel="training images of the class", ylabel=f"validation {metric.per_class}, %")
     percent_axis(axes.yaxis)
     axes.grid(axis="y")
     legend_below(figure, axes)
@@ -85,59 +82,76 @@ def exhibit_balance(results: Results) -> Exhibit | None:
         f"After round {thirds[0]['round']}. Left: {results.metric.per_class} of each class against its "
         f"training images over all clients. Right: the thirds of the classes. {GROUPING} Squares: the "
         "shared parameters alone; circles: with the private ones, mean over clients."
+        f"{counted(results.metric)}"
     )
-    places = [
-        {"x": i, "scope": SCOPE_NAMES[scope], "look": look, "mean": row[scope]}
+    reached = [
+        {"x": i, "name": row["name"], "scope": SCOPE_NAMES[scope], "look": look, "mean": row[scope]}
         for scope, look in SCOPES.items()
         for i, row in enumerate(thirds)
+        if row[scope] is not None
     ]
     axis = Axis("thirds of the classes", f"validation {results.metric}, %", names=GROUPS)
-    right = draw_lines(
-        [line for line in lines_of(places, "scope") if any(r["mean"] for r in line.rows)], axis
-    )
-    said = "; ".join(
-        f"{row['name']} {SCOPE_NAMES[scope]} {percent(row[scope])}%"
-        for row in thirds
-        for scope in SCOPES
-        if row[scope]
-    )
+    said = "; ".join(f"{row['name']} {row['scope']} {percent(row['mean'])}%" for row in reached)
     panels = [
         panel("balance", "Single classes", draw_balance(classes, results.metric), f"{len(classes)} classes"),
-        panel("balance-thirds", "Thirds of the classes", right, said),
+        panel("balance-thirds", "Thirds of the classes", draw_lines(lines_of(reached, "scope"), axis), said),
     ]
-    table = numbers(rows, ("name", "images", "shared", "personal"))
-    return Exhibit("balance", TITLE, caption, results.shown(QUERY_OF_RUN), panels, table, says=f"{said}.")
-
-
-def panels_of_groups(results: Results, rows: Sequence[Row], key: str) -> list[Panel]:
-    """Return the three groups by scenario; the configurations side by side, each with its interval."""
-    frame, axis_y = limits(rows), f"test {results.metric}, %"
-    axis = Axis("", axis_y, frame, names=[f"{group} classes" for group in GROUPS])
-    placed = [{**row, "x": SHARED_METRICS.index(row["metric"])} for row in entries_of(rows)]
-    return panels_of(placed, key, lambda shown: draw_lines(lines_of(shown), axis), groups_said)
-
-
-def groups_said(rows: Sequence[Row]) -> str:
-    """Return what is seen: the accuracy of each configuration on the tail and the head classes."""
-    ends = (("tail classes", SHARED_METRICS[-1]), ("head classes", SHARED_METRICS[0]))
-    return "; ".join(
-        f"on {name} "
-        + ", ".join(f"{r['label']} {percent(r['mean'])}%" for r in rows if r["metric"] == metric)
-        for name, metric in ends
+    columns = ("name", "images", *SCOPES)
+    return exhibit_of_rows(
+        results, "balance", TITLE, panels, rows, columns, query=QUERY_OF_RUN, caption=caption, says=f"{said}."
     )
 
 
-def exhibit_groups(results: Results) -> Exhibit | None:
-    """Return the figure of the shared model on the three groups; None where classes are equally frequent."""
-    rows = entries_of(confirmed(results, SHARED_METRICS))
-    if not rows:
-        grouped = results.sql("SELECT count(*) AS rows FROM rounds WHERE acc_shared_tail IS NOT NULL")
-        return Exhibit("groups", TITLE, missing=NOT_YET) if grouped[0]["rows"] else None
+def table_groups(results: Results) -> list[Row]:
+    """Return the accuracies of the shared model on the three groups, and the floors on the global split."""
+    rows = results.sql(QUERY_OF_GROUPS)
+    scenarios = {row["scenario"] for row in entries_of(rows)}
+    return sort(results, [row for row in rows if row["scenario"] in scenarios])
+
+
+def exhibit_reached(results: Results, rows: Sequence[Row], key: str, title: str) -> Exhibit:
+    """Return the three groups by scenario; the configurations side by side, each with its interval.
+
+    Args:
+        results: The sweep.
+        rows: Rows of `table_groups`.
+        key: Key of the exhibit.
+        title: Its title.
+    """
+    axis = Axis("", f"test {results.metric}, %", limits(rows), names=[f"{group} classes" for group in GROUPS])
+    placed = [
+        {**row, "x": SHARED_METRICS.index(row["metric"])} if row["kind"] != "floor" else row for row in rows
+    ]
+
+    def draw(shown: Sequence[Row]) -> Figure:
+        return draw_lines(lines_of(entries_of(shown)), axis, floors_of(shown))
+
     caption = (
         f"Test {results.metric} of the shared parameters alone on fresh seeds: mean and "
         f"{basis(rows, results.confidence)}. {GROUPING} Intervals of single configurations may overlap "
         "although their paired difference is clear."
     )
-    panels, source = panels_of_groups(results, rows, "groups"), results.shown(QUERY_OF_GROUPS)
-    says = f"{'; '.join(p.alt for p in panels)}."
-    return Exhibit("groups", TITLE, caption, source, panels, numbers(rows, SHOWN), says=says)
+    if floors_of(rows):
+        caption += (
+            " Thin lines: what no method should fall below, on all classes of the global split; floors are "
+            "not measured on a third of the classes."
+        )
+    panels = panels_of(placed, key, draw, groups_said)
+    return exhibit_of_rows(results, key, title, panels, rows, SHOWN, query=QUERY_OF_GROUPS, caption=caption)
+
+
+def groups_said(rows: Sequence[Row]) -> str:
+    """Return what is seen: the accuracy of each configuration on the tail and the head classes."""
+    said = []
+    for name, metric in (("tail", SHARED_METRICS[-1]), ("head", SHARED_METRICS[0])):
+        reached = [f"{row['label']} {percent(row['mean'])}%" for row in rows if row["metric"] == metric]
+        said.append(f"on {name} classes {', '.join(reached)}")
+    return "; ".join(said)
+
+
+def exhibit_groups(results: Results) -> Exhibit | None:
+    """Return the figure of the shared model on the three groups; None where classes are equally frequent."""
+    if rows := table_groups(results):
+        return exhibit_reached(results, rows, "groups", TITLE)
+    unequal = results.sql("FROM rounds WHERE acc_shared_tail IS NOT NULL LIMIT 1")
+    return Exhibit("groups", TITLE, missing=NOT_YET) if unequal else None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.marks import name_rows
-from ...look.page import Exhibit, Table, numbers
-from ...look.style import blank, drawing, legend_below, percent_axis
+from ...look.page import Exhibit, Table
+from ...look.style import Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import capitalized, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import panel
+from ..exhibits import exhibit_of_rows
 from .accuracies import SCOPE_NAMES, SCOPES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LAST = "(SELECT max(round) FROM classes WHERE split = 'validation')"
 POOLED = "sum(correct) FILTER (scope = '{0}') / nullif(sum(total) FILTER (scope = '{0}'), 0)"
@@ -33,18 +31,11 @@ ORDER BY coalesce(personal, shared) DESC, name"""
 
 @drawing
 def draw_classes(rows: Sequence[Row], metric: Metric) -> Figure:
-    """Draw each class in a line: shared alone as a square, personal as a circle, joined.
-
-    Args:
-        rows: Rows of `query_of_names`.
-        metric: The metric of the run.
-    """
+    """Draw each class in a line: shared alone as a square, personal as a circle, joined."""
     figure, axes = blank(0.75 + 0.17 * len(rows))
     for height, row in enumerate(rows):
-        if row["shared"] is not None and row["personal"] is not None:
-            axes.plot(
-                [row["shared"], row["personal"]], [height] * 2, color="#bbbbbb", linewidth=1.2, zorder=1
-            )
+        if None not in (ends := [row["shared"], row["personal"]]):
+            axes.plot(ends, [height] * 2, color="#bbbbbb", linewidth=1.2, zorder=1)
         for scope, look in SCOPES.items():
             if row[scope] is not None:
                 label = SCOPE_NAMES[scope] if height == 0 else None
@@ -72,8 +63,10 @@ def exhibit_classes(results: Results) -> Exhibit:
         f"{row['name']} {percent(row['personal'] or row['shared'])}%" for row in (rows[0], rows[-1])
     )
     says = f"From {best} to {worst}."
-    panels, table = [panel("classes", "", draw_classes(rows, metric), says)], numbers(rows, ("name", *SCOPES))
-    return Exhibit("classes", title, caption, results.shown(query), panels, table, says=says)
+    panels, columns = [panel("classes", "", draw_classes(rows, metric), says)], ("name", *SCOPES)
+    return exhibit_of_rows(
+        results, "classes", title, panels, rows, columns, query=query, caption=caption, says=says
+    )
 
 
 def table_domains(results: Results) -> Table | None:
@@ -87,9 +80,6 @@ def table_domains(results: Results) -> Table | None:
     caption = (
         "After the last evaluated round, over all evaluated clients and classes. One seed, so no interval."
     )
-    columns, title = (
-        ["domain", "shared alone, %", "personal, %"],
-        f"{capitalized(str(results.metric))} by domain",
-    )
-    source = results.shown(query)
+    title = f"{capitalized(str(results.metric))} by domain"
+    columns, source = ["domain", "shared alone, %", "personal, %"], results.shown(query)
     return Table(columns, body, caption, source, key="table-domains", title=title) if len(rows) > 1 else None

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.entries import base_label
-from ...look.page import Exhibit, numbers
+from ...look.page import Exhibit
 from ...look.placing import label_lines
-from ...look.style import SMALL, SOFT, blank, drawing, legend_below
+from ...look.style import SMALL, SOFT, Axes, Figure, blank, drawing, legend_below
 from ...look.words import capitalized
 from ...read.results import Results, Row, tuning_of
 from ..estimates import COLUMNS, ONE_FLOOR, basis, limits, quoted, sort
+from ..exhibits import exhibit_of_rows
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUERY = f"""WITH places AS (
   SELECT s ->> '$.label' AS scenario, (s ->> '$.heterogeneity.achieved.js_divergence')::DOUBLE AS x
@@ -28,7 +25,7 @@ FROM estimates JOIN places USING (scenario)
 WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*PERSONAL_METRICS)})
 {ONE_FLOOR}
 ORDER BY ALL"""
-COLUMNS_SHOWN = ("scenario", "x", "label", "metric", "mean", "low", "high")
+SHOWN = ("scenario", "x", "label", "metric", "mean", "low", "high")
 
 
 def exhibit_heterogeneity(results: Results) -> Exhibit | None:
@@ -44,12 +41,11 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
         return Exhibit("heterogeneity", title, missing=missing)
     rows = [{**row, "panel": title_of(row["metric"], metric)} for row in sort(results, rows)]
     rows.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
-    table, rows = numbers(rows, COLUMNS_SHOWN), joined(rows)
-    frame = limits(rows)
+    lines, frame = joined(rows), limits(rows)
     panels = panels_of(
-        rows,
+        lines,
         "heterogeneity",
-        lambda r: draw_heterogeneity(r, frame, str(metric)),
+        lambda shown: draw_heterogeneity(shown, frame, str(metric)),
         ends_said,
         "panel",
     )
@@ -58,9 +54,11 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
         "not the requested one; it grows from left to right. Scenarios also differ in other ways (domains, "
         f"sizes). So a line joins settings; it is no dose response. Bars: {basis(rows, results.confidence)}."
     )
-    own = [row for row in rows if row["metric"] == "acc_personal_own"]
+    own = [row for row in lines if row["metric"] == "acc_personal_own"]
     says = f"From the most even to the most uneven scenario: {ends_said(own)}."
-    return Exhibit("heterogeneity", title, caption, results.shown(QUERY), panels, table, says=says)
+    return exhibit_of_rows(
+        results, "heterogeneity", title, panels, rows, SHOWN, query=QUERY, caption=caption, says=says
+    )
 
 
 def joined(rows: Sequence[Row]) -> list[Row]:
@@ -80,13 +78,7 @@ def joined(rows: Sequence[Row]) -> list[Row]:
 
 @drawing
 def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str) -> Figure:
-    """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart.
-
-    Args:
-        rows: Rows of `QUERY` of one metric, with `look`.
-        frame: Ends of the y axis, as fractions.
-        metric: The metric of the sweep.
-    """
+    """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart."""
     figure, axes = blank(3.3)
     values = sorted({row["x"] for row in rows})
     divergence = "measured label divergence\nbetween clients (Jensen-Shannon)"

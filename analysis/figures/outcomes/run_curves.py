@@ -2,59 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 
-from ...look.page import Exhibit, numbers
+from ...look.page import Exhibit
 from ...look.style import INK, PALETTE, Look
 from ...look.words import percent
 from ...read.results import Results, Row
 from ..estimates import is_number, panel
-from ..lines import Axis, Line, draw_lines, ends_said
+from ..exhibits import exhibit_of_rows
+from ..lines import Axis, Line, draw_lines, ends_said, lines_of
 from .accuracies import FOUR_METRICS
 from .clients import floors_of_run
 
-LOOKS = {
-    "acc_personal_own": Look("#0072B2", "o"),
-    "acc_personal_global": Look("#2E93CC", "o", "--", hollow=True),
-    "acc_shared_own": Look("#D55E00", "s"),
-    "acc_shared_global": Look("#B87A00", "s", "--", hollow=True),
-    "p10_client_accuracy": Look("#777777", "v"),
-    "worst_client_accuracy": Look("#777777", "x", ":"),
+LINES = {  # column -> name, look
+    "acc_personal_own": (FOUR_METRICS["acc_personal_own"], Look("#0072B2", "o")),
+    "acc_personal_global": (FOUR_METRICS["acc_personal_global"], Look("#2E93CC", "o", "--", hollow=True)),
+    "acc_shared_own": (FOUR_METRICS["acc_shared_own"], Look("#D55E00", "s")),
+    "acc_shared_global": (FOUR_METRICS["acc_shared_global"], Look("#B87A00", "s", "--", hollow=True)),
+    "p10_client_accuracy": ("tenth percentile of clients", Look("#777777", "v")),
+    "worst_client_accuracy": ("worst client", Look("#777777", "x", ":")),
 }
-NAMES = {
-    **FOUR_METRICS,
-    "p10_client_accuracy": "tenth percentile of clients",
-    "worst_client_accuracy": "worst client",
-}
-CURVE = f"""SELECT round, {", ".join(NAMES)} FROM rounds WHERE split = 'validation' ORDER BY round"""
+CURVE = f"""SELECT round, {", ".join(LINES)} FROM rounds WHERE split = 'validation' ORDER BY round"""
 LOSSES = """SELECT round, COLUMNS('^loss(_.*)?$') FROM rounds WHERE split = 'validation' ORDER BY round"""
 
 
-def lines_of_columns(
-    rows: Sequence[Row], names: dict[str, str], looks: dict[str, Look], **style: float
-) -> list[Line]:
-    """Return a line for each column that has a value.
+def lines_of_columns(rows: Sequence[Row], columns: Mapping[str, tuple[str, Look]]) -> list[Line]:
+    """Return a line for each column that has a value in rows with `round`; `columns` has name and look."""
+    points = [
+        {"x": row["round"], "mean": row[column], "label": name, "look": look}
+        for column, (name, look) in columns.items()
+        for row in rows
+        if is_number(row.get(column))
+    ]
+    return lines_of(points)
 
-    Args:
-        rows: With `round` and the columns.
-        names: Column -> name in the legend.
-        looks: Column -> look.
-        **style: Fields of all lines.
-    """
-    lines = []
-    for column, name in names.items():
-        measured = [
-            {"x": r["round"], "mean": r[column], "label": name} for r in rows if is_number(r.get(column))
-        ]
-        if measured:
-            lines.append(Line(name, looks[column], measured, **style))  # type: ignore[arg-type]
-    return lines
+
+def ends_of(lines: Sequence[Line], form: Callable[[float | None], str] = percent, unit: str = "%") -> str:
+    """Return where each line begins and ends, as a sentence."""
+    return f"First to last round: {ends_said([row for line in lines for row in line.rows], form, unit)}."
 
 
 def exhibit_run_curve(results: Results) -> Exhibit:
     """Return the figure of the learning curve of one run."""
     title, rows, metric = "Learning curve", results.sql(CURVE), results.metric
-    lines = lines_of_columns(rows, NAMES, LOOKS)
+    lines = lines_of_columns(rows, LINES)
     if not lines:
         return Exhibit("curve", title, missing="No round is evaluated.")
     floors = floors_of_run(results)
@@ -65,14 +57,12 @@ def exhibit_run_curve(results: Results) -> Exhibit:
         "the clients' own distributions. One seed: no intervals."
     )
     figure = draw_lines(lines, Axis("round", f"validation {metric}, %"), floors=floors, height=4.4)
-    says = f"First to last round: {ends_said([row for line in lines for row in line.rows])}."
-    below = [
-        f"{name} ({percent(value)}%)" for name, value in floors.items() if lines[0].rows[-1]["mean"] < value
-    ]
+    last, says = lines[0].rows[-1]["mean"], ends_of(lines)
+    below = [f"{name} ({percent(value)}%)" for name, value in floors.items() if last < value]
     says += f" It ends below {' and '.join(below)}." if below else ""
-    table = numbers(rows, ("round", *NAMES))
-    return Exhibit(
-        "curve", title, caption, results.shown(CURVE), [panel("curve", "", figure, says)], table, says=says
+    panels, columns = [panel("curve", "", figure, says)], ("round", *LINES)
+    return exhibit_of_rows(
+        results, "curve", title, panels, rows, columns, query=CURVE, caption=caption, says=says
     )
 
 
@@ -87,13 +77,13 @@ def exhibit_losses(results: Results) -> Exhibit:
         "Mean training loss over all clients of a round and, where the method has them, its components "
         "(before weighting)."
     )
+    colours = itertools.cycle((INK, *PALETTE))
     names = {column: "total" if column == "loss" else column.removeprefix("loss_") for column in columns}
-    colours = (INK, *PALETTE)
-    looks = {column: Look(colours[i % len(colours)], "") for i, column in enumerate(columns)}
-    lines = lines_of_columns(rows, names, looks)
+    parts = {column: (name, Look(next(colours), "")) for column, name in names.items()}
+    lines = lines_of_columns(rows, parts)
     figure = draw_lines(lines, Axis("round", "mean training loss", fractions=False))
-    said = ends_said([row for line in lines for row in line.rows], lambda value: f"{value:.3g}", "")
-    says = f"First to last round: {said}."
-    table = numbers(rows, ("round", *columns))
-    panels = [panel("losses", "", figure, says)]
-    return Exhibit("losses", title, caption, results.shown(LOSSES), panels, table, says=says)
+    says = ends_of(lines, lambda value: f"{value:.3g}", "")
+    panels, shown = [panel("losses", "", figure, says)], ("round", *columns)
+    return exhibit_of_rows(
+        results, "losses", title, panels, rows, shown, query=LOSSES, caption=caption, says=says
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.figures.estimates import accuracy_text, below_floors, clients_said
-from analysis.figures.outcomes import balance, clients, communication, partition, rivalry
+from analysis.figures.outcomes import balance, clients, communication, partition
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
 from analysis.figures.outcomes.heterogeneity import joined
 from analysis.pages import run_page
@@ -19,7 +19,6 @@ from tests.fakes import safe as fake_safe
 from tests.fakes.recipe import Recipe, Row, at, marks, query, with_numbers
 from tests.fakes.safe import CLIENTS, IMAGES, ROUNDS
 from tests.fakes.tables import client_rows, write
-from tests.fakes.whole import whole_sweep
 
 RUN = "0123456789ab"
 
@@ -61,23 +60,6 @@ def test_clients_that_were_not_measured_are_counted() -> None:
     row = accuracy("m", 0.5, clients_measured=4.0, clients_evaluated=6.0)
     assert "4 of 6 clients measured under A" in clients_said([row])
     assert clients_said([{**row, "clients_measured": 6.0}]) == ""
-
-
-def test_sentences_follow_the_verdicts(whole: Results) -> None:
-    said = " ".join(rivalry.sentences(whole))
-    for row in rivalry.rivalry(whole):
-        if row["metric"] == "acc_personal_own" and row["verdict"] in ("ahead", "behind"):
-            assert f"is {row['verdict']}" in said and row["level"] in said
-    assert "helps" not in said and "hurts" not in said and "may " not in said
-
-
-def test_brackets_say_whether_they_hold_for_other_images(whole: Results, tmp_path: Path) -> None:
-    """On the test split the adjusted interval is over images too, where these were kept."""
-    whole_sweep(tmp_path, without=("images",))
-    bare = open_results(tmp_path)
-    verdict_tables(bare)
-    assert "90% intervals over seeds and images, adjusted for" in rivalry.sentences(whole)[0]
-    assert "90% intervals over seeds, adjusted for" in rivalry.sentences(bare)[0]
 
 
 def test_a_run_below_the_trivial_rule_says_so(tmp_path: Path) -> None:
@@ -180,8 +162,9 @@ def test_partition_on_paper() -> None:
     counts, names, shown = partition.counts_of(rows, "label", "class")
     assert (counts.tolist(), names, shown) == ([[1, 1], [0, 3]], ["a", "b"], [0, 2])
     assert partition.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
-    many = [{"client": c, "label": 0, "class": "a", "images": 1} for c in range(500)]
-    assert len(partition.counts_of(many, "label", "class")[2]) == partition.SHOWN_CLIENTS
+    kept = partition.shown_of(500)
+    assert (len(kept), kept[0], kept[-1]) == (partition.SHOWN_CLIENTS, 0, 499)
+    assert partition.shown_of(3).tolist() == [0, 1, 2]
 
 
 def test_head_medium_and_tail_of_a_run(safe_run: Results) -> None:
