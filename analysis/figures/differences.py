@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..look.forest import axis_frame, draw_differences
-from ..look.page import Cell, Exhibit, numbers
+from ..look.page import Cell, Exhibit
 from ..look.words import bracket, points, short_listing, shown
 from ..read.results import Results, Row
 from .choices.verdicts import DECIDED, READING, look
-from .estimates import panel, quoted
+from .estimates import panel
+from .exhibits import exhibit_of_rows
 from .rows import grouped
 
 SHOWN = (
@@ -19,11 +20,6 @@ SHOWN = (
 )
 FIELDS = "* EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds"
 Name = Callable[[Row], str]
-
-
-def query_of(*kinds: str, where: str) -> str:
-    """Return the SQL of the differences of some kinds."""
-    return f"SELECT {FIELDS} FROM verdicts WHERE kind IN ({quoted(*kinds)}) AND {where} ORDER BY number"
 
 
 def difference_cell(row: Row | None, words: Mapping[str, str] | None = None) -> Cell:
@@ -61,12 +57,8 @@ def exhibit_of(
 ) -> Exhibit:
     """Return forest plots of rows of `verdicts`, a panel per metric.
 
-    Args:
-        results: The result folder.
-        rows: The rows.
-        about: The key, title and caption of the exhibit, and the query of the rows.
-        titles: Metric -> title of its panel, in order.
-        name: What a row is called.
+    `about` has key, title and caption of the exhibit, and the query of the rows; `titles` those of the panels
+    by metric, in order; `name` is what a row is called.
     """
     frame, measured = axis_frame(rows), [m for m in titles if any(row["metric"] == m for row in rows)]
     panels, label = [], f"points against {rows[0]['b']}"
@@ -77,8 +69,10 @@ def exhibit_of(
         key = f"{about['key']}-{metric.replace('_', '-')}"
         panels.append(panel(key, titles[metric], draw_differences(lines, frame, label), seen(drawn, name)))
     says = seen([row for row in rows if row["metric"] == measured[0]], name)
-    caption, source = f"{about['caption']} {READING}", results.shown(about["query"])
-    return Exhibit(about["key"], about["title"], caption, source, panels, numbers(rows, SHOWN), says=says)
+    key, title, caption = about["key"], about["title"], f"{about['caption']} {READING}"
+    return exhibit_of_rows(
+        results, key, title, panels, rows, SHOWN, query=about["query"], caption=caption, says=says
+    )
 
 
 def seen(rows: Sequence[Row], name: Name) -> str:

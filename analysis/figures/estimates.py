@@ -9,7 +9,7 @@ from typing import Any
 
 from ..look.entries import base_label, looks_of
 from ..look.forest import forest, forest_height
-from ..look.marks import write_beside
+from ..look.marks import draw_range, write_beside
 from ..look.page import Cell, Panel, slug
 from ..look.style import FAINT, GREY, Figure, Look, blank, drawing, legend_below, percent_axis
 from ..look.words import be, bracket, count, kept_seeds, listing, percent
@@ -196,8 +196,7 @@ def _draw_accuracy(axes: Any, y: float, row: Row, frame: tuple[float, float]) ->
     if not is_number(row["mean"]):
         axes.annotate("diverges", (frame[0], y), (4, 0), textcoords="offset points", va="center")
         return
-    if row["low"] is not None:
-        axes.plot([row["low"], row["high"]], [y, y], color=look.colour, linewidth=2, solid_capstyle="butt")
+    draw_range(axes, y, row["low"], row["high"], look.colour, 2)
     seeds: dict[str, Any] = {"markersize": 2.2, "alpha": 0.7, "markeredgewidth": 0}
     axes.plot(values, [y + 0.27] * len(values), "o", color=look.colour, **seeds)
     mark: dict[str, Any] = {"markersize": 4.8, "markeredgewidth": 1, "markerfacecolor": look.face}

@@ -46,13 +46,8 @@ def places(
 ) -> dict[int, tuple[float, float]]:
     """Place names beside their marks where there is room, else in a column to the right of the crowded marks.
 
-    Args:
-        marks: Place in points and name of each mark.
-        taken: Boxes that no name may cover: the marks and their intervals.
-        height: Height of the axes, in points.
-
-    Returns:
-        Index of a mark -> left end and middle of its name, in points.
+    All lengths are in points: places of the marks with their names, boxes that are `taken` by marks and
+    intervals, the height of the axes. Returns index of a mark -> left end and middle of its name.
     """
     at = np.array([mark[:2] for mark in marks])
     gaps = np.linalg.norm(at[:, None] - at, axis=-1) + np.diag(np.full(len(marks), np.inf))
@@ -148,11 +143,3 @@ def label_lines(places: Sequence[float], names: Sequence[str]) -> list[int]:
         ends[line : line + 1] = [start + width + 0.02 * reach]
         lines.append(line)
     return lines
-
-
-def parameter_count(number: float) -> str:
-    """Write a number of parameters, short enough for an axis."""
-    for unit, factor in (("M", 1e6), ("k", 1e3)):
-        if number >= 10 * factor or (number >= factor and unit == "M"):
-            return f"{number / factor:.4g} {unit}"
-    return f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"

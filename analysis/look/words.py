@@ -132,15 +132,19 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def size(number: float | None) -> str:
-    """Write bytes with a unit (powers of 1,000)."""
+def size(number: float | None, units: Sequence[str] = ("B", "kB", "MB", "GB", "TB")) -> str:
+    """Write bytes, or what else has these units, with a unit (powers of 1,000)."""
     if number is None:
         return "\u2013"
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(number) < 1000:
-            return f"{number:.4g} {unit}"
-        number /= 1000
-    return f"{number:.4g} TB"
+    power = 0
+    while abs(number) >= 1000 and power < len(units) - 1:
+        number, power = number / 1000, power + 1
+    return f"{number:.4g} {units[power]}".rstrip()
+
+
+def parameter_count(number: float) -> str:
+    """Write a number of parameters, short enough for an axis."""
+    return size(number, ("", "k", "M", "G"))
 
 
 def duration(seconds: float | None) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ... import stats as sensitivity
 from ...look.entries import look_at
-from ...look.marks import name_rows
+from ...look.marks import draw_range, name_rows
 from ...look.page import Exhibit, numbers
 from ...look.style import FAINT, Figure, blank, drawing, legend_below
 from ...look.words import count, shorten
@@ -30,12 +31,11 @@ def diagnoses(results: Results) -> Diagnoses | None:
     if results.meta.get("status") == "running":
         return None
     factors = (results.meta.get("design") or {}).get("factors") or {}
-    return {
-        study: sensitivity.importances(
-            trials, factors=factors.get(study) or (), confidence=results.confidence
-        )
-        for study, trials in grouped(results.sql(QUERY), "study").items()
-    }
+    found = {}
+    for study, trials in grouped(results.sql(QUERY), "study").items():
+        known: dict[str, Any] = {"factors": factors.get(study) or (), "confidence": results.confidence}
+        found[study] = sensitivity.importances(trials, **known)
+    return found
 
 
 def rows_of(results: Results, study: str, found: sensitivity.Importances) -> list[Row]:
@@ -65,8 +65,7 @@ def draw_importances(rows: Sequence[Row]) -> Figure:
         look, shift = look_at(place), 0.24 * (place - (len(measures) - 1) / 2)
         heights = [list(symbols).index(row["path"]) + shift for row in group]
         for y, row in zip(heights, group, strict=True):
-            if row["low"] is not None and math.isfinite(row["low"]):
-                axes.plot([row["low"], row["high"]], [y, y], color=look.colour, linewidth=1)
+            draw_range(axes, y, row["low"], row["high"], look.colour, 1)
         values = [row["value"] for row in group]
         axes.plot(values, heights, look.marker, color=look.colour, markersize=3.8, label=measure)
     name_rows(axes, [shorten(symbol, 18) for symbol in symbols.values()])

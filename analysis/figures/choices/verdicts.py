@@ -100,16 +100,8 @@ def exhibit(
 ) -> Exhibit:
     """Return a forest plot per scenario, with the same lines in each, its table and the sentence `says`.
 
-    Args:
-        results: The sweep.
-        rows: Rows of `rows_of`.
-        key: Key of the exhibit.
-        title: Its title.
-        says: What it shows.
-        label: Of the x axis.
-        caption: What is compared; how to read the marks follows.
-        name: Name of a line.
-        heads: Names of the columns of the two sides.
+    `label` is that of the x axis, `name` that of a line, `heads` those of the columns of the two sides. The
+    caption says what is compared; how to read the marks follows it.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not ran:

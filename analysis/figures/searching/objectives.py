@@ -31,11 +31,6 @@ class Objective:
         return f"list_avg({self.name})" if self.is_fraction else self.name
 
     @property
-    def better(self) -> str:
-        """The SQL sign between a better and a worse value."""
-        return "<" if self.direction == "minimize" else ">"
-
-    @property
     def order(self) -> str:
         """The SQL order with the best value first."""
         return "ASC" if self.direction == "minimize" else "DESC"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ...look.page import Exhibit, numbers
+from ...look.page import Exhibit
 from ...look.words import percent
 from ...read.results import Results, Row
 from ..estimates import basis, entries_of, limits, sort
+from ..exhibits import exhibit_of_rows
 from ..lines import Axis, draw_lines, lines_of, panels_of
 from ..rows import grouped
 
@@ -60,9 +61,8 @@ def exhibit_optimism(results: Results) -> Exhibit:
         "also holds chance, because selection and fresh seeds differ. The thin lines are what no method "
         f"should fall below. Bars: {basis(rows, results.confidence)}."
     )
-    table = numbers(rows, ("scenario", "label", "chosen", "stage", "mean", "low", "high", "seeds"))
-    says = f"{'; '.join(panel.alt for panel in panels)}."
-    return Exhibit("optimism", title, caption, results.shown(QUERY), panels, table, says=says)
+    columns = ("scenario", "label", "chosen", "stage", "mean", "low", "high", "seeds")
+    return exhibit_of_rows(results, "optimism", title, panels, rows, columns, query=QUERY, caption=caption)
 
 
 def _seen(rows: list[Row]) -> str:

@@ -8,28 +8,29 @@ from operator import itemgetter
 from typing import Any
 
 from ...look.marks import draw_intervals
-from ...look.page import Exhibit, Table, numbers
+from ...look.page import Exhibit, Table
 from ...look.style import GREY, INK, PALETTE, Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import bracket, listing, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import panels_by_title
+from ..exhibits import exhibit_of_rows
 from ..rows import Column, filled, grouped
 from .objectives import Objective, objectives, settings_cell
 
 
 def query_of(wanted: Sequence[Objective]) -> str:
-    """Return the SQL of all complete contrast and search trials of the searched studies.
+    """Return the SQL of all complete contrast and search trials of the searched studies, with the objectives.
 
-    Its columns are study, scenario, label, params, the objectives, low and high (interval of the first one
-    over seeds, where it is an accuracy), front (no other trial of the study is at least as good in all
-    objectives and better in one), and of a confirmed trial test, test_low and test_high (the first
-    objective).
+    `low` and `high` are the interval of the first one over seeds, where it is an accuracy; `test`, `test_low`
+    and `test_high` its values on test, of a confirmed trial. `front`: no other trial of the study is at least
+    as good in all objectives and better in one.
     """
     names, first = [aim.name for aim in wanted], wanted[0]
     columns = ", ".join(f"{aim.value} AS {aim.name}" for aim in wanted)
-    as_good = " AND ".join(f"q.{aim.name} {aim.better}= p.{aim.name}" for aim in wanted)
-    better_in_one = " OR ".join(f"q.{aim.name} {aim.better} p.{aim.name}" for aim in wanted)
+    signs = {aim.name: "<" if aim.order == "ASC" else ">" for aim in wanted}
+    as_good = " AND ".join(f"q.{name} {sign}= p.{name}" for name, sign in signs.items())
+    better_in_one = " OR ".join(f"q.{name} {sign} p.{name}" for name, sign in signs.items())
     return f"""WITH points AS (
   SELECT study, scenario, method, trial, label, params, {columns} FROM trials
   WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
@@ -115,8 +116,8 @@ def exhibit(results: Results) -> Exhibit | None:
     )
     panels = panels_by_title(grouped(rows, "study"), "pareto", draw, seen)
     columns = ("study", "label", *(aim.name for aim in wanted), "low", "high")
-    table = numbers([row for row in rows if row["front"]], columns)
-    return Exhibit("pareto", title, caption, results.shown(query_of(wanted)), panels, table)
+    front, query = [row for row in rows if row["front"]], query_of(wanted)
+    return exhibit_of_rows(results, "pareto", title, panels, front, columns, query=query, caption=caption)
 
 
 def table(results: Results) -> Table | None:

@@ -21,10 +21,9 @@ def decisive(results: Results) -> Objective:
 def query_of(aim: Objective) -> str:
     """Return the SQL of the race: a row per configuration, those that stayed longest first.
 
-    Its columns are study, label, params, looks (race seeds), lost (those without a number), mean, low and
-    high (the smallest and the largest seed), gap (mean minus the leader's on common seeds), most (race seeds
-    of the one that stayed longest), taken (its settings were confirmed as the tuned ones) and ended (the
-    study's were confirmed).
+    `looks` are race seeds, `lost` those without a number, `low` and `high` the smallest and largest value,
+    `gap` is the mean minus the leader's on common seeds, and `most` the seeds of the one that stayed longest.
+    `taken`: its settings were confirmed as the tuned ones; `ended`: those of its study were.
     """
     best = "min" if aim.direction == "minimize" else "max"
     return f"""WITH raced AS (

@@ -1,4 +1,4 @@
-"""The search, trial by trial."""
+"""The search, trial by trial, and the table of all trials."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...look.marks import draw_intervals
-from ...look.page import Exhibit, numbers
+from ...look.page import Cell, Exhibit, Table
 from ...look.style import INK, Figure, blank, drawing, integer_axis, legend_below, percent_axis
 from ...look.words import count, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
-from ..estimates import panels_by_title
-from ..rows import grouped
+from ..estimates import accuracy_text, panels_by_title
+from ..exhibits import exhibit_of_rows
+from ..rows import Column, filled, grouped
+from .objectives import settings_cell
 
 QUERY = """SELECT t.study, t.scenario, t.method, t.trial, t.label, t.kind, t.state,
   if(t.state IN ('PRUNED', 'FAIL'), t.state, t.kind) AS shown_as,
@@ -27,6 +29,16 @@ FROM trials t LEFT JOIN estimates e ON e.trial = t.trial AND e.split = 'validati
   AND e.metric = 'acc_personal_own' AND e.kind IN ('contrast', 'search')
 WHERE t.kind IN ('contrast', 'search')
 ORDER BY t.study, t.trial"""
+TRIALS = """WITH measured AS (
+  SELECT trial, kind, split, {'mean': mean, 'low': coalesce(low_both, low), 'high': coalesce(high_both, high),
+    'seeds': len(seeds), 'seeds_planned': seeds_planned, 'lost': lost} AS accuracy
+  FROM estimates WHERE metric = 'acc_personal_own' AND kind <> 'floor'
+)
+SELECT t.trial, t.scenario, t.kind, t.label, t.state, t.outcomes, t.reason, v.accuracy AS validation,
+  s.accuracy AS test, len(t.seeds) AS seeds, t.rounds, round(t.seconds, 1) AS seconds, t.params
+FROM trials t LEFT JOIN measured v ON v.trial = t.trial AND v.kind = t.kind AND v.split = 'validation'
+  LEFT JOIN measured s ON s.trial = t.trial AND s.kind = t.kind AND s.split = 'test'
+ORDER BY t.trial"""
 TRIAL_LOOKS = {  # kind -> name, marker, colour; what diverged or failed or was stopped has a look of its own
     "contrast": ("contrast", "o", "#7a7a7a"),
     "search": ("search", "o", "#0072B2"),
@@ -86,8 +98,7 @@ def exhibit_search(results: Results) -> Exhibit:
         "bottom. The best of many noisy values is too good: see the optimism gap."
     )
     columns = ("study", "place", "kind", "label", "state", "objective", "low", "high", "seeds", "best")
-    table, says = numbers(rows, columns), f"{'; '.join(panel.alt for panel in panels)}."
-    return Exhibit("search", title, caption, results.shown(QUERY), panels, table, says=says)
+    return exhibit_of_rows(results, "search", title, panels, rows, columns, query=QUERY, caption=caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:
@@ -95,3 +106,39 @@ def _seen(rows: Sequence[Row]) -> str:
     kinds = [f"{len(group)} {TRIAL_LOOKS[key][0]}" for key, group in grouped(rows, "shown_as").items()]
     best = f", best {percent(rows[-1]['best'])}%" if rows[-1]["best"] is not None else ""
     return f"{count(len(rows), 'trial')} ({', '.join(kinds)}){best}"
+
+
+def table_trials(results: Results) -> Table | None:
+    """Return all trials with their state and values, folded; None where there is no trial."""
+    columns: list[Column] = [
+        *("trial", "scenario", "kind", "label"),
+        ("state", lambda row: Cell(*_state(row))),
+        ("reason", lambda row: row["reason"] or ""),
+        ("validation, %", _validation),
+        ("test, %", lambda row: accuracy_text(row["test"])),
+        *("seeds", "rounds", "seconds"),
+        ("set", lambda row: settings_cell(row["params"])),
+    ]
+    names, body = filled(results.sql(TRIALS), columns)
+    caption = (
+        f"Personal {results.metric} on the client's own distribution, mean [{results.confidence:.0%} "
+        "interval]: over seeds and images where images were kept, else over seeds."
+    )
+    folded, source = f"All {len(body)} trials", results.shown(TRIALS)
+    return Table(names, body, caption, source, folded, key="table-trials", title="Trials") if body else None
+
+
+def _validation(row: Row) -> str:
+    """Return the validation accuracy of a trial; one that was stopped early has none of all its rounds."""
+    stopped = row["state"] == "PRUNED" and (row["validation"] or {}).get("mean") is None
+    return "\u2013" if stopped else accuracy_text(row["validation"]) or "\u2013"
+
+
+def _state(row: Row) -> tuple[str, str]:
+    """Return the state of a trial in words, and its look."""
+    lost = [outcome for outcome in row["outcomes"] or [] if outcome in ("diverged", "failed")]
+    if "diverged" in lost or (row["reason"] or "").startswith("diverged"):
+        return f"diverges ({len(lost) or row['seeds']} of {row['seeds']} seeds)", "diverges"
+    return {"FAIL": ("failed", "diverges"), "PRUNED": ("stopped early", "undecided")}.get(
+        row["state"], ("complete", "")
+    )

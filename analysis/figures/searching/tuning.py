@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ...look.entries import base_label, looks_of
-from ...look.page import Exhibit, numbers
+from ...look.page import Exhibit
 from ...look.style import Figure, Look, blank, drawing, legend_below
 from ...look.words import count, listing, percent
 from ...read.results import Results, Row
 from ..estimates import floors_of, is_number, limits
+from ..exhibits import exhibit_of_rows
 from ..lines import Axis, Line, draw_floors, lines_of, panels_of, put_lines
 from ..outcomes.curves import FLOORS
 from ..rows import grouped, place_in, scenario_order
@@ -38,10 +39,9 @@ FROM measured ORDER BY scenario, entry, path, level"""
 def table_tuning(results: Results) -> list[Row]:
     """Return a row per scenario, entry and tried level, where a recipe's entries were tuned over one number.
 
-    Returns:
-        Rows with scenario, entry, method, path, level, state, mean, low, high, seeds (validation accuracy on
-        the clients' own distributions, selection seeds), best (the entry's best level there) and edge (best,
-        with tried levels on one side only); as the recipe lists them. [] in a sweep that is no recipe.
+    They have the validation accuracy on the clients' own distributions (mean, low, high; selection seeds),
+    best (the entry's best level there) and edge (best, with tried levels on one side only), and come as the
+    recipe lists them. [] in a sweep that is no recipe.
     """
     grid, scenarios = list(results.meta.get("grid") or []), scenario_order(results)
     if not grid:
@@ -91,11 +91,9 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
         f"tried {path}, with its {results.confidence:.0%} interval over seeds (bar; none with one seed); all "
         "entries were tried at the same values. The hollow mark is the value that was confirmed on fresh "
         f"seeds. The thin lines are what no method should fall below. {missing}{edges(rows)}"
-    )
+    ).strip()
     columns = ("scenario", "entry", "path", "level", "state", "mean", "low", "high", "seeds", "best", "edge")
-    table, says = numbers(rows, columns), f"{'; '.join(panel.alt for panel in panels)}."
-    source = results.shown(QUERY)
-    return Exhibit("tuning", "Tuning", caption.strip(), source, panels, table, says=says)
+    return exhibit_of_rows(results, "tuning", "Tuning", panels, rows, columns, query=QUERY, caption=caption)
 
 
 def _seen(rows: list[Row]) -> str:
