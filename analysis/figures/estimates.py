@@ -32,11 +32,11 @@ def quoted(*texts: str) -> str:
     return ", ".join(map(literal, texts))
 
 
-def query_of(metrics: Sequence[str], split: str = "test") -> str:
-    """Return the SQL of the confirmed configurations and the floors beside them."""
+def query_of(metrics: Sequence[str]) -> str:
+    """Return the SQL of the confirmed configurations and the floors beside them, on the test split."""
     return f"""SELECT {COLUMNS}
 FROM estimates
-WHERE split = '{split}' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
+WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
 {ONE_FLOOR}
 ORDER BY ALL"""
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..look.entries import panel_groups
-from ..look.marks import draw_intervals, shifted_along
+from ..look.marks import draw_intervals
 from ..look.page import Panel
 from ..look.style import GREY, Axes, Figure, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..look.words import percent
@@ -82,8 +82,9 @@ def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
         rows = [row for row in line.rows if is_number(row["mean"])]
         x = [row["x"] for row in rows]
         if reach:
-            part = STEP * (i - (len(lines) - 1) / 2)
-            x = [shifted_along(place, part, reach, axis.logarithmic) for place in x]
+            part, first, last = STEP * (i - (len(lines) - 1) / 2), reach[0], reach[-1]  # side by side
+            log = axis.logarithmic
+            x = [at * (last / first) ** part if log else at + (last - first) * part for at in x]
         look, colour = line.look, line.look.colour
         if line.band:
             low, high = (np.array([row.get(end) for row in rows], float) for end in ("low", "high"))

@@ -1,16 +1,12 @@
-"""Marks that several figures draw alike: values beside the axes, lines with intervals, names of rows."""
+"""Marks that several figures draw alike: values beside the axes, intervals, names of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ..read.results import Row
 from .style import INK, SMALL, Axes
-
-GOLDEN_ANGLE = 2.399963  # radians
 
 
 def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: float = 30) -> None:
@@ -18,11 +14,6 @@ def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: flo
     place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
     style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": SMALL, "color": colour}
     axes.annotate(text, (1, y), xytext=(offset, 0), annotation_clip=False, **place, **style)
-
-
-def scatter_offsets(number: int, reach: float) -> np.ndarray:
-    """Offsets [number] within +-`reach` that keep dots of equal value apart; the same in every drawing."""
-    return np.asarray(reach * np.sin(np.arange(number) * GOLDEN_ANGLE))
 
 
 def draw_range(
@@ -34,13 +25,6 @@ def draw_range(
         axes.plot([unit * low, unit * high], [y] * 2, **style)
 
 
-def draw_spread(axes: Axes, y: float, ends: Sequence[Any], mean: float, colour: str) -> None:
-    """Draw a bar between two ends at a height, and the mean as a diamond."""
-    draw_range(axes, y, ends[0], ends[1], colour, 2.2)
-    edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.6}
-    axes.plot([mean], [y], "D", color=colour, markersize=4.6, **edge)
-
-
 def draw_intervals(
     axes: Axes, x: Sequence[float], rows: Sequence[Row], colour: str, width: float = 1, **style: Any
 ) -> None:
@@ -48,11 +32,6 @@ def draw_intervals(
     for place, row in zip(x, rows, strict=True):
         if row.get("low") is not None:
             axes.plot([place] * 2, [row["low"], row["high"]], color=colour, linewidth=width, **style)
-
-
-def shifted_along(x: float, part: float, values: Sequence[float], logarithmic: bool) -> float:
-    """Return x moved by a part of the axis with these sorted values, so that intervals stand side by side."""
-    return x * (values[-1] / values[0]) ** part if logarithmic else x + (values[-1] - values[0]) * part
 
 
 def name_rows(axes: Axes, names: Sequence[str], **style: Any) -> None:

@@ -129,17 +129,12 @@ def spread_ticks(values: Sequence[float], least: float) -> list[float]:
 
 def label_lines(places: Sequence[float], names: Sequence[str]) -> list[int]:
     """Choose a line above the axes for each name at sorted `places`, so that neighbours do not overlap."""
-    reach = (max(places) - min(places)) or 1.0
-    ends: list[float] = []
-    lines: list[int] = []
+    reach = (places[-1] - places[0]) or 1.0
+    ends, lines = list[float](), list[int]()
     for place, name in zip(places, names, strict=True):
-        width = 0.0145 * len(name) * reach  # a letter's share of the axis
-        start = (
-            place
-            if place - min(places) < 0.2 * reach
-            else place - width * (1.0 if max(places) - place < 0.2 * reach else 0.5)
-        )
+        at, width = (place - places[0]) / reach, 0.0145 * len(name)  # shares of the axis
+        start = at - width * (0 if at < 0.2 else 1 if at > 0.8 else 0.5)
         line = next((i for i, end in enumerate(ends) if start > end), len(ends))
-        ends[line : line + 1] = [start + width + 0.02 * reach]
+        ends[line : line + 1] = [start + width + 0.02]
         lines.append(line)
     return lines

@@ -94,10 +94,10 @@ def exhibit(results: Results, studies: Diagnoses | None) -> Exhibit | None:
         f"where a surrogate predicts held-out trials with an R2 of at least 0.8. {'; '.join(fits)}. "
         f"{withheld}"
     )
-    panels = panels_by_title(rows, "importances", draw_importances, _seen)
+
+    def seen(rows: Sequence[Row]) -> str:
+        return f"by importance, {', '.join(dict.fromkeys(row['symbol'] for row in rows))}"
+
+    panels = panels_by_title(rows, "importances", draw_importances, seen)
     table = numbers([row for group in rows.values() for row in group], COLUMNS)
     return Exhibit("importances", TITLE, caption.strip(), source, panels, table)
-
-
-def _seen(rows: Sequence[Row]) -> str:
-    return f"by importance, {', '.join(dict.fromkeys(row['symbol'] for row in rows))}"

@@ -33,10 +33,9 @@ LOOKS = {"alike": "level", "opposite": "behind", "undecided": "undecided"}
 def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
     """Return the ranks of the choices by scenario, and the agreement of each pair of scenarios.
 
-    Returns:
-        Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest), of the choices that have a
-        measured level in every scenario; and rows with first, second, tau, low, high, choices, seeds and
-        verdict (see `stats.ranks.Agreement`).
+    Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest), of the choices that have a
+    measured level in every scenario; and rows with first, second, choices, seeds and the fields of
+    `stats.ranks.Agreement`.
     """
     rows = [{**row, "symbol": symbol_of(results, row["path"])} for row in results.sql(QUERY)]
     by_scenario = grouped(rows, "scenario")
@@ -70,9 +69,8 @@ def draw_ranks(rows: Sequence[Row]) -> Figure:
         for x, shift, side in ((0, -8, "right"), (last, 8, "left")):
             style: dict[str, Any] = {"ha": side, "va": "center", "fontsize": SMALL, "color": INK}
             axes.annotate(name, (x, ranks[x]), xytext=(shift, 0), **beside, **style)
-    axes.set_xticks(
-        range(len(scenarios)), ["\n".join(textwrap.wrap(s, 16)) for s in scenarios], fontsize=SMALL
-    )
+    names = ["\n".join(textwrap.wrap(scenario, 16)) for scenario in scenarios]
+    axes.set_xticks(range(len(names)), names, fontsize=SMALL)
     axes.xaxis.tick_top()
     axes.set_yticks([])
     axes.tick_params(length=0)
@@ -117,12 +115,16 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     """Return the agreement of each pair of scenarios as a table; None where there is no pair."""
     if not pairs:
         return None
+
+    def tau(pair: Row) -> str:
+        return f"{two_digits(pair['tau'])} {bracket(pair['low'], pair['high'], two_digits)}".rstrip()
+
     names, body = filled(
         pairs,
         [
             ("scenario", lambda pair: pair["first"]),
             ("scenario", lambda pair: pair["second"]),
-            (f"tau [{results.confidence:.0%}]", _tau),
+            (f"tau [{results.confidence:.0%}]", tau),
             "choices",
             "seeds",
             ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
@@ -135,10 +137,6 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     )
     source, title = results.shown(QUERY), "Agreement of the rankings"
     return Table(names, body, caption, source, key="table-ranks", title=title)
-
-
-def _tau(pair: Row) -> str:
-    return f"{two_digits(pair['tau'])} {bracket(pair['low'], pair['high'], two_digits)}".rstrip()
 
 
 def sentences(pairs: Sequence[Row]) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...look.entries import look_at
 from ...look.page import Exhibit, Panel, numbers
-from ...look.style import SOFT, Axes, Figure, blank, drawing, legend_below
+from ...look.style import SOFT, Figure, blank, drawing, legend_below
 from ...look.words import MARGIN, points
 from ...read.metric import Metric
 from ...read.results import Results, Row
@@ -47,9 +47,8 @@ def parameters(results: Results) -> dict[str, list[Any]]:
 def table_responses(results: Results) -> list[Row]:
     """Return points along each numeric choice with at least three values: differences to the anchor.
 
-    Returns:
-        Rows with path, scenario, label (the same), x, mean, low and high (fractions; at the anchor 0 and
-        None, by definition). Levels that diverged, or that other settings go with, have no point.
+    Rows have path, scenario, label (the same), x, mean, low and high (fractions; at the anchor 0 and None, by
+    definition). Levels that diverged, or that other settings go with, have no point.
     """
     found = parameters(results)
     return results.sql(CHOICES, **found) if found["paths"] else []
@@ -66,11 +65,8 @@ def table_binned(results: Results, designs: Sequence[DesignPoints]) -> list[Row]
     Where a parameter has few values, each has a bin; equal values stay in one bin. Points of one Saltelli
     block or trajectory share coordinates. So a bin's interval is one over the means of its blocks. Each point
     by itself is uniform over the space. So a block's mean has the bin's mean as its expectation, however many
-    of its points lie in the bin.
-
-    Returns:
-        Rows with path, scenario, label (the same), x (the bin's median), mean, low, high, blocks, points and
-        log (whether the axis is logarithmic).
+    of its points lie in the bin. Rows are as those of `table_responses`, with x (the bin's median), blocks,
+    points and log (whether the axis is logarithmic).
     """
     rows = []
     for design in designs:
@@ -105,6 +101,8 @@ def _bins(x: np.ndarray) -> Iterator[np.ndarray]:
 @drawing
 def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: bool) -> Figure:
     """Draw a line per scenario along one choice: differences to the anchor, or accuracies."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     figure, axes = blank(2.5)
     label, log = "points against anchor" if differences else f"validation {metric}, %", rows[0].get("log")
     values = sorted({row["x"] for row in rows})
@@ -112,18 +110,12 @@ def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: b
     if differences:
         axes.axhspan(-MARGIN, MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2)
         axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0.5)
-    else:
-        _plain_ticks(axes, bool(log))
+    else:  # no ticks at the medians of bins
+        locator = LogLocator(10, (1.0, 3.0), numticks=6) if log else MaxNLocator(6)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     legend_below(figure, axes)
     return figure
-
-
-def _plain_ticks(axes: Axes, logarithmic: bool) -> None:
-    """Set ticks at round numbers on the x axis, which has none at the values."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-
-    axes.xaxis.set_major_locator(LogLocator(10, (1.0, 3.0), numticks=6) if logarithmic else MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def exhibits(results: Results, designs: Sequence[DesignPoints]) -> list[Exhibit]:
@@ -156,10 +148,13 @@ def _panels(results: Results, rows: Sequence[Row], key: str, differences: bool) 
     """Return a panel per path; a scenario has one colour in all of them."""
     looks = {label: look_at(place) for place, label in enumerate(grouped(rows, "label"))}
 
-    def draw(rows: list[Row]) -> Figure:
-        return draw_curves(rows, symbol_of(results, rows[0]["path"]), results.metric, differences)
-
     def seen(rows: list[Row]) -> str:
         return ends_said(rows, points, " points") if differences else ends_said(rows)
 
-    return panels_of([{**row, "look": looks[row["label"]]} for row in rows], key, draw, seen, "path")
+    return panels_of(
+        [{**row, "look": looks[row["label"]]} for row in rows],
+        key,
+        lambda r: draw_curves(r, symbol_of(results, r[0]["path"]), results.metric, differences),
+        seen,
+        "path",
+    )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ...look.marks import draw_spread, name_rows, scatter_offsets, write_beside
+from ...look.marks import draw_range, name_rows, write_beside
 from ...look.page import Exhibit
 from ...look.style import SOFT, Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import count, percent
@@ -17,6 +18,7 @@ from ..exhibits import exhibit_of_rows
 from ..lines import draw_floors
 from .accuracies import FOUR_METRICS, SCOPE_NAMES, SCOPES
 
+GOLDEN_ANGLE = 2.399963  # radians: dots of equal value stand apart
 QUERY = f"""SELECT client, round, examples, {", ".join(FOUR_METRICS)} FROM clients
 WHERE split = 'validation' AND acc_personal_own IS NOT NULL
 QUALIFY round = max(round) OVER () AND row_number() OVER (PARTITION BY client, round) = 1
@@ -42,9 +44,12 @@ def draw_four(rows: Sequence[Row], metric: Metric) -> Figure:
         if not len(values):
             continue
         colour = SCOPES["personal" if "personal" in column else "shared"].colour
-        heights = height + 0.05 + scatter_offsets(len(values), 0.16)
+        heights = height + 0.05 + 0.16 * np.sin(np.arange(len(values)) * GOLDEN_ANGLE)
         axes.plot(values, heights, "o", color=colour, markersize=2.4, alpha=0.6, markeredgewidth=0)
-        draw_spread(axes, height - 0.28, np.quantile(values, [0.1, 0.9]).tolist(), values.mean(), colour)
+        low, high = np.quantile(values, [0.1, 0.9])
+        draw_range(axes, height - 0.28, low, high, colour, 2.2)
+        mean: dict[str, Any] = {"markersize": 4.6, "markeredgecolor": "white", "markeredgewidth": 0.6}
+        axes.plot([values.mean()], [height - 0.28], "D", color=colour, **mean)
         write_beside(axes, height, percent(values.mean()))
     name_rows(axes, list(FOUR_METRICS.values()))
     axes.grid(axis="x")

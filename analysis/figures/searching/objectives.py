@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ...look.page import Cell
 from ...look.words import TITLES, percent, size
 from ...read.metric import Metric
-from ...read.results import Results
+from ...read.results import OBJECTIVE, Results
 
 OBJECTIVE_NAMES = {"bytes_up": "bytes sent up", "bytes_down": "bytes sent down", "flops": "FLOPs"}
 
@@ -53,9 +53,10 @@ class Objective:
 
 
 def objectives(results: Results) -> list[Objective]:
-    """Return the objectives of the search, the leading one first."""
+    """Return the objectives of the search, the leading one first; by default the accuracy of all sweeps."""
     declared = (results.meta.get("search") or {}).get("objectives") or []
-    return [Objective(aim["name"], aim["direction"]) for aim in declared]
+    aims = [Objective(aim["name"], aim["direction"]) for aim in declared]
+    return aims or [Objective(OBJECTIVE, "maximize")]
 
 
 def settings_cell(params: str | None) -> Cell:

@@ -27,22 +27,19 @@ QUERY = r"""WITH tuned AS (
     AND s.state = 'COMPLETE'
     AND s.study IN (t.study, replace(t.study, ' | ', ' ' || t.entry || ' | '))
   QUALIFY row_number() OVER (PARTITION BY t.trial ORDER BY exact DESC, s.objective DESC) = 1
-), stages AS (
-  SELECT winner, winner AS trial, 'validation' AS split, 'validation' AS stage, 1 AS x FROM tried
-  UNION ALL SELECT winner, winner, 'test', 'test', 2 FROM tried
-  UNION ALL SELECT winner, trial, 'validation', 'search', 0 FROM tried
 )
 SELECT t.scenario, if(e.kind = 'floor', e.label, t.entry) AS label, t.method,
   if(e.kind = 'floor', 'floor', 'confirm') AS kind,
   if(e.kind = 'floor', NULL, c.chosen || if(c.exact, '', ' (best; no trial has exactly these settings)'))
     AS chosen,
-  s.stage, s.x, e.mean, e.low, e.high, len(e.seeds) AS seeds
-FROM stages s JOIN tuned t ON t.trial = s.winner JOIN tried c ON c.winner = s.winner
-  JOIN estimates e ON e.trial = s.trial AND e.split = s.split
+  if(e.trial = c.trial, 'search', e.split) AS stage,
+  list_position(['search', 'validation', 'test'], stage) - 1 AS x,
+  e.mean, e.low, e.high, len(e.seeds) AS seeds
+FROM tried c JOIN tuned t ON t.trial = c.winner
+  JOIN estimates e ON e.trial = c.winner OR (e.trial = c.trial AND e.split = 'validation')
 WHERE e.metric = 'acc_personal_own' AND isfinite(e.mean)
-  AND e.kind IN ('contrast', 'search', 'confirm', 'floor')
 QUALIFY e.kind <> 'floor'
-  OR row_number() OVER (PARTITION BY t.scenario, e.label, s.stage ORDER BY len(e.seeds) DESC, e.trial) = 1
+  OR row_number() OVER (PARTITION BY t.scenario, e.label, stage ORDER BY len(e.seeds) DESC, e.trial) = 1
 ORDER BY ALL"""
 
 

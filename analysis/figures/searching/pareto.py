@@ -97,9 +97,6 @@ def exhibit(results: Results) -> Exhibit | None:
     if not rows:
         return Exhibit("pareto", title, missing="No trial of the search has all of its objectives.")
 
-    def draw(rows: list[Row]) -> Figure:
-        return draw_pareto(rows, wanted, metric)
-
     def seen(rows: list[Row]) -> str:
         front = [row for row in rows if row["front"]]
         values = [", ".join(aim.form(row[aim.name]) for aim in wanted[:2]) for row in front[:6]]
@@ -114,7 +111,8 @@ def exhibit(results: Results) -> Exhibit | None:
         f"seeds (none with one seed). {hidden if len(wanted) > 2 else ''}The front consists of the luckiest "
         "of many noisy values; the table has the values on fresh seeds."
     )
-    panels = panels_by_title(grouped(rows, "study"), "pareto", draw, seen)
+    by_study = grouped(rows, "study")
+    panels = panels_by_title(by_study, "pareto", lambda r: draw_pareto(r, wanted, metric), seen)
     columns = ("study", "label", *(aim.name for aim in wanted), "low", "high")
     front, query = [row for row in rows if row["front"]], query_of(wanted)
     return exhibit_of_rows(results, "pareto", title, panels, front, columns, query=query, caption=caption)

@@ -6,16 +6,11 @@ from operator import itemgetter
 
 from ...look.page import Table
 from ...look.words import bracket, count, points
-from ...read.results import OBJECTIVE, Results, Row
+from ...read.results import Results, Row
 from ..rows import Column, filled
 from .objectives import Objective, objectives, settings_cell
 
 DECISIVE_SEEDS = 2  # from which the race, not the search, decides which configuration is taken
-
-
-def decisive(results: Results) -> Objective:
-    """Return the objective that decides the race: the first of the search."""
-    return next(iter(objectives(results)), Objective(OBJECTIVE, "maximize"))
 
 
 def query_of(aim: Objective) -> str:
@@ -71,7 +66,7 @@ def fate(row: Row) -> str:
 
 def table(results: Results) -> Table | None:
     """Return the race as a table, with its rule in words; None where nothing was raced."""
-    aim = decisive(results)
+    aim = objectives(results)[0]  # it decides the race
 
     def value(row: Row) -> str:
         seeds = bracket(row["low"], row["high"], aim.form) if row["looks"] > 1 else "(one seed)"

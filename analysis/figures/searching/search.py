@@ -34,8 +34,9 @@ TRIALS = """WITH measured AS (
     'seeds': len(seeds), 'seeds_planned': seeds_planned, 'lost': lost} AS accuracy
   FROM estimates WHERE metric = 'acc_personal_own' AND kind <> 'floor'
 )
-SELECT t.trial, t.scenario, t.kind, t.label, t.state, t.outcomes, t.reason, v.accuracy AS validation,
-  s.accuracy AS test, len(t.seeds) AS seeds, t.rounds, round(t.seconds, 1) AS seconds, t.params
+SELECT t.trial, t.scenario, t.kind, t.label, t.state, t.outcomes, t.reason,
+  if(t.state = 'PRUNED' AND v.accuracy.mean IS NULL, NULL, v.accuracy) AS validation, s.accuracy AS test,
+  len(t.seeds) AS seeds, t.rounds, round(t.seconds, 1) AS seconds, t.params
 FROM trials t LEFT JOIN measured v ON v.trial = t.trial AND v.kind = t.kind AND v.split = 'validation'
   LEFT JOIN measured s ON s.trial = t.trial AND s.kind = t.kind AND s.split = 'test'
 ORDER BY t.trial"""
@@ -84,11 +85,8 @@ def exhibit_search(results: Results) -> Exhibit:
     low = values[int(0.05 * (len(values) - 1))]  # a few bad trials do not flatten the rest
     pad = max(0.01, 0.12 * (values[-1] - low))
     limits = max(0.0, low - pad), min(1.0, values[-1] + pad)
-
-    def draw(rows: list[Row]) -> Figure:
-        return draw_search(rows, limits, results.metric)
-
-    panels = panels_by_title(grouped(rows, "study"), "search", draw, _seen)
+    by_study, metric = grouped(rows, "study"), results.metric
+    panels = panels_by_title(by_study, "search", lambda r: draw_search(r, limits, metric), _seen)
     interval = any(row["is_interval"] for row in rows)
     bars = f"its {results.confidence:.0%} interval over seeds" if interval else "the range of its seeds"
     caption = (
@@ -114,7 +112,7 @@ def table_trials(results: Results) -> Table | None:
         *("trial", "scenario", "kind", "label"),
         ("state", lambda row: Cell(*_state(row))),
         ("reason", lambda row: row["reason"] or ""),
-        ("validation, %", _validation),
+        ("validation, %", lambda row: accuracy_text(row["validation"]) or "\u2013"),
         ("test, %", lambda row: accuracy_text(row["test"])),
         *("seeds", "rounds", "seconds"),
         ("set", lambda row: settings_cell(row["params"])),
@@ -128,17 +126,10 @@ def table_trials(results: Results) -> Table | None:
     return Table(names, body, caption, source, folded, key="table-trials", title="Trials") if body else None
 
 
-def _validation(row: Row) -> str:
-    """Return the validation accuracy of a trial; one that was stopped early has none of all its rounds."""
-    stopped = row["state"] == "PRUNED" and (row["validation"] or {}).get("mean") is None
-    return "\u2013" if stopped else accuracy_text(row["validation"]) or "\u2013"
-
-
 def _state(row: Row) -> tuple[str, str]:
     """Return the state of a trial in words, and its look."""
     lost = [outcome for outcome in row["outcomes"] or [] if outcome in ("diverged", "failed")]
     if "diverged" in lost or (row["reason"] or "").startswith("diverged"):
         return f"diverges ({len(lost) or row['seeds']} of {row['seeds']} seeds)", "diverges"
-    return {"FAIL": ("failed", "diverges"), "PRUNED": ("stopped early", "undecided")}.get(
-        row["state"], ("complete", "")
-    )
+    looks = {"FAIL": ("failed", "diverges"), "PRUNED": ("stopped early", "undecided")}
+    return looks.get(row["state"], ("complete", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...look.entries import base_label, looks_of
 from ...look.page import Exhibit
@@ -54,10 +54,10 @@ def table_tuning(results: Results) -> list[Row]:
 
 
 @drawing
-def draw_tuning(rows: Sequence[Row], axis: Axis, floors: Mapping[str, float]) -> Figure:
+def draw_tuning(rows: Sequence[Row], axis: Axis, floors: Sequence[Row]) -> Figure:
     """Draw a line per entry, with a hollow mark at its best level, and the floors."""
     figure, axes = blank(3.1)
-    draw_floors(axes, floors)
+    draw_floors(axes, floors_of(floors))
     lines = lines_of(rows)
     looks = [Look(line.look.colour, "o", "", hollow=True) for line in lines]
     best = [[row for row in line.rows if row["best"]] for line in lines]
@@ -80,10 +80,9 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
     levels = sorted({row["level"] for row in finished})
     axis = Axis(path, f"validation {results.metric}, %", frame, values=levels)
 
-    def draw(shown: list[Row]) -> Figure:
-        return draw_tuning(shown, axis, floors_of(floors.get(shown[0]["scenario"], [])))
-
-    panels = panels_of(finished, "tuning", draw, _seen)
+    panels = panels_of(
+        finished, "tuning", lambda r: draw_tuning(r, axis, floors.get(r[0]["scenario"], ())), _seen
+    )
     lost = len(rows) - len(finished)
     missing = f"{count(lost, 'trial')} not drawn: diverged, failed or stopped. " if lost else ""
     caption = (

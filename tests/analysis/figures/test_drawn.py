@@ -176,6 +176,7 @@ def test_floors_stand_in_every_accuracy_figure(whole: Results) -> None:
         heterogeneity.exhibit_heterogeneity(whole),
         curves.exhibit_curves(whole),
         communication.exhibit_communication(whole),
+        optimism.exhibit_optimism(whole),
     ):
         assert exhibit
         for panel in exhibit.panels:
