@@ -21,12 +21,12 @@ from .indices import DesignPoints, query_of
 LEAST_VALUES = 3  # on a curve, the anchor among them
 BINS = 5
 CHOICES = f"""WITH anchors AS (
-  SELECT unnest($paths) AS path, unnest($anchors)::DOUBLE AS anchor
+  SELECT unnest($paths) AS path, try_cast(unnest($anchors) AS DOUBLE) AS anchor
 ), tried AS (
   SELECT scenario, path, try_cast(level AS DOUBLE) AS x, estimate AS mean, low, high, anchor
   FROM verdicts JOIN anchors ON path = subject
   WHERE kind = 'choice' AND metric = 'acc_personal_own' AND verdict <> 'diverges' AND estimate IS NOT NULL
-    AND isfinite(x) AND x <> anchor
+    AND isfinite(x) AND isfinite(anchor) AND x <> anchor
 ), points AS (
   SELECT path, scenario, x, mean, low, high FROM tried
   UNION ALL SELECT DISTINCT path, scenario, anchor, 0, NULL, NULL FROM tried
@@ -37,11 +37,10 @@ ORDER BY list_position($paths, path), s.place, x"""
 COLUMNS = ("path", "scenario", "x", "mean", "low", "high")
 
 
-def parameters(results: Results) -> dict[str, list[Any]]:
-    """Return the parameters of `CHOICES`: the choices with a number as anchor, and that number."""
-    anchors = {f["path"]: f.get("anchor") for f in results.meta.get("factors") or []}
-    numeric = {path: anchor for path, anchor in anchors.items() if is_numeric(anchor)}
-    return {"paths": list(numeric), "anchors": list(numeric.values())}
+def parameters(results: Results) -> dict[str, list[str]]:
+    """Return the parameters of `CHOICES`: the paths of the choices, and their anchors."""
+    factors = results.meta.get("factors") or []
+    return {"paths": [f["path"] for f in factors], "anchors": [str(f.get("anchor")) for f in factors]}
 
 
 def table_responses(results: Results) -> list[Row]:
