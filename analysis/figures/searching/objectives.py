@@ -41,6 +41,10 @@ class Objective:
             return percent(value)
         return size(value) if self.name.startswith("bytes") else f"{value:.4g}"
 
+    def said(self, value: float | None) -> str:
+        """Write a value in a sentence, with its unit."""
+        return self.form(value) + ("%" if self.is_fraction else "")
+
     def words(self, metric: Metric) -> str:
         """Name it in words, without its unit."""
         if self.name in TITLES:

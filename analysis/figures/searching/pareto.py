@@ -99,7 +99,7 @@ def exhibit(results: Results) -> Exhibit | None:
 
     def seen(rows: list[Row]) -> str:
         front = [row for row in rows if row["front"]]
-        values = [", ".join(aim.form(row[aim.name]) for aim in wanted[:2]) for row in front[:6]]
+        values = [", ".join(aim.said(row[aim.name]) for aim in wanted[:2]) for row in front[:6]]
         return f"{len(front)} of {len(rows)} trials on the front, {'; '.join(values)}"
 
     directions = {"minimize": "least", "maximize": "most"}
