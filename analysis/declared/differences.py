@@ -50,16 +50,9 @@ ORDER BY list_position([{quoted(*metrics)}], metric), number"""
 
 
 def table_pairs(results: Results, to: str, metrics: Sequence[str]) -> list[Row]:
-    """Return a row per scenario, configuration and metric: its test accuracy minus that of the reference.
+    """Return rows of `verdicts`, as the recipe lists them: test accuracies minus those of the reference `to`.
 
-    Args:
-        results: The sweep.
-        to: The reference's label, with or without how it was tuned.
-        metrics: The metrics, in order.
-
-    Returns:
-        Rows of `verdicts` with removed (the label says what was left out, and the reference is the first
-        entry of the recipe); as the recipe lists them.
+    They have `removed`: the label says what was left out, and the reference is the recipe's first entry.
     """
     first = next(iter(results.meta.get("grid") or []), None)
     rows = in_order(results, results.sql(query_of(to, metrics)), "a")

@@ -47,10 +47,7 @@ class Draft:
         caption: str,
         says: str = "",
     ) -> Exhibit:
-        """Return the exhibit; the columns of the rows (or column -> name) are the numbers behind it.
-
-        By default it says what is seen in its panels.
-        """
+        """Return the exhibit with the columns of the rows (or column -> name); by default it says its panels."""
         table = numbers(rows, list(columns))
         if isinstance(columns, Mapping):
             table = replace(table, columns=list(columns.values()))

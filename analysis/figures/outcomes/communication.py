@@ -50,11 +50,10 @@ AMOUNTS = {"each": "bytes up and down, per client and round", "parameters": "sha
 
 
 def table_communication(results: Results) -> list[Row]:
-    """Return what each confirmed configuration sends and what it reaches; the floors too.
+    """Return rows of `estimates`, the floors too, with what each confirmed configuration sends.
 
-    Returns:
-        Rows of `estimates` with parameters (shared, sent each way), up, down and each (bytes per client and
-        round; each is their sum) and total (bytes of a whole run: up, down and once at the start).
+    That is parameters (shared, sent each way), up, down and each (bytes per client and round; each is their
+    sum) and total (bytes of a whole run: up, down and once at the start).
     """
     rows = results.sql(QUERY)
     return sort(results, rows) if entries_of(rows) else []

@@ -12,13 +12,12 @@ from analysis import declared
 from analysis.figures.inside import divergence, masks, ratios, signatures
 from analysis.figures.outcomes import (
     classes,
-    clients,
     communication,
     curves,
     heterogeneity,
     methods,
+    one_run,
     partition,
-    run_curves,
 )
 from analysis.figures.searching import optimism, pareto, racing, search, trial_tables, tuning
 from analysis.look.page import Cell, Exhibit, Table
@@ -71,9 +70,9 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     ],
 ]
 OF_RUNS: list[Callable[[Results], Any]] = [
-    clients.exhibits_clients,
-    run_curves.exhibit_run_curve,
-    run_curves.exhibit_losses,
+    one_run.exhibits_clients,
+    one_run.exhibit_run_curve,
+    one_run.exhibit_losses,
     classes.exhibit_balance,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
