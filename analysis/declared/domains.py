@@ -16,8 +16,8 @@ from ..read.results import Results, Row
 from ..verdicts.recipes import BY_DOMAIN, LEAST_SHARE
 from .answers import Answer, headline, nothing, query_of_verdicts, range_cell
 
-# low and high: the lowest and the highest seed; clients: of that domain, mean over seeds; share: of a client's
-# images that lie in its main domain, mean over clients; held: its mean over the rows of the scenario.
+# low and high: the lowest and the highest seed; clients: of that domain, mean over seeds; share: of the
+# images of a client that lie in its main domain; held: the mean of it over the rows of the scenario.
 QUERY = f"""WITH {BY_DOMAIN}, long AS (
   SELECT scenario, label, method, seed, place, domain, share, clients, metric, value
   FROM by_seed UNPIVOT (value FOR metric IN ({", ".join(PERSONAL_METRICS)}))

@@ -47,7 +47,7 @@ class Draft:
         caption: str,
         says: str = "",
     ) -> Exhibit:
-        """Return the exhibit with the columns of the rows (or column -> name); by default it says its panels."""
+        """Return the exhibit with columns of the rows (or column -> name); by default it says its panels."""
         table = numbers(rows, list(columns))
         if isinstance(columns, Mapping):
             table = replace(table, columns=list(columns.values()))
