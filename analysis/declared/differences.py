@@ -111,8 +111,8 @@ def _forest(draft: Draft, rows: Sequence[Row], to: str, metrics: Sequence[str]) 
     word, metric = tuning_of(rows[0]["b"]), draft.results.metric
     caption = f"Test {metric} of each configuration minus that of {rows[0]['b']} with the same fresh seeds."
     caption += f" All are {word} that do not say otherwise." if word else ""
-    about = {"key": draft.key, "title": draft.title, "caption": caption, "query": query_of(to, metrics)}
-    return exhibit_of(draft.results, rows, about, {m: title_of(m, metric) for m in metrics}, short_label)
+    titles = {name: title_of(name, metric) for name in metrics}
+    return exhibit_of(draft, rows, titles, short_label, query_of(to, metrics), caption)
 
 
 def _answer(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..read.results import Row
-from .style import INK, SMALL, Look
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from .style import INK, SMALL, Axes
 
 GOLDEN_ANGLE = 2.399963  # radians
 
@@ -28,10 +25,18 @@ def scatter_offsets(number: int, reach: float) -> np.ndarray:
     return np.asarray(reach * np.sin(np.arange(number) * GOLDEN_ANGLE))
 
 
+def draw_range(
+    axes: Axes, y: float, low: Any, high: Any, colour: str, width: float, unit: float = 1.0
+) -> None:
+    """Draw a bar from `low` to `high`, times `unit`, at a height; nothing where an end is missing."""
+    if low is not None and high is not None:
+        style: dict[str, Any] = {"color": colour, "linewidth": width, "solid_capstyle": "butt"}
+        axes.plot([unit * low, unit * high], [y] * 2, **style)
+
+
 def draw_spread(axes: Axes, y: float, ends: Sequence[Any], mean: float, colour: str) -> None:
-    """Draw a bar between two ends at a height, and the mean as a diamond; no bar where an end is missing."""
-    if None not in ends:
-        axes.plot(ends, [y] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
+    """Draw a bar between two ends at a height, and the mean as a diamond."""
+    draw_range(axes, y, ends[0], ends[1], colour, 2.2)
     edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.6}
     axes.plot([mean], [y], "D", color=colour, markersize=4.6, **edge)
 
@@ -45,27 +50,8 @@ def draw_intervals(
             axes.plot([place] * 2, [row["low"], row["high"]], color=colour, linewidth=width, **style)
 
 
-def draw_line(
-    axes: Axes, x: Sequence[float], rows: Sequence[Row], look: Look, label: str, **style: Any
-) -> None:
-    """Draw the means of rows as a line with markers, and their intervals as vertical lines."""
-    moved = {"transform": style["transform"]} if "transform" in style else {}
-    draw_intervals(axes, x, rows, look.colour, **moved)
-    means, face = [row["mean"] for row in rows], look.face
-    defaults = {"linestyle": look.line, "markersize": 4.5, "linewidth": 1.1}
-    marker: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markerfacecolor": face}
-    axes.plot(x, means, label=label, **marker, **(defaults | style))
-
-
 def shifted_along(x: float, part: float, values: Sequence[float], logarithmic: bool) -> float:
-    """Return x moved by a part of the axis, so that intervals at one value stand side by side.
-
-    Args:
-        x: The value.
-        part: Of the length of the axis.
-        values: All values on the axis, sorted.
-        logarithmic: Whether the axis is logarithmic.
-    """
+    """Return x moved by a part of the axis with these sorted values, so that intervals stand side by side."""
     return x * (values[-1] / values[0]) ** part if logarithmic else x + (values[-1] - values[0]) * part
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..figures.choices import importances, index_figures, indices, ranks, responses
+from ..figures.choices import importances, indices, ranks, responses
 from ..figures.choices.verdicts import rows_of
 from ..look.page import Page, Part, Section, Text
 from ..look.words import listing
@@ -49,7 +49,7 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
     estimates = [indices.estimate(results, design) for design in designs]
     suggested = importances.diagnoses(results)
     sections = [
-        _section("The whole space", *index_figures.exhibits(results, estimates)),
+        _section("The whole space", *indices.exhibits(results, estimates)),
         _section("Response curves", *responses.exhibits(results, designs)),
         _section(
             "Agreement of the scenarios",
@@ -58,7 +58,7 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
         ),
         _section("Search diagnostics", importances.exhibit(results, suggested)),
     ]
-    lead = [*index_figures.sentences(estimates), *ranks.sentences(agreement)]
+    lead = [*indices.sentences(estimates), *ranks.sentences(agreement)]
     return lead, [section for section in sections if section.parts]
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.entries import look_at
 from ...look.page import Cell, Exhibit, Panel, Table
-from ...look.style import INK, SMALL, SOFT, blank, drawing
+from ...look.style import INK, SMALL, SOFT, Figure, blank, drawing
 from ...look.words import be, bracket, count, points, shorten
 from ...read.results import Results, Row
 from ...stats.ranks import LEAST_SEEDS, agreement, effect_size
 from ..rows import filled, grouped, symbol_of, two_digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # The choices that have a measured level in every scenario.
 QUERY = """WITH measured AS (
@@ -61,11 +58,7 @@ def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
 
 @drawing
 def draw_ranks(rows: Sequence[Row]) -> Figure:
-    """Draw a bump chart: a line per choice over the scenarios, the largest effect on top.
-
-    Args:
-        rows: Rows of `table_ranks`.
-    """
+    """Draw a bump chart: a line per choice over the scenarios, the largest effect on top."""
     scenarios, lines = list(grouped(rows, "scenario")), grouped(rows, "path")
     last = len(scenarios) - 1
     figure, axes = blank(0.7 + 0.23 * len(lines), 2.9 + 0.75 * len(scenarios))
@@ -93,12 +86,7 @@ def draw_ranks(rows: Sequence[Row]) -> Figure:
 
 
 def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of the ranks; None where there are not two scenarios.
-
-    Args:
-        results: The sweep.
-        rows: The first rows of `table_ranks`.
-    """
+    """Return the figure of the first rows of `table_ranks`; None where there are not two scenarios."""
     title = "Do scenarios agree on what matters most?"
     scenarios = grouped(rows, "scenario")
     if len(results.meta.get("scenarios") or scenarios) < 2:
@@ -113,8 +101,8 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     names, body = filled(
         rows,
         [
-            ("scenario", lambda row: row["scenario"]),
-            ("rank", lambda row: row["rank"]),
+            "scenario",
+            "rank",
             ("choice", lambda row: Cell(row["path"], "code")),
             ("size, points", lambda row: points(row["size"])),
         ],
@@ -135,8 +123,8 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
             ("scenario", lambda pair: pair["first"]),
             ("scenario", lambda pair: pair["second"]),
             (f"tau [{results.confidence:.0%}]", _tau),
-            ("choices", lambda pair: pair["choices"]),
-            ("seeds", lambda pair: pair["seeds"]),
+            "choices",
+            "seeds",
             ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
         ],
     )
@@ -154,11 +142,7 @@ def _tau(pair: Row) -> str:
 
 
 def sentences(pairs: Sequence[Row]) -> list[str]:
-    """Say how many pairs of scenarios are shown to rank the choices alike.
-
-    Args:
-        pairs: The second rows of `table_ranks`.
-    """
+    """Say how many pairs of scenarios are shown to rank the choices alike."""
     if not pairs:
         return []
     texts, by_verdict = [], grouped(pairs, "verdict")

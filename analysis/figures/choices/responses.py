@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...look.entries import look_at
 from ...look.page import Exhibit, Panel, numbers
-from ...look.style import SOFT, blank, drawing, legend_below
+from ...look.style import SOFT, Axes, Figure, blank, drawing, legend_below
 from ...look.words import MARGIN, points
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ...stats.intervals import t_interval
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from ..rows import grouped, symbol_of
-from .indices import DesignPoints, query_shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .indices import DesignPoints, query_of
 
 LEAST_VALUES = 3  # on a curve, the anchor among them
 BINS = 5
@@ -35,7 +31,7 @@ CHOICES = f"""WITH anchors AS (
   SELECT path, scenario, x, mean, low, high FROM tried
   UNION ALL SELECT DISTINCT path, scenario, anchor, 0, NULL, NULL FROM tried
 )
-SELECT p.*, p.scenario AS label FROM points p JOIN scenarios s USING (scenario)
+SELECT p.*, p.scenario AS label FROM points p LEFT JOIN scenarios s USING (scenario)
 QUALIFY count(*) OVER (PARTITION BY path, scenario) >= {LEAST_VALUES}
 ORDER BY list_position($paths, path), s.place, x"""
 COLUMNS = ("path", "scenario", "x", "mean", "low", "high")
@@ -108,14 +104,7 @@ def _bins(x: np.ndarray) -> Iterator[np.ndarray]:
 
 @drawing
 def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: bool) -> Figure:
-    """Draw one choice: a line per scenario, moved a little apart so that intervals are visible.
-
-    Args:
-        rows: Rows of one path, with `look`.
-        symbol: Name of the choice.
-        metric: The metric of the sweep.
-        differences: The rows are differences to the anchor; else accuracies.
-    """
+    """Draw a line per scenario along one choice: differences to the anchor, or accuracies."""
     figure, axes = blank(2.5)
     label, log = "points against anchor" if differences else f"validation {metric}, %", rows[0].get("log")
     values = sorted({row["x"] for row in rows})
@@ -138,42 +127,33 @@ def _plain_ticks(axes: Axes, logarithmic: bool) -> None:
 
 
 def exhibits(results: Results, designs: Sequence[DesignPoints]) -> list[Exhibit]:
-    """Return the figures of the curves around the anchor and over the whole space, a panel per choice.
-
-    Args:
-        results: The sweep.
-        designs: The points of the designs.
-    """
-    metric, confidence = results.metric, results.confidence
-    figures, around, whole = [], table_responses(results), table_binned(results, designs)
-    if around:
-        title = "Response to each numeric choice, around the anchor"
+    """Return the figures of the curves around the anchor and over the whole space, a panel per choice."""
+    metric, confidence, figures = results.metric, results.confidence, []
+    if around := table_responses(results):
         caption = (
             f"Validation {metric} along each numeric choice with at least three values, minus the anchor "
             "on the same seeds (at 0, without an interval); the other choices stay at the anchor. Mean "
             f"and {confidence:.0%} interval. Shaded: within one point. Lines only join what was tried; "
             "nothing was measured between the points."
         )
-        panels, table = _panels(results, "responses", around), numbers(around, COLUMNS)
-        source = results.shown(CHOICES, **parameters(results))
-        figures.append(Exhibit("responses", title, caption, source, panels, table))
-    if whole:
-        title = "Response to each numeric parameter, over the whole space"
+        key, title = "responses", "Response to each numeric choice, around the anchor"
+        source, panels = results.shown(CHOICES, **parameters(results)), _panels(results, around, key, True)
+        figures.append(Exhibit(key, title, caption, source, panels, numbers(around, COLUMNS)))
+    if whole := table_binned(results, designs):
         caption = (
             f"Validation {metric} along each numeric parameter, the others anywhere in the space: means of "
             f"bins of about equally many points, where the parameter was active; {confidence:.0%} t "
             "intervals over the blocks of the design."
         )
-        panels = _panels(results, "responses-whole", whole)
+        key, title = "responses-whole", "Response to each numeric parameter, over the whole space"
+        source, panels = results.shown(query_of(designs[0].kind)), _panels(results, whole, key, False)
         table = numbers(whole, (*COLUMNS, "blocks", "points"))
-        source = query_shown(results, designs[0])
-        figures.append(Exhibit("responses-whole", title, caption, source, panels, table))
+        figures.append(Exhibit(key, title, caption, source, panels, table))
     return figures
 
 
-def _panels(results: Results, key: str, rows: Sequence[Row]) -> list[Panel]:
+def _panels(results: Results, rows: Sequence[Row], key: str, differences: bool) -> list[Panel]:
     """Return a panel per path; a scenario has one colour in all of them."""
-    differences = key == "responses"
     looks = {label: look_at(place) for place, label in enumerate(grouped(rows, "label"))}
 
     def draw(rows: list[Row]) -> Figure:

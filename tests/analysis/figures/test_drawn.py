@@ -19,7 +19,7 @@ from analysis.figures.outcomes import (
     one_run,
     partition,
 )
-from analysis.figures.searching import optimism, pareto, racing, search, trial_tables, tuning
+from analysis.figures.searching import optimism, pareto, racing, search, tuning
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import SMALL
 from analysis.read.results import Results, open_results
@@ -64,7 +64,7 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     pareto.exhibit,
     pareto.table,
     racing.table,
-    trial_tables.table_trials,
+    search.table_trials,
     lambda results: [
         part for answer in declared.answers(results) for part in declared.parts_of(results, answer)
     ],
@@ -159,7 +159,7 @@ def test_what_diverged_is_named_and_counted(whole: Results) -> None:
     assert table and exhibit.numbers
     tuned = next(row for row in table.rows if row[1].text == "fedrsclip (tuned)")
     assert tuned[2].text.endswith("(4 of 5 seeds)")
-    trials = trial_tables.table_trials(whole)
+    trials = search.table_trials(whole)
     assert trials
     states = {row[3]: row[4].text for row in trials.rows if row[2] == "contrast"}
     assert states["method.lam=0.5"] == "diverges (3 of 3 seeds)" and states["anchor"] == "complete"

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.figures.searching import pareto, racing
+from analysis.figures.searching import racing
+from analysis.figures.searching.objectives import Objective
 from analysis.read.metric import Metric
 from analysis.read.results import Results, open_results
 from tests.fakes import sensitivity as fake
@@ -62,7 +63,7 @@ def test_a_race_is_decided_by_the_first_objective(
     )
     assert rows[1]["gap"] == pytest.approx(np.mean(ours) - np.mean(theirs))
     table = racing.table(results)
-    assert table and pareto.named(name, Metric()).removesuffix(", %") in table.caption
+    assert table and Objective(name, direction).words(Metric()) in table.caption
 
 
 def test_a_race_of_one_seed_decides_nothing_and_its_table_follows_the_rows(tmp_path: Path) -> None:
