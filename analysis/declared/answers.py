@@ -19,19 +19,12 @@ from ..read.results import Results, Row
 
 @dataclass(frozen=True)
 class Answer:
-    """What a declared figure shows.
+    """What a declared figure shows."""
 
-    Attributes:
-        parts: Its exhibits and tables; the sentences stand above the first one.
-        sentences: Everything that it says.
-        headline: The most important part of that, short.
-        rows: The rows of `verdicts` behind the sentences; brackets in these are their intervals.
-    """
-
-    parts: Sequence[Exhibit | Table]
-    sentences: Sequence[str] = ()
-    headline: str = ""
-    rows: Sequence[Row] = ()
+    parts: Sequence[Exhibit | Table]  # the sentences stand above the first one
+    sentences: Sequence[str] = ()  # everything that it says
+    headline: str = ""  # the most important part of that, short
+    rows: Sequence[Row] = ()  # of `verdicts`; brackets in sentences are their intervals
 
 
 def nothing(draft: Draft, needed: str) -> Answer:

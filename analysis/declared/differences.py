@@ -96,9 +96,8 @@ def show_groups(results: Results, figure: Row, key: str) -> Answer:
     if all(row["verdict"] == "missing" for row in rows):
         unequal = "some classes have at least 1.5 times the training images of others"
         return nothing(draft, f"{to} and one other configuration, confirmed where {unequal}")
-    gap = _forest(
-        Draft(results, f"{key}-gap", f"{draft.title}: difference to {rows[0]['b']}"), rows, to, RAREST_FIRST
-    )
+    of_gap = Draft(results, f"{key}-gap", f"{draft.title}: difference to {rows[0]['b']}")
+    gap = _forest(of_gap, rows, to, RAREST_FIRST)
     gap = replace(gap, caption=f"{gap.caption} The shared parameters alone. {GROUPING}")
     reached = exhibit_reached(draft, levels)
     words = {f"acc_shared_{group}": f"on {group} classes" for group in ("tail", "head", "medium")}

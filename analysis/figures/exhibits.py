@@ -22,16 +22,10 @@ def evenly_spaced(number: int, most: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Draft:
-    """An exhibit in the making, with the table that belongs to it.
-
-    Attributes:
-        results: The result folder.
-        key: Key of the exhibit.
-        title: Its title.
-    """
+    """An exhibit in the making, with the table that belongs to it."""
 
     results: Results
-    key: str
+    key: str  # of the exhibit
     title: str
 
     def missing(self, reason: str) -> Exhibit:
