@@ -1,33 +1,23 @@
 """The figures and sentences that a recipe declares: `FIGURES` of its space, `figures` of its `run.json`.
 
-One object per figure. Its kind says what it shows:
+One object per figure, such as `{"kind": "differences", "to": "fedrsclip", "title": "What each part gives"}`:
 
-    {"kind": "against", "x": "scenario.clients", "name": "clients"}
-        accuracy against a number that differs between scenarios
-    {"kind": "differences", "to": "fedrsclip"}
-        each entry minus one of them, paired by seed; `metrics` replaces acc_personal_own and
-        acc_personal_global
-    {"kind": "groups", "to": "fedavg"}
-        head, medium and tail classes of each entry beside one of them
-    {"kind": "masks"}
-        the masks of a gate, and their overlap with the foreground
-    {"kind": "traffic"}
-        all bytes: weights, other tensors, and once at the start; `reference` adds multiples of one entry's
-        bytes
-    {"kind": "cost", "reference": "no OT", "x": ["method.lam"]}
-        FLOPs and time as multiples of one entry's
-    {"kind": "domains"}
-        clients grouped by the domain of most of their images
-    {"kind": "convergence"}
-        the shared parameters alone, round by round
+    against      x, name       accuracy against a number that differs between scenarios (`scenario.clients`)
+    differences  to, metrics   each entry minus one of them, paired by seed; on both personal metrics
+    groups       to            head, medium and tail classes of each entry beside one of them
+    masks                      the masks of a gate, and their overlap with the foreground
+    traffic      reference     all bytes: weights, other tensors, once at the start; multiples of one entry's
+    cost         reference, x  FLOPs and time as multiples of one entry's, against settings (`method.lam`)
+    domains                    clients grouped by the domain of most of their images
+    convergence                the shared parameters alone, round by round
 
-Each may have a `title`. Labels of entries are given without `(tuned)`.
+Each may have a title. Labels of entries are given without `(tuned)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..figures.differences import with_basis
@@ -43,32 +33,27 @@ from .domains import show_domains
 from .masks import show_masks
 from .traffic import show_traffic
 
+TEXT, PATHS, METRICS = "text", "a list of paths", "a list of metrics"  # what a value may be
+
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A kind of figure.
+    """A kind of figure: what shows it, and its keys beside kind and title."""
 
-    Attributes:
-        needs: Keys that must be declared, beside kind and title.
-        show: `show(results, figure, key)` returns what a figure shows; `figure` is as declared, and `key` is
-            the key of its first exhibit.
-        may: Keys that may be declared.
-    """
-
-    needs: tuple[str, ...]
-    show: Callable[[Results, Row, str], Answer]
-    may: tuple[str, ...] = ()
+    show: Callable[[Results, Row, str], Answer]  # of the figure as declared, and the key of its first exhibit
+    needs: Mapping[str, str] = field(default_factory=dict)  # key that must be declared -> what its value is
+    may: Mapping[str, str] = field(default_factory=dict)  # key that may be declared -> what its value is
 
 
 FIGURE_KINDS = {
-    "against": FigureKind(("x",), show_against, may=("name",)),
-    "differences": FigureKind(("to",), show_differences, may=("metrics",)),
-    "groups": FigureKind(("to",), show_groups),
-    "masks": FigureKind((), show_masks),
-    "traffic": FigureKind((), show_traffic, may=("reference",)),
-    "cost": FigureKind(("reference", "x"), show_cost),
-    "domains": FigureKind((), show_domains),
-    "convergence": FigureKind((), show_convergence),
+    "against": FigureKind(show_against, {"x": TEXT}, {"name": TEXT}),
+    "differences": FigureKind(show_differences, {"to": TEXT}, {"metrics": METRICS}),
+    "groups": FigureKind(show_groups, {"to": TEXT}),
+    "masks": FigureKind(show_masks),
+    "traffic": FigureKind(show_traffic, may={"reference": TEXT}),
+    "cost": FigureKind(show_cost, {"reference": TEXT, "x": PATHS}),
+    "domains": FigureKind(show_domains),
+    "convergence": FigureKind(show_convergence),
 }
 
 
@@ -93,50 +78,39 @@ def parse(figures: Sequence[Any], grid: Sequence[str], source: str) -> list[tupl
     parsed: list[tuple[FigureKind, Row, str]] = []
     for i, figure in enumerate(figures):
         place = f"{source}[{i}]"
-        kind = _kind_of(figure, place)
-        _check_values(figure, grid, place)
+        kind = _checked(figure, grid, place)
         name = figure["kind"]
         earlier = sum(key.split("-")[0] == name for _, _, key in parsed)
         parsed.append((kind, figure, f"{name}-{earlier + 1}" if earlier else name))
     return parsed
 
 
-def _kind_of(figure: Any, place: str) -> FigureKind:
-    """Return the kind of a figure that has the keys that the kind needs, and no unknown one."""
+def _checked(figure: Any, grid: Sequence[str], place: str) -> FigureKind:
+    """Return the kind of a figure that has the keys and the values that the kind needs, else raise."""
     if not isinstance(figure, dict):
         raise ValueError(f"{place} is {figure!r}; it should be an object with a kind")
-    name = figure.get("kind")
-    if name not in FIGURE_KINDS:
-        names = ", ".join(sorted(FIGURE_KINDS))
-        raise ValueError(f"{place}: the kind {name!r} is unknown; known kinds are {names}")
-    kind = FIGURE_KINDS[name]
-    allowed = (*kind.needs, *kind.may, "title")
+    name = str(figure.get("kind"))
+    kind = FIGURE_KINDS.get(name)
+    if kind is None:
+        known = ", ".join(sorted(FIGURE_KINDS))
+        raise ValueError(f"{place}: the kind {name!r} is unknown; known kinds are {known}")
+    takes = {**kind.needs, **kind.may, "title": TEXT}
     lacking = [key for key in kind.needs if not figure.get(key)]
-    unknown = [key for key in figure if key not in ("kind", *allowed)]
+    unknown = [key for key in figure if key not in ("kind", *takes)]
     if lacking or unknown:
         fault = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown key {', '.join(unknown)}"
-        raise ValueError(f"{place}: a figure of kind {name!r} {fault}; it takes {', '.join(allowed)}")
-    return kind
-
-
-def _check_values(figure: Row, grid: Sequence[str], place: str) -> None:
-    """Raise ValueError where a value has the wrong type or refers to an unknown entry or metric."""
+        raise ValueError(f"{place}: a figure of kind {name!r} {fault}; it takes {', '.join(takes)}")
     for key, value in figure.items():
-        is_list = key == "metrics" or (key == "x" and figure["kind"] == "cost")
-        fits = (
-            isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-            if is_list
-            else isinstance(value, str)
-        )
-        if not fits:
-            kind = {"x": "a list of paths", "metrics": "a list of metrics"}[key] if is_list else "text"
-            raise ValueError(f"{place}: {key} = {value!r} should be {kind}")
+        words = takes.get(key, TEXT)
+        parts = [value] if words == TEXT else value if isinstance(value, list | tuple) else [None]
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError(f"{place}: {key} = {value!r} should be {words}")
         if key in ("to", "reference") and grid and value not in grid:
             raise ValueError(f"{place}: {key} = {value!r} is no entry of GRID; these are {', '.join(grid)}")
-        unknown = [name for name in value if name not in TESTED_METRICS] if key == "metrics" else []
-        if unknown:
-            names = ", ".join(TESTED_METRICS)
-            raise ValueError(f"{place}: metrics: {', '.join(unknown)} unknown; known metrics are {names}")
+        if words == METRICS and (wrong := [str(part) for part in parts if part not in TESTED_METRICS]):
+            known = ", ".join(TESTED_METRICS)
+            raise ValueError(f"{place}: metrics: {', '.join(wrong)} unknown; known metrics are {known}")
+    return kind
 
 
 def kinds_of(results: Results) -> set[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from ..figures.choices.verdicts import named
 from ..figures.differences import FIELDS
 from ..figures.estimates import basis, confirmed, entries_of, limits, query_of
-from ..figures.exhibits import exhibit_of_rows
+from ..figures.exhibits import Draft
 from ..figures.lines import Axis, draw_lines, ends_said, lines_of, panels_of
 from ..figures.outcomes.accuracies import PERSONAL_METRICS
 from ..look.style import Figure
 from ..look.words import capitalized
 from ..read.results import Results, Row, tuning_of
 from ..verdicts.recipes import placed
-from .answers import Answer, headline, nothing, query_of_verdicts
+from .answers import Answer, beside, headline, nothing, query_of_verdicts
 
 COLUMNS = ("scenario", "x", "label", "metric", "mean", "low", "high", "seeds")
 RIVAL = f"""SELECT {FIELDS} FROM verdicts
@@ -22,9 +22,7 @@ WHERE kind = 'rival' AND strongest AND split = 'test' AND metric = 'acc_personal
 def table_against(results: Results, path: str) -> list[Row]:
     """Return the confirmed accuracies and the floors with `x`, `line` and `family` (see `recipes.placed`).
 
-    Args:
-        results: The sweep.
-        path: The setting along x; rows whose trial has no number there are left out.
+    Rows whose trial has no number at the path are left out.
     """
     trials = results.sql("SELECT * FROM trials WHERE kind = 'confirm' ORDER BY trial")
     places = placed(trials, path)
@@ -43,48 +41,37 @@ def show_against(results: Results, figure: Row, key: str) -> Answer:
     """Return accuracy against a setting: own and global for each family of scenarios."""
     path, metric = figure["x"], results.metric
     name = str(figure.get("name") or path.rpartition(".")[2])
-    title, rows = (
-        figure.get("title") or f"{capitalized(str(metric))} against {name}",
-        table_against(results, path),
-    )
+    title, rows = f"{capitalized(str(metric))} against {name}", table_against(results, path)
+    draft = Draft(results, key, figure.get("title") or title)
     if not rows:
-        return nothing(
-            key, title, f"configurations confirmed at two values of {path} in scenarios alike otherwise"
-        )
-    entries = entries_of(rows)
+        needed = f"configurations confirmed at two values of {path} in scenarios alike otherwise"
+        return nothing(draft, needed)
     axis = Axis(name, f"test {metric}, %", limits(rows), values=sorted({row["x"] for row in rows}))
 
     def draw(shown: list[Row]) -> Figure:
         return draw_lines(lines_of(shown, "line"), axis, height=3.3)
 
-    placed_rows = [
-        {**row, "panel": f"{row['family']}: {PERSONAL_METRICS[row['metric']]}", "label": row["line"]}
-        for row in rows
-    ]
-    panels = panels_of(placed_rows, key, draw, ends_said, "panel")
-    tuned = any(tuning_of(row["label"]) not in ("", "untuned") for row in entries)
-    tuning = (
-        "Each entry is tuned in each scenario, so tuned settings may differ along a line. " if tuned else ""
-    )
+    placed_rows = [{**row, "panel": f"{row['family']}: {PERSONAL_METRICS[row['metric']]}"} for row in rows]
+    panels = panels_of(placed_rows, key, draw, ends_said, "panel", "line")
+    tuned = any(tuning_of(row["label"]) not in ("", "untuned") for row in entries_of(rows))
+    tuning = "Each entry is tuned in each scenario, so tuned settings may differ along a line. "
     caption = (
         f"Test {metric} on fresh seeds against {name} ({path}): mean and {basis(rows, results.confidence)}. "
         "Within a panel, scenarios are set up alike otherwise. Fewer images per client also mean fewer "
-        f"steps per round. {tuning}Hollow and dashed: untuned. Thin grey lines: what no method should fall "
-        "below. Intervals of single lines may overlap although their paired difference is clear."
+        f"steps per round. {tuning if tuned else ''}Hollow and dashed: untuned. Thin grey lines: what no "
+        "method should fall below. Intervals of single lines may overlap although their paired difference is "
+        "clear."
     )
     query = query_of(tuple(PERSONAL_METRICS))
-    exhibit = exhibit_of_rows(results, key, title, panels, rows, COLUMNS, query=query, caption=caption)
+    exhibit = draft.exhibit(panels, rows, COLUMNS, query, caption)
     changes, place = results.sql(query_of_verdicts("against")), {row["scenario"]: row for row in rows}
     rivals = [row for row in results.sql(RIVAL) if row["scenario"] in place]
     texts = []
     for row in changes:
-        beside = named(
-            [rival for rival in rivals if place[rival["scenario"]]["family"] == row["level"]],
-            lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}",
-        )
-        strongest = f" Beside the strongest rival by validation, it {beside}." if beside else ""
-        texts.append(f"{row['level']}: {row['a']} {named([row], lambda r: str(r['b']))}.{strongest}")
-    first = headline(
-        changes, lambda row: f"in test {metric} {PERSONAL_METRICS[row['metric']]} under {row['level']}"
-    )
+        near = [rival for rival in rivals if place[rival["scenario"]]["family"] == row["level"]]
+        told = named(near, lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}")
+        strongest = f" Beside the strongest rival by validation, it {told}." if told else ""
+        texts.append(f"{row['level']}: {beside(row)}.{strongest}")
+    families = [{**row, "scenario": row["level"]} for row in changes]
+    first = headline(families, f"in test {metric} {PERSONAL_METRICS['acc_personal_own']}")
     return Answer([exhibit], texts, first, [*changes, *rivals])

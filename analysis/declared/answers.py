@@ -9,33 +9,27 @@ from dataclasses import dataclass
 from ..figures.choices.verdicts import DECIDED, VERBS, named, size
 from ..figures.differences import FIELDS
 from ..figures.estimates import quoted
+from ..figures.exhibits import Draft
 from ..figures.rows import place_in, scenario_order
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
-from ..look.words import capitalized, listing, percent
+from ..look.words import listing, percent
 from ..read.results import Results, Row
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a declared figure shows.
+    """What a declared figure shows."""
 
-    Attributes:
-        parts: Its exhibits and tables; the sentences stand above the first one.
-        sentences: Everything that it says.
-        headline: The most important part of that, short.
-        rows: The rows of `verdicts` behind the sentences; brackets in these are their intervals.
-    """
-
-    parts: Sequence[Exhibit | Table]
-    sentences: Sequence[str] = ()
-    headline: str = ""
-    rows: Sequence[Row] = ()
+    parts: Sequence[Exhibit | Table]  # the sentences stand above the first one
+    sentences: Sequence[str] = ()  # everything that it says
+    headline: str = ""  # the most important part of that, short
+    rows: Sequence[Row] = ()  # of `verdicts`; brackets in sentences are their intervals
 
 
-def nothing(key: str, title: str, needed: str) -> Answer:
+def nothing(draft: Draft, needed: str) -> Answer:
     """Return the answer of a figure that lacks what it needs."""
-    return Answer([Exhibit(key, title, missing=f"It takes {needed}.")])
+    return Answer([draft.missing(f"It takes {needed}.")])
 
 
 def query_of_verdicts(kind: str) -> str:
@@ -63,20 +57,23 @@ def range_cell(row: Row | None, mean: str = "mean", low: str = "low", high: str 
     return Cell(f"{percent(row[mean])} {ends}", "tight")
 
 
-def headline(rows: Sequence[Row], about: Callable[[Row], str]) -> str:
-    """Return the surest difference in a short sentence, then how many others have which verdict.
+def beside(row: Row) -> str:
+    """Return the verdict on a difference: `a is ahead of b (+2.0 points [+1.0, +3.0])`."""
+    return f"{row['a']} {named([row], lambda shown: str(shown['b']))}"
 
-    Args:
-        rows: Rows of `verdicts`.
-        about: What is compared, in words: `in test accuracy on tail classes`.
+
+def headline(rows: Sequence[Row], about: str, clause: Callable[[Row], str] = beside) -> str:
+    """Return the surest difference in a short sentence, then how many rows of `verdicts` have which verdict.
+
+    `about` says what is compared: `in test accuracy on tail classes`; `clause` is what is said of a row.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not ran:
         return ""
-    counts = Counter(row["verdict"] for row in ran)
-    top, many = max(ran, key=size), listing([f"{counts[v]} {v}" for v in VERBS if v in counts])
-    many = f"Of {len(ran)} differences, {many}."
+    counts, top = Counter(row["verdict"] for row in ran), max(ran, key=size)
+    to = f" to {top['b']}" if len({row["b"] for row in ran}) == 1 else ""
+    many = f"Of {len(ran)} differences{to}, {listing([f'{counts[v]} {v}' for v in VERBS if v in counts])}"
     if top["verdict"] not in DECIDED and len(ran) > 1:
-        return many
-    said = f"{top['a']} {named([top], lambda row: str(row['b']))} {about(top)}."
-    return f"{capitalized(said)} {many}" if len(ran) > 1 else capitalized(said)
+        return f"{many} {about}."
+    first = f"Under {top['scenario']}, {clause(top)} {about}."
+    return f"{first} {many}." if len(ran) > 1 else first

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..figures.estimates import quoted
-from ..figures.exhibits import exhibit_of_rows, table_by_scenario
+from ..figures.exhibits import Draft
 from ..figures.lines import Axis, Line, draw_lines, ends_said, lines_of, panels_of
 from ..figures.outcomes.methods import patches
-from ..figures.rows import grouped
+from ..figures.rows import Column, grouped
 from ..look.entries import looks_of
 from ..look.page import Cell, Table
 from ..look.style import GREY, UNTUNED, Figure, Look
@@ -28,9 +29,7 @@ SHOWN = ("scenario", "label", "seconds", "flops", "time", "work", "seeds", *OT_C
 def query_of(reference: str, paths: Sequence[str]) -> str:
     """Return the SQL of the cost of a training round without evaluation, as ratios to the reference's.
 
-    Args:
-        reference: Label of the plain configuration, with or without how it was tuned.
-        paths: Settings that the cost is drawn against; their columns are x0, x1, ...
+    The columns x0, x1, ... are the settings at the paths.
     """
     xs = "".join(f", try_cast(experiment ->> '$.{path}' AS DOUBLE) AS x{i}" for i, path in enumerate(paths))
     names = "".join(f", any_value(c.x{i}) AS x{i}" for i in range(len(paths)))
@@ -104,27 +103,27 @@ def _has(row: Row, settings: Mapping[str, float]) -> bool:
 
 def _points(rows: Sequence[Row], path: str, title: str, looks: Mapping[str, Look]) -> Iterator[Row]:
     """Yield the points of a panel: of each line the ratio of time (solid) and of FLOPs (dashed, hollow)."""
-    for name, column in (("time", "time"), ("FLOPs", "work")):
-        for row in rows:
-            look, interval = replace(looks[row["line"]], line="-", hollow=False), row[column]
-            if column == "work":
-                look = replace(look, line=UNTUNED, hollow=True)
-            if interval:
-                about = {"panel": title, "line": row["line"], "label": f"{row['line']}: {name}", "look": look}
-                ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-                yield {"path": path, "x": row["x"][path], **about, **ends}
+    for row, (column, name) in itertools.product(rows, {"time": "time", "work": "FLOPs"}.items()):
+        look, line = looks[row["line"]], row["line"]
+        if column == "work":
+            look = replace(look, line=UNTUNED, hollow=True)
+        if interval := row[column]:
+            about = {"panel": title, "line": line, "label": f"{line}: {name}", "look": look, "path": path}
+            ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+            yield {**about, **ends, "x": row["x"][path]}
 
 
 def show_cost(results: Results, figure: Row, key: str) -> Answer:
     """Return the figure of the cost, a panel per setting, and the table of all configurations."""
     paths, reference, rows = list(figure["x"]), figure["reference"], table_cost(results, figure)
-    title, settings = figure.get("title") or f"Cost beside {reference}", typical(results, rows, paths)
+    draft = Draft(results, key, figure.get("title") or f"Cost beside {reference}")
+    settings = typical(results, rows, paths)
     by_path = {path: shown for path in paths if (shown := against(rows, path, settings))}
     usual = [row for row in rows if _has(row, settings)]
     first = _headline(usual[0], reference) if usual else ""
     if not by_path:
         needed = f"{reference} and configurations at two values of one of {listing(paths)}"
-        return replace(nothing(key, title, f"{needed}, with rounds without evaluation"), headline=first)
+        return replace(nothing(draft, f"{needed}, with rounds without evaluation"), headline=first)
     drawn = [row for shown in by_path.values() for row in shown]
     looks = looks_of({row["line"]: row["line"] for row in drawn})
     points = list[Row]()
@@ -150,14 +149,15 @@ def show_cost(results: Results, figure: Row, key: str) -> Answer:
     )
     query = query_of(reference, paths)
     body = [{**r, **{name: r[name].mean if r[name] else None for name in ("time", "work")}} for r in rows]
-    exhibit = exhibit_of_rows(results, key, title, panels, body, SHOWN, query=query, caption=caption)
-    texts = [_compared(results, usual, reference)] if usual else []
+    exhibit = draft.exhibit(panels, body, SHOWN, query, caption)
+    texts = [_compared(group, reference) for group in grouped(usual, "scenario").values()]
+    texts[:1] = [f"{text} In brackets: {results.confidence:.0%} intervals over seeds." for text in texts[:1]]
     for path, shown in by_path.items():
         trends = [_trend(results, line, path) for line in grouped(shown, "line").values() if len(line) > 1]
         if trends:
             beside = f"as a multiple of that of {reference}"
             texts.append(f"Time against {_last(path)}, {beside}: {'; '.join(trends)}.")
-    return Answer([exhibit, _table(results, rows, query, reference, key)], texts + _ot_sentences(rows), first)
+    return Answer([exhibit, _table(draft, rows, query, reference)], texts + _ot_sentences(rows), first)
 
 
 def _last(path: str) -> str:
@@ -182,7 +182,7 @@ def conditions(results: Results) -> str:
     return patches(results) + (noise if slots > 1 else "")
 
 
-def _table(results: Results, rows: Sequence[Row], query: str, reference: str, key: str) -> Table:
+def _table(draft: Draft, rows: Sequence[Row], query: str, reference: str) -> Table:
     """Return the cost of every configuration and scenario, and how its transport problems were solved."""
 
     def times(row: Row, name: str) -> Cell:
@@ -193,26 +193,19 @@ def _table(results: Results, rows: Sequence[Row], query: str, reference: str, ke
 
     caption = (
         "Training rounds without evaluation, means over seeds, ratios with their intervals; OT columns are "
-        f"means over these rounds.{conditions(results)}"
+        f"means over these rounds.{conditions(draft.results)}"
     )
-    return table_by_scenario(
-        results,
-        rows,
-        [
-            ("seconds per round", lambda row: row["seconds"]),
-            (f"times {reference}", lambda row: times(row, "time")),
-            ("GFLOPs per round", lambda row: row["flops"] / 1e9),
-            (f"times {reference}", lambda row: times(row, "work")),
-            ("OT iterations", lambda row: row["ot_iterations"]),
-            ("OT marginal error (L1)", lambda row: row["ot_marginal_error"]),
-            ("OT problems over tolerance, %", unconverged),
-        ],
-        query=query,
-        caption=caption,
-        key=f"{key}-table",
-        title="Cost of every configuration",
-        folded=f"All {count(len(rows), 'row')}",
-    )
+    columns: list[Column] = [
+        ("seconds per round", lambda row: row["seconds"]),
+        (f"times {reference}", lambda row: times(row, "time")),
+        ("GFLOPs per round", lambda row: row["flops"] / 1e9),
+        (f"times {reference}", lambda row: times(row, "work")),
+        ("OT iterations", lambda row: row["ot_iterations"]),
+        ("OT marginal error (L1)", lambda row: row["ot_marginal_error"]),
+        ("OT problems over tolerance, %", unconverged),
+    ]
+    folded = f"All {count(len(rows), 'row')}"
+    return draft.table(rows, columns, query, caption, "Cost of every configuration", folded)
 
 
 def _times(interval: Interval | None) -> str:
@@ -225,15 +218,14 @@ def _times(interval: Interval | None) -> str:
     return f"{_short(interval.mean)} {bracket(interval.low, interval.high, _short) if wide else ''}".strip()
 
 
-def _compared(results: Results, rows: Sequence[Row], reference: str) -> str:
-    """Return what the configurations with the typical settings cost."""
+def _compared(rows: Sequence[Row], reference: str) -> str:
+    """Return what the configurations with the typical settings cost under one scenario."""
     costs = "; ".join(
         f"\u201c{row['label']}\u201d takes {_times(row['work'])} times the FLOPs and "
         f"{_times(row['time'])} times the time per training round{_doubt(row['time'])}"
         for row in rows
     )
-    basis = f"In brackets: {results.confidence:.0%} intervals over seeds."
-    return f"Compared with {reference} ({rows[0]['scenario']}), {costs}. {basis}"
+    return f"Compared with {reference} ({rows[0]['scenario']}), {costs}."
 
 
 def _doubt(interval: Interval | None) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from ..figures.choices.verdicts import named
 from ..figures.differences import difference_cell
-from ..figures.exhibits import exhibit_of_rows, table_by_scenario
-from ..figures.inside.gallery import meaning, panels_of_gallery
-from ..figures.inside.masks import IMAGES, OVERLAP_TITLE, OVERLAPS, SHOWN, TITLE
+from ..figures.exhibits import Draft
+from ..figures.inside.masks import IMAGES, OVERLAP_TITLE, OVERLAPS, SHOWN, TITLE, meaning, panels_of_gallery
 from ..figures.outcomes.curves import RUNS
 from ..figures.rows import Column, grouped
 from ..look.page import Table
@@ -33,28 +32,16 @@ UNTRAINED = "untrained gate"
 
 def show_masks(results: Results, figure: Row, key: str) -> Answer:
     """Return the gallery of the first entry that has one, and the table of overlaps."""
-    title, levels = figure.get("title") or TITLE, in_order(results, results.sql(LEVELS))
-    runs = (
-        (row, run, seed) for row in levels for run, seed in zip(row["runs"], row["seed_list"], strict=True)
-    )
-    row, run, seed, gallery = next(
-        ((row, run, seed, gallery) for row, run, seed in runs if (gallery := results.gallery(run))),
-        ({}, "", 0, None),
-    )
+    draft, levels = Draft(results, key, figure.get("title") or TITLE), in_order(results, results.sql(LEVELS))
+    runs = [(row, *place) for row in levels for place in zip(row["runs"], row["seed_list"], strict=True)]
+    found = ((*place, gallery) for place in runs if (gallery := results.gallery(place[1])))
+    row, run, seed, gallery = next(found, ({}, "", 0, None))
     if gallery is None:
-        return nothing(key, title, "a finished run of a configuration that has a gate")
+        return nothing(draft, "a finished run of a configuration that has a gate")
     query = IMAGES.format(where=f" AND run = '{run}'")
     caption = f"{row['label']} under {row['scenario']}, seed {seed}, after the last round. {meaning(gallery)}"
-    pictures = exhibit_of_rows(
-        results,
-        key,
-        title,
-        panels_of_gallery(gallery, key),
-        results.sql(query),
-        SHOWN,
-        query=query,
-        caption=caption,
-    )
+    panels = panels_of_gallery(gallery, key)
+    pictures = draft.exhibit(panels, results.sql(query), SHOWN, query, caption)
     gains, texts = results.sql(GAINS), []
     for scenario, group in grouped(gains, "scenario").items():
         said = [f"that of {label} {named(rows, _other)}" for label, rows in grouped(group, "level").items()]
@@ -62,15 +49,15 @@ def show_masks(results: Results, figure: Row, key: str) -> Answer:
             f"Under {scenario}, by overlap with the foreground, the trained gate: {'; '.join(said)}."
         )
     told = [{**row, "a": f"the trained gate of {row['level']}", "b": _other(row)} for row in gains]
-    first = headline(told, lambda row: f"in overlap with the foreground under {row['scenario']}")
-    return Answer([pictures, _table(results, levels, gains, key)], texts, first, gains)
+    first = headline(told, "in overlap with the foreground")
+    return Answer([pictures, _table(draft, levels, gains)], texts, first, gains)
 
 
 def _other(row: Row) -> str:
     return "the untrained gate" if row["b"].startswith(UNTRAINED) else "random masks of equal area"
 
 
-def _table(results: Results, levels: Sequence[Row], gains: Sequence[Row], key: str) -> Table:
+def _table(draft: Draft, levels: Sequence[Row], gains: Sequence[Row]) -> Table:
     """Return open positions and overlaps of every scenario and configuration, and the effect of training."""
     found = {(row["scenario"], row["level"], row["b"].startswith(UNTRAINED)): row for row in gains}
 
@@ -78,22 +65,13 @@ def _table(results: Results, levels: Sequence[Row], gains: Sequence[Row], key: s
         return MEASURES[name], lambda row: range_cell(row, name, f"{name}_low", f"{name}_high")
 
     def gain(untrained: bool) -> Column:
-        return (
-            f"trained minus {'untrained' if untrained else 'random'}, points",
-            lambda row: difference_cell(found.get((row["scenario"], row["label"], untrained))),
-        )
+        name = f"trained minus {'untrained' if untrained else 'random'}, points"
+        return name, lambda row: difference_cell(found.get((row["scenario"], row["label"], untrained)))
 
     note = "" if gains else " The foreground of these images is not known."
     caption = (
         "Means over the validation images of a run and over seeds [lowest, highest seed]; differences are "
-        f"paired by seed, with {results.confidence:.0%} intervals adjusted for all of them.{note}"
+        f"paired by seed, with {draft.results.confidence:.0%} intervals adjusted for all of them.{note}"
     )
-    return table_by_scenario(
-        results,
-        levels,
-        [*map(measure, MEASURES), gain(True), gain(False)],
-        query=LEVELS,
-        caption=caption,
-        key=f"{key}-table",
-        title=OVERLAP_TITLE,
-    )
+    columns = [*map(measure, MEASURES), gain(True), gain(False)]
+    return draft.table(levels, columns, LEVELS, caption, OVERLAP_TITLE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..figures.estimates import panel
-from ..figures.exhibits import exhibit_of_rows, table_by_scenario
+from ..figures.estimates import panels_by_title
+from ..figures.exhibits import Draft
 from ..figures.rows import Column, grouped
 from ..look.entries import base_label
 from ..look.marks import name_rows, write_beside
-from ..look.page import Cell, Table, slug
+from ..look.page import Cell, Table
 from ..look.style import INK, Figure, blank, drawing, legend_below
 from ..look.words import listing, percent, size
 from ..read.results import Results, Row
@@ -24,7 +24,8 @@ TRAFFIC_PARTS = {  # of a bar, in order: name, colour, hatching
     "setup": ("once, at the start", "#777777", "...."),
 }
 SHOWN = ("scenario", "label", *TRAFFIC_PARTS, "total", "least", "most", "up", "down", "times", "seeds")
-# Bytes of whole runs over all clients, means over seeds; up and down: of one client and one round.
+# Bytes of whole runs over all clients, means over seeds; least and most: of one seed; up and down: of one
+# client and one round; times: the total as a multiple of the weights alone.
 QUERY = """WITH run_of AS (
   SELECT scenario, label, unnest(runs) AS run, bytes_setup FROM trials WHERE kind = 'confirm'
 ), measured AS (
@@ -46,13 +47,9 @@ FROM whole GROUP BY scenario, label ORDER BY ALL"""
 
 
 def table_traffic(results: Results) -> list[Row]:
-    """Return what the runs of each confirmed configuration sent, by its kind.
+    """Return what the runs of each confirmed configuration sent, by its kind (rows of `QUERY`).
 
-    Returns:
-        Rows with scenario, label, the parts of `TRAFFIC_PARTS` and total (bytes of a whole run over all
-        clients, means over seeds), least and most (total of a seed), up and down (bytes per client and
-        round), times (total as a multiple of the weights alone; None where there are none) and seeds.
-        Configurations whose runs did not record their weights apart are left out.
+    Configurations whose runs did not record their weights apart are left out.
     """
     return in_order(results, results.sql(QUERY))
 
@@ -83,19 +80,16 @@ def draw_traffic(rows: Sequence[Row], most: float) -> Figure:
 
 def show_traffic(results: Results, figure: Row, key: str) -> Answer:
     """Return stacked bars, a panel per scenario, and the table."""
-    title, rows = figure.get("title") or "Traffic", table_traffic(results)
+    draft, rows = Draft(results, key, figure.get("title") or "Traffic"), table_traffic(results)
     if not rows:
-        return nothing(key, title, "confirmed runs that record the bytes of their weights apart")
+        return nothing(draft, "confirmed runs that record the bytes of their weights apart")
     most = max(row["total"] for row in rows) or 1.0
-    panels = [
-        panel(
-            f"{key}-{slug(scenario)}",
-            scenario,
-            draw_traffic(group, most),
-            "; ".join(f"{row['label']} {size(row['total'])}" for row in group),
-        )
-        for scenario, group in grouped(rows, "scenario").items()
-    ]
+    panels = panels_by_title(
+        grouped(rows, "scenario"),
+        key,
+        lambda group: draw_traffic(group, most),
+        lambda group: "; ".join(f"{row['label']} {size(row['total'])}" for row in group),
+    )
     spread = max(row["most"] - row["least"] for row in rows)
     seeds = f"seeds differ by up to {size(spread)}" if spread else "all seeds send the same"
     caption = (
@@ -103,7 +97,7 @@ def show_traffic(results: Results, figure: Row, key: str) -> Answer:
         "what the server averages of the network or the prompt. Other tensors are everything else that a "
         "round sends. Once, at the start, is what a client gets when it first takes part."
     )
-    shown = exhibit_of_rows(results, key, title, panels, rows, SHOWN, query=QUERY, caption=caption)
+    shown = draft.exhibit(panels, rows, SHOWN, QUERY, caption)
     reference = figure.get("reference")
     texts, headlines = [], []
     for scenario, group in grouped(rows, "scenario").items():
@@ -112,7 +106,7 @@ def show_traffic(results: Results, figure: Row, key: str) -> Answer:
         ratios = listing([f"{_as_much(main['total'] / row['total'])} as {row['label']}" for row in others])
         texts.append(f"{sent}{_times_weights(main)}{f'; {ratios}' if ratios else ''}.")
         headlines.append(f"{sent}{f', {ratios}' if ratios else ''}.")
-    return Answer([shown, _table(results, rows, key, reference)], texts, headlines[0])
+    return Answer([shown, _table(draft, rows, reference)], texts, headlines[0])
 
 
 def _is_asked(row: Row, reference: str | None) -> bool:
@@ -120,7 +114,7 @@ def _is_asked(row: Row, reference: str | None) -> bool:
     return reference in (None, row["label"], base_label(row["label"]))
 
 
-def _table(results: Results, rows: Sequence[Row], key: str, reference: str | None) -> Table:
+def _table(draft: Draft, rows: Sequence[Row], reference: str | None) -> Table:
     """Return bytes by kind, and the total as a multiple of the reference's where there is one."""
     totals = {r["scenario"]: r["total"] for r in rows if reference and _is_asked(r, reference)}
 
@@ -135,22 +129,15 @@ def _table(results: Results, rows: Sequence[Row], key: str, reference: str | Non
         "The first two columns are bytes of one client and one round, all others of a whole run over all "
         "clients; means over seeds."
     )
-    return table_by_scenario(
-        results,
-        rows,
-        [
-            sent("up", "up, per client and round"),
-            sent("down", "down, per client and round"),
-            *(sent(name, head) for name, (head, _, _) in TRAFFIC_PARTS.items()),
-            sent("total", "whole run"),
-            ("times the weights alone", lambda row: row["times"] or ""),
-            *([(f"times {reference}", beside)] if totals else []),
-        ],
-        query=QUERY,
-        caption=caption,
-        key=f"{key}-table",
-        title="Traffic by kind",
-    )
+    columns = [
+        sent("up", "up, per client and round"),
+        sent("down", "down, per client and round"),
+        *(sent(name, head) for name, (head, _, _) in TRAFFIC_PARTS.items()),
+        sent("total", "whole run"),
+        ("times the weights alone", lambda row: row["times"] or ""),
+        *([(f"times {reference}", beside)] if totals else []),
+    ]
+    return draft.table(rows, columns, QUERY, caption, "Traffic by kind")
 
 
 def _times_weights(row: Row) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from ..look.forest import axis_frame, draw_differences
 from ..look.page import Cell, Exhibit
 from ..look.words import bracket, points, short_listing, shown
-from ..read.results import Results, Row
+from ..read.results import Row
 from .choices.verdicts import DECIDED, READING, look
 from .estimates import panel
-from .exhibits import exhibit_of_rows
+from .exhibits import Draft
 from .rows import grouped
 
 SHOWN = (
@@ -53,12 +53,11 @@ def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> 
 
 
 def exhibit_of(
-    results: Results, rows: Sequence[Row], about: Mapping[str, str], titles: Mapping[str, str], name: Name
+    draft: Draft, rows: Sequence[Row], titles: Mapping[str, str], name: Name, query: str, caption: str
 ) -> Exhibit:
     """Return forest plots of rows of `verdicts`, a panel per metric.
 
-    `about` has key, title and caption of the exhibit, and the query of the rows; `titles` those of the panels
-    by metric, in order; `name` is what a row is called.
+    `titles` are those of the panels by metric, in order; `name` is what a row is called.
     """
     frame, measured = axis_frame(rows), [m for m in titles if any(row["metric"] == m for row in rows)]
     panels, label = [], f"points against {rows[0]['b']}"
@@ -66,13 +65,10 @@ def exhibit_of(
         drawn = [row for row in rows if row["metric"] == metric]
         by_scenario = grouped(drawn, "scenario").items()
         lines = {scenario: [(name(row), row) for row in group] for scenario, group in by_scenario}
-        key = f"{about['key']}-{metric.replace('_', '-')}"
+        key = f"{draft.key}-{metric.replace('_', '-')}"
         panels.append(panel(key, titles[metric], draw_differences(lines, frame, label), seen(drawn, name)))
     says = seen([row for row in rows if row["metric"] == measured[0]], name)
-    key, title, caption = about["key"], about["title"], f"{about['caption']} {READING}"
-    return exhibit_of_rows(
-        results, key, title, panels, rows, SHOWN, query=about["query"], caption=caption, says=says
-    )
+    return draft.exhibit(panels, rows, SHOWN, query, f"{caption} {READING}", says)
 
 
 def seen(rows: Sequence[Row], name: Name) -> str:

@@ -3,73 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ..look.page import Cell, Exhibit, Panel, Table, numbers
 from ..read.results import Results, Row
 from .rows import Column, filled, group_cell
 
-
-def exhibit_of_rows(
-    results: Results,
-    key: str,
-    title: str,
-    panels: Sequence[Panel],
-    rows: Sequence[Row],
-    columns: Sequence[str] | Mapping[str, str],
-    *,
-    query: str,
-    caption: str,
-    says: str = "",
-) -> Exhibit:
-    """Return an exhibit; the rows are the numbers behind it.
-
-    Args:
-        results: The result folder.
-        key: Key of the exhibit.
-        title: Its title.
-        panels: Its drawings.
-        rows: What is drawn.
-        columns: The columns of the rows that are shown, or column -> its name.
-        query: The SQL that gives the rows.
-        caption: How to read it.
-        says: What it shows; by default what is seen in its panels.
-    """
-    says = says or f"{'; '.join(panel.alt for panel in panels)}."
-    table = numbers(rows, list(columns))
-    if isinstance(columns, Mapping):
-        table = replace(table, columns=list(columns.values()))
-    return Exhibit(key, title, caption, results.shown(query), panels, table, says=says)
+LABEL: Column = ("configuration", lambda row: Cell(row["label"], "tight"))
 
 
-def table_by_scenario(
-    results: Results,
-    rows: Sequence[Row],
-    columns: Sequence[Column],
-    *,
-    query: str,
-    caption: str,
-    key: str,
-    title: str,
-    folded: str = "",
-    name: Column = ("configuration", lambda row: Cell(row["label"], "tight")),
-) -> Table:
-    """Return a table with the scenario and the name of each row on the left.
+def evenly_spaced(number: int, most: int) -> list[int]:
+    """Return places of at most so many things among 0 to `number` - 1, the first and the last included."""
+    return np.unique(np.linspace(0, number - 1, min(number, most)).round().astype(int)).tolist()
 
-    Args:
-        results: The result folder.
-        rows: With a scenario, in order.
-        columns: The other columns.
-        query: The SQL that gives the rows.
-        caption: Sentences below it.
-        key: Key of the table.
-        title: Its title.
-        folded: The line that opens it; empty: it is open.
-        name: The second column.
-    """
-    body: list[list[Any]] = []
-    names, cells = filled(rows, (name, *columns))
-    for row, line in zip(rows, cells, strict=True):
-        body.append([group_cell(body, row["scenario"]), *line])
-    return Table(["scenario", *names], body, caption, results.shown(query), folded, key=key, title=title)
+
+@dataclass(frozen=True)
+class Draft:
+    """An exhibit in the making, with the table that belongs to it."""
+
+    results: Results
+    key: str  # of the exhibit
+    title: str
+
+    def missing(self, reason: str) -> Exhibit:
+        """Return the exhibit without a drawing."""
+        return Exhibit(self.key, self.title, missing=reason)
+
+    def exhibit(
+        self,
+        panels: Sequence[Panel],
+        rows: Sequence[Row],
+        columns: Sequence[str] | Mapping[str, str],
+        query: str,
+        caption: str,
+        says: str = "",
+    ) -> Exhibit:
+        """Return the exhibit with columns of the rows (or column -> name); by default it says its panels."""
+        table = numbers(rows, list(columns))
+        if isinstance(columns, Mapping):
+            table = replace(table, columns=list(columns.values()))
+        says = says or f"{'; '.join(panel.alt for panel in panels)}."
+        source = self.results.shown(query)
+        return Exhibit(self.key, self.title, caption, source, panels, table, says=says)
+
+    def table(
+        self,
+        rows: Sequence[Row],
+        columns: Sequence[Column],
+        query: str,
+        caption: str,
+        title: str,
+        folded: str = "",
+        name: Column = LABEL,
+    ) -> Table:
+        """Return a table with the scenario and the name of each row on the left, then the columns.
+
+        Rows are in order; the line `folded` opens a table that is folded.
+        """
+        names, cells = filled(rows, [name, *columns])
+        body: list[list[Any]] = []
+        for row, others in zip(rows, cells, strict=True):
+            body.append([group_cell(body, row["scenario"]), *others])
+        source, key = self.results.shown(query), f"table-{self.key}"
+        return Table(["scenario", *names], body, caption, source, folded, key=key, title=title)

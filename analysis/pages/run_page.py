@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..figures.estimates import accuracy_text
 from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import balance, clients
+from ..figures.outcomes import classes, one_run
 from ..figures.outcomes.accuracies import ALL_METRICS
 from ..figures.outcomes.classes import exhibit_classes, table_domains
+from ..figures.outcomes.one_run import exhibit_losses, exhibit_run_curve
 from ..figures.outcomes.partition import exhibit_partition
-from ..figures.outcomes.run_curves import exhibit_losses, exhibit_run_curve
 from ..look.page import Cell, Exhibit, Page, Part, Section, Table, Text, show
 from ..look.words import TITLES, capitalized, count, duration, percent, points, size
 from ..read.results import Results, Row, flatten
@@ -36,14 +36,14 @@ def run_page(results: Results) -> Page:
     """Make the page of one run, finished or not."""
     cost = results.sql(COST)[0]
     optional = [
-        balance.exhibit_balance(results),
+        classes.exhibit_balance(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *masks.exhibits_masks(results),
         signatures.exhibit(results),
     ]
     figures: list[Part] = [
-        *clients.exhibits_clients(results),
+        *one_run.exhibits_clients(results),
         exhibit_run_curve(results),
         exhibit_losses(results),
         *(figure for figure in optional if figure),
@@ -101,7 +101,7 @@ def sentence(results: Results) -> str:
     gain = (
         f"; {points(own - shared)} points against the shared parameters alone" if shared is not None else ""
     )
-    floors = clients.floors_of_run(results)
+    floors = one_run.floors_of_run(results)
     below = [f"{name} ({percent(floor)}%)" for name, floor in floors.items() if own < floor]
     above = [f"{name} {percent(floor)}%" for name, floor in floors.items() if own >= floor]
     beside = f" It is below {' and '.join(below)}." if below else ""
@@ -111,7 +111,7 @@ def sentence(results: Results) -> str:
         if test.get("acc_personal_own") is not None
         else ""
     )
-    who = clients.clients_measured(results, 0)
+    who = one_run.clients_measured(results, 0)
     measured = f" The mean is over {who}." if " of " in who else ""
     return (
         f"{subject} reaches {percent(own)}% validation {results.metric} on the clients' own "

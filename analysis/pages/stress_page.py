@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..figures.breaking import curves, verdicts
+from ..figures import breaking
 from ..figures.inside import signatures
 from ..look.page import Page, Part, Section, Text
 from ..look.words import count, duration, listing, short_listing
@@ -129,7 +129,7 @@ def flags(results: Results, rows: Sequence[Outcome]) -> list[str]:
 
 def overview(results: Results, rows: Sequence[Outcome]) -> list[Part]:
     """Make the matrix of verdicts, or say that there is none."""
-    return [verdicts.matrix(results, rows)] if stressed.cases(results) else [Text(["No case is declared."])]
+    return [breaking.matrix(results, rows)] if stressed.cases(results) else [Text(["No case is declared."])]
 
 
 def rule(results: Results) -> list[str]:
@@ -158,15 +158,15 @@ def by_case(results: Results, rows: Sequence[Outcome]) -> list[Part]:
     fired = stressed.signatures_of_runs(results)
     shown: list[Part] = []
     for case in stressed.cases(results):
-        shown.append(curves.exhibit(results, case, rows))
-        if (table := verdicts.table(results, case, rows, fired)) is not None:
+        shown.append(breaking.exhibit(results, case, rows))
+        if (table := breaking.table(results, case, rows, fired)) is not None:
             shown.append(table)
     return shown
 
 
 def without_result(results: Results, rows: Sequence[Outcome]) -> list[Part]:
     """List what has no result."""
-    table = verdicts.failures(results, rows)
+    table = breaking.failures(results, rows)
     return [table] if table else [Text(["Everything that was started has a result."])]
 
 

@@ -9,7 +9,7 @@ from .. import declared as recipes
 from ..figures.choices.matrix import matrix
 from ..figures.choices.verdicts import GLOBAL, rows_of
 from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import balance, communication, curves, heterogeneity, methods
+from ..figures.outcomes import classes, communication, curves, heterogeneity, methods
 from ..figures.outcomes.partition import exhibit_partition
 from ..figures.searching import optimism, pareto, racing, search
 from ..figures.searching.tuning import exhibit_tuning
@@ -141,7 +141,7 @@ def inside(results: Results) -> list[Part]:
     declared = recipes.kinds_of(results)
     gated = "masks" not in declared and masks.any_gate(results)
     parts = [
-        None if "groups" in declared else balance.exhibit_groups(results),
+        None if "groups" in declared else classes.exhibit_groups(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *(recipes.parts_of(results, recipes.show_masks(results, {}, "masks")) if gated else []),

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ...look.page import Exhibit
 from ...look.style import SOFT, UNTUNED, Figure, drawing, legend_below, stacked
 from ...read.results import Results, Row
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft, evenly_spaced
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from ..outcomes.curves import SHOWN, query_of_rounds, runs_of, table_curves
 from ..rows import grouped, two_digits
@@ -38,31 +36,29 @@ QUALIFY seed = min(seed) OVER (PARTITION BY scenario, run_of.label) ORDER BY ALL
 
 @drawing
 def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row]) -> Figure:
-    """Draw D_CKA above, clients as thin lines and means as bold lines; mu and beta below.
-
-    Args:
-        client_rows: Rows of `query_of_clients` of one configuration.
-        rows: Rows of `curves.table_curves` of one scenario.
-    """
+    """Draw D_CKA above, clients of one configuration thin and means bold; mu and beta below."""
     figure, (above, below) = stacked(3.9, (1.9, 1))
     by_client, by_measure = grouped(client_rows, "client"), grouped(rows, "measure")
-    places = np.linspace(0, len(by_client) - 1, min(MOST_CLIENTS, len(by_client))).round().astype(int)
-    for client in [sorted(by_client)[place] for place in dict.fromkeys(places.tolist())]:
-        line = by_client[client]
-        style: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.5, "marker": "." if len(line) == 1 else ""}
-        above.plot([row["x"] for row in line], [row["mean"] for row in line], color=SOFT, **style)
+    for place in evenly_spaced(len(by_client), MOST_CLIENTS):
+        line = by_client[sorted(by_client)[place]]
+        x, y, marker = (
+            [row["x"] for row in line],
+            [row["mean"] for row in line],
+            "." if len(line) == 1 else "",
+        )
+        above.plot(x, y, color=SOFT, linewidth=0.5, alpha=0.5, marker=marker)
     ends = [*(row["mean"] for row in client_rows), *(row["high"] for row in by_measure["d_cka"])]
     highest = max([SMALLEST_TOP, *ends])
     frame = (-0.02 * highest, min(1.02, 1.05 * highest))
-    bold = lines_of(_named(by_measure["d_cka"]), band=True, width=1.9, marked=False)
-    put_lines(above, bold, Axis("", "D_CKA", frame, fractions=False))
-    shares = lines_of(by_measure.get("mu", []), band=True, width=1.9, marked=False)
-    shares += [
-        replace(line, look=replace(line.look, line=UNTUNED), width=1.0)
-        for line in lines_of(by_measure.get("beta", []), band=True, marked=False)
-    ]
-    unnamed = [replace(line, name="") for line in shares]
-    put_lines(below, unnamed, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
+    style: dict[str, Any] = {"band": True, "width": 1.9, "marked": False}
+    put_lines(
+        above, lines_of(_named(by_measure["d_cka"]), **style), Axis("", "D_CKA", frame, fractions=False)
+    )
+    shares = lines_of(by_measure.get("mu", []), **style)
+    for beta in lines_of(by_measure.get("beta", []), **style):
+        shares.append(replace(beta, look=replace(beta.look, line=UNTUNED), width=1.0))
+    shares = [replace(share, name="") for share in shares]
+    put_lines(below, shares, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
     below.set_yticks((0, 0.5, 1))
     legend_below(figure, above, below)
     return figure
@@ -92,7 +88,7 @@ def exhibit_divergence(results: Results) -> Exhibit | None:
         f"Thin lines: single clients{sampled}, {whose}. Bold: the mean of the cohort; of a sweep the mean "
         f"over seeds, with the range from the lowest to the highest seed (band). {EXPLANATION}"
     )
-    return exhibit_of_rows(results, "divergence", TITLE, panels, rows, SHOWN, query=query, caption=caption)
+    return Draft(results, "divergence", TITLE).exhibit(panels, rows, SHOWN, query, caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:

@@ -1,17 +1,22 @@
-"""Masks of SAFE's gate: the share of open positions, and the overlap with the foreground."""
+"""Masks of SAFE's gate: open positions over rounds, pictures beside the foreground, overlap with it."""
 
 from __future__ import annotations
 
-from ...look.page import Exhibit
-from ...look.style import INK, UNTUNED, Look
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ...look.page import Exhibit, Panel
+from ...look.style import INK, SMALL, UNTUNED, WIDTH, Figure, Look, drawing
 from ...look.words import bracket, count, percent, points
-from ...read.results import Results, Row
+from ...read.results import Gallery, Results, Row
 from ...stats.intervals import Interval, paired, t_interval
 from ..estimates import draw_accuracies, panel, said
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft, evenly_spaced
 from ..lines import Axis, draw_lines
-from ..outcomes.run_curves import ends_of, lines_of_columns
-from .gallery import meaning, panels_of_gallery
+from ..outcomes.one_run import ends_of, lines_of_columns
 
 TITLE, OVERLAP_TITLE = "Masks of the gate", "Overlap of masks with the foreground"
 OVERLAPS = {  # column -> name, look
@@ -31,6 +36,19 @@ SHOWN = ("image", "class_name", "open", *OVERLAPS)
 IMAGES = f"""SELECT image, class_name, open, {", ".join(OVERLAPS)} FROM masks
 WHERE coalesce(split, 'validation') = 'validation'{{where}}
 QUALIFY row_number() OVER (PARTITION BY run, image) = 1 ORDER BY image"""
+COLUMNS = {  # array -> its heading, and what it is
+    "image": ("input", "the input"),
+    "foreground": ("foreground", "its true foreground"),
+    "soft": ("soft attention", "the soft attention (dark 0, bright 1)"),
+    "hard": ("hard mask", "the positions that the hard mask leaves open, with the closed positions dimmed"),
+    "hard_untrained": ("untrained", "the same for the gate before training"),
+}
+PANEL_IMAGES, MOST_PANELS, MOST_PIXELS = 4, 2, 128
+CLOSED_BRIGHTNESS = 0.22  # of a closed position, as a share of the image's
+OVERLAP_MEANING = (
+    "Overlaps are intersection over union with the foreground: of the trained mask, of the untrained "
+    "mask, and of a random mask with as many open positions as the trained mask."
+)
 
 
 def any_gate(results: Results) -> bool:
@@ -57,7 +75,7 @@ def exhibits_masks(results: Results) -> list[Exhibit]:
         drawings["overlap"] = (OVERLAP_TITLE, [panel("overlap", "", figure, said(rows))], caption)
     says = overlap_sentence(results, images)
     return shown + [
-        exhibit_of_rows(results, key, title, panels, images, SHOWN, query=query, caption=caption, says=says)
+        Draft(results, key, title).exhibit(panels, images, SHOWN, query, caption, says)
         for key, (title, panels, caption) in drawings.items()
     ]
 
@@ -67,11 +85,9 @@ def table_overlaps(results: Results, images: list[Row]) -> list[Row]:
     rows = []
     for column, (name, look) in OVERLAPS.items():
         values = [row[column] for row in images if row[column] is not None]
-        interval = t_interval(values, results.confidence)
-        if interval:
-            ends = {"mean": interval.mean, "low": interval.low, "high": interval.high, "values": values}
-            place = {"scenario": "validation images", "label": name, "kind": "mask", "look": look}
-            rows.append({**place, **ends, "images": interval.n})
+        if interval := t_interval(values, results.confidence):
+            about = {"scenario": "validation images", "label": name, "look": look, "values": values}
+            rows.append({**about, **asdict(interval)})
     return rows
 
 
@@ -85,10 +101,8 @@ def _exhibit_gate(results: Results, rows: list[Row]) -> Exhibit:
     )
     figure = draw_lines(lines, Axis("round", "share in training, %", (-0.03, 1.03)), height=2.4)
     says = ends_of(lines)
-    panels, columns, title = [panel("gate", "", figure, says)], ("round", *SHARES), "The gate over rounds"
-    return exhibit_of_rows(
-        results, "gate", title, panels, rows, columns, query=GATE, caption=caption, says=says
-    )
+    panels, draft = [panel("gate", "", figure, says)], Draft(results, "gate", "The gate over rounds")
+    return draft.exhibit(panels, rows, ("round", *SHARES), GATE, caption, says)
 
 
 def overlap_sentence(results: Results, images: list[Row]) -> str:
@@ -114,3 +128,88 @@ def overlap_sentence(results: Results, images: list[Row]) -> str:
 
 def _mean(interval: Interval) -> str:
     return f"{percent(interval.mean)} {bracket(interval.low, interval.high, percent)}".strip()
+
+
+def meaning(gallery: Gallery) -> str:
+    """Return what the columns of the pictures are, and how overlaps are measured."""
+    meanings = [meaning for column, (_, meaning) in COLUMNS.items() if column in gallery.arrays]
+    overlap = f" {OVERLAP_MEANING}" if "foreground" in gallery.arrays else ""
+    return f"From left to right: {'; '.join(meanings)}.{overlap}"
+
+
+def reduced(image: np.ndarray) -> np.ndarray:
+    """Return an image of at most `MOST_PIXELS` a side by block means: [S, S, 3] uint8, or a mask [S, S]."""
+    step = -(-image.shape[0] // MOST_PIXELS)
+    size = image.shape[0] // step * step
+    blocks = image[:size, :size].reshape(size // step, step, size // step, step, *image.shape[2:])
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def enlarged(mask: np.ndarray, size: int) -> np.ndarray:
+    """Return a mask [h, w] at [size, size], each position as a square."""
+    rows, columns = (np.arange(size) * length // size for length in mask.shape)
+    return np.asarray(mask[np.ix_(rows, columns)])
+
+
+def picture(arrays: dict[str, Any], number: int, column: str) -> np.ndarray:
+    """Return one cell of the gallery, [s, s, 3] uint8.
+
+    A mask is the image with the closed positions dimmed; the soft attention is a brightness.
+    """
+    image = reduced(arrays["image"][number])
+    shown = image
+    if column == "soft":
+        level = enlarged(arrays["soft"][number], len(image)).clip(0, 1)[..., None]
+        shown = (255 * level).repeat(3, axis=2)
+    elif column != "image":
+        opened = arrays[column][number] > 0
+        opened = reduced(opened) if column == "foreground" else enlarged(opened, len(image))
+        shown = image * (CLOSED_BRIGHTNESS + (1 - CLOSED_BRIGHTNESS) * opened[..., None])
+    return np.asarray(shown.round().astype(np.uint8))
+
+
+@drawing
+def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
+    """Draw images of a gallery by their numbers, one below the other, with class and overlaps above."""
+    from matplotlib.figure import Figure as NewFigure
+
+    columns = [column for column in COLUMNS if column in gallery.arrays]
+    cell, gap, line = WIDTH / len(columns), 0.05, 0.18  # inches: picture with its gap, gap, line of text
+    height = line + len(shown) * (cell + line)
+    figure = NewFigure(figsize=(WIDTH, height))
+    for y, number in enumerate(shown):
+        top = height - line - y * (cell + line)
+        figure.text(0, (top - line + 0.04) / height, _image_title(gallery.images[number]), fontsize=SMALL)
+        size = ((cell - gap) / WIDTH, (cell - gap) / height)
+        for x, column in enumerate(columns):
+            axes = figure.add_axes((x * cell / WIDTH, (top - line - cell + gap) / height, *size))
+            axes.imshow(picture(gallery.arrays, number, column), interpolation="none", aspect="auto")
+            axes.set(xticks=[], yticks=[])
+            for edge in axes.spines.values():  # a white picture needs a visible border
+                edge.set(visible=True, linewidth=0.4, color="#999999")
+    heading: dict[str, Any] = {"ha": "center", "fontsize": SMALL, "fontweight": "bold"}
+    for x, column in enumerate(columns):
+        figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, COLUMNS[column][0], **heading)
+    return figure
+
+
+def _image_title(row: Row) -> str:
+    """Return `river: IoU 62.0, untrained 30.1, random 25.0`."""
+    if row.get("iou") is None:
+        return str(row["class_name"])
+    return (
+        f"{row['class_name']}: IoU {percent(row['iou'])}, untrained {percent(row['iou_untrained'])}, "
+        f"random {percent(row['iou_random'])}"
+    )
+
+
+def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
+    """Return some evenly spaced images of a gallery, in panels of four."""
+    shown = evenly_spaced(len(gallery.arrays["image"]), PANEL_IMAGES * MOST_PANELS)
+    panels = []
+    for i, start in enumerate(range(0, len(shown), PANEL_IMAGES)):
+        chosen = shown[start : start + PANEL_IMAGES]
+        said = "; ".join(_image_title(gallery.images[n]) for n in chosen)
+        name = "More of them" if i else "Validation images"
+        panels.append(panel(f"{key}-{i + 1}", name, draw_gallery(gallery, chosen), said))
+    return panels

@@ -9,7 +9,7 @@ from ...look.page import Exhibit, slug
 from ...look.style import INK, SMALL, SOFT, Figure, Look, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..estimates import panel, sort
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, ends_said, lines_of, put_lines
 from ..outcomes.curves import SHOWN, runs_of, table_curves
 from ..rows import grouped, two_digits
@@ -44,12 +44,7 @@ GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
 
 @drawing
 def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row]) -> Figure:
-    """Draw a line per class above, light for frequent and dark for rare classes; correlations below.
-
-    Args:
-        rows: Rows of `query_of_ratios` of one configuration.
-        correlations: Rows of `curves.table_curves` of all configurations.
-    """
+    """Draw a line per class of one configuration above, dark for rare classes; all correlations below."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -105,15 +100,13 @@ def exhibit_ratios(results: Results) -> Exhibit | None:
         f"the rarest (dark).{'' if of_run else which} {EXPLANATION.format(unit=unit)}"
     )
     rows, columns = [*correlations, *ranks], (*SHOWN, "class", "images")
-    return exhibit_of_rows(results, "ratios", TITLE, panels, rows, columns, query=query, caption=caption)
+    return Draft(results, "ratios", TITLE).exhibit(panels, rows, columns, query, caption)
 
 
 def _seen(rows: Sequence[Row], correlations: Sequence[Row]) -> str:
     """Return what is seen: CR of the rarest and the most frequent class at the end, and the correlations."""
     last = [row for row in rows if row["x"] == max(row["x"] for row in rows)]
-    rare, frequent = last[-1]["mean"], last[0]["mean"]
-    text = (
-        f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {last[0]['x']}"
-    )
+    rare, frequent, after = last[-1]["mean"], last[0]["mean"], last[0]["x"]
+    text = f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {after}"
     said = ends_said(correlations, two_digits, "").strip()
     return f"{text}; correlation with rarity, first to last round: {said}" if said else text

@@ -11,7 +11,7 @@ from ...look.style import FAINT, INK, MARKERS, PALETTE, SMALL, SOFT, WIDTH, Figu
 from ...look.words import capitalized, count, listing, shorten
 from ...read.results import Results, Row
 from ..estimates import panel
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..rows import grouped, place_in, scenario_order
 
 MOST_SENTENCES = 4  # of the summary
@@ -146,9 +146,7 @@ def exhibit(results: Results) -> Exhibit | None:
         f"shown, others only where one fired.{first} {_meanings(meanings)}"
     ).strip()
     panels = [panel("signatures", "", draw_signatures(drawn, scenarios), says)]
-    return exhibit_of_rows(
-        results, "signatures", TITLE, panels, rows, SHOWN, query=SHARES, caption=caption, says=says
-    )
+    return Draft(results, "signatures", TITLE).exhibit(panels, rows, SHOWN, SHARES, caption, says)
 
 
 def _meanings(meanings: dict[str, str]) -> str:

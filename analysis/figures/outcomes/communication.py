@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from math import log10
 
 from ...look.marks import draw_intervals
-from ...look.page import Exhibit, Panel, slug
+from ...look.page import Exhibit, slug
 from ...look.placing import Mark, name_marks, spread_ticks
 from ...look.style import WIDTH, Axes, Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import capitalized, parameter_count, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, floors_of, is_number, limits, panel, sort
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import draw_floors
 from ..rows import grouped
 
@@ -50,11 +50,10 @@ AMOUNTS = {"each": "bytes up and down, per client and round", "parameters": "sha
 
 
 def table_communication(results: Results) -> list[Row]:
-    """Return what each confirmed configuration sends and what it reaches; the floors too.
+    """Return rows of `estimates`, the floors too, with what each confirmed configuration sends.
 
-    Returns:
-        Rows of `estimates` with parameters (shared, sent each way), up, down and each (bytes per client and
-        round; each is their sum) and total (bytes of a whole run: up, down and once at the start).
+    That is parameters (shared, sent each way), up, down and each (bytes per client and round; each is their
+    sum) and total (bytes of a whole run: up, down and once at the start).
     """
     rows = results.sql(QUERY)
     return sort(results, rows) if entries_of(rows) else []
@@ -105,17 +104,18 @@ def _amount_axis(axes: Axes, amounts: Sequence[float], key: str, nothing: float 
 def exhibit_communication(results: Results) -> Exhibit:
     """Return the figure of accuracy against bytes; of a single scenario also against parameters."""
     metric, rows = results.metric, table_communication(results)
-    title = f"{capitalized(str(metric))} against transmitted bytes"
+    draft = Draft(results, "communication", f"{capitalized(str(metric))} against transmitted bytes")
     if not rows:
-        missing = "No configuration is confirmed on fresh seeds."
-        return Exhibit("communication", title, missing=missing)
+        return draft.missing("No configuration is confirmed on fresh seeds.")
     by_scenario, frame = grouped(rows, "scenario"), limits(rows)
-    single, panels = len(by_scenario) == 1, list[Panel]()
-    for scenario, group in by_scenario.items():
-        for key, name in {"each": "Bytes", "parameters": "Parameters"}.items():
-            if single or key == "each":
-                figure, name = draw_communication(group, key, frame, metric), name if single else scenario
-                panels.append(panel(f"communication-{slug(name)}", name, figure, _seen(group, key)))
+    single = len(by_scenario) == 1
+    views = [("each", scenario, group) for scenario, group in by_scenario.items()]
+    if single:
+        views = [("each", "Bytes", rows), ("parameters", "Parameters", rows)]
+    panels = []
+    for key, name, group in views:
+        figure = draw_communication(group, key, frame, metric)
+        panels.append(panel(f"{draft.key}-{slug(name)}", name, figure, _seen(group, key)))
     caption = (
         f"Test {metric} (personal, own distribution; bars are {basis(rows, results.confidence)}) against "
         f"the bytes of the real payloads{' and the number of parameters in them' if single else ''}, on a "
@@ -123,10 +123,7 @@ def exhibit_communication(results: Results) -> Exhibit:
         "same size are moved apart a little. Hollow marks are untuned. Up and left is better. The thin "
         "lines are what no method should fall below."
     )
-    columns, entries = {**SHOWN, "mean": str(metric)}, entries_of(rows)
-    return exhibit_of_rows(
-        results, "communication", title, panels, entries, columns, query=QUERY, caption=caption
-    )
+    return draft.exhibit(panels, entries_of(rows), {**SHOWN, "mean": str(metric)}, QUERY, caption)
 
 
 def _seen(rows: Sequence[Row], key: str) -> str:

@@ -8,7 +8,7 @@ from ...look.page import Exhibit, Panel
 from ...look.style import Figure
 from ...read.results import Results, Row
 from ..estimates import ONE_FLOOR, floors_of, limits, sort
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, draw_lines, ends_said, lines_of, panels_of
 from ..rows import grouped
 
@@ -51,11 +51,9 @@ GROUP BY scenario, label, measure, round ORDER BY ALL"""
 
 
 def table_curves(results: Results, *columns: str) -> list[Row]:
-    """Return columns of the rounds table by scenario, configuration and round.
+    """Return the rows of `query_of_rounds` in order and with looks; low and high are the extreme seeds.
 
-    Returns:
-        Rows with scenario, label, method, look, measure (the column), round and x, mean over seeds, low and
-        high (the lowest and the highest seed), and seeds. Rounds without evaluation are left out.
+    Rounds without evaluation are left out.
     """
     return sort(results, results.sql(query_of_rounds(results, *columns)))
 
@@ -74,10 +72,9 @@ def panels_of_curves(results: Results, rows: Sequence[Row], key: str, floors: bo
 
 def exhibit_curves(results: Results) -> Exhibit:
     """Return the figure of the learning curves, a panel per scenario."""
-    title, rows = "Learning curves", table_curves(results, "acc_personal_own")
+    draft, rows = Draft(results, "curves", "Learning curves"), table_curves(results, "acc_personal_own")
     if not rows:
-        missing = "No evaluated round of an anchor or a confirmed configuration is on disk."
-        return Exhibit("curves", title, missing=missing)
+        return draft.missing("No evaluated round of an anchor or a confirmed configuration is on disk.")
     confirmed = any(row["kind"] == "confirm" for row in rows)
     which = "configurations confirmed on fresh seeds" if confirmed else "the anchors (nothing is confirmed)"
     caption = (
@@ -86,8 +83,8 @@ def exhibit_curves(results: Results) -> Exhibit:
         "that ends early diverged. Dashed lines and hollow marks: untuned; a single mark: no training. The "
         "thin grey lines are what no method should fall below."
     )
-    panels, query = panels_of_curves(results, rows, "curves"), query_of_rounds(results, "acc_personal_own")
-    says = f"First to last round: {'; '.join(panel.alt for panel in panels)}."
-    return exhibit_of_rows(
-        results, "curves", title, panels, rows, SHOWN, query=query, caption=caption, says=says
-    )
+    panels, query = panels_of_curves(results, rows, draft.key), query_of_rounds(results, "acc_personal_own")
+    several = len({row["scenario"] for row in rows}) > 1
+    said = "; ".join(panel.alt for panel in panels) if several else ends_said(rows)
+    says = f"First to last round: {said}."
+    return draft.exhibit(panels, rows, SHOWN, query, caption, says)

@@ -11,9 +11,10 @@ from ...look.placing import label_lines
 from ...look.style import SMALL, SOFT, Axes, Figure, blank, drawing, legend_below
 from ...look.words import capitalized
 from ...read.results import Results, Row, tuning_of
-from ..estimates import COLUMNS, ONE_FLOOR, basis, limits, quoted, sort
-from ..exhibits import exhibit_of_rows
+from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, limits, quoted, sort
+from ..exhibits import Draft
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
+from ..rows import grouped
 from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
 
 QUERY = f"""WITH places AS (
@@ -33,18 +34,18 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
     if len(results.meta.get("scenarios") or []) < 2:
         return None
     metric, rows = results.metric, [row for row in results.sql(QUERY) if row["x"] is not None]
-    title = f"{capitalized(str(metric))} against heterogeneity"
-    if not any(row["kind"] == "confirm" for row in rows):
-        return Exhibit("heterogeneity", title, missing=NOT_YET)
+    draft = Draft(results, "heterogeneity", f"{capitalized(str(metric))} against heterogeneity")
+    if not entries_of(rows):
+        return draft.missing(NOT_YET)
     if len({row["x"] for row in rows}) < 2:
-        missing = "It takes confirmed configurations in two scenarios of different measured heterogeneity."
-        return Exhibit("heterogeneity", title, missing=missing)
+        needed = "confirmed configurations in two scenarios of different measured heterogeneity"
+        return draft.missing(f"It takes {needed}.")
     rows = [{**row, "panel": title_of(row["metric"], metric)} for row in sort(results, rows)]
     rows.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
     lines, frame = joined(rows), limits(rows)
     panels = panels_of(
         lines,
-        "heterogeneity",
+        draft.key,
         lambda shown: draw_heterogeneity(shown, frame, str(metric)),
         ends_said,
         "panel",
@@ -56,22 +57,18 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
     )
     own = [row for row in lines if row["metric"] == "acc_personal_own"]
     says = f"From the most even to the most uneven scenario: {ends_said(own)}."
-    return exhibit_of_rows(
-        results, "heterogeneity", title, panels, rows, SHOWN, query=QUERY, caption=caption, says=says
-    )
+    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, says)
 
 
 def joined(rows: Sequence[Row]) -> list[Row]:
     """Return the rows with one label for a method whose scenarios chose among different numbers of trials."""
-    labels: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        if tuning_of(row["label"]) not in ("", "untuned"):
-            labels.setdefault(base_label(row["label"]), {}).setdefault(row["label"], row)
-    several = {base: found for base, found in labels.items() if len(found) > 1}
+    chosen = [row for row in rows if tuning_of(row["label"]) not in ("", "untuned")]
+    by_name = grouped([{**row, "name": base_label(row["label"])} for row in chosen], "name")
     changed = {
-        label: {"label": f"{base} (best of its trials)", "look": next(iter(found.values()))["look"]}
-        for base, found in several.items()
-        for label in found
+        row["label"]: {"label": f"{name} (best of its trials)", "look": group[0]["look"]}
+        for name, group in by_name.items()
+        for row in group
+        if len({other["label"] for other in group}) > 1
     }
     return [{**row, **changed.get(row["label"], {})} for row in rows]
 
@@ -91,17 +88,12 @@ def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: 
 def _write_scenarios(axes: Axes, places: Sequence[tuple[float, str]]) -> None:
     """Write the name of each scenario above its place on the x axis."""
     heights = label_lines([js for js, _ in places], [scenario for _, scenario in places])
-    reach = places[-1][0] - places[0][0] or 1.0
+    first, reach = places[0][0], places[-1][0] - places[0][0] or 1.0
     for height, (js, scenario) in zip(heights, places, strict=True):
         axes.axvline(js, color="#dddddd", linewidth=0.7, zorder=0)
-        part = (js - places[0][0]) / reach
+        part = (js - first) / reach
         side, shift = ("left", -4) if part < 0.2 else ("right", 4) if part > 0.8 else ("center", 0)
-        style: dict[str, Any] = {
-            "color": SOFT,
-            "ha": side,
-            "va": "bottom",
-            "annotation_clip": False,
-            "fontsize": SMALL,
-        }
+        style: dict[str, Any] = {"color": SOFT, "ha": side, "va": "bottom", "fontsize": SMALL}
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        axes.annotate(scenario, (js, 1), xytext=(shift, 3 + 9 * height), **place, **style)
+        at = (shift, 3 + 9 * height)
+        axes.annotate(scenario, (js, 1), xytext=at, annotation_clip=False, **place, **style)

@@ -13,12 +13,13 @@ from ..estimates import (
     clients_said,
     confirmed,
     draw_accuracies,
+    is_floor,
     limits,
     panel,
     query_of,
     said,
 )
-from ..exhibits import exhibit_of_rows, table_by_scenario
+from ..exhibits import Draft
 from ..rows import Column, grouped
 from .accuracies import ALL_METRICS, NOT_YET, PERSONAL_METRICS, title_of
 
@@ -38,10 +39,10 @@ SENT = """SELECT scenario, label, bytes_up, shared_parameters FROM trials WHERE 
 
 def exhibit_methods(results: Results) -> Exhibit:
     """Return the figure of the methods by scenario, a panel per metric; floors are thin lines."""
-    title, metric = "Methods by scenario", results.metric
+    draft, metric = Draft(results, "methods", "Methods by scenario"), results.metric
     rows = confirmed(results, tuple(PERSONAL_METRICS))
     if not rows:
-        return Exhibit("methods", title, missing=NOT_YET)
+        return draft.missing(NOT_YET)
     panels = []
     for column in PERSONAL_METRICS:
         shown = [row for row in rows if row["metric"] == column]
@@ -56,9 +57,7 @@ def exhibit_methods(results: Results) -> Exhibit:
         f"table of methods has the verdicts. {clients_said(own)}{patches(results)}"
     )
     says = " ".join([f"{said(own)}.", *below_floors(own)])
-    return exhibit_of_rows(
-        results, "methods", title, panels, rows, SHOWN, query=QUERY, caption=caption, says=says
-    )
+    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, says)
 
 
 def patches(results: Results) -> str:
@@ -87,30 +86,21 @@ def table_of_methods(results: Results) -> Table | None:
         gap = gap_of.get((row["scenario"], row["label"]))
         return difference_cell(gap) if gap else Cell("reference" if row["label"] == main else "")
 
-    def bytes_up(row: Row) -> Cell:
-        return Cell("" if row["kind"] == "floor" else size(sent_by(row).get("bytes_up")), "tight")
-
-    def sent_by(row: Row) -> Row:
-        return sent.get((row["scenario"], row["label"]), {})
-
     heads = ("personal own", "personal global", "shared own", "shared global", "worst client")
     caption = (
         f"Test {results.metric} in %, mean [{basis(rows, results.confidence)}] on fresh seeds. The "
         "difference is on personal own, paired by seed, with its interval adjusted for all differences of "
         f"its family. {clients_said(rows)}"
     )
-    return table_by_scenario(
-        results,
-        [group[0] for group in grouped(rows, "scenario", "label").values()],
-        [
-            *map(accuracy, ALL_METRICS, heads),
-            (f"minus {main}, points" if main else "paired difference", difference),
-            ("bytes up", bytes_up),
-            ("parameters sent", lambda row: show(sent_by(row).get("shared_parameters"))),
-        ],
-        query=query_of(ALL_METRICS),
-        caption=caption.strip(),
-        key="table-methods",
-        title="Methods",
-        name=("method", lambda row: Cell(row["label"], "tight")),
-    )
+    columns = [
+        *map(accuracy, ALL_METRICS, heads),
+        (f"minus {main}, points" if main else "paired difference", difference),
+        ("bytes up", lambda row: Cell("" if is_floor(row) else size(row.get("bytes_up")), "tight")),
+        ("parameters sent", lambda row: show(row.get("shared_parameters"))),
+    ]
+    lines = [
+        {**group[0], **sent.get(place, {})} for place, group in grouped(rows, "scenario", "label").items()
+    ]
+    name: Column = ("method", lambda row: Cell(row["label"], "tight"))
+    draft, query = Draft(results, "methods", "Methods"), query_of(ALL_METRICS)
+    return draft.table(lines, columns, query, caption.strip(), draft.title, name=name)

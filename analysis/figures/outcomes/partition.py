@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ...look.page import Exhibit, slug
+from ...look.page import Exhibit
 from ...look.style import SMALL, WIDTH, Figure, drawing
 from ...look.words import count
 from ...read.results import Results, Row
-from ..estimates import panel
-from ..exhibits import exhibit_of_rows
+from ..estimates import panels_by_title
+from ..exhibits import Draft, evenly_spaced
 from ..rows import grouped, place_in, scenario_order
 from .accuracies import counted
 
@@ -45,11 +45,6 @@ def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray,
     return counts, [str(name) for _, name in columns], clients
 
 
-def shown_of(clients: int) -> np.ndarray:
-    """Return which of so many clients are drawn: all, or 60 evenly spaced ones."""
-    return np.unique(np.linspace(0, clients - 1, min(SHOWN_CLIENTS, clients)).round().astype(int))
-
-
 @drawing
 def draw_partition(rows: Sequence[Row], largest: int) -> Figure:
     """Draw clients (rows) by classes and, where there are several, by domains; darker means more images.
@@ -61,7 +56,7 @@ def draw_partition(rows: Sequence[Row], largest: int) -> Figure:
 
     counts, classes, clients = counts_of(rows, "label", "class")
     domains, domain_names, _ = counts_of(rows, "domain", "domain_name")
-    kept = shown_of(len(clients))
+    kept = evenly_spaced(len(clients), SHOWN_CLIENTS)
     counts, domains, clients = counts[kept], domains[kept], [clients[place] for place in kept]
     maps = [(counts, classes, largest)]
     maps += [(domains, domain_names, max(1, int(domains.max())))] if len(domain_names) > 1 else []
@@ -88,19 +83,16 @@ def draw_partition(rows: Sequence[Row], largest: int) -> Figure:
 
 def exhibit_partition(results: Results) -> Exhibit:
     """Return the figure of clients by classes: of a run, or of the first run of each scenario of a sweep."""
-    title, query = "Clients by classes", QUERY_OF_RUN if results.kind == "run" else QUERY
-    order = scenario_order(results)
+    draft, order = Draft(results, "partition", "Clients by classes"), scenario_order(results)
+    query = QUERY_OF_RUN if results.kind == "run" else QUERY
     rows = sorted(results.sql(query), key=lambda row: place_in(order, row["scenario"]))
     if not rows:
-        return Exhibit("partition", title, missing="No partition is on disk.")
-    by_scenario = grouped(rows, "scenario")
-    largest = max(int(counts_of(group, "label", "class")[0].max()) for group in by_scenario.values())
-    panels = []
-    for scenario, group in by_scenario.items():
-        name = str(scenario or results.meta.get("scenario_label") or "")
-        figure = draw_partition(group, max(1, largest))
-        panels.append(panel(f"partition-{slug(name)}", name, figure, _seen(group)))
-    many = any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in by_scenario.values())
+        return draft.missing("No partition is on disk.")
+    label = str(results.meta.get("scenario_label") or "")
+    titled = {scenario or label: group for scenario, group in grouped(rows, "scenario").items()}
+    largest = max(int(counts_of(group, "label", "class")[0].max()) for group in titled.values())
+    panels = panels_by_title(titled, draft.key, lambda group: draw_partition(group, max(1, largest)), _seen)
+    many = any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in titled.values())
     caption = (
         "Training images of each client (row) and class (column). The colour grows with the square root of "
         "the count and means the same in all panels."
@@ -113,7 +105,7 @@ def exhibit_partition(results: Results) -> Exhibit:
     if results.kind == "sweep":
         caption += " One seed is shown; other seeds draw other partitions."
     columns = ("scenario", "client", "class", "domain_name", "images")
-    return exhibit_of_rows(results, "partition", title, panels, rows, columns, query=query, caption=caption)
+    return draft.exhibit(panels, rows, columns, query, caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ from ...look.page import Exhibit
 from ...look.words import percent
 from ...read.results import Results, Row
 from ..estimates import basis, entries_of, limits, sort
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, draw_lines, lines_of, panels_of
 from ..rows import grouped
 
@@ -45,10 +45,9 @@ ORDER BY ALL"""
 
 def exhibit_optimism(results: Results) -> Exhibit:
     """Return the figure of the optimism gap, a panel per scenario."""
-    title, rows = "Optimism gap", sort(results, results.sql(QUERY))
+    draft, rows = Draft(results, "optimism", "Optimism gap"), sort(results, results.sql(QUERY))
     if not rows:
-        missing = "No tuned configuration is confirmed on fresh seeds, so the gap is not known."
-        return Exhibit("optimism", title, missing=missing)
+        return draft.missing("No tuned configuration is confirmed on fresh seeds, so the gap is not known.")
     axis = Axis("", f"{results.metric}, %", limits(rows), names=list(STAGES.values()))
     panels = panels_of(rows, "optimism", lambda r: draw_lines(lines_of(r), axis, height=2.9), _seen)
     caption = (
@@ -59,7 +58,7 @@ def exhibit_optimism(results: Results) -> Exhibit:
         f"should fall below. Bars: {basis(rows, results.confidence)}."
     )
     columns = ("scenario", "label", "chosen", "stage", "mean", "low", "high", "seeds")
-    return exhibit_of_rows(results, "optimism", title, panels, rows, columns, query=QUERY, caption=caption)
+    return draft.exhibit(panels, rows, columns, QUERY, caption)
 
 
 def _seen(rows: list[Row]) -> str:

@@ -14,7 +14,7 @@ from ...look.words import bracket, listing, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import panels_by_title
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..rows import Column, filled, grouped
 from .objectives import Objective, objectives, settings_cell
 
@@ -90,12 +90,13 @@ def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], metric: Metric
 
 def exhibit(results: Results) -> Exhibit | None:
     """Return the figure of the fronts, a panel per study; None where the search had one objective."""
-    wanted, title, metric = objectives(results), "Pareto front of the search", results.metric
+    wanted, metric = objectives(results), results.metric
+    draft = Draft(results, "pareto", "Pareto front of the search")
     if len(wanted) < 2:
         return None
     rows = table_pareto(results)
     if not rows:
-        return Exhibit("pareto", title, missing="No trial of the search has all of its objectives.")
+        return draft.missing("No trial of the search has all of its objectives.")
 
     def seen(rows: list[Row]) -> str:
         front = [row for row in rows if row["front"]]
@@ -115,7 +116,7 @@ def exhibit(results: Results) -> Exhibit | None:
     panels = panels_by_title(by_study, "pareto", lambda r: draw_pareto(r, wanted, metric), seen)
     columns = ("study", "label", *(aim.name for aim in wanted), "low", "high")
     front, query = [row for row in rows if row["front"]], query_of(wanted)
-    return exhibit_of_rows(results, "pareto", title, panels, front, columns, query=query, caption=caption)
+    return draft.exhibit(panels, front, columns, query, caption)
 
 
 def table(results: Results) -> Table | None:

@@ -12,7 +12,7 @@ from ...look.words import count, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import accuracy_text, panels_by_title
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..rows import Column, filled, grouped
 from .objectives import settings_cell
 
@@ -77,9 +77,9 @@ def draw_search(rows: Sequence[Row], limits: tuple[float, float], metric: Metric
 
 def exhibit_search(results: Results) -> Exhibit:
     """Return the figure of the search, a panel per study."""
-    title, rows = "The search", results.sql(QUERY)
+    draft, rows = Draft(results, "search", "The search"), results.sql(QUERY)
     if not rows:
-        return Exhibit("search", title, missing="No trial is finished.")
+        return draft.missing("No trial is finished.")
     kept = [row["objective"] for row in rows if row["objective"] is not None and row["state"] != "FAIL"]
     values = sorted(kept) or [0.0, 1.0]
     low = values[int(0.05 * (len(values) - 1))]  # a few bad trials do not flatten the rest
@@ -96,7 +96,7 @@ def exhibit_search(results: Results) -> Exhibit:
         "bottom. The best of many noisy values is too good: see the optimism gap."
     )
     columns = ("study", "place", "kind", "label", "state", "objective", "low", "high", "seeds", "best")
-    return exhibit_of_rows(results, "search", title, panels, rows, columns, query=QUERY, caption=caption)
+    return draft.exhibit(panels, rows, columns, QUERY, caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:

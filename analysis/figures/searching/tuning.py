@@ -10,7 +10,7 @@ from ...look.style import Figure, Look, blank, drawing, legend_below
 from ...look.words import count, listing, percent
 from ...read.results import Results, Row
 from ..estimates import floors_of, is_number, limits
-from ..exhibits import exhibit_of_rows
+from ..exhibits import Draft
 from ..lines import Axis, Line, draw_floors, lines_of, panels_of, put_lines
 from ..outcomes.curves import FLOORS
 from ..rows import grouped, place_in, scenario_order
@@ -92,7 +92,7 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
         f"seeds. The thin lines are what no method should fall below. {missing}{edges(rows)}"
     ).strip()
     columns = ("scenario", "entry", "path", "level", "state", "mean", "low", "high", "seeds", "best", "edge")
-    return exhibit_of_rows(results, "tuning", "Tuning", panels, rows, columns, query=QUERY, caption=caption)
+    return Draft(results, "tuning", "Tuning").exhibit(panels, rows, columns, QUERY, caption)
 
 
 def _seen(rows: list[Row]) -> str:

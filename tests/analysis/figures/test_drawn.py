@@ -11,15 +11,13 @@ import pytest
 from analysis import declared
 from analysis.figures.inside import divergence, masks, ratios, signatures
 from analysis.figures.outcomes import (
-    balance,
     classes,
-    clients,
     communication,
     curves,
     heterogeneity,
     methods,
+    one_run,
     partition,
-    run_curves,
 )
 from analysis.figures.searching import optimism, pareto, racing, search, tuning
 from analysis.look.page import Cell, Exhibit, Table
@@ -55,7 +53,7 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     curves.exhibit_curves,
     partition.exhibit_partition,
     communication.exhibit_communication,
-    balance.exhibit_groups,
+    classes.exhibit_groups,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
     signatures.exhibit,
@@ -72,10 +70,10 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     ],
 ]
 OF_RUNS: list[Callable[[Results], Any]] = [
-    clients.exhibits_clients,
-    run_curves.exhibit_run_curve,
-    run_curves.exhibit_losses,
-    balance.exhibit_balance,
+    one_run.exhibits_clients,
+    one_run.exhibit_run_curve,
+    one_run.exhibit_losses,
+    classes.exhibit_balance,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
     masks.exhibits_masks,
