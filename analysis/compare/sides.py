@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..look.words import listing
 from ..read.columns import ACCURACIES, FLOORS
-from ..read.results import NoResult, Results, Row, flatten, json_object, open_results, tuning_of
+from ..read.results import TESTED, NoResult, Results, Row, flatten, json_object, open_results, tuning_of
 from ..verdicts.samples import Samples
-from ..verdicts.study import FINAL, base_of
+from ..verdicts.study import base_of
 
 MEASURED = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy", *FLOORS)
 COSTS = ("bytes_up", "bytes_down", "flops")
@@ -206,8 +206,8 @@ def _entries(
             raise Mistake(f"{what}: '{trial['label']}' is not one entry: {studies} have one of that name")
         latest[trial["label"], trial["scenario"]] = trial
     for trial in latest.values():
-        fresh = trial["kind"] in FINAL
+        fresh = trial["kind"] in TESTED
         alike = [t for t in trials if t["scenario"] == trial["scenario"] and t["kind"] != "search"]
-        peers = [t for t in alike if (t["kind"] in FINAL) == fresh]
+        peers = [t for t in alike if (t["kind"] in TESTED) == fresh]
         runs = zip(trial["seeds"] or [], trial["runs"] or [], strict=False)
         yield Entry(trial, samples, peers, {int(seed): folder / "runs" / run for seed, run in runs})

@@ -20,7 +20,7 @@ from .rows import grouped, place_in, scenario_order
 FLOORS: dict[str, Any] = {"most frequent class": (0, (1, 1.5)), "zero-shot": (0, (4, 2))}  # label -> line
 COLUMNS = """scenario, label, method, kind, metric, mean,
   coalesce(low_both, low) AS low, coalesce(high_both, high) AS high, low_both IS NOT NULL AS over_images,
-  "values", len(seeds) AS seeds, seeds_planned, lost, clients_measured, clients_evaluated"""
+  "values", len(seeds) AS seeds, seeds_planned, lost, no_noise, clients_measured, clients_evaluated"""
 
 # Every trial measures the floors beside itself; one row of them is shown.
 ONE_FLOOR = """QUALIFY kind <> 'floor'
@@ -98,7 +98,7 @@ def lost_words(row: Row) -> str:
 def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent) -> str:
     """Return `61.6 [60.9, 62.2]`, `61.6 (one seed)`, or `diverges (0 of 3 seeds)`.
 
-    A rule that gives the same on all seeds and images has no interval.
+    A rule that is the same on every seed has no interval over them: `61.6 (no noise over seeds)`.
     """
     if row is None:
         return ""
@@ -106,6 +106,7 @@ def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent
         return f"diverges{lost_words(row)}"
     interval = bracket(row["low"], row["high"], form)
     alone = " (one seed)" if not interval and row["seeds"] == 1 else ""
+    alone = " (no noise over seeds)" if not interval and row.get("no_noise") else alone
     return f"{form(row['mean'])} {interval}".rstrip() + (lost_words(row) or alone)
 
 

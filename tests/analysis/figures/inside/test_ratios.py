@@ -21,7 +21,7 @@ def test_class_ratios_of_a_run(safe_run: Results) -> None:
     exhibit = with_numbers(ratios.exhibit_ratios(safe_run))
     above = data_lines(exhibit.panels[0], 0)
     assert len(above) == len(CLASSES) and all(len(line.get_xdata()) == ROUNDS + 1 for line in above)
-    last = [r for r in safe_run.table("ratios").to_pylist() if r["round"] == ROUNDS]
+    last = [r for r in safe_run.sql("FROM ratios") if r["round"] == ROUNDS]
     assert sorted(line.get_ydata()[-1] for line in above) == sorted(row["cr"] for row in last)
     by_place = [r for r in safe_run.sql(ratios.query_of_ratios(safe_run)) if r["round"] == ROUNDS]
     assert [row["images"] for row in by_place] == sorted(IMAGES, reverse=True)
