@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ..figures.rows import grouped
 from ..look.words import count
 from ..read.results import Results, Row
 from .columns import ACCURACIES, filled, finite, left_out, spread, titles_of
-from .curves import owner_of, owners_of
+from .curves import OWNERS
 
 MAX_POINTS = 20_000  # clients of all runs together: about 1.5 MB
 MAX_PER_RUN = 500
@@ -22,7 +22,10 @@ LAST = f"""last AS (
   WHERE acc_personal_own IS NOT NULL
   QUALIFY clients.round = max(clients.round) OVER (PARTITION BY run, coalesce(clients.split, 'validation'))
 )"""
-EVALUATIONS = f"WITH {LAST} SELECT run, split, count(*) AS clients FROM last GROUP BY ALL"
+EVALUATIONS = f"""WITH {LAST}, {OWNERS}
+SELECT run, split, coalesce(any_value(trials), []) AS trials, any_value(seed) AS seed, count(*) AS clients
+FROM last LEFT JOIN owners USING (run) WHERE split = 'validation' OR tested OR run = $alone
+GROUP BY run, split ORDER BY any_value(place) NULLS LAST, split = 'test', run"""
 # js: the Jensen-Shannon divergence between the classes of a client and those of all clients, in bits; 0 where
 # they are the same, 1 where they share nothing.
 CLIENTS = f"""WITH {LAST}, counts AS (
@@ -48,21 +51,13 @@ def clients_of(results: Results) -> Row:
         `round`, `columns` (name -> number per client; `client` is its number) and `notes`; `titles` of
         the columns; `notes`: which runs were left out.
     """
-    owners = owners_of(results)
-    evaluations = _in_order(results, owners)
-    points = itertools.accumulate(min(row["clients"], MAX_PER_RUN) for row in evaluations)
-    kept = [
-        (row["run"], row["split"])
-        for row, total in zip(evaluations, points, strict=True)
-        if total <= MAX_POINTS
-    ]
-    runs = sorted({run for run, _ in kept})
-    rows = results.sql(CLIENTS, runs=runs, alone=str(results.meta.get("id") or "")) if runs else []
-    by_group = grouped(rows, "run", "split")
-    groups = [
-        {"run": run, "split": split, **owner_of(owners, run), **_group(by_group[run, split])}
-        for run, split in kept
-    ]
+    alone = str(results.meta.get("id") or "") if results.kind == "run" else ""
+    evaluations = results.sql(EVALUATIONS, alone=alone)
+    points = itertools.accumulate(min(row.pop("clients"), MAX_PER_RUN) for row in evaluations)
+    kept = [row for row, total in zip(evaluations, list(points), strict=True) if total <= MAX_POINTS]
+    runs = sorted({row["run"] for row in kept})
+    clients = grouped(results.sql(CLIENTS, runs=runs, alone=alone) if runs else [], "run", "split")
+    groups = [{**row, **_group(clients[row["run"], row["split"]])} for row in kept]
     notes = []
     if len(kept) < len(evaluations):
         notes.append(
@@ -71,14 +66,6 @@ def clients_of(results: Results) -> Row:
         )
     names = [name for name in (*SKEW, "loss", *ACCURACIES) if any(name in g["columns"] for g in groups)]
     return {"groups": groups, "titles": titles_of(names, results.metric), "notes": notes}
-
-
-def _in_order(results: Results, owners: Mapping[str, Row]) -> list[Row]:
-    """Return run, split and number of clients of each evaluation, the most wanted first."""
-    last = {"order": (len(results.trials), True, 0), "tested": results.kind == "run"}  # no trial has ended
-    found = [({**last, **owners.get(row["run"], {})}, row) for row in results.sql(EVALUATIONS)]
-    found.sort(key=lambda pair: (pair[0]["order"], pair[1]["split"] == "test", pair[1]["run"]))
-    return [row for owner, row in found if row["split"] == "validation" or owner["tested"]]
 
 
 def _group(rows: Sequence[Row]) -> Row:

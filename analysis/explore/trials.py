@@ -63,18 +63,11 @@ def trials_of(results: Results) -> Row:
 
 
 def parameters_of(rows: Sequence[Row], factors: Sequence[Row]) -> tuple[list[Row], Row]:
-    """Return what the trials set.
+    """Return the parameters that differ between trials, in the order in which they are set, and the others.
 
     A trial's value is the one that its experiment had, so a contrast also has the anchor's values. Where the
-    experiment has no such parameter (another method), the value is None.
-
-    Args:
-        rows: Rows of `tables/trials`.
-        factors: The factors of `run.json`; they say which parameters are searched on a logarithm.
-
-    Returns:
-        The parameters that differ between trials, in the order in which trials set them; and path -> value of
-        the others.
+    experiment has no such parameter (another method), the value is None. The factors of `run.json` say which
+    parameters are searched on a logarithm. The others are path -> value.
     """
     changes = [json_object(row.get("params")) for row in rows]
     settings = [flatten(json_object(row.get("experiment"))) for row in rows]

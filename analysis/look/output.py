@@ -48,16 +48,13 @@ def written(results: Results) -> str:
 
 
 def environment(templates: Path) -> Environment:
-    """Return a reader of templates in which every text is escaped and nothing may be missing."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """Return a reader of templates: HTML escapes every text, and nothing may be missing."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-    return Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    escaped, loader = select_autoescape(), FileSystemLoader(templates)
+    made = Environment(autoescape=escaped, loader=loader, undefined=StrictUndefined)
+    made.trim_blocks = made.lstrip_blocks = True
+    return made
 
 
 def write_whole(path: Path, contents: str | bytes) -> Path:

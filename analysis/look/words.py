@@ -10,6 +10,16 @@ from ..read.results import Row
 MINUS = "\u2212"
 MARGIN = 0.01  # a difference within it changes nothing that matters
 WITHIN = f"within {100 * MARGIN:g} point"  # the meaning of `level`
+VERBS = {  # verdict -> what the first side is beside the second
+    "diverges": "cannot be compared with {}",
+    "ahead": "is ahead of {}",
+    "behind": "is behind {}",
+    "negligible": "is all but equal to {}",
+    "level": f"is level with {{}} ({WITHIN})",
+    "no effect": "gives the same as {}",
+    "undecided": "is undecided against {}",
+    "missing": "cannot be paired with {}",
+}
 TITLES = {
     "acc_personal_own": "personal, own distribution",
     "acc_personal_global": "personal, global split",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..look.output import environment
 from ..look.page import Exhibit, Page, show, slug
 from ..look.style import inline
 
@@ -20,26 +21,19 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
         page: The page.
         drawings: Key of a panel -> its SVG text.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     templates = Path(__file__).parent / "templates"
-    env = Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    env = environment(templates)
     env.filters |= {"show": show, "slug": slug}
     env.filters["lines"] = lambda text: Markup("<br>").join(str(text).split("\n"))
     env.filters["words"] = lambda text: _explained(text, page.glossary)
-    env.tests["number"] = _is_number
+    env.tests["number"] = lambda value: isinstance(value, int | float) and not isinstance(value, bool)
     panels = {
-        panel.key: panel.alt or ". ".join(p for p in (panel.title or exhibit.title, exhibit.says) if p)
-        for exhibit in page.parts()
-        if isinstance(exhibit, Exhibit)
-        for panel in exhibit.panels
+        panel.key: panel.alt or ". ".join(p for p in (panel.title or part.title, part.says) if p)
+        for part in page.parts()
+        if isinstance(part, Exhibit)
+        for panel in part.panels
     }
     names = page.names()
     return env.get_template("report.html").render(
@@ -53,11 +47,11 @@ def render(page: Page, drawings: Mapping[str, str]) -> str:
     )
 
 
-def _explained(text: str, glossary: Sequence[tuple[str, str]]) -> Any:
+def _explained(text: str, glossary: Mapping[str, str]) -> Any:
     """Return the text as HTML; each word of the glossary leads once to its meaning; `code` is code."""
     from markupsafe import Markup, escape
 
-    left = {term: meaning for term, meaning in glossary if term in text}
+    left = {term: meaning for term, meaning in glossary.items() if term in text}
     words = "|".join([r"`[^`]+`", *(rf"\b{re.escape(term)}\b" for term in left)])
     link = Markup('<a class="word" href="#word-{}" title="{}">{}</a>')
     pieces = []
@@ -69,7 +63,3 @@ def _explained(text: str, glossary: Sequence[tuple[str, str]]) -> Any:
         else:
             pieces.append(escape(piece))
     return Markup("").join(pieces)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

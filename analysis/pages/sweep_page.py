@@ -18,22 +18,16 @@ from ..look.words import listing
 from ..read.results import Results, Row
 from . import evidence, headline
 from .best import best_table
-from .commands import commands, repeat, rest_command
+from .commands import commands, rest_command
 from .glossary import WORDS
-from .shared import notice, of_space, reproduce, tables_of_space, under_name
-from .sweep_facts import facts, progress, scenarios_table, trial_counts, trust
+from .shared import of_space, page_of, present, progress, under_name
+from .sweep_facts import facts, scenarios_table, trial_counts, trust
 
 QUESTION = (
     "Which of the choices that are left open change the outcome, under which data, and how sure is that?"
 )
-OTHERS = (
-    "rival",
-    "floor",
-    "pair",
-    "tuning",
-    "transfer",
-    "recipe",
-)  # kinds of comparisons, beside the choices
+# kinds of comparisons, beside the choices
+OTHERS = ("rival", "floor", "pair", "tuning", "transfer", "recipe")
 NOTHING = "Nothing was compared."
 
 
@@ -41,31 +35,24 @@ def sweep_page(results: Results) -> Page:
     """Make the page of a sweep, finished or not; a sweep of several spaces has all parts for each space."""
     views = results.views()
     by_space = [(view, story(view)) for view in views]
-    spaces = listing([str(s) for s in results.meta.get("spaces") or [results.meta.get("space") or "?"]])
-    return Page(
-        title=f"Sweep of {spaces}",
+    spaces = [str(name) for name in results.meta.get("spaces") or [results.meta.get("space") or "?"]]
+    run = [scenarios_table(results), trial_counts(results)]
+    trusted = [Text(points=trust(view), title=view.space) for view in views]
+    return page_of(
+        results,
+        progress(results),
+        [
+            *(section for view, one in by_space for section in of_space(view, one.sections)),
+            Section("What was run", run, facts=facts(results), folded=True),
+            Section("What can be trusted", trusted, folded=True),
+        ],
+        [commands(view) for view in views],
+        title=f"Sweep of {listing(spaces)}",
         question=str(results.meta.get("title") or QUESTION) if len(views) == 1 else QUESTION,
         lead=[sentence for view, one in by_space for sentence in under_name(view, one.lead)],
         alert=" ".join(sentence for view, one in by_space for sentence in under_name(view, one.alert)),
-        answer=[table for view, one in by_space for table in tables_of_space(view, one.answer)],
+        answer=[table for view, one in by_space for table in of_space(view, one.answer)],
         flags=signatures.sentences(results),
-        notice=notice(results, progress(results)),
-        commands=repeat(results),
-        sections=[
-            *(section for view, one in by_space for section in of_space(view, one.sections)),
-            Section(
-                "What was run",
-                [scenarios_table(results), trial_counts(results)],
-                facts=facts(results),
-                folded=True,
-            ),
-            Section(
-                "What can be trusted",
-                [Text(points=trust(view), title=view.space) for view, _ in by_space],
-                folded=True,
-            ),
-            reproduce(results, *(commands(view) for view in views)),
-        ],
         glossary=WORDS,
     )
 
@@ -90,7 +77,7 @@ def story(results: Results) -> Story:
         Section("Outcomes, curves, clients and cost", outcomes(results), folded=True),
         Section("Inside the runs", inside(results), folded=True),
         Section("The search", searching(results), folded=True),
-        Section("All trials", [t for t in (search.table_trials(results),) if t], folded=True),
+        Section("All trials", present(search.table_trials(results)), folded=True),
     ]
     below = headline.floor_sentence(rows_of(results, "floor"))
     sentences = lead(results, choices, recipes.headlines(results, asked))
@@ -123,7 +110,7 @@ def _declared(results: Results, asked: Sequence[recipes.Answer]) -> list[Section
 
 def outcomes(results: Results) -> list[Part]:
     """List the figures of what was reached, by whom, and at what cost. A new figure is one line here."""
-    parts = [
+    return present(
         methods.exhibit_methods(results),
         methods.table_of_methods(results),
         heterogeneity.exhibit_heterogeneity(results),
@@ -132,32 +119,29 @@ def outcomes(results: Results) -> list[Part]:
         communication.exhibit_communication(results),
         pareto.exhibit(results),
         pareto.table(results),
-    ]
-    return [part for part in parts if part]
+    )
 
 
 def inside(results: Results) -> list[Part]:
     """List the figures on the inside of methods such as SAFE that the recipe does not declare itself."""
     declared = recipes.kinds_of(results)
     gated = "masks" not in declared and masks.any_gate(results)
-    parts = [
+    return present(
         None if "groups" in declared else classes.exhibit_groups(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
         *(recipes.parts_of(results, recipes.show_masks(results, {}, "masks")) if gated else []),
         signatures.exhibit(results),
         signatures.table(results),
-    ]
-    return [part for part in parts if part]
+    )
 
 
 def searching(results: Results) -> list[Part]:
     """List the figures of the search; empty where nothing was searched."""
     if not any(t["kind"] == "search" for t in results.trials):
         return []
-    parts = [
+    return present(
         optimism.exhibit_optimism(results),
         exhibit_tuning(results) or search.exhibit_search(results),
         racing.table(results),
-    ]
-    return [part for part in parts if part]
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from ...look.forest import axis_frame, draw_differences
 from ...look.page import Cell, Exhibit, Panel, Table, run_link, slug
 from ...look.style import VERDICTS
-from ...look.words import WITHIN, bracket, difference, listing, points, seeds_said, shorten, shown
+from ...look.words import VERBS, WITHIN, bracket, difference, listing, points, seeds_said, shorten, shown
 from ...read.results import OBJECTIVE, Results, Row
 from ..rows import Column, filled, grouped, symbol_of
 
@@ -28,15 +28,6 @@ READING = (
     "without a finite number. A lost seed counts as 0 in the difference and in the adjusted interval. "
     "Intervals wider than the axis end in an arrow."
 )
-VERBS = {  # verdict -> what the first side is beside the second
-    "diverges": "cannot be compared with {}",
-    "ahead": "is ahead of {}",
-    "behind": "is behind {}",
-    "negligible": "is all but equal to {}",
-    "level": f"is level ({WITHIN}) with {{}}",
-    "no effect": "gives the same runs as {}",
-    "undecided": "is undecided against {}",
-}
 
 
 def rows_of(results: Results, *kinds: str, metric: str = OBJECTIVE) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -211,5 +211,6 @@ def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
         chosen = shown[start : start + PANEL_IMAGES]
         said = "; ".join(_image_title(gallery.images[n]) for n in chosen)
         name = "More of them" if i else "Validation images"
-        panels.append(panel(f"{key}-{i + 1}", name, draw_gallery(gallery, chosen), said))
+        drawn = panel(f"{key}-{i + 1}", name, draw_gallery(gallery, chosen), said)
+        panels.append(replace(drawn, pictures=True))
     return panels
