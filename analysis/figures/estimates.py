@@ -25,6 +25,8 @@ COLUMNS = """scenario, label, method, kind, metric, mean,
 # Every trial measures the floors beside itself; one row of them is shown.
 ONE_FLOOR = """QUALIFY kind <> 'floor'
   OR row_number() OVER (PARTITION BY kind, scenario, label, metric ORDER BY len(seeds) DESC, trial) = 1"""
+Draw = Callable[[list[Row]], Figure]  # draws the rows of a panel
+Seen = Callable[[list[Row]], str]  # says what is seen in it
 
 
 def quoted(*texts: str) -> str:
@@ -221,11 +223,6 @@ def panel(key: str, title: str, figure: Figure, seen: str) -> Panel:
     return Panel(key, title, figure, alt=f"{title}: {seen}" if title else seen)
 
 
-def panels_by_title(
-    titled: Mapping[str, list[Row]],
-    key: str,
-    draw: Callable[[list[Row]], Figure],
-    seen: Callable[[list[Row]], str],
-) -> list[Panel]:
+def panels_by_title(titled: Mapping[str, list[Row]], key: str, draw: Draw, seen: Seen) -> list[Panel]:
     """Return a panel for each title, of its rows; `key` is that of the exhibit."""
     return [panel(f"{key}-{slug(title)}", title, draw(rows), seen(rows)) for title, rows in titled.items()]

@@ -14,7 +14,7 @@ from ..look.page import Panel
 from ..look.style import GREY, Axes, Figure, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..look.words import percent
 from ..read.results import Row
-from .estimates import FLOORS, entries_of, is_floor, is_number, panels_by_title
+from .estimates import FLOORS, Draw, Seen, entries_of, is_floor, is_number, panels_by_title
 from .rows import grouped
 
 LOG_RATIO = 4  # of the largest value to the smallest, from which on the axis is logarithmic
@@ -55,10 +55,7 @@ class Axis:
 
 @drawing
 def draw_lines(
-    lines: Sequence[Line],
-    axis: Axis,
-    floors: Mapping[str, float] | None = None,
-    height: float = 3.1,
+    lines: Sequence[Line], axis: Axis, floors: Mapping[str, float] | None = None, height: float = 3.1
 ) -> Figure:
     """Draw lines with their bars or bands, and floors (label -> accuracy) as thin horizontal lines."""
     figure, axes = blank(height)
@@ -128,17 +125,12 @@ def lines_of(rows: Iterable[Row], by: str = "label", **style: Any) -> list[Line]
 
 
 def panels_of(
-    rows: Sequence[Row],
-    key: str,
-    draw: Callable[[list[Row]], Figure],
-    seen: Callable[[list[Row]], str],
-    by: str = "scenario",
-    name: str = "label",
+    rows: Sequence[Row], key: str, draw: Draw, seen: Seen, by: str = "scenario", name: str = "label"
 ) -> list[Panel]:
     """Return a panel for each value of `by`, or several where one would hold too many values of `name`.
 
     Rows come in the order of panels and of configurations; floors are in each panel. `key` is that of the
-    exhibit; `draw` draws the rows of a panel, and `seen` says what is seen in it.
+    exhibit.
     """
     titled: dict[str, list[Row]] = {}
     for title, group in grouped(rows, by).items():

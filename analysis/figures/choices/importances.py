@@ -44,8 +44,7 @@ def rows_of(results: Results, study: str, found: sensitivity.Importances) -> lis
     rows = [
         {
             **{"study": study, "path": index.name, "symbol": symbol_of(results, index.name), "by": measure},
-            **{"value": index.value, "low": index.low, "high": index.high},
-            "active": found.active.get(index.name),
+            **{**vars(index), "active": found.active.get(index.name)},
         }
         for measure, indices in found.columns.items()
         for index in indices

@@ -150,10 +150,7 @@ def _panels(results: Results, rows: Sequence[Row], key: str, differences: bool) 
     def seen(rows: list[Row]) -> str:
         return ends_said(rows, points, " points") if differences else ends_said(rows)
 
-    return panels_of(
-        [{**row, "look": looks[row["label"]]} for row in rows],
-        key,
-        lambda r: draw_curves(r, symbol_of(results, r[0]["path"]), results.metric, differences),
-        seen,
-        "path",
-    )
+    def draw(rows: list[Row]) -> Figure:
+        return draw_curves(rows, symbol_of(results, rows[0]["path"]), results.metric, differences)
+
+    return panels_of([{**row, "look": looks[row["label"]]} for row in rows], key, draw, seen, "path")
