@@ -38,18 +38,11 @@ TEXT, PATHS, METRICS = "text", "a list of paths", "a list of metrics"  # what a 
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A kind of figure.
+    """A kind of figure: what shows it, and its keys beside kind and title."""
 
-    Attributes:
-        show: `show(results, figure, key)` returns what a figure shows; `figure` is as declared, and `key` is
-            the key of its first exhibit.
-        needs: Key that must be declared, beside kind and title -> what its value is.
-        may: Key that may be declared -> what its value is.
-    """
-
-    show: Callable[[Results, Row, str], Answer]
-    needs: Mapping[str, str] = field(default_factory=dict)
-    may: Mapping[str, str] = field(default_factory=dict)
+    show: Callable[[Results, Row, str], Answer]  # of the figure as declared, and the key of its first exhibit
+    needs: Mapping[str, str] = field(default_factory=dict)  # key that must be declared -> what its value is
+    may: Mapping[str, str] = field(default_factory=dict)  # key that may be declared -> what its value is
 
 
 FIGURE_KINDS = {

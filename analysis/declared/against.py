@@ -22,9 +22,7 @@ WHERE kind = 'rival' AND strongest AND split = 'test' AND metric = 'acc_personal
 def table_against(results: Results, path: str) -> list[Row]:
     """Return the confirmed accuracies and the floors with `x`, `line` and `family` (see `recipes.placed`).
 
-    Args:
-        results: The sweep.
-        path: The setting along x; rows whose trial has no number there are left out.
+    Rows whose trial has no number at the path are left out.
     """
     trials = results.sql("SELECT * FROM trials WHERE kind = 'confirm' ORDER BY trial")
     places = placed(trials, path)

@@ -19,19 +19,12 @@ from ..read.results import Results, Row
 
 @dataclass(frozen=True)
 class Answer:
-    """What a declared figure shows.
+    """What a declared figure shows."""
 
-    Attributes:
-        parts: Its exhibits and tables; the sentences stand above the first one.
-        sentences: Everything that it says.
-        headline: The most important part of that, short.
-        rows: The rows of `verdicts` behind the sentences; brackets in these are their intervals.
-    """
-
-    parts: Sequence[Exhibit | Table]
-    sentences: Sequence[str] = ()
-    headline: str = ""
-    rows: Sequence[Row] = ()
+    parts: Sequence[Exhibit | Table]  # the sentences stand above the first one
+    sentences: Sequence[str] = ()  # everything that it says
+    headline: str = ""  # the most important part of that, short
+    rows: Sequence[Row] = ()  # of `verdicts`; brackets in sentences are their intervals
 
 
 def nothing(draft: Draft, needed: str) -> Answer:
@@ -70,19 +63,17 @@ def beside(row: Row) -> str:
 
 
 def headline(rows: Sequence[Row], about: str, clause: Callable[[Row], str] = beside) -> str:
-    """Return the surest difference in a short sentence, then how many have which verdict.
+    """Return the surest difference in a short sentence, then how many rows of `verdicts` have which verdict.
 
-    Args:
-        rows: Rows of `verdicts`.
-        about: What is compared, in words: `in test accuracy on tail classes`.
-        clause: What is said of a row.
+    `about` says what is compared: `in test accuracy on tail classes`; `clause` is what is said of a row.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not ran:
         return ""
     counts, top = Counter(row["verdict"] for row in ran), max(ran, key=size)
+    to = f" to {top['b']}" if len({row["b"] for row in ran}) == 1 else ""
+    many = f"Of {len(ran)} differences{to}, {listing([f'{counts[v]} {v}' for v in VERBS if v in counts])}"
+    if top["verdict"] not in DECIDED and len(ran) > 1:
+        return f"{many} {about}."
     first = f"Under {top['scenario']}, {clause(top)} {about}."
-    many = f"Of {len(ran)} differences, {listing([f'{counts[v]} {v}' for v in VERBS if v in counts])}."
-    if len(ran) == 1:
-        return first
-    return f"{first} {many}" if top["verdict"] in DECIDED else f"{many[:-1]} {about}."
+    return f"{first} {many}." if len(ran) > 1 else first

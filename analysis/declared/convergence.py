@@ -9,7 +9,6 @@ from ..figures.differences import difference_cell
 from ..figures.exhibits import Draft
 from ..figures.outcomes.curves import SHOWN, panels_of_curves, query_of_rounds, table_curves
 from ..figures.rows import Column, grouped
-from ..look.entries import base_label
 from ..look.page import Table
 from ..look.words import percent
 from ..read.results import Results, Row
@@ -35,9 +34,13 @@ def show_convergence(results: Results, figure: Row, key: str) -> Answer:
     )
     panels, query = panels_of_curves(results, rows, key, floors=False), query_of_rounds(results, METRIC)
     curves = draft.exhibit(panels, rows, SHOWN, query, caption)
+    texts = []
+    for scenario, group in grouped(ends, "scenario").items():
+        said = "; that of ".join(f"{row['level']} {named([row], lambda _: 'its start')}" for row in group)
+        texts.append(f"Under {scenario}, on the global validation split, the shared part of {said}.")
     told = [{**row, "a": f"the shared part of {row['level']}", "b": "its start"} for row in ends]
     first = headline(told, f"in validation {results.metric} on the global split")
-    return Answer([curves, _table(draft, ends, rows)], _sentences(results, ends), first, ends)
+    return Answer([curves, _table(draft, ends, rows)], texts, first, ends)
 
 
 def _table(draft: Draft, ends: Sequence[Row], curves: Sequence[Row]) -> Table:
@@ -61,17 +64,3 @@ def _table(draft: Draft, ends: Sequence[Row], curves: Sequence[Row]) -> Table:
     ]
     named_rows = [{**row, "label": row["level"]} for row in ends]
     return draft.table(named_rows, columns, VERDICTS, caption, "Start and end of the shared parameters")
-
-
-def _sentences(results: Results, rows: Sequence[Row]) -> list[str]:
-    """Return a sentence about the recipe's first entry, then one about the others per scenario."""
-    first = next(iter(results.meta.get("grid") or [base_label(row["level"]) for row in rows]), "")
-    main = [row for row in rows if base_label(row["level"]) == first]
-    texts = []
-    if main:
-        said = named(main, lambda row: f"its start under {row['scenario']}")
-        texts.append(f"On the global validation split, the shared part of {main[0]['level']} {said}.")
-    for scenario, group in grouped([row for row in rows if row not in main], "scenario").items():
-        said = "; that of ".join(f"{row['level']} {named([row], lambda _: 'its start')}" for row in group)
-        texts.append(f"Under {scenario}, the shared part of {said}.")
-    return texts

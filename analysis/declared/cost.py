@@ -29,9 +29,7 @@ SHOWN = ("scenario", "label", "seconds", "flops", "time", "work", "seeds", *OT_C
 def query_of(reference: str, paths: Sequence[str]) -> str:
     """Return the SQL of the cost of a training round without evaluation, as ratios to the reference's.
 
-    Args:
-        reference: Label of the plain configuration, with or without how it was tuned.
-        paths: Settings that the cost is drawn against; their columns are x0, x1, ...
+    The columns x0, x1, ... are the settings at the paths.
     """
     xs = "".join(f", try_cast(experiment ->> '$.{path}' AS DOUBLE) AS x{i}" for i, path in enumerate(paths))
     names = "".join(f", any_value(c.x{i}) AS x{i}" for i in range(len(paths)))
@@ -111,13 +109,8 @@ def _points(rows: Sequence[Row], path: str, title: str, looks: Mapping[str, Look
             look = replace(look, line=UNTUNED, hollow=True)
         if interval := row[column]:
             about = {"panel": title, "line": line, "label": f"{line}: {name}", "look": look, "path": path}
-            yield {
-                **about,
-                "x": row["x"][path],
-                "mean": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-            }
+            ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
+            yield {**about, **ends, "x": row["x"][path]}
 
 
 def show_cost(results: Results, figure: Row, key: str) -> Answer:
@@ -157,7 +150,8 @@ def show_cost(results: Results, figure: Row, key: str) -> Answer:
     query = query_of(reference, paths)
     body = [{**r, **{name: r[name].mean if r[name] else None for name in ("time", "work")}} for r in rows]
     exhibit = draft.exhibit(panels, body, SHOWN, query, caption)
-    texts = [_compared(results, usual, reference)] if usual else []
+    texts = [_compared(group, reference) for group in grouped(usual, "scenario").values()]
+    texts[:1] = [f"{text} In brackets: {results.confidence:.0%} intervals over seeds." for text in texts[:1]]
     for path, shown in by_path.items():
         trends = [_trend(results, line, path) for line in grouped(shown, "line").values() if len(line) > 1]
         if trends:
@@ -224,15 +218,14 @@ def _times(interval: Interval | None) -> str:
     return f"{_short(interval.mean)} {bracket(interval.low, interval.high, _short) if wide else ''}".strip()
 
 
-def _compared(results: Results, rows: Sequence[Row], reference: str) -> str:
-    """Return what the configurations with the typical settings cost."""
+def _compared(rows: Sequence[Row], reference: str) -> str:
+    """Return what the configurations with the typical settings cost under one scenario."""
     costs = "; ".join(
         f"\u201c{row['label']}\u201d takes {_times(row['work'])} times the FLOPs and "
         f"{_times(row['time'])} times the time per training round{_doubt(row['time'])}"
         for row in rows
     )
-    basis = f"In brackets: {results.confidence:.0%} intervals over seeds."
-    return f"Compared with {reference} ({rows[0]['scenario']}), {costs}. {basis}"
+    return f"Compared with {reference} ({rows[0]['scenario']}), {costs}."
 
 
 def _doubt(interval: Interval | None) -> str:

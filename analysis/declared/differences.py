@@ -50,16 +50,9 @@ ORDER BY list_position([{quoted(*metrics)}], metric), number"""
 
 
 def table_pairs(results: Results, to: str, metrics: Sequence[str]) -> list[Row]:
-    """Return a row per scenario, configuration and metric: its test accuracy minus that of the reference.
+    """Return rows of `verdicts`, as the recipe lists them: test accuracies minus those of the reference `to`.
 
-    Args:
-        results: The sweep.
-        to: The reference's label, with or without how it was tuned.
-        metrics: The metrics, in order.
-
-    Returns:
-        Rows of `verdicts` with removed (the label says what was left out, and the reference is the first
-        entry of the recipe); as the recipe lists them.
+    They have `removed`: the label says what was left out, and the reference is the recipe's first entry.
     """
     first = next(iter(results.meta.get("grid") or []), None)
     rows = in_order(results, results.sql(query_of(to, metrics)), "a")
@@ -103,9 +96,8 @@ def show_groups(results: Results, figure: Row, key: str) -> Answer:
     if all(row["verdict"] == "missing" for row in rows):
         unequal = "some classes have at least 1.5 times the training images of others"
         return nothing(draft, f"{to} and one other configuration, confirmed where {unequal}")
-    gap = _forest(
-        Draft(results, f"{key}-gap", f"{draft.title}: difference to {rows[0]['b']}"), rows, to, RAREST_FIRST
-    )
+    of_gap = Draft(results, f"{key}-gap", f"{draft.title}: difference to {rows[0]['b']}")
+    gap = _forest(of_gap, rows, to, RAREST_FIRST)
     gap = replace(gap, caption=f"{gap.caption} The shared parameters alone. {GROUPING}")
     reached = exhibit_reached(draft, levels)
     words = {f"acc_shared_{group}": f"on {group} classes" for group in ("tail", "head", "medium")}
@@ -118,8 +110,8 @@ def _forest(draft: Draft, rows: Sequence[Row], to: str, metrics: Sequence[str]) 
     word, metric = tuning_of(rows[0]["b"]), draft.results.metric
     caption = f"Test {metric} of each configuration minus that of {rows[0]['b']} with the same fresh seeds."
     caption += f" All are {word} that do not say otherwise." if word else ""
-    about = {"key": draft.key, "title": draft.title, "caption": caption, "query": query_of(to, metrics)}
-    return exhibit_of(draft.results, rows, about, {m: title_of(m, metric) for m in metrics}, short_label)
+    titles = {name: title_of(name, metric) for name in metrics}
+    return exhibit_of(draft, rows, titles, short_label, query_of(to, metrics), caption)
 
 
 def _answer(

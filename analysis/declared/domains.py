@@ -16,6 +16,8 @@ from ..read.results import Results, Row
 from ..verdicts.recipes import BY_DOMAIN, LEAST_SHARE
 from .answers import Answer, headline, nothing, query_of_verdicts, range_cell
 
+# low and high: the lowest and the highest seed; clients: of that domain, mean over seeds; share: of the
+# images of a client that lie in its main domain; held: the mean of it over the rows of the scenario.
 QUERY = f"""WITH {BY_DOMAIN}, long AS (
   SELECT scenario, label, method, seed, place, domain, share, clients, metric, value
   FROM by_seed UNPIVOT (value FOR metric IN ({", ".join(PERSONAL_METRICS)}))
@@ -30,14 +32,7 @@ SHOWN = ("scenario", "domain", "label", "metric", "mean", "low", "high", "seeds"
 
 
 def table_main_domains(results: Results) -> list[Row]:
-    """Return mean test accuracy over the clients of a main domain, by scenario and configuration.
-
-    Returns:
-        Rows with scenario, place and domain (number and name), label, method, look, metric, mean, low and
-        high (the lowest and the highest seed), seeds, clients (of that domain, mean over seeds), share (of a
-        client's images that lie in its main domain, mean over clients) and held (mean of that over the rows
-        of the scenario); domains in the dataset's order.
-    """
+    """Return mean test accuracy over the clients of a main domain (rows of `QUERY`), domains in order."""
     rows = sort(results, results.sql(QUERY))
     scenarios = list(dict.fromkeys(row["scenario"] for row in rows))
     return sorted(rows, key=lambda row: (scenarios.index(row["scenario"]), row["place"]))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..look.forest import axis_frame, draw_differences
-from ..look.page import Cell, Exhibit, numbers
+from ..look.page import Cell, Exhibit
 from ..look.words import bracket, points, short_listing, shown
-from ..read.results import Results, Row
+from ..read.results import Row
 from .choices.verdicts import DECIDED, READING, look
-from .estimates import panel, quoted
+from .estimates import panel
+from .exhibits import Draft
 from .rows import grouped
 
 SHOWN = (
@@ -21,17 +22,10 @@ FIELDS = "* EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds"
 Name = Callable[[Row], str]
 
 
-def query_of(*kinds: str, where: str) -> str:
-    """Return the SQL of the differences of some kinds."""
-    return f"SELECT {FIELDS} FROM verdicts WHERE kind IN ({quoted(*kinds)}) AND {where} ORDER BY number"
-
-
 def difference_cell(row: Row | None, words: Mapping[str, str] | None = None) -> Cell:
     """Return `+2.1 [+1.0, +3.2] ahead` with the look of the verdict; the reason shows where one points.
 
-    Args:
-        row: A row of `verdicts`; None: an empty cell.
-        words: Verdict -> another word for it.
+    `words` has other words for verdicts.
     """
     if row is None:
         return Cell("")
@@ -59,16 +53,11 @@ def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> 
 
 
 def exhibit_of(
-    results: Results, rows: Sequence[Row], about: Mapping[str, str], titles: Mapping[str, str], name: Name
+    draft: Draft, rows: Sequence[Row], titles: Mapping[str, str], name: Name, query: str, caption: str
 ) -> Exhibit:
-    """Return forest plots, a panel per metric.
+    """Return forest plots of rows of `verdicts`, a panel per metric.
 
-    Args:
-        results: The result folder.
-        rows: Rows of `verdicts`.
-        about: The key, title and caption of the exhibit, and the query of the rows.
-        titles: Metric -> title of its panel, in order.
-        name: What a row is called.
+    `titles` are those of the panels by metric, in order; `name` is what a row is called.
     """
     frame, measured = axis_frame(rows), [m for m in titles if any(row["metric"] == m for row in rows)]
     panels, label = [], f"points against {rows[0]['b']}"
@@ -76,11 +65,10 @@ def exhibit_of(
         drawn = [row for row in rows if row["metric"] == metric]
         by_scenario = grouped(drawn, "scenario").items()
         lines = {scenario: [(name(row), row) for row in group] for scenario, group in by_scenario}
-        key = f"{about['key']}-{metric.replace('_', '-')}"
+        key = f"{draft.key}-{metric.replace('_', '-')}"
         panels.append(panel(key, titles[metric], draw_differences(lines, frame, label), seen(drawn, name)))
     says = seen([row for row in rows if row["metric"] == measured[0]], name)
-    caption, source = f"{about['caption']} {READING}", results.shown(about["query"])
-    return Exhibit(about["key"], about["title"], caption, source, panels, numbers(rows, SHOWN), says=says)
+    return draft.exhibit(panels, rows, SHOWN, query, f"{caption} {READING}", says)
 
 
 def seen(rows: Sequence[Row], name: Name) -> str:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..look.entries import base_label, looks_of
 from ..look.forest import forest, forest_height
-from ..look.marks import write_beside
+from ..look.marks import draw_range, write_beside
 from ..look.page import Cell, Panel, slug
-from ..look.style import FAINT, GREY, Look, blank, drawing, legend_below, percent_axis
-from ..look.words import be, bracket, count, listing, percent
+from ..look.style import FAINT, GREY, Figure, Look, blank, drawing, legend_below, percent_axis
+from ..look.words import be, bracket, count, kept_seeds, listing, percent
 from ..read.queries import literal
 from ..read.results import Results, Row
 from .rows import grouped, place_in, scenario_order
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FLOORS: dict[str, Any] = {"most frequent class": (0, (1, 1.5)), "zero-shot": (0, (4, 2))}  # label -> line
 COLUMNS = """scenario, label, method, kind, metric, mean,
@@ -28,6 +25,8 @@ COLUMNS = """scenario, label, method, kind, metric, mean,
 # Every trial measures the floors beside itself; one row of them is shown.
 ONE_FLOOR = """QUALIFY kind <> 'floor'
   OR row_number() OVER (PARTITION BY kind, scenario, label, metric ORDER BY len(seeds) DESC, trial) = 1"""
+Draw = Callable[[list[Row]], Figure]  # draws the rows of a panel
+Seen = Callable[[list[Row]], str]  # says what is seen in it
 
 
 def quoted(*texts: str) -> str:
@@ -35,11 +34,11 @@ def quoted(*texts: str) -> str:
     return ", ".join(map(literal, texts))
 
 
-def query_of(metrics: Sequence[str], split: str = "test") -> str:
-    """Return the SQL of the confirmed configurations and the floors beside them."""
+def query_of(metrics: Sequence[str]) -> str:
+    """Return the SQL of the confirmed configurations and the floors beside them, on the test split."""
     return f"""SELECT {COLUMNS}
 FROM estimates
-WHERE split = '{split}' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
+WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
 {ONE_FLOOR}
 ORDER BY ALL"""
 
@@ -47,14 +46,11 @@ ORDER BY ALL"""
 def confirmed(results: Results, metrics: Sequence[str]) -> list[Row]:
     """Return the accuracies of the confirmed configurations and the floors on the test split.
 
-    Returns:
-        Rows with the columns of `COLUMNS` and `look`. Scenarios are in the sweep's order, configurations in
-        that of the grid, else the best first; floors come last. [] where nothing is confirmed.
+    Rows have the columns of `COLUMNS` and `look`. Scenarios are in the sweep's order, configurations in that
+    of the grid, else the best first; floors come last. [] where nothing is confirmed.
     """
     rows = results.sql(query_of(metrics))
-    if not any(row["kind"] == "confirm" for row in rows):
-        return []
-    return sort(results, rows)
+    return sort(results, rows) if entries_of(rows) else []
 
 
 def sort(results: Results, rows: Sequence[Row]) -> list[Row]:
@@ -98,7 +94,7 @@ def floors_of(rows: Iterable[Row]) -> dict[str, float]:
 def lost_words(row: Row) -> str:
     """Return ` (4 of 5 seeds)` where seeds were lost or are missing; empty where all are there."""
     planned = max(row["seeds_planned"] or 0, row["seeds"] + (row["lost"] or 0))
-    return f" ({row['seeds']} of {count(planned, 'seed')})" if row["seeds"] < planned else ""
+    return f" ({kept_seeds(row['seeds'], planned)})" if row["seeds"] < planned else ""
 
 
 def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent) -> str:
@@ -117,7 +113,7 @@ def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent
 
 
 def accuracy_cell(row: Row | None) -> Cell:
-    """Return the cell of an accuracy (see `accuracy_text`)."""
+    """Return the cell of an accuracy."""
     return Cell(accuracy_text(row), "tight diverges" if row and not is_number(row["mean"]) else "tight")
 
 
@@ -146,12 +142,7 @@ def clients_said(rows: Iterable[Row]) -> str:
 
 
 def below_floors(rows: Sequence[Row], name: str = "") -> list[str]:
-    """Return a sentence per scenario that names the configurations below a floor of their scenario.
-
-    Args:
-        rows: Of one metric.
-        name: The only configuration that is looked at; empty: all.
-    """
+    """Return a sentence per scenario that names its configurations below a floor, or only `name` of them."""
     texts = []
     for scenario, group in grouped(rows, "scenario").items():
         for floor, value in floors_of(group).items():
@@ -184,10 +175,7 @@ def limits(rows: Sequence[Row]) -> tuple[float, float]:
 def draw_accuracies(rows: Sequence[Row], frame: tuple[float, float], label: str) -> Figure:
     """Draw a line per accuracy: its mean, interval and seeds, scenario by scenario; floors cross it.
 
-    Args:
-        rows: With scenario, label, kind, mean, low, high, values and look.
-        frame: Ends of the x axis, as fractions.
-        label: Of the x axis.
+    Rows have scenario, label, kind, mean, low, high, values and look; `frame` are the ends of the x axis.
     """
     by_scenario = grouped(rows, "scenario")
     lines = {name: [(row["label"], row) for row in entries_of(group)] for name, group in by_scenario.items()}
@@ -211,8 +199,7 @@ def _draw_accuracy(axes: Any, y: float, row: Row, frame: tuple[float, float]) ->
     if not is_number(row["mean"]):
         axes.annotate("diverges", (frame[0], y), (4, 0), textcoords="offset points", va="center")
         return
-    if row["low"] is not None:
-        axes.plot([row["low"], row["high"]], [y, y], color=look.colour, linewidth=2, solid_capstyle="butt")
+    draw_range(axes, y, row["low"], row["high"], look.colour, 2)
     seeds: dict[str, Any] = {"markersize": 2.2, "alpha": 0.7, "markeredgewidth": 0}
     axes.plot(values, [y + 0.27] * len(values), "o", color=look.colour, **seeds)
     mark: dict[str, Any] = {"markersize": 4.8, "markeredgewidth": 1, "markerfacecolor": look.face}
@@ -236,11 +223,6 @@ def panel(key: str, title: str, figure: Figure, seen: str) -> Panel:
     return Panel(key, title, figure, alt=f"{title}: {seen}" if title else seen)
 
 
-def panels_by_title(
-    titled: Mapping[str, list[Row]],
-    key: str,
-    draw: Callable[[list[Row]], Figure],
-    seen: Callable[[list[Row]], str],
-) -> list[Panel]:
+def panels_by_title(titled: Mapping[str, list[Row]], key: str, draw: Draw, seen: Seen) -> list[Panel]:
     """Return a panel for each title, of its rows; `key` is that of the exhibit."""
     return [panel(f"{key}-{slug(title)}", title, draw(rows), seen(rows)) for title, rows in titled.items()]

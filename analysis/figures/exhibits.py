@@ -22,16 +22,10 @@ def evenly_spaced(number: int, most: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Draft:
-    """An exhibit in the making, with the table that belongs to it.
-
-    Attributes:
-        results: The result folder.
-        key: Key of the exhibit.
-        title: Its title.
-    """
+    """An exhibit in the making, with the table that belongs to it."""
 
     results: Results
-    key: str
+    key: str  # of the exhibit
     title: str
 
     def missing(self, reason: str) -> Exhibit:
@@ -47,10 +41,7 @@ class Draft:
         caption: str,
         says: str = "",
     ) -> Exhibit:
-        """Return the exhibit; the columns of the rows (or column -> name) are the numbers behind it.
-
-        By default it says what is seen in its panels.
-        """
+        """Return the exhibit with columns of the rows (or column -> name); by default it says its panels."""
         table = numbers(rows, list(columns))
         if isinstance(columns, Mapping):
             table = replace(table, columns=list(columns.values()))

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..look.entries import panel_groups
-from ..look.marks import draw_intervals, shifted_along
+from ..look.marks import draw_intervals
 from ..look.page import Panel
-from ..look.style import GREY, Look, blank, drawing, integer_axis, legend_below, percent_axis
+from ..look.style import GREY, Axes, Figure, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..look.words import percent
 from ..read.results import Row
-from .estimates import FLOORS, entries_of, is_floor, is_number, panels_by_title
+from .estimates import FLOORS, Draw, Seen, entries_of, is_floor, is_number, panels_by_title
 from .rows import grouped
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LOG_RATIO = 4  # of the largest value to the smallest, from which on the axis is logarithmic
 STEP = 0.014  # share of the axis between two lines at one value
@@ -27,46 +23,27 @@ STEP = 0.014  # share of the axis between two lines at one value
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a figure.
+    """A line of a figure."""
 
-    Attributes:
-        name: In the legend; empty: not in it.
-        look: Colour, marker and line.
-        rows: With x, mean, low and high, sorted by x; low and high may be None.
-        band: Whether low to high is a band, else a bar at each x.
-        width: Of the line, points.
-        marked: Whether each point has a marker.
-    """
-
-    name: str
+    name: str  # in the legend; empty: not in it
     look: Look
-    rows: Sequence[Row]
-    band: bool = False
-    width: float = 1.2
-    marked: bool = True
+    rows: Sequence[Row]  # with x, mean, low and high, sorted by x; low and high may be None
+    band: bool = False  # low to high is a band, else a bar at each x
+    width: float = 1.2  # points
+    marked: bool = True  # each point has a marker
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What stands along x and y.
-
-    Attributes:
-        x: Name of the x axis.
-        y: Name of the y axis.
-        frame: Ends of the y axis; None: as the lines need it.
-        names: Names of the places 0, 1, ... of an x axis without numbers.
-        values: Numbers along x that have a tick; empty: whole numbers such as rounds.
-        fractions: Whether y is written in per cent.
-        log: Whether the x axis is logarithmic; None: where the values reach far.
-    """
+    """What stands along x and y."""
 
     x: str
     y: str
-    frame: tuple[float, float] | None = None
-    names: Sequence[str] = ()
-    values: Sequence[float] = ()
-    fractions: bool = True
-    log: bool | None = None
+    frame: tuple[float, float] | None = None  # ends of the y axis; None: as the lines need it
+    names: Sequence[str] = ()  # of the places 0, 1, ... of an x axis without numbers
+    values: Sequence[float] = ()  # along x, sorted, with a tick each; empty: whole numbers such as rounds
+    fractions: bool = True  # y is written in per cent
+    log: bool | None = None  # whether x is logarithmic; None: where the values reach far
 
     @property
     def logarithmic(self) -> bool:
@@ -78,19 +55,9 @@ class Axis:
 
 @drawing
 def draw_lines(
-    lines: Sequence[Line],
-    axis: Axis,
-    floors: Mapping[str, float] | None = None,
-    height: float = 3.1,
+    lines: Sequence[Line], axis: Axis, floors: Mapping[str, float] | None = None, height: float = 3.1
 ) -> Figure:
-    """Draw lines with their bars or bands, and floors as thin horizontal lines.
-
-    Args:
-        lines: The lines.
-        axis: What stands along x and y.
-        floors: Label -> accuracy.
-        height: Of the panel, inches.
-    """
+    """Draw lines with their bars or bands, and floors (label -> accuracy) as thin horizontal lines."""
     figure, axes = blank(height)
     draw_floors(axes, floors or {})
     put_lines(axes, lines, axis)
@@ -112,8 +79,9 @@ def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
         rows = [row for row in line.rows if is_number(row["mean"])]
         x = [row["x"] for row in rows]
         if reach:
-            part = STEP * (i - (len(lines) - 1) / 2)
-            x = [shifted_along(place, part, reach, axis.logarithmic) for place in x]
+            part, first, last = STEP * (i - (len(lines) - 1) / 2), reach[0], reach[-1]  # side by side
+            log = axis.logarithmic
+            x = [at * (last / first) ** part if log else at + (last - first) * part for at in x]
         look, colour = line.look, line.look.colour
         if line.band:
             low, high = (np.array([row.get(end) for row in rows], float) for end in ("low", "high"))
@@ -157,22 +125,12 @@ def lines_of(rows: Iterable[Row], by: str = "label", **style: Any) -> list[Line]
 
 
 def panels_of(
-    rows: Sequence[Row],
-    key: str,
-    draw: Callable[[list[Row]], Figure],
-    seen: Callable[[list[Row]], str],
-    by: str = "scenario",
-    name: str = "label",
+    rows: Sequence[Row], key: str, draw: Draw, seen: Seen, by: str = "scenario", name: str = "label"
 ) -> list[Panel]:
-    """Return a panel for each value of a column, or several where one would hold too many configurations.
+    """Return a panel for each value of `by`, or several where one would hold too many values of `name`.
 
-    Args:
-        rows: Rows in the order of panels and of configurations; floors are in each panel.
-        key: Key of the exhibit.
-        draw: Draws the rows of a panel.
-        seen: What is seen, of the rows of a panel.
-        by: Column of the panels.
-        name: Column of the configurations.
+    Rows come in the order of panels and of configurations; floors are in each panel. `key` is that of the
+    exhibit.
     """
     titled: dict[str, list[Row]] = {}
     for title, group in grouped(rows, by).items():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from ..look.page import Cell
 from ..look.words import MINUS
 from ..read.results import Results, Row
 
-Column = tuple[str, Callable[[Row], Any]]  # its name, and its cell in a row
+# The name of a column and its cell in a row; a name alone: the value of the row.
+Column = str | tuple[str, Callable[[Row], Any]]
 
 
 def place_in(order: Sequence[Any], item: Any) -> int:
@@ -43,7 +45,8 @@ def two_digits(value: float | None) -> str:
 
 def filled(rows: Iterable[Row], columns: Sequence[Column]) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns and the cells of each row, as `Table` takes them."""
-    return [name for name, _ in columns], [[cell(row) for _, cell in columns] for row in rows]
+    pairs = [(column, itemgetter(column)) if isinstance(column, str) else column for column in columns]
+    return [name for name, _ in pairs], [[cell(row) for _, cell in pairs] for row in rows]
 
 
 def group_cell(body: Sequence[Sequence[Any]], text: str) -> Cell:

@@ -26,12 +26,10 @@ def panel_groups(labels: Sequence[str]) -> list[list[str]]:
 
 
 def looks_of(entries: Mapping[str, str]) -> dict[str, Look]:
-    """Return label -> look; no two configurations share a look.
+    """Return label -> look, of label -> method, the most important first; no two labels share a look.
 
-    Args:
-        entries: Label -> method, the most important first. Of several labels of a known method, the first
-            has the colour of the method. The tuned and the untuned configuration of one name differ only in
-            the filling and the line.
+    Of several labels of a known method, the first has the colour of the method. The tuned and the untuned
+    configuration of one name differ only in the filling and the line.
     """
     places: dict[str, int] = {}
     for label, method in entries.items():

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..read.results import Row
 from .marks import write_beside
-from .style import FAINT, INK, SMALL, SOFT, VERDICTS, blank, drawing, hover
+from .style import FAINT, INK, SMALL, SOFT, VERDICTS, Axes, Figure, blank, drawing, hover
 from .words import MARGIN, described, points, shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LINE = 0.172  # inches
 # Heading (empty: none is written) -> name and row of each line; a line without a row stays empty.
@@ -29,13 +25,7 @@ def forest(
 ) -> dict[str, tuple[float, float]]:
     """Draw lines below each other under their headings, with their names on the left.
 
-    Args:
-        axes: The axes.
-        groups: The lines.
-        draw: Draws the marks of a row at a height.
-
-    Returns:
-        Heading -> the top and the bottom of its lines.
+    `draw` draws the marks of a row at a height. Returns heading -> the top and the bottom of its lines.
     """
     y, ticks, ends = 0.0, list[tuple[float, str]](), {}
     for heading, lines in groups.items():
@@ -62,9 +52,6 @@ def axis_frame(rows: Sequence[Row]) -> tuple[float, float]:
     """Return the ends of the x axis, in points: all estimates, zero, the band of `level`, most intervals.
 
     Wider intervals are cut, with an arrow at the end.
-
-    Args:
-        rows: Rows of the table of verdicts.
     """
     estimates = [100 * value for r in rows if (value := shown(r)) is not None]
     reach = 1.6 * max(map(abs, estimates), default=0.0) + 1
@@ -77,12 +64,9 @@ def axis_frame(rows: Sequence[Row]) -> tuple[float, float]:
 
 @drawing
 def draw_differences(groups: Lines, frame: tuple[float, float], label: str) -> Figure:
-    """Draw differences below each other; the grey band is the range of `level`.
+    """Draw rows of the table of verdicts below each other; the grey band is the range of `level`.
 
-    Args:
-        groups: Lines with rows of the table of verdicts.
-        frame: Ends of the x axis, in points; an interval that is wider ends in an arrow.
-        label: Of the x axis.
+    `frame` are the ends of the x axis, in points; an interval that is wider ends in an arrow.
     """
     figure, axes = blank(forest_height(groups))
     axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)

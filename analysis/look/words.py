@@ -1,4 +1,4 @@
-"""Numbers, intervals and lists as words."""
+"""Numbers, intervals, lists, and rows of the tables of verdicts and of estimates, as words."""
 
 from __future__ import annotations
 
@@ -48,81 +48,64 @@ def bracket(low: float | None, high: float | None, form: Any = points) -> str:
 
 
 def shown(row: Row) -> float | None:
-    """Return the difference that the verdict follows from: with lost seeds counted as 0, where some are lost.
-
-    Args:
-        row: A row of the table of verdicts.
-    """
+    """Return the difference that the verdict follows from; seeds that are lost count as 0 in it."""
     value = row["estimate"] if row["worst_case"] is None else row["worst_case"]
     return None if value is None else float(value)
 
 
 def difference(row: Row) -> str:
-    """Write a difference with its adjusted interval: `+2.1 points [+0.5, +3.6]`, or that it diverges.
-
-    Args:
-        row: A row of the table of verdicts.
-    """
+    """Write a difference with its adjusted interval: `+2.1 points [+0.5, +3.6]`, or that it diverges."""
     value = shown(row)
-    if value is None or row["verdict"] == "diverges":
-        return seeds_said(row) if row["verdict"] == "diverges" else "not run"
-    interval = bracket(row["adjusted_low"], row["adjusted_high"])
-    size_said = " ".join(part for part in (f"{points(value)} points", interval) if part)
-    return f"{size_said}; {seeds_said(row)}" if row["diverged_a"] or row["diverged_b"] else size_said
+    if row["verdict"] == "diverges":
+        return seeds_said(row)
+    if value is None:
+        return "not run"
+    text = f"{points(value)} points {bracket(row['adjusted_low'], row['adjusted_high'])}".rstrip()
+    return f"{text}; {seeds_said(row)}" if row["diverged_a"] or row["diverged_b"] else text
 
 
 def described(row: Row) -> str:
-    """Write the verdict on a difference, its size and the reason.
-
-    Args:
-        row: A row of the table of verdicts.
-    """
-    parts = (f"{row['verdict']}, {difference(row)}", row["reason"])
-    return "; ".join(part for part in parts if part)
+    """Write the verdict on a difference, its size and the reason."""
+    return "; ".join(filter(None, (f"{row['verdict']}, {difference(row)}", row["reason"])))
 
 
 def seeds_said(row: Row) -> str:
     """Write `3 seeds`, `4 of 5 seeds`, or on how many of them a side diverged: the second one with its name.
 
-    Args:
-        row: A row of the table of verdicts, with `seeds` as a number.
+    The row is one of verdicts, with `seeds` as a number.
     """
     planned = max(row["seeds_planned"] or 0, row["seeds"])
     first, second = row["diverged_a"] or 0, row["diverged_b"] or 0
-    if first or second:
-        who = f"{row['b']} " if second > first else ""
-        ran = planned - (row["missing"] or 0)
-        return f"{who}diverged on {max(first, second)} of {count(ran, 'seed')}"
-    return (
-        count(planned, "seed") if row["seeds"] == planned else f"{row['seeds']} of {count(planned, 'seed')}"
-    )
+    if not (first or second):
+        return kept_seeds(row["seeds"], planned)
+    who, ran = f"{row['b']} " if second > first else "", planned - (row["missing"] or 0)
+    return f"{who}diverged on {max(first, second)} of {count(ran, 'seed')}"
+
+
+def kept_seeds(kept: int, planned: int) -> str:
+    """Write `3 seeds` or `4 of 5 seeds`."""
+    return count(planned, "seed") if kept >= planned else f"{kept} of {count(planned, 'seed')}"
 
 
 def accuracy(row: Row, form: Any = percent) -> str:
-    """Write an accuracy with its interval, over seeds and images where both are known.
-
-    Args:
-        row: A row of the table of estimates.
-        form: How a number is written.
-    """
-    ends = ("low_both", "high_both") if row["low_both"] is not None else ("low", "high")
-    parts = (form(row["mean"]), bracket(row[ends[0]], row[ends[1]], form))
-    return " ".join(part for part in parts if part)
+    """Write a row of estimates with its interval, over seeds and images where both are known."""
+    both = row["low_both"] is not None
+    low, high = (row["low_both"], row["high_both"]) if both else (row["low"], row["high"])
+    return f"{form(row['mean'])} {bracket(low, high, form)}".rstrip()
 
 
 def basis(row: Row) -> str:
-    """Write what the interval of an accuracy is over, and who was measured.
+    """Write what the interval of a row of estimates is over, and who was measured.
 
-    Args:
-        row: A row of the table of estimates, with `seeds` as a number: those that kept a value.
+    `seeds` is a number: those that kept a value.
     """
-    kept, planned = row["seeds"], max(row["seeds_planned"] or 0, row["seeds"])
-    seeds = count(planned, "seed") if kept == planned else f"{kept} of {count(planned, 'seed')}"
-    over = "over seeds and images" if row["low_both"] is not None else "over seeds, these images"
+    interval = "no interval" if row["low"] is None else "over seeds, these images"
+    interval = interval if row["low_both"] is None else "over seeds and images"
+    seeds = kept_seeds(row["seeds"], max(row["seeds_planned"] or 0, row["seeds"]))
     measured, evaluated = row["clients_measured"], row["clients_evaluated"]
-    clients = f"{measured:g} of {count(round(evaluated), 'client')} measured" if evaluated else ""
-    interval = over if row["low_both"] is not None or row["low"] is not None else "no interval"
-    return ", ".join(part for part in (interval, seeds, clients if measured != evaluated else "") if part)
+    all_measured = not evaluated or measured == evaluated
+    clients = "" if all_measured else f"{measured:g} of {count(round(evaluated), 'client')} measured"
+    return ", ".join(filter(None, (interval, seeds, clients)))
 
 
 def listing(words: Sequence[str]) -> str:
@@ -159,15 +142,19 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def size(number: float | None) -> str:
-    """Write bytes with a unit (powers of 1,000)."""
+def size(number: float | None, units: Sequence[str] = ("B", "kB", "MB", "GB", "TB")) -> str:
+    """Write bytes, or what else has these units, with a unit (powers of 1,000)."""
     if number is None:
         return "\u2013"
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(number) < 1000:
-            return f"{number:.4g} {unit}"
-        number /= 1000
-    return f"{number:.4g} TB"
+    power = 0
+    while abs(number) >= 1000 and power < len(units) - 1:
+        number, power = number / 1000, power + 1
+    return f"{number:.4g} {units[power]}".rstrip()
+
+
+def parameter_count(number: float) -> str:
+    """Write a number of parameters, short enough for an axis."""
+    return size(number, ("", "k", "M", "G"))
 
 
 def duration(seconds: float | None) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..figures.estimates import FLOORS, accuracy_text
 from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import clients
+from ..figures.outcomes import one_run
 from ..figures.outcomes.accuracies import ALL_METRICS
 from ..figures.outcomes.classes import exhibit_balance, exhibit_classes, table_domains
+from ..figures.outcomes.one_run import exhibit_losses, exhibit_run_curve
 from ..figures.outcomes.partition import exhibit_partition
-from ..figures.outcomes.run_curves import exhibit_losses, exhibit_run_curve
 from ..look.page import Cell, Page, Section, Table, Text, show
 from ..look.words import TITLES, capitalized, count, percent, points, size
 from ..read.results import Results, Row, flatten
@@ -45,7 +45,7 @@ def run_page(results: Results) -> Page:
     meta, cost = results.meta, results.sql(COST)[0]
     last, planned = int(cost["rounds"] or 0), (meta.get("experiment") or {}).get("rounds")
     figures = present(
-        *clients.exhibits_clients(results),
+        *one_run.exhibits_clients(results),
         exhibit_run_curve(results),
         exhibit_losses(results),
         exhibit_balance(results),
@@ -96,10 +96,10 @@ def sentence(results: Results) -> str:
     text += f" (worst client {percent(worst)}%)" if worst is not None else ""
     if shared is not None:
         text += f"; {points(own - shared)} points against the shared parameters alone"
-    floors = clients.floors_of_run(results)
+    floors = one_run.floors_of_run(results)
     below = [f"{name} ({percent(floor)}%)" for name, floor in floors.items() if own < floor]
     above = [f"{name} {percent(floor)}%" for name, floor in floors.items() if own >= floor]
-    who, tested = clients.clients_measured(results, 0), (meta.get("test") or {}).get("acc_personal_own")
+    who, tested = one_run.clients_measured(results, 0), (meta.get("test") or {}).get("acc_personal_own")
     opened = f"On the test split, which was opened by request, it is {percent(tested)}%."
     rest = [
         f"{text}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..figures.choices import importances, index_figures, indices, ranks, responses
+from ..figures.choices import importances, indices, ranks, responses
 from ..figures.choices.verdicts import rows_of
 from ..look.page import Page, Part, Section, Text
 from ..look.words import listing
@@ -51,10 +51,10 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
     estimates = [indices.estimate(results, design) for design in designs]
     agreed = [ranks.exhibit(results, ranked) if choices else None, ranks.table(results, agreement)]
     parts: dict[str, Sequence[Part | None]] = {
-        "The whole space": index_figures.exhibits(results, estimates),
+        "The whole space": indices.exhibits(results, estimates),
         "Response curves": responses.exhibits(results, designs),
         "Agreement of the scenarios": agreed,
         "Search diagnostics": [importances.exhibit(results, importances.diagnoses(results))],
     }
-    lead = [*index_figures.sentences(estimates), *ranks.sentences(agreement)]
+    lead = [*indices.sentences(estimates), *ranks.sentences(agreement)]
     return lead, [Section(title, present(*made)) for title, made in parts.items() if any(made)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..figures.breaking import curves, verdicts
+from ..figures import breaking
 from ..figures.inside import signatures
 from ..look.page import Page, Part, Section, Text
 from ..look.words import count, listing, short_listing
@@ -28,8 +28,8 @@ def stress_page(results: Results) -> Page:
     rows, cases = stressed.outcomes(results), stressed.cases(results)
     spaces = listing([str(space) for space in results.meta.get("spaces") or ["?"]])
     quick = ", quick" if results.meta.get("quick") else ""
-    overview = verdicts.matrix(results, rows) if cases else Text(["No case is declared."])
-    failures = verdicts.failures(results, rows) or Text(["Everything that was started has a result."])
+    overview = breaking.matrix(results, rows) if cases else Text(["No case is declared."])
+    failures = breaking.failures(results, rows) or Text(["Everything that was started has a result."])
     return page_of(
         results,
         progress(results),
@@ -131,8 +131,8 @@ def by_case(results: Results, rows: Sequence[Outcome]) -> Iterator[Part]:
     """Yield the curves and the table of every case."""
     fired = stressed.signatures_of_runs(results)
     for case in stressed.cases(results):
-        yield curves.exhibit(results, case, rows)
-        if table := verdicts.table(results, case, rows, fired):
+        yield breaking.exhibit(results, case, rows)
+        if table := breaking.table(results, case, rows, fired):
             yield table
 
 

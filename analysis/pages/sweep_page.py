@@ -11,7 +11,7 @@ from ..figures.choices.verdicts import GLOBAL, rows_of
 from ..figures.inside import divergence, masks, ratios, signatures
 from ..figures.outcomes import classes, communication, curves, heterogeneity, methods
 from ..figures.outcomes.partition import exhibit_partition
-from ..figures.searching import optimism, pareto, racing, search, trial_tables
+from ..figures.searching import optimism, pareto, racing, search
 from ..figures.searching.tuning import exhibit_tuning
 from ..look.page import Page, Part, Section, Table, Text
 from ..look.words import listing
@@ -74,7 +74,7 @@ def story(results: Results) -> Story:
         Section("Outcomes, curves, clients and cost", outcomes(results), folded=True),
         Section("Inside the runs", inside(results), folded=True),
         Section("The search", searching(results), folded=True),
-        Section("All trials", present(trial_tables.table_trials(results)), folded=True),
+        Section("All trials", present(search.table_trials(results)), folded=True),
     ]
     below = headline.floor_sentence(rows_of(results, "floor"))
     sentences = lead(results, choices, recipes.headlines(results, asked))

@@ -81,6 +81,7 @@ class Recipe:
         validated: float = 0.0,
         patches: int | None = None,
         setup: int | None = None,
+        floor: float | None = None,
     ) -> None:
         """Add a confirmed trial.
 
@@ -97,6 +98,7 @@ class Recipe:
             validated: Added to that on validation.
             patches: Of an image.
             setup: Bytes sent once.
+            floor: Accuracy of always naming the most frequent class, on both.
         """
         number, self.count = self.count, self.count + 1
         own = [value(seed) for seed in self.seeds]
@@ -107,6 +109,8 @@ class Recipe:
             "acc_shared_global": [v - 0.04 for v in own],
             "worst_client_accuracy": [v - 0.2 for v in own],
         }
+        if floor is not None:
+            lists |= {f"acc_majority_{place}": [floor] * len(own) for place in ("own", "global")}
         experiment = {
             "seed": self.seeds[0],
             "rounds": 4,

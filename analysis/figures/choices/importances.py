@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ... import stats as sensitivity
 from ...look.entries import look_at
-from ...look.marks import name_rows
+from ...look.marks import draw_range, name_rows
 from ...look.page import Exhibit, numbers
-from ...look.style import FAINT, blank, drawing, legend_below
+from ...look.style import FAINT, Figure, blank, drawing, legend_below
 from ...look.words import count, shorten
 from ...read.results import Results, Row
 from ..estimates import panels_by_title
 from ..rows import grouped, symbol_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TITLE = "Hints from the search's trials (no verdict)"
 QUERY = """SELECT study, trial, state, objective, params
@@ -34,12 +31,11 @@ def diagnoses(results: Results) -> Diagnoses | None:
     if results.meta.get("status") == "running":
         return None
     factors = (results.meta.get("design") or {}).get("factors") or {}
-    return {
-        study: sensitivity.importances(
-            trials, factors=factors.get(study) or (), confidence=results.confidence
-        )
-        for study, trials in grouped(results.sql(QUERY), "study").items()
-    }
+    found = {}
+    for study, trials in grouped(results.sql(QUERY), "study").items():
+        known: dict[str, Any] = {"factors": factors.get(study) or (), "confidence": results.confidence}
+        found[study] = sensitivity.importances(trials, **known)
+    return found
 
 
 def rows_of(results: Results, study: str, found: sensitivity.Importances) -> list[Row]:
@@ -48,8 +44,7 @@ def rows_of(results: Results, study: str, found: sensitivity.Importances) -> lis
     rows = [
         {
             **{"study": study, "path": index.name, "symbol": symbol_of(results, index.name), "by": measure},
-            **{"value": index.value, "low": index.low, "high": index.high},
-            "active": found.active.get(index.name),
+            **{**vars(index), "active": found.active.get(index.name)},
         }
         for measure, indices in found.columns.items()
         for index in indices
@@ -69,8 +64,7 @@ def draw_importances(rows: Sequence[Row]) -> Figure:
         look, shift = look_at(place), 0.24 * (place - (len(measures) - 1) / 2)
         heights = [list(symbols).index(row["path"]) + shift for row in group]
         for y, row in zip(heights, group, strict=True):
-            if row["low"] is not None and math.isfinite(row["low"]):
-                axes.plot([row["low"], row["high"]], [y, y], color=look.colour, linewidth=1)
+            draw_range(axes, y, row["low"], row["high"], look.colour, 1)
         values = [row["value"] for row in group]
         axes.plot(values, heights, look.marker, color=look.colour, markersize=3.8, label=measure)
     name_rows(axes, [shorten(symbol, 18) for symbol in symbols.values()])
@@ -80,12 +74,7 @@ def draw_importances(rows: Sequence[Row]) -> Figure:
 
 
 def exhibit(results: Results, studies: Diagnoses | None) -> Exhibit | None:
-    """Return the figure of the importances, a panel per study; None where nothing was searched.
-
-    Args:
-        results: The sweep.
-        studies: What `diagnoses` returns.
-    """
+    """Return the figure of what `diagnoses` found, a panel per study; None where nothing was searched."""
     if studies is None:
         searched = any(trial["kind"] == "search" for trial in results.trials)
         missing = "It is computed when the sweep has ended."
@@ -104,10 +93,10 @@ def exhibit(results: Results, studies: Diagnoses | None) -> Exhibit | None:
         f"where a surrogate predicts held-out trials with an R2 of at least 0.8. {'; '.join(fits)}. "
         f"{withheld}"
     )
-    panels = panels_by_title(rows, "importances", draw_importances, _seen)
+
+    def seen(rows: Sequence[Row]) -> str:
+        return f"by importance, {', '.join(dict.fromkeys(row['symbol'] for row in rows))}"
+
+    panels = panels_by_title(rows, "importances", draw_importances, seen)
     table = numbers([row for group in rows.values() for row in group], COLUMNS)
     return Exhibit("importances", TITLE, caption.strip(), source, panels, table)
-
-
-def _seen(rows: Sequence[Row]) -> str:
-    return f"by importance, {', '.join(dict.fromkeys(row['symbol'] for row in rows))}"

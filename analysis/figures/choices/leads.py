@@ -26,15 +26,12 @@ AT_ANCHOR = {
 class Lead:
     """The method at one level under one scenario, beside all of its rivals.
 
-    Attributes:
-        rows: Its rows of the table of verdicts, a rival each.
-        nearest: The row that decides the outcome: the rival that is farthest ahead, else the nearest one.
-        outcome: `ahead` of every rival, `behind` one, `level` with one and behind none, `undecided`,
-            `diverges` or `missing`. A rival that diverges is beaten.
+    The outcome is `ahead` of every rival, `behind` one, `level` with one and behind none, `undecided`,
+    `diverges` or `missing`. A rival that diverges is beaten.
     """
 
-    rows: Sequence[Row]
-    nearest: Row
+    rows: Sequence[Row]  # of the table of verdicts, a rival each
+    nearest: Row  # decides the outcome: the rival that is farthest ahead, else the nearest one
     outcome: str
 
 
@@ -65,12 +62,7 @@ def leads_of(rows: Sequence[Row]) -> dict[Key, Lead]:
 
 
 def table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """Return levels (rows) by scenarios (columns), an outcome in each cell; None where nothing ran.
-
-    Args:
-        results: The sweep.
-        rows: Rows of `verdicts.rows_of` of the kind `lead`.
-    """
+    """Return levels (rows) by scenarios (columns), an outcome in each cell; None where no `lead` ran."""
     if all(row["verdict"] == "missing" for row in rows):
         return None
     leads, scenarios = leads_of(rows), list(grouped(rows, "scenario"))
@@ -123,11 +115,7 @@ def _changes(leads: Mapping[Key, Lead], key: Key) -> bool:
 
 
 def sentence(rows: Sequence[Row]) -> str:
-    """Say which levels change the winner, and where; that none does; or that it is open.
-
-    Args:
-        rows: Rows of `verdicts.rows_of` of the kind `lead`, with one at least that ran.
-    """
+    """Say which levels change the winner, and where; that none does; or that it is open."""
     leads, symbols = leads_of(rows), {row["subject"]: row["symbol"] for row in rows}
     verbs: dict[str, list[str]] = {}
     changes: dict[str, list[str]] = {}

@@ -19,12 +19,7 @@ BASIS = (
 
 
 def matrix(results: Results, rows: Sequence[Row]) -> Table | None:
-    """Return the table of choices (rows) by scenarios (columns); None where no choice is open.
-
-    Args:
-        results: The sweep.
-        rows: Rows of `verdicts.rows_of` of the kind `choice`.
-    """
+    """Return the table of choices (rows of the kind `choice`) by scenarios; None where no choice is open."""
     if not rows:
         return None
     factors = {f["path"]: f for f in results.meta.get("factors") or []}

@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.entries import look_at
 from ...look.page import Cell, Exhibit, Panel, Table
-from ...look.style import INK, SMALL, SOFT, blank, drawing
+from ...look.style import INK, SMALL, SOFT, Figure, blank, drawing
 from ...look.words import be, bracket, count, points, shorten
 from ...read.results import Results, Row
 from ...stats.ranks import LEAST_SEEDS, agreement, effect_size
 from ..rows import filled, grouped, symbol_of, two_digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # The choices that have a measured level in every scenario.
 QUERY = """WITH measured AS (
@@ -36,10 +33,9 @@ LOOKS = {"alike": "level", "opposite": "behind", "undecided": "undecided"}
 def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
     """Return the ranks of the choices by scenario, and the agreement of each pair of scenarios.
 
-    Returns:
-        Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest), of the choices that have a
-        measured level in every scenario; and rows with first, second, tau, low, high, choices, seeds and
-        verdict (see `stats.ranks.Agreement`).
+    Rows with scenario, path, symbol, size (a fraction) and rank (1 = largest), of the choices that have a
+    measured level in every scenario; and rows with first, second, choices, seeds and the fields of
+    `stats.ranks.Agreement`.
     """
     rows = [{**row, "symbol": symbol_of(results, row["path"])} for row in results.sql(QUERY)]
     by_scenario = grouped(rows, "scenario")
@@ -61,11 +57,7 @@ def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
 
 @drawing
 def draw_ranks(rows: Sequence[Row]) -> Figure:
-    """Draw a bump chart: a line per choice over the scenarios, the largest effect on top.
-
-    Args:
-        rows: Rows of `table_ranks`.
-    """
+    """Draw a bump chart: a line per choice over the scenarios, the largest effect on top."""
     scenarios, lines = list(grouped(rows, "scenario")), grouped(rows, "path")
     last = len(scenarios) - 1
     figure, axes = blank(0.7 + 0.23 * len(lines), 2.9 + 0.75 * len(scenarios))
@@ -77,9 +69,8 @@ def draw_ranks(rows: Sequence[Row]) -> Figure:
         for x, shift, side in ((0, -8, "right"), (last, 8, "left")):
             style: dict[str, Any] = {"ha": side, "va": "center", "fontsize": SMALL, "color": INK}
             axes.annotate(name, (x, ranks[x]), xytext=(shift, 0), **beside, **style)
-    axes.set_xticks(
-        range(len(scenarios)), ["\n".join(textwrap.wrap(s, 16)) for s in scenarios], fontsize=SMALL
-    )
+    names = ["\n".join(textwrap.wrap(scenario, 16)) for scenario in scenarios]
+    axes.set_xticks(range(len(names)), names, fontsize=SMALL)
     axes.xaxis.tick_top()
     axes.set_yticks([])
     axes.tick_params(length=0)
@@ -93,12 +84,7 @@ def draw_ranks(rows: Sequence[Row]) -> Figure:
 
 
 def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
-    """Return the figure of the ranks; None where there are not two scenarios.
-
-    Args:
-        results: The sweep.
-        rows: The first rows of `table_ranks`.
-    """
+    """Return the figure of the first rows of `table_ranks`; None where there are not two scenarios."""
     title = "Do scenarios agree on what matters most?"
     scenarios = grouped(rows, "scenario")
     if len(results.meta.get("scenarios") or scenarios) < 2:
@@ -113,8 +99,8 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     names, body = filled(
         rows,
         [
-            ("scenario", lambda row: row["scenario"]),
-            ("rank", lambda row: row["rank"]),
+            "scenario",
+            "rank",
             ("choice", lambda row: Cell(row["path"], "code")),
             ("size, points", lambda row: points(row["size"])),
         ],
@@ -129,14 +115,18 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     """Return the agreement of each pair of scenarios as a table; None where there is no pair."""
     if not pairs:
         return None
+
+    def tau(pair: Row) -> str:
+        return f"{two_digits(pair['tau'])} {bracket(pair['low'], pair['high'], two_digits)}".rstrip()
+
     names, body = filled(
         pairs,
         [
             ("scenario", lambda pair: pair["first"]),
             ("scenario", lambda pair: pair["second"]),
-            (f"tau [{results.confidence:.0%}]", _tau),
-            ("choices", lambda pair: pair["choices"]),
-            ("seeds", lambda pair: pair["seeds"]),
+            (f"tau [{results.confidence:.0%}]", tau),
+            "choices",
+            "seeds",
             ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
         ],
     )
@@ -149,16 +139,8 @@ def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     return Table(names, body, caption, source, key="table-ranks", title=title)
 
 
-def _tau(pair: Row) -> str:
-    return f"{two_digits(pair['tau'])} {bracket(pair['low'], pair['high'], two_digits)}".rstrip()
-
-
 def sentences(pairs: Sequence[Row]) -> list[str]:
-    """Say how many pairs of scenarios are shown to rank the choices alike.
-
-    Args:
-        pairs: The second rows of `table_ranks`.
-    """
+    """Say how many pairs of scenarios are shown to rank the choices alike."""
     if not pairs:
         return []
     texts, by_verdict = [], grouped(pairs, "verdict")

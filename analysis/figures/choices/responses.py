@@ -3,57 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...look.entries import look_at
 from ...look.page import Exhibit, Panel, numbers
-from ...look.style import SOFT, blank, drawing, legend_below
+from ...look.style import SOFT, Figure, blank, drawing, legend_below
 from ...look.words import MARGIN, points
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ...stats.intervals import t_interval
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from ..rows import grouped, symbol_of
-from .indices import DesignPoints, query_shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .indices import DesignPoints, query_of
 
 LEAST_VALUES = 3  # on a curve, the anchor among them
 BINS = 5
 CHOICES = f"""WITH anchors AS (
-  SELECT unnest($paths) AS path, unnest($anchors)::DOUBLE AS anchor
+  SELECT unnest($paths) AS path, try_cast(unnest($anchors) AS DOUBLE) AS anchor
 ), tried AS (
   SELECT scenario, path, try_cast(level AS DOUBLE) AS x, estimate AS mean, low, high, anchor
   FROM verdicts JOIN anchors ON path = subject
   WHERE kind = 'choice' AND metric = 'acc_personal_own' AND verdict <> 'diverges' AND estimate IS NOT NULL
-    AND isfinite(x) AND x <> anchor
+    AND isfinite(x) AND isfinite(anchor) AND x <> anchor
 ), points AS (
   SELECT path, scenario, x, mean, low, high FROM tried
   UNION ALL SELECT DISTINCT path, scenario, anchor, 0, NULL, NULL FROM tried
 )
-SELECT p.*, p.scenario AS label FROM points p JOIN scenarios s USING (scenario)
+SELECT p.*, p.scenario AS label FROM points p LEFT JOIN scenarios s USING (scenario)
 QUALIFY count(*) OVER (PARTITION BY path, scenario) >= {LEAST_VALUES}
 ORDER BY list_position($paths, path), s.place, x"""
 COLUMNS = ("path", "scenario", "x", "mean", "low", "high")
 
 
-def parameters(results: Results) -> dict[str, list[Any]]:
-    """Return the parameters of `CHOICES`: the choices with a number as anchor, and that number."""
-    anchors = {f["path"]: f.get("anchor") for f in results.meta.get("factors") or []}
-    numeric = {path: anchor for path, anchor in anchors.items() if is_numeric(anchor)}
-    return {"paths": list(numeric), "anchors": list(numeric.values())}
+def parameters(results: Results) -> dict[str, list[str]]:
+    """Return the parameters of `CHOICES`: the paths of the choices, and their anchors."""
+    factors = results.meta.get("factors") or []
+    return {"paths": [f["path"] for f in factors], "anchors": [str(f.get("anchor")) for f in factors]}
 
 
 def table_responses(results: Results) -> list[Row]:
     """Return points along each numeric choice with at least three values: differences to the anchor.
 
-    Returns:
-        Rows with path, scenario, label (the same), x, mean, low and high (fractions; at the anchor 0 and
-        None, by definition). Levels that diverged, or that other settings go with, have no point.
+    Rows have path, scenario, label (the same), x, mean, low and high (fractions; at the anchor 0 and None, by
+    definition). Levels that diverged, or that other settings go with, have no point.
     """
     found = parameters(results)
     return results.sql(CHOICES, **found) if found["paths"] else []
@@ -70,11 +64,8 @@ def table_binned(results: Results, designs: Sequence[DesignPoints]) -> list[Row]
     Where a parameter has few values, each has a bin; equal values stay in one bin. Points of one Saltelli
     block or trajectory share coordinates. So a bin's interval is one over the means of its blocks. Each point
     by itself is uniform over the space. So a block's mean has the bin's mean as its expectation, however many
-    of its points lie in the bin.
-
-    Returns:
-        Rows with path, scenario, label (the same), x (the bin's median), mean, low, high, blocks, points and
-        log (whether the axis is logarithmic).
+    of its points lie in the bin. Rows are as those of `table_responses`, with x (the bin's median), blocks,
+    points and log (whether the axis is logarithmic).
     """
     rows = []
     for design in designs:
@@ -108,14 +99,9 @@ def _bins(x: np.ndarray) -> Iterator[np.ndarray]:
 
 @drawing
 def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: bool) -> Figure:
-    """Draw one choice: a line per scenario, moved a little apart so that intervals are visible.
+    """Draw a line per scenario along one choice: differences to the anchor, or accuracies."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
-    Args:
-        rows: Rows of one path, with `look`.
-        symbol: Name of the choice.
-        metric: The metric of the sweep.
-        differences: The rows are differences to the anchor; else accuracies.
-    """
     figure, axes = blank(2.5)
     label, log = "points against anchor" if differences else f"validation {metric}, %", rows[0].get("log")
     values = sorted({row["x"] for row in rows})
@@ -123,63 +109,48 @@ def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: b
     if differences:
         axes.axhspan(-MARGIN, MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2)
         axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0.5)
-    else:
-        _plain_ticks(axes, bool(log))
+    else:  # no ticks at the medians of bins
+        locator = LogLocator(10, (1.0, 3.0), numticks=6) if log else MaxNLocator(6)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     legend_below(figure, axes)
     return figure
 
 
-def _plain_ticks(axes: Axes, logarithmic: bool) -> None:
-    """Set ticks at round numbers on the x axis, which has none at the values."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-
-    axes.xaxis.set_major_locator(LogLocator(10, (1.0, 3.0), numticks=6) if logarithmic else MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
 def exhibits(results: Results, designs: Sequence[DesignPoints]) -> list[Exhibit]:
-    """Return the figures of the curves around the anchor and over the whole space, a panel per choice.
-
-    Args:
-        results: The sweep.
-        designs: The points of the designs.
-    """
-    metric, confidence = results.metric, results.confidence
-    figures, around, whole = [], table_responses(results), table_binned(results, designs)
-    if around:
-        title = "Response to each numeric choice, around the anchor"
+    """Return the figures of the curves around the anchor and over the whole space, a panel per choice."""
+    metric, confidence, figures = results.metric, results.confidence, []
+    if around := table_responses(results):
         caption = (
             f"Validation {metric} along each numeric choice with at least three values, minus the anchor "
             "on the same seeds (at 0, without an interval); the other choices stay at the anchor. Mean "
             f"and {confidence:.0%} interval. Shaded: within one point. Lines only join what was tried; "
             "nothing was measured between the points."
         )
-        panels, table = _panels(results, "responses", around), numbers(around, COLUMNS)
-        source = results.shown(CHOICES, **parameters(results))
-        figures.append(Exhibit("responses", title, caption, source, panels, table))
-    if whole:
-        title = "Response to each numeric parameter, over the whole space"
+        key, title = "responses", "Response to each numeric choice, around the anchor"
+        source, panels = results.shown(CHOICES, **parameters(results)), _panels(results, around, key, True)
+        figures.append(Exhibit(key, title, caption, source, panels, numbers(around, COLUMNS)))
+    if whole := table_binned(results, designs):
         caption = (
             f"Validation {metric} along each numeric parameter, the others anywhere in the space: means of "
             f"bins of about equally many points, where the parameter was active; {confidence:.0%} t "
             "intervals over the blocks of the design."
         )
-        panels = _panels(results, "responses-whole", whole)
+        key, title = "responses-whole", "Response to each numeric parameter, over the whole space"
+        source, panels = results.shown(query_of(designs[0].kind)), _panels(results, whole, key, False)
         table = numbers(whole, (*COLUMNS, "blocks", "points"))
-        source = query_shown(results, designs[0])
-        figures.append(Exhibit("responses-whole", title, caption, source, panels, table))
+        figures.append(Exhibit(key, title, caption, source, panels, table))
     return figures
 
 
-def _panels(results: Results, key: str, rows: Sequence[Row]) -> list[Panel]:
+def _panels(results: Results, rows: Sequence[Row], key: str, differences: bool) -> list[Panel]:
     """Return a panel per path; a scenario has one colour in all of them."""
-    differences = key == "responses"
     looks = {label: look_at(place) for place, label in enumerate(grouped(rows, "label"))}
-
-    def draw(rows: list[Row]) -> Figure:
-        return draw_curves(rows, symbol_of(results, rows[0]["path"]), results.metric, differences)
 
     def seen(rows: list[Row]) -> str:
         return ends_said(rows, points, " points") if differences else ends_said(rows)
+
+    def draw(rows: list[Row]) -> Figure:
+        return draw_curves(rows, symbol_of(results, rows[0]["path"]), results.metric, differences)
 
     return panels_of([{**row, "look": looks[row["label"]]} for row in rows], key, draw, seen, "path")

@@ -67,10 +67,7 @@ def signed(verdict: str, word: str = "") -> str:
 def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, str] = VERBS) -> str:
     """Write the verdicts of rows with one first side: `is ahead of a (+2.0 points, ...); it is level with b`.
 
-    Args:
-        rows: Rows of the table of verdicts, with `seeds` as a number.
-        name: What a row is called.
-        verbs: Verdict -> verb with a place for the names; others are left out.
+    `name` is what a row is called; `verbs` has a place for the names, other verdicts are left out.
     """
     clauses = []
     for verdict, verb in verbs.items():
@@ -92,18 +89,10 @@ def exhibit(
     name: Callable[[Row], str],
     heads: tuple[str, str] = ("", "against"),
 ) -> Exhibit:
-    """Return a forest plot per scenario, with the same lines in each, its table and its sentence.
+    """Return a forest plot per scenario, with the same lines in each, its table and the sentence `says`.
 
-    Args:
-        results: The sweep.
-        rows: Rows of `rows_of`.
-        key: Key of the exhibit.
-        title: Its title.
-        says: What it shows.
-        label: Of the x axis.
-        caption: What is compared; how to read the marks follows.
-        name: Name of a line.
-        heads: Names of the columns of the two sides.
+    `label` is that of the x axis, `name` that of a line, `heads` those of the columns of the two sides. The
+    caption says what is compared; how to read the marks follows it.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not ran:

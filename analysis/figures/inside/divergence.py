@@ -36,30 +36,29 @@ QUALIFY seed = min(seed) OVER (PARTITION BY scenario, run_of.label) ORDER BY ALL
 
 @drawing
 def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row]) -> Figure:
-    """Draw D_CKA above, clients as thin lines and means as bold lines; mu and beta below.
-
-    Args:
-        client_rows: Rows of `query_of_clients` of one configuration.
-        rows: Rows of `curves.table_curves` of one scenario.
-    """
+    """Draw D_CKA above, clients of one configuration thin and means bold; mu and beta below."""
     figure, (above, below) = stacked(3.9, (1.9, 1))
     by_client, by_measure = grouped(client_rows, "client"), grouped(rows, "measure")
     for place in evenly_spaced(len(by_client), MOST_CLIENTS):
         line = by_client[sorted(by_client)[place]]
-        style: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.5, "marker": "." if len(line) == 1 else ""}
-        above.plot([row["x"] for row in line], [row["mean"] for row in line], color=SOFT, **style)
+        x, y, marker = (
+            [row["x"] for row in line],
+            [row["mean"] for row in line],
+            "." if len(line) == 1 else "",
+        )
+        above.plot(x, y, color=SOFT, linewidth=0.5, alpha=0.5, marker=marker)
     ends = [*(row["mean"] for row in client_rows), *(row["high"] for row in by_measure["d_cka"])]
     highest = max([SMALLEST_TOP, *ends])
     frame = (-0.02 * highest, min(1.02, 1.05 * highest))
-    bold = lines_of(_named(by_measure["d_cka"]), band=True, width=1.9, marked=False)
-    put_lines(above, bold, Axis("", "D_CKA", frame, fractions=False))
-    shares = lines_of(by_measure.get("mu", []), band=True, width=1.9, marked=False)
-    shares += [
-        replace(line, look=replace(line.look, line=UNTUNED), width=1.0)
-        for line in lines_of(by_measure.get("beta", []), band=True, marked=False)
-    ]
-    unnamed = [replace(line, name="") for line in shares]
-    put_lines(below, unnamed, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
+    style: dict[str, Any] = {"band": True, "width": 1.9, "marked": False}
+    put_lines(
+        above, lines_of(_named(by_measure["d_cka"]), **style), Axis("", "D_CKA", frame, fractions=False)
+    )
+    shares = lines_of(by_measure.get("mu", []), **style)
+    for beta in lines_of(by_measure.get("beta", []), **style):
+        shares.append(replace(beta, look=replace(beta.look, line=UNTUNED), width=1.0))
+    shares = [replace(share, name="") for share in shares]
+    put_lines(below, shares, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
     below.set_yticks((0, 0.5, 1))
     legend_below(figure, above, below)
     return figure

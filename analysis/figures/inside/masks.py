@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ...stats.intervals import Interval, paired, t_interval
 from ..estimates import draw_accuracies, panel, said
 from ..exhibits import Draft, evenly_spaced
 from ..lines import Axis, draw_lines
-from ..outcomes.run_curves import ends_of, lines_of_columns
+from ..outcomes.one_run import ends_of, lines_of_columns
 
 TITLE, OVERLAP_TITLE = "Masks of the gate", "Overlap of masks with the foreground"
 OVERLAPS = {  # column -> name, look
@@ -85,11 +85,9 @@ def table_overlaps(results: Results, images: list[Row]) -> list[Row]:
     rows = []
     for column, (name, look) in OVERLAPS.items():
         values = [row[column] for row in images if row[column] is not None]
-        interval = t_interval(values, results.confidence)
-        if interval:
-            ends = {"mean": interval.mean, "low": interval.low, "high": interval.high, "values": values}
-            place = {"scenario": "validation images", "label": name, "kind": "mask", "look": look}
-            rows.append({**place, **ends, "images": interval.n})
+        if interval := t_interval(values, results.confidence):
+            about = {"scenario": "validation images", "label": name, "look": look, "values": values}
+            rows.append({**about, **asdict(interval)})
     return rows
 
 

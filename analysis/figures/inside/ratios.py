@@ -44,12 +44,7 @@ GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
 
 @drawing
 def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row]) -> Figure:
-    """Draw a line per class above, its colour by how rare the class is; correlations below.
-
-    Args:
-        rows: Rows of `query_of_ratios` of one configuration.
-        correlations: Rows of `curves.table_curves` of all configurations.
-    """
+    """Draw a line per class of one configuration, coloured by how rare it is; below, all correlations."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log10
 
-from ...look.marks import draw_line
+from ...look.marks import draw_intervals
 from ...look.page import Exhibit, slug
-from ...look.placing import Mark, name_marks, parameter_count, spread_ticks
+from ...look.placing import Mark, name_marks, spread_ticks
 from ...look.style import WIDTH, Axes, Figure, blank, drawing, legend_below, percent_axis
-from ...look.words import capitalized, percent, size
+from ...look.words import capitalized, parameter_count, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, floors_of, is_number, limits, panel, sort
@@ -50,11 +50,10 @@ AMOUNTS = {"each": "bytes up and down, per client and round", "parameters": "sha
 
 
 def table_communication(results: Results) -> list[Row]:
-    """Return what each confirmed configuration sends and what it reaches; the floors too.
+    """Return rows of `estimates`, the floors too, with what each confirmed configuration sends.
 
-    Returns:
-        Rows of `estimates` with parameters (shared, sent each way), up, down and each (bytes per client and
-        round; each is their sum) and total (bytes of a whole run: up, down and once at the start).
+    That is parameters (shared, sent each way), up, down and each (bytes per client and round; each is their
+    sum) and total (bytes of a whole run: up, down and once at the start).
     """
     rows = results.sql(QUERY)
     return sort(results, rows) if entries_of(rows) else []
@@ -77,7 +76,10 @@ def draw_communication(rows: Sequence[Row], key: str, limits: tuple[float, float
         marks.append(Mark(x, row["mean"], row["label"].removesuffix(" (tuned)"), *ends))
     shifts = name_marks(axes, marks, limits, (72 * WIDTH - 48, 175.0))
     for row, mark, shift in zip(shown, marks, shifts, strict=True):
-        draw_line(axes, [mark.x + shift], [row], row["look"], "", linestyle="", markersize=4.8)
+        look, place = row["look"], [mark.x + shift]
+        draw_intervals(axes, place, [row], look.colour)
+        style = {"markersize": 4.8, "color": look.colour, "markerfacecolor": look.face}
+        axes.plot(place, [row["mean"]], look.marker, **style)
     draw_floors(axes, floors_of(rows))
     _amount_axis(axes, amounts, key, nothing if any(row[key] <= 0 for row in shown) else None)
     axes.grid(axis="y")

@@ -51,11 +51,9 @@ GROUP BY scenario, label, measure, round ORDER BY ALL"""
 
 
 def table_curves(results: Results, *columns: str) -> list[Row]:
-    """Return columns of the rounds table by scenario, configuration and round.
+    """Return the rows of `query_of_rounds` in order and with looks; low and high are the extreme seeds.
 
-    Returns:
-        Rows with scenario, label, method, look, measure (the column), round and x, mean over seeds, low and
-        high (the lowest and the highest seed), and seeds. Rounds without evaluation are left out.
+    Rounds without evaluation are left out.
     """
     return sort(results, results.sql(query_of_rounds(results, *columns)))
 

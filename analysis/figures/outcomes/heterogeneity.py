@@ -14,6 +14,7 @@ from ...read.results import Results, Row, tuning_of
 from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, limits, quoted, sort
 from ..exhibits import Draft
 from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
+from ..rows import grouped
 from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
 
 QUERY = f"""WITH places AS (
@@ -61,15 +62,13 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
 
 def joined(rows: Sequence[Row]) -> list[Row]:
     """Return the rows with one label for a method whose scenarios chose among different numbers of trials."""
-    labels: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        if tuning_of(row["label"]) not in ("", "untuned"):
-            labels.setdefault(base_label(row["label"]), {}).setdefault(row["label"], row)
-    several = {base: found for base, found in labels.items() if len(found) > 1}
+    chosen = [row for row in rows if tuning_of(row["label"]) not in ("", "untuned")]
+    by_name = grouped([{**row, "name": base_label(row["label"])} for row in chosen], "name")
     changed = {
-        label: {"label": f"{base} (best of its trials)", "look": next(iter(found.values()))["look"]}
-        for base, found in several.items()
-        for label in found
+        row["label"]: {"label": f"{name} (best of its trials)", "look": group[0]["look"]}
+        for name, group in by_name.items()
+        for row in group
+        if len({other["label"] for other in group}) > 1
     }
     return [{**row, **changed.get(row["label"], {})} for row in rows]
 

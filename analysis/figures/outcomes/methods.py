@@ -19,7 +19,7 @@ from ..estimates import (
     query_of,
     said,
 )
-from ..exhibits import LABEL, Draft
+from ..exhibits import Draft
 from ..rows import Column, grouped
 from .accuracies import ALL_METRICS, NOT_YET, PERSONAL_METRICS, title_of
 
@@ -101,5 +101,6 @@ def table_of_methods(results: Results) -> Table | None:
     lines = [
         {**group[0], **sent.get(place, {})} for place, group in grouped(rows, "scenario", "label").items()
     ]
+    name: Column = ("method", lambda row: Cell(row["label"], "tight"))
     draft, query = Draft(results, "methods", "Methods"), query_of(ALL_METRICS)
-    return draft.table(lines, columns, query, caption.strip(), draft.title, name=("method", LABEL[1]))
+    return draft.table(lines, columns, query, caption.strip(), draft.title, name=name)

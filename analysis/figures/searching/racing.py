@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from operator import itemgetter
 
 from ...look.page import Table
-from ...look.words import count, points
-from ...read.results import OBJECTIVE, Results, Row
-from .pareto import FRACTIONS, Objective, form_of, named, objectives, settings_cell, value_of
+from ...look.words import bracket, count, points
+from ...read.results import Results, Row
+from ..rows import Column, filled
+from .objectives import Objective, objectives, settings_cell
 
 DECISIVE_SEEDS = 2  # from which the race, not the search, decides which configuration is taken
-
-
-def decisive(results: Results) -> Objective:
-    """Return the objective that decides the race: the first of the search."""
-    return next(iter(objectives(results)), {"name": OBJECTIVE, "direction": "maximize"})
 
 
 def query_of(aim: Objective) -> str:
     """Return the SQL of the race: a row per configuration, those that stayed longest first.
 
-    Its columns are study, label, params, looks (race seeds), lost (those without a number), mean, low and
-    high (the smallest and the largest seed), gap (mean minus the leader's on common seeds), most (race seeds
-    of the one that stayed longest), taken (its settings were confirmed as the tuned ones) and ended (the
-    study's were confirmed).
+    `looks` are race seeds, `lost` those without a number, `low` and `high` the smallest and largest value,
+    `gap` is the mean minus the leader's on common seeds, and `most` the seeds of the one that stayed longest.
+    `taken`: its settings were confirmed as the tuned ones; `ended`: those of its study were.
     """
-    best = "min" if aim["direction"] == "minimize" else "max"
+    best = "min" if aim.direction == "minimize" else "max"
     return f"""WITH raced AS (
   SELECT study, scenario, method, label, params, seeds[1] AS seed, trial,
-    if(state = 'COMPLETE' AND isfinite({value_of(aim["name"])}), {value_of(aim["name"])}, NULL) AS value
+    if(state = 'COMPLETE' AND isfinite({aim.value}), {aim.value}, NULL) AS value
   FROM trials WHERE kind = 'race'
 ), configurations AS (
   SELECT study, scenario, method, label, any_value(params) AS params, count(DISTINCT seed) AS looks,
@@ -53,7 +48,7 @@ SELECT c.*, if(c.label = leader, NULL, gap) AS gap, max(looks) OVER (PARTITION B
   (c.scenario, c.method) IN (SELECT (scenario, method) FROM tuned) AS ended
 FROM configurations c LEFT JOIN leaders l ON l.study = c.study
   LEFT JOIN gaps g ON g.study = c.study AND g.label = c.label
-ORDER BY c.study, looks DESC, mean {"ASC" if best == "min" else "DESC"}, c.label"""
+ORDER BY c.study, looks DESC, mean {aim.order}, c.label"""
 
 
 def fate(row: Row) -> str:
@@ -64,50 +59,40 @@ def fate(row: Row) -> str:
     if not row["ended"]:
         return "racing" if row["looks"] >= row["most"] - 1 else out
     if row["taken"]:
-        return (
-            "taken" if row["most"] >= DECISIVE_SEEDS else f"taken, not decided: {count(row['most'], 'seed')}"
-        )
+        few = f", not decided: {count(row['most'], 'seed')}"
+        return f"taken{few if row['most'] < DECISIVE_SEEDS else ''}"
     return out if row["looks"] < row["most"] else "left at the end"
 
 
 def table(results: Results) -> Table | None:
     """Return the race as a table, with its rule in words; None where nothing was raced."""
-    aim = decisive(results)
-    rows, form, fraction = results.sql(query_of(aim)), form_of(aim["name"]), aim["name"].startswith(FRACTIONS)
-    body: list[list[Any]] = []
-    for row in rows:
-        value = form(row["mean"])
-        value += f" [{form(row['low'])}, {form(row['high'])}]" if row["looks"] > 1 else " (one seed)"
-        gap = "the leader" if row["leads"] else (points if fraction else form)(row["gap"])
-        about = [row["study"], row["label"], row["looks"]]
-        body.append(
-            [
-                *about,
-                value if row["mean"] is not None else "\u2013",
-                gap,
-                fate(row),
-                settings_cell(row["params"]),
-            ]
-        )
+    aim = objectives(results)[0]  # it decides the race
+
+    def value(row: Row) -> str:
+        seeds = bracket(row["low"], row["high"], aim.form) if row["looks"] > 1 else "(one seed)"
+        return "\u2013" if row["mean"] is None else f"{aim.form(row['mean'])} {seeds}"
+
+    def gap(row: Row) -> str:
+        return "the leader" if row["leads"] else (points if aim.is_fraction else aim.form)(row["gap"])
+
+    columns: list[Column] = [
+        "study",
+        ("configuration", itemgetter("label")),
+        ("race seeds", itemgetter("looks")),
+        (f"validation{', %' if aim.is_fraction else ''}", value),
+        (f"minus the leader{', points' if aim.is_fraction else ''}", gap),
+        ("outcome", fate),
+        ("set", lambda row: settings_cell(row["params"])),
+    ]
+    names, body = filled(results.sql(query_of(aim)), columns)
     rule = str((results.meta.get("race") or {}).get("rule") or "The rule is not recorded.")
-    objective = named(aim["name"], results.metric).removesuffix(", %")
-    direction = " (less is better)" if aim["direction"] == "minimize" else ""
+    direction = " (less is better)" if aim.direction == "minimize" else ""
     caption = (
-        f"Rule: {rule} Validation: {objective}{direction} on the race's seeds alone, mean [lowest, highest "
-        "seed], and the mean difference to the leader on common seeds. The rule decides; these numbers are "
-        "no verdicts."
+        f"Rule: {rule} Validation: {aim.words(results.metric)}{direction} on the race's seeds alone, mean "
+        "[lowest, highest seed], and the mean difference to the leader on common seeds. The rule decides; "
+        "these numbers are no verdicts."
     )
     if any("not decided" in line[5] for line in body):
         caption += " A race that ended after one seed decides nothing: the best of the search was taken."
-    unit, gap_unit = (", %", ", points") if fraction else ("", "")
-    columns = [
-        "study",
-        "configuration",
-        "race seeds",
-        f"validation{unit}",
-        f"minus the leader{gap_unit}",
-        "outcome",
-        "set",
-    ]
     title, source = "The race for the last place", results.shown(query_of(aim))
-    return Table(columns, body, caption, source, key="table-racing", title=title) if rows else None
+    return Table(names, body, caption, source, key="table-racing", title=title) if body else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...look.entries import base_label, looks_of
-from ...look.page import Exhibit, numbers
-from ...look.style import Look
+from ...look.page import Exhibit
+from ...look.style import Figure, Look, blank, drawing, legend_below
 from ...look.words import count, listing, percent
 from ...read.results import Results, Row
-from ..estimates import is_number, limits
-from ..lines import Axis, Line, draw_lines, lines_of, panels_of
+from ..estimates import floors_of, is_number, limits
+from ..exhibits import Draft
+from ..lines import Axis, Line, draw_floors, lines_of, panels_of, put_lines
+from ..outcomes.curves import FLOORS
 from ..rows import grouped, place_in, scenario_order
 
 # Search trials that set one number; `edge`: the best level is the smallest or the largest of several tried
@@ -35,21 +39,32 @@ FROM measured ORDER BY scenario, entry, path, level"""
 def table_tuning(results: Results) -> list[Row]:
     """Return a row per scenario, entry and tried level, where a recipe's entries were tuned over one number.
 
-    Returns:
-        Rows with scenario, entry, method, path, level, state, mean, low, high, seeds (validation accuracy on
-        the clients' own distributions, selection seeds), best (the entry's best level there) and edge (best,
-        with tried levels on one side only); as the recipe lists them. [] in a sweep that is no recipe.
+    They have the validation accuracy on the clients' own distributions (mean, low, high; selection seeds),
+    best (the entry's best level there) and edge (best, with tried levels on one side only), and come as the
+    recipe lists them. [] in a sweep that is no recipe.
     """
-    grid, scenarios, space = (
-        list(results.meta.get("grid") or []),
-        scenario_order(results),
-        results.meta.get("space"),
-    )
+    grid, scenarios = list(results.meta.get("grid") or []), scenario_order(results)
     if not grid:
         return []
-    rows = [{**row, "entry": row["entry"].removeprefix(f"{space} ")} for row in results.sql(QUERY)]
-    rows.sort(key=lambda r: (place_in(scenarios, r["scenario"]), place_in(grid, r["entry"]), r["level"]))
-    return rows
+    space = f"{results.meta.get('space')} "
+    rows = [{**row, "entry": row["entry"].removeprefix(space)} for row in results.sql(QUERY)]
+    return sorted(
+        rows, key=lambda r: (place_in(scenarios, r["scenario"]), place_in(grid, r["entry"]), r["level"])
+    )
+
+
+@drawing
+def draw_tuning(rows: Sequence[Row], axis: Axis, floors: Sequence[Row]) -> Figure:
+    """Draw a line per entry, with a hollow mark at its best level, and the floors."""
+    figure, axes = blank(3.1)
+    draw_floors(axes, floors_of(floors))
+    lines = lines_of(rows)
+    looks = [Look(line.look.colour, "o", "", hollow=True) for line in lines]
+    best = [[row for row in line.rows if row["best"]] for line in lines]
+    put_lines(axes, lines, axis)
+    put_lines(axes, [Line("", look, group) for look, group in zip(looks, best, strict=True)], axis)
+    legend_below(figure, axes)
+    return figure
 
 
 def exhibit_tuning(results: Results) -> Exhibit | None:
@@ -60,33 +75,24 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
         return None
     looks = looks_of({row["entry"]: row["method"] for row in finished})
     finished = [{**row, "label": row["entry"], "look": looks[row["entry"]]} for row in finished]
-    levels, frame = sorted({row["level"] for row in finished}), limits(finished)
-    axis = Axis(finished[0]["path"], f"validation {results.metric}, %", frame, values=levels)
+    floors, path = grouped(results.sql(FLOORS), "scenario"), finished[0]["path"]
+    frame = limits([*finished, *(row for group in floors.values() for row in group)])
+    levels = sorted({row["level"] for row in finished})
+    axis = Axis(path, f"validation {results.metric}, %", frame, values=levels)
 
-    def draw(shown: list[Row]) -> object:
-        lines = lines_of(shown)
-        rings = [
-            Line(
-                "", Look(line.look.colour, "o", "", hollow=True), [r for r in line.rows if r["best"]], width=0
-            )
-            for line in lines
-        ]
-        return draw_lines([*lines, *rings], axis)
-
-    panels = panels_of(finished, "tuning", draw, _seen)  # type: ignore[arg-type]
-    lost = [row for row in rows if not is_number(row["mean"])]
-    missing = f"{count(len(lost), 'trial')} not drawn: diverged, failed or stopped. " if lost else ""
+    panels = panels_of(
+        finished, "tuning", lambda r: draw_tuning(r, axis, floors.get(r[0]["scenario"], ())), _seen
+    )
+    lost = len(rows) - len(finished)
+    missing = f"{count(lost, 'trial')} not drawn: diverged, failed or stopped. " if lost else ""
     caption = (
         f"Mean validation {results.metric} (personal, own distribution) over the selection seeds at every "
-        f"tried {finished[0]['path']}, with its {results.confidence:.0%} interval over seeds (bar; none "
-        "with one seed); all entries were tried at the same values. The hollow mark is the value that was "
-        f"confirmed on fresh seeds. {missing}{edges(rows)}"
+        f"tried {path}, with its {results.confidence:.0%} interval over seeds (bar; none with one seed); all "
+        "entries were tried at the same values. The hollow mark is the value that was confirmed on fresh "
+        f"seeds. The thin lines are what no method should fall below. {missing}{edges(rows)}"
     ).strip()
     columns = ("scenario", "entry", "path", "level", "state", "mean", "low", "high", "seeds", "best", "edge")
-    says = "; ".join(p.alt for p in panels)
-    return Exhibit(
-        "tuning", "Tuning", caption, results.shown(QUERY), panels, numbers(rows, columns), says=f"{says}."
-    )
+    return Draft(results, "tuning", "Tuning").exhibit(panels, rows, columns, QUERY, caption)
 
 
 def _seen(rows: list[Row]) -> str:

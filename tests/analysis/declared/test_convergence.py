@@ -27,11 +27,11 @@ def test_shared_parameters_start_end_and_best_round(tmp_path: Path) -> None:
             )
     (exhibit, table), sentences = drawn(made.open())
     assert sentences[0].startswith(
-        "On the global validation split, the shared part of fedrsclip (tuned) is ahead of its start under "
-        "even (+15.0 points ["
+        "Under even, on the global validation split, the shared part of fedrsclip (tuned) is ahead of its "
+        "start (+15.0 points ["
     )
-    assert "is behind its start under disjoint (\u22124.0 points [" in sentences[0]
-    assert sentences[1].startswith("Under even, the shared part of promptfl (tuned) is ahead of its start (+")
+    assert "; that of promptfl (tuned) is ahead of its start (+" in sentences[0]
+    assert "the shared part of fedrsclip (tuned) is behind its start (\u22124.0 points [" in sentences[1]
     assert [marks(panel, "#B87A00") for panel in exhibit.panels] == [3, 3]
     cells = [[getattr(cell, "text", cell) for cell in row] for row in table.rows]
     assert len(cells) == 4  # local shares nothing

@@ -12,15 +12,14 @@ from analysis import declared
 from analysis.figures.inside import divergence, masks, ratios, signatures
 from analysis.figures.outcomes import (
     classes,
-    clients,
     communication,
     curves,
     heterogeneity,
     methods,
+    one_run,
     partition,
-    run_curves,
 )
-from analysis.figures.searching import optimism, pareto, racing, search, trial_tables, tuning
+from analysis.figures.searching import optimism, pareto, racing, search, tuning
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import SMALL
 from analysis.read.results import Results, open_results
@@ -65,15 +64,15 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     pareto.exhibit,
     pareto.table,
     racing.table,
-    trial_tables.table_trials,
+    search.table_trials,
     lambda results: [
         part for answer in declared.answers(results) for part in declared.parts_of(results, answer)
     ],
 ]
 OF_RUNS: list[Callable[[Results], Any]] = [
-    clients.exhibits_clients,
-    run_curves.exhibit_run_curve,
-    run_curves.exhibit_losses,
+    one_run.exhibits_clients,
+    one_run.exhibit_run_curve,
+    one_run.exhibit_losses,
     classes.exhibit_balance,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
@@ -160,7 +159,7 @@ def test_what_diverged_is_named_and_counted(whole: Results) -> None:
     assert table and exhibit.numbers
     tuned = next(row for row in table.rows if row[1].text == "fedrsclip (tuned)")
     assert tuned[2].text.endswith("(4 of 5 seeds)")
-    trials = trial_tables.table_trials(whole)
+    trials = search.table_trials(whole)
     assert trials
     states = {row[3]: row[4].text for row in trials.rows if row[2] == "contrast"}
     assert states["method.lam=0.5"] == "diverges (3 of 3 seeds)" and states["anchor"] == "complete"
@@ -175,6 +174,7 @@ def test_floors_stand_in_every_accuracy_figure(whole: Results) -> None:
         heterogeneity.exhibit_heterogeneity(whole),
         curves.exhibit_curves(whole),
         communication.exhibit_communication(whole),
+        optimism.exhibit_optimism(whole),
     ):
         assert exhibit
         for panel in exhibit.panels:

@@ -82,7 +82,7 @@ def test_words_of_a_segmentation_run(tmp_path: Path) -> None:
     page = write_report(folder).read_text(encoding="utf-8")
     assert "73.0% validation mIoU" in shown(page) and "IoU by class" in shown(page)
     assert "IoU of each class" in shown(page) and "mIoUs on a client's own distribution" in shown(page)
-    assert "training pixels of the class" in shown(page)
+    assert "training images of the class" in shown(page)  # the partition has images, not pixels
     assert "worst_client_accuracy" in page and "acc_personal_own" in page  # columns keep their names
     assert ">validation mIoU, %</text>" in (folder / "report" / "figures" / "curve.svg").read_text()
 

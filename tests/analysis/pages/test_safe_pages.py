@@ -53,7 +53,7 @@ def test_one_seed_gives_no_interval_anywhere(tmp_path: Path) -> None:
     made = fake_safe.safe_recipe(tmp_path, figures, seeds=SEEDS[:1])
     parts, said = drawn(made.open())
     assert "None" not in " ".join(said) and "nan" not in " ".join(said)
-    table = next(part for part in parts if part.key == "groups-table")
+    table = next(part for part in parts if part.key == "table-groups")
     assert all("(one seed)" in row[2].text for row in table.rows)
     assert "[" not in " ".join(cell.text for row in table.rows for cell in row[2:])
     write_report(tmp_path)

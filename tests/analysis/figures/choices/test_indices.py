@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis import stats as sensitivity
-from analysis.figures.choices import index_figures, indices
+from analysis.figures.choices import indices
 from analysis.figures.choices.indices import Estimate
 from analysis.read.results import Results, open_results
 from analysis.stats import Index, Morris, Sobol
@@ -42,9 +42,9 @@ def test_a_sobol_design_uses_whole_blocks_and_says_what_was_lost(tmp_path: Path)
     found = estimates(results)
     lam = found[0].rows[0]
     assert (lam["symbol"], lam["verdict"], found[0].dropped) == ("lam", "matters", 1)
-    said = " ".join(index_figures.sentences(found))
+    said = " ".join(indices.sentences(found))
     assert "lam matters" in said and "0 Saltelli blocks of 20 finished; it takes two" in said
-    (exhibit,) = index_figures.exhibits(results, found)
+    (exhibit,) = indices.exhibits(results, found)
     assert "18 of 20 Saltelli blocks, 1 dropped" in exhibit.caption and len(exhibit.panels) == 1
     assert exhibit.numbers is not None and f"{(unit[:90, 1] > 0.5).mean():.0%}" in str(exhibit.numbers.rows)
 
@@ -58,7 +58,7 @@ def test_inert_parameters_do_not_matter_however_noisy_the_runs_are(tmp_path: Pat
         (found,) = (e for e in estimates(results) if e.points.scenario == EVEN)
         verdicts = {row["symbol"]: row["verdict"] for row in found.rows}
         assert verdicts["lam"] == "matters" and "matters" not in (verdicts["h"], verdicts["theta"])
-        assert "run noise" in index_figures.state(found)
+        assert "run noise" in indices.state(found)
 
 
 def test_one_seed_a_point_says_that_noise_is_not_known(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_one_seed_a_point_says_that_noise_is_not_known(tmp_path: Path) -> None:
         "h": "undecided",
         "theta": "undecided",
     }
-    assert "does not show the run noise" in index_figures.state(found)
+    assert "does not show the run noise" in indices.state(found)
 
 
 def test_real_estimators_find_what_the_design_was_made_of(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_it_says_in_which_range_runs_diverged(tmp_path: Path) -> None:
     found = estimates(written(tmp_path, sheet, "sobol", 40, scenarios=[{"label": EVEN}]))[0]
     assert "no fair sample" in found.reason and len(found.lost) == 1
     assert found.lost[0].startswith("lam from 0.1")
-    assert "lost mostly at lam from 0.1" in index_figures.sentences([found])[0]
+    assert "lost mostly at lam from 0.1" in indices.sentences([found])[0]
 
 
 def morris_points(n: int) -> np.ndarray:
@@ -125,7 +125,7 @@ def test_what_a_switch_seldom_reaches_is_undecided(
         (found,) = (e for e in estimates(results) if e.points.scenario == EVEN)
         verdicts[met] = {r["symbol"]: r["verdict"] for r in found.rows}
         assert [r["symbol"] for r in found.rows if r["seldom"]] == ["theta"] * (met == 2)
-        (exhibit,) = index_figures.exhibits(results, [found])
+        (exhibit,) = indices.exhibits(results, [found])
         assert exhibit.numbers is not None
         assert ("too seldom for a verdict" in str(exhibit.numbers.rows)) == (met == 2)
     assert verdicts[2] == verdicts[3] | {"theta": "undecided"} and verdicts[3]["theta"] == "matters"
@@ -138,5 +138,5 @@ def test_a_design_that_is_withheld_shows_no_number(tmp_path: Path, monkeypatch: 
     lost = Morris((), (), (), 2, 1, "11 % of the trajectories are lost")
     monkeypatch.setattr(sensitivity, "morris_effects", lambda *_, **__: lost)
     found = [e for e in estimates(results) if e.points.scenario == EVEN]
-    (exhibit,) = index_figures.exhibits(results, found)
+    (exhibit,) = indices.exhibits(results, found)
     assert "withheld: 11 % of the trajectories are lost" in exhibit.missing and not exhibit.panels

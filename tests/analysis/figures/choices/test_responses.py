@@ -45,8 +45,14 @@ def test_curves_need_three_values_and_plain_numbers(full_sweep: Path, tmp_path: 
     levels = ("1e-3", "0.5", "5.0, s=1.0", "True", "nan", "0.020")  # only the first two are other numbers
     rows = [answers.verdict(level=level, estimate=0.01) for level in levels]
     rows.append(answers.verdict("choice", "diverges", level="0.9"))
-    found = responses.table_responses(open_results(answers.write(tmp_path, rows)))
+    found = responses.table_responses(open_results(answers.write(tmp_path / "r", rows)))
     assert [r["x"] for r in found] == [0.001, 0.02, 0.5]
+    factors = [
+        {"path": "method.lam", "symbol": "lam", "anchor": anchor, "levels": []} for anchor in ("0.02", True)
+    ]
+    for factor, many in zip(factors, (3, 0), strict=True):  # a number as text is one, a truth value is none
+        shown = open_results(answers.write(tmp_path / str(many), rows, factors=[factor]))
+        assert len(responses.table_responses(shown)) == many
     assert not responses.is_numeric(True) and not responses.is_numeric("1e-3") and responses.is_numeric(4)
 
 

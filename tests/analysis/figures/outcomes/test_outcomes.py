@@ -10,7 +10,7 @@ import pytest
 
 from analysis.figures.estimates import accuracy_text, below_floors, clients_said
 from analysis.figures.exhibits import evenly_spaced
-from analysis.figures.outcomes import classes, clients, communication, partition
+from analysis.figures.outcomes import classes, communication, one_run, partition
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
 from analysis.figures.outcomes.heterogeneity import joined
 from analysis.pages import run_page
@@ -76,7 +76,7 @@ def test_a_run_below_the_trivial_rule_says_so(tmp_path: Path) -> None:
     assert "It is below most frequent class (90.0%)." in said and "zero-shot 40.0%" in said
     assert (
         "4 of 6 clients measured" in said
-        and "4 of 6 clients measured" in clients.exhibits_clients(results)[0].caption
+        and "4 of 6 clients measured" in one_run.exhibits_clients(results)[0].caption
     )
 
 
@@ -93,7 +93,7 @@ def test_clients_that_only_trained_count_in_no_accuracy(
         "d_cka": 0.5,
     }
     write(folder / "tables" / "clients" / "later.parquet", [later])
-    for exhibit in clients.exhibits_clients(open_results(folder)):
+    for exhibit in one_run.exhibits_clients(open_results(folder)):
         assert [r["client"] for r in query(exhibit.source, folder, monkeypatch)] == list(range(CLIENTS))
 
 
@@ -102,7 +102,7 @@ def test_clients_are_those_of_the_last_evaluation(tmp_path: Path) -> None:
     folder = fake_results.fake_run(tmp_path, rounds=2, clients=3, tables=("rounds",))
     rows = [row for last in (1, 2) for row in client_rows(RUN, last, 3, np.random.default_rng(last))]
     write(folder / "tables" / "clients" / "0.parquet", rows)
-    found = open_results(folder).sql(clients.QUERY)
+    found = open_results(folder).sql(one_run.QUERY)
     assert [(row["client"], row["round"]) for row in found] == [(0, 2), (1, 2), (2, 2)]
 
 
@@ -182,6 +182,16 @@ def test_head_medium_and_tail_of_a_run(safe_run: Results) -> None:
     assert left.get_xscale() == "log" and sorted(left.lines[0].get_xdata()) == sorted(IMAGES)
     values = [last[f"acc_personal_{group}"] for group in fake_safe.GROUPS]
     assert values in [list(line.get_ydata()) for line in right.lines]
+
+
+def test_classes_of_pixels_have_an_overlap_and_are_counted_by_image(safe_run: Results) -> None:
+    """The partition lists images; the figure must not call them pixels."""
+    segmented = Results(safe_run.folder, {**safe_run.meta, "metric": "mIoU"})
+    exhibit = with_numbers(classes.exhibit_balance(segmented))
+    left, right = (panel.figure.axes[0] for panel in exhibit.panels)
+    assert (left.get_ylabel(), right.get_ylabel()) == ("validation IoU, %", "validation mIoU, %")
+    assert left.get_xlabel() == "training images of the class"
+    assert exhibit.caption.endswith("An image counts for the class of most of its pixels.")
 
 
 def test_a_method_chosen_among_different_numbers_of_trials_is_one_line_over_the_scenarios() -> None:

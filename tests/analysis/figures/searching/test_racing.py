@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.figures.searching import pareto, racing
+from analysis.figures.searching import racing
+from analysis.figures.searching.objectives import Objective, objectives
 from analysis.read.metric import Metric
 from analysis.read.results import Results, open_results
 from tests.fakes import sensitivity as fake
@@ -54,7 +55,7 @@ def test_a_race_is_decided_by_the_first_objective(
         row[name] = int(aim) if name == "bytes_up" else [aim]
     both = [{"name": name, "direction": direction}, {"name": "acc_personal_own", "direction": "maximize"}]
     results = open_results(fake.write(tmp_path, sheet, search={"sampler": "tpe", "objectives": both}))
-    rows = results.sql(racing.query_of(racing.decisive(results)))
+    rows = results.sql(racing.query_of(objectives(results)[0]))
     assert [(row["label"], row["leads"]) for row in rows] == [("tpe 3", True), ("tpe 4", False)]
     theirs, ours = (
         [v for r in sheet.rows if r["kind"] == "race" and r["label"] == label for v in np.ravel(r[name])]
@@ -62,7 +63,7 @@ def test_a_race_is_decided_by_the_first_objective(
     )
     assert rows[1]["gap"] == pytest.approx(np.mean(ours) - np.mean(theirs))
     table = racing.table(results)
-    assert table and pareto.named(name, Metric()).removesuffix(", %") in table.caption
+    assert table and Objective(name, direction).words(Metric()) in table.caption
 
 
 def test_a_race_of_one_seed_decides_nothing_and_its_table_follows_the_rows(tmp_path: Path) -> None:

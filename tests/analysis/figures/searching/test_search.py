@@ -41,6 +41,17 @@ def test_optimism_gap_uses_the_configuration_that_was_confirmed(tmp_path: Path) 
     )
 
 
+def test_the_floors_of_the_same_seeds_stand_beside_each_stage(whole: Results) -> None:
+    rows = [row for row in whole.sql(optimism.QUERY) if row["kind"] == "floor"]
+    places = [(row["scenario"], row["label"], row["stage"]) for row in rows]
+    assert len(places) == len(set(places)) == 2 * 2 * 3  # scenarios, floors, stages
+    assert {(row["stage"], row["x"], row["seeds"]) for row in rows} == {
+        ("search", 0, 3),
+        ("validation", 1, 5),
+        ("test", 2, 5),
+    }
+
+
 def test_best_so_far_counts_complete_trials_only(tmp_path: Path) -> None:
     states = [("COMPLETE", 0.5), ("PRUNED", 0.9), ("FAIL", None), ("FAIL", float("nan")), ("COMPLETE", 0.4)]
     states.append(("COMPLETE", 0.6))

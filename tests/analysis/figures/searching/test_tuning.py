@@ -47,6 +47,8 @@ def recipe(folder: Path, failed: tuple[str, str, float] = ("", "", 0.0)) -> Resu
                 "params": json.dumps({"training.lr": level}),
                 "seeds": [0, 1],
                 "acc_personal_own": [mean - 0.005, mean + 0.005],
+                "acc_majority_own": [0.2, 0.2],
+                "acc_zeroshot_own": [0.45, 0.45],
             }
             schema = pa.schema([pa.field(name, trial_type(name)) for name in row])
             write(folder / "tables" / "trials" / f"{number:03d}.parquet", [row], schema)
@@ -94,8 +96,21 @@ def test_a_failed_level_is_not_drawn_but_was_tried(tmp_path: Path) -> None:
 def test_the_figure_has_a_panel_per_scenario_with_a_hollow_mark_at_the_best(tmp_path: Path) -> None:
     exhibit = exhibit_tuning(recipe(tmp_path / "r"))
     assert exhibit is not None and [panel.title for panel in exhibit.panels] == ["even", "domain"]
-    rings = [line for line in exhibit.panels[0].figure.axes[0].lines if line.get_markerfacecolor() == "white"]
+    lines = exhibit.panels[0].figure.axes[0].lines
+    rings = [line for line in lines if line.get_markerfacecolor() == "white"]
     assert sorted(line.get_ydata()[0] for line in rings) == pytest.approx([0.6, 0.7])
+    places = {(x, y) for line in lines if line not in rings for x, y in zip(*line.get_data(), strict=True)}
+    assert {(line.get_xdata()[0], line.get_ydata()[0]) for line in rings} <= places  # around its own point
+
+
+def test_floors_stand_in_the_figure_of_the_tuning(tmp_path: Path) -> None:
+    exhibit = exhibit_tuning(recipe(tmp_path / "r"))
+    assert exhibit is not None and "what no method should fall below" in exhibit.caption
+    for panel in exhibit.panels:
+        labels = {text.get_text() for legend in panel.figure.legends for text in legend.get_texts()}
+        assert {"most frequent class", "zero-shot"} <= labels
+        low, high = panel.figure.axes[0].get_ylim()
+        assert low < 0.2 and high > 0.9  # floors and values are inside
 
 
 def test_a_study_without_entries_has_no_tuning_figure(whole: Results) -> None:

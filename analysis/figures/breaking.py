@@ -1,18 +1,25 @@
-"""Tables of a stress run: differences and verdicts by level, all cases, and what has no result."""
+"""A stress run: curves of accuracy against severity, verdicts by level, all cases, and what has no result."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from ...look.page import Cell, Table, slug
-from ...look.words import accuracy as accuracy_text
-from ...look.words import bracket, count, points
-from ...read import stressed
-from ...read.results import Results, Row
-from ...read.stressed import DIFFERENCES, LOCAL, Outcome
-from ..inside import signatures
+from ..look.entries import looks_of
+from ..look.page import Cell, Exhibit, Panel, Table, numbers, slug
+from ..look.style import FAINT, GREY, INK, SMALL, UNTUNED, Figure, Look, blank, drawing, legend_below
+from ..look.words import accuracy as accuracy_text
+from ..look.words import bracket, count, listing, points
+from ..read import stressed
+from ..read.metric import Metric
+from ..read.results import Results, Row
+from ..read.stressed import ACCURACIES, DIFFERENCES, LOCAL, REFERENCE_NAMES, Outcome
+from .inside import signatures
+from .lines import Axis, Line, put_lines
 
+COLUMNS = ("space", "level", "x", "label", "mean", "low", "high", "seeds", "remark")
 VERDICT_TEXTS = {
     "pass": "\u2713 pass",
     "degrade": "\u25bd degrade",
@@ -23,6 +30,84 @@ VERDICT_TEXTS = {
 MAJORITY = "most frequent class"
 WITHOUT = """SELECT factor AS "case", study, label, state, reason FROM trials
 WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"""
+
+
+def looks(outcomes: Sequence[Outcome]) -> dict[str, Look]:
+    """Return the look of each entry, as in all reports; references are hollow and dashed, floors faint."""
+    found = looks_of({outcome.label: outcome.label for outcome in outcomes if outcome.role != "floor"})
+    for outcome in outcomes:
+        if outcome.role == "reference":
+            found[outcome.label] = replace(found[outcome.label], line=UNTUNED, hollow=True)
+        elif outcome.role == "floor":
+            found[outcome.label] = Look(GREY if outcome.label == "zero-shot" else FAINT, "_")
+    return found
+
+
+@drawing
+def draw_breaking(outcomes: Sequence[Outcome], case: Row, metric: Metric) -> Figure:
+    """Draw one case and space: a line per entry, from the mildest level (left) to the severest.
+
+    A cross at the bottom: it diverged.
+    """
+    figure, axes = blank(3.1)
+    label_looks, levels = looks(outcomes), case["levels"]
+    entries = {label: group for (_, _, label), group in stressed.by_entry(outcomes).items()}
+    xs = [level["x"] for level in levels]
+    stress, frame = f"{case['axis']}   (more stress \u2192)", (-0.03, 1.03)
+    axis = Axis(stress, f"validation {metric}, %", frame, values=sorted(xs), log=bool(case.get("log")))
+    lines = []
+    for label, group in entries.items():
+        measured = [{"x": outcome.x, **outcome.accuracy} for outcome in group if outcome.accuracy]
+        name = REFERENCE_NAMES.get(label, label) if measured else ""
+        lines.append(Line(name, label_looks[label], sorted(measured, key=lambda row: row["x"])))
+    put_lines(axes, lines, axis)
+    for outcome in (outcome for outcome in outcomes if outcome.diverged):
+        axes.plot(
+            [outcome.x], [0.0], "X", color=label_looks[outcome.label].colour, markersize=7, clip_on=False
+        )
+        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "rotation": 90}
+        style: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "bottom"}
+        axes.annotate("diverged", (outcome.x, 0.0), **place, **style)
+    with_result = {outcome.level for outcome in outcomes if outcome.accuracy}
+    names = [level["label"] + ("" if level["label"] in with_result else "\nno result") for level in levels]
+    axes.set_xticks(xs, names)
+    if xs[0] > xs[-1]:
+        axes.invert_xaxis()
+    legend_below(figure, axes)
+    return figure
+
+
+def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit:
+    """Return the figure of a case, as declared, with a panel for each space."""
+    key, title = f"case-{slug(case['name'])}", str(case["title"])
+    if case.get("skipped"):
+        return Exhibit(key, title, missing=f"Skipped: {case['skipped']}.")
+    outcomes = [outcome for outcome in outcomes if outcome.case == case["name"]]
+    with_result = {outcome.space for outcome in outcomes if outcome.accuracy or outcome.diverged}
+    spaces = [space for space in stressed.spaces_of(case) if space in with_result]
+    if not spaces:
+        reasons = listing(list(dict.fromkeys(o.remark for o in outcomes if o.role == "entry"))[:2])
+        return Exhibit(key, title, missing=f"No trial of it has a result. {reasons}.".replace(". .", "."))
+    panels = [
+        Panel(
+            f"{key}-{slug(space)}",
+            space,
+            draw_breaking([o for o in outcomes if o.space == space], case, results.metric),
+        )
+        for space in spaces
+    ]
+    by_label = (case.get("metrics") or {}).values()
+    metrics = sorted({metric for of_label in by_label for metric in of_label.values()})
+    caption = (
+        f"Mean and {results.confidence:.0%} interval, over seeds and images where images were kept, on "
+        f"validation ({listing(metrics)}). {case.get('note') or ''}"
+    ).strip()
+    if any(outcome.diverged for outcome in outcomes):
+        caption += " Cross at the bottom: diverged, no model."
+    names = ("space", "level", "x", "label", "remark")
+    rows = [{**(o.accuracy or {}), **{name: getattr(o, name) for name in names}} for o in outcomes]
+    source = results.shown(ACCURACIES, cases=[case["name"]])
+    return Exhibit(key, title, caption, source, panels, numbers(rows, COLUMNS))
 
 
 def table(

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from analysis import write_report
-from analysis.figures.breaking import verdicts
+from analysis.figures import breaking
 from analysis.read import stressed
 from analysis.read.results import open_results
 from analysis.read.stressed import Outcome, breaking_point, outcomes, worst_verdict
@@ -113,7 +113,7 @@ def test_rules_without_training_are_shown_beside_the_curves(tmp_path: Path) -> N
     assert {o.label for o in rows if o.role == "floor"} == {"most frequent class"}
     own = of(rows, "fedrsclip")
     assert [o.gaps["most frequent class"]["verdict"] for o in own] == ["ahead", "ahead", "behind"]
-    table = verdicts.table(results, stressed.cases(results)[0], rows, {})
+    table = breaking.table(results, stressed.cases(results)[0], rows, {})
     assert table is not None and "to most frequent class, points" in table.columns
 
 
