@@ -47,9 +47,9 @@ def environment(templates: Path) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     escaped, loader = select_autoescape(), FileSystemLoader(templates)
-    made = Environment(autoescape=escaped, loader=loader, undefined=StrictUndefined)
-    made.trim_blocks = made.lstrip_blocks = True
-    return made
+    return Environment(
+        autoescape=escaped, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def write_whole(path: Path, contents: str | bytes) -> Path:
