@@ -29,8 +29,8 @@ def clients_of(results: Results) -> Row:
 
     Returns:
         `groups`: a record per run and split with `run`, `trials` (positions of its trials), `seed`, `split`,
-        `round`, `columns` (name -> number per client; `client` is its number) and `notes`; `titles` of
-        the columns; `notes`: which runs were left out.
+        `round`, `columns` (name -> number per client; `client` is its number), `names` of the clients
+        where they exist, and `notes`; `titles` of the columns; `notes`: which runs were left out.
     """
     table = _last_evaluations(results)
     order, owners = _order(results, table), owners_of(results)
@@ -46,6 +46,7 @@ def clients_of(results: Results) -> Row:
             skews[run] = skew_of(results.partition(None if results.kind == "run" else run))
         places, seed = owners.get(run, ([], None))
         groups.append(_group(rows, skews[run]) | {"run": run, "split": split, "trials": places, "seed": seed})
+        groups[-1] |= _names(results, run, groups[-1]["columns"]["client"])
         points += len(groups[-1]["columns"]["client"])
     notes = []
     if len(groups) < len(order):
@@ -56,6 +57,15 @@ def clients_of(results: Results) -> Row:
     names = {name for group in groups for name in group["columns"]}
     titles = {name: OTHER.get(name) or title_of(name, results.metric) for name in [*OTHER, *measured(names)]}
     return {"groups": groups, "titles": {k: v for k, v in titles.items() if k in names}, "notes": notes}
+
+
+def _names(results: Results, run: str, clients: list[int]) -> Row:
+    """Return the names of these clients where clients exist; nothing where they are drawn."""
+    meta = results.meta if results.kind == "run" else results.run_meta(run)
+    names = meta.get("client_names")
+    if not isinstance(names, list) or not all(client < len(names) for client in clients):
+        return {}
+    return {"names": [str(names[client]) for client in clients]}
 
 
 def _last_evaluations(results: Results) -> pa.Table:

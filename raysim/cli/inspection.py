@@ -16,8 +16,9 @@ from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE, SPLITS, ServerState, nbytes
-from raysim.core.words import floor_words, image_words, measured_clients
+from raysim.core.words import floor_words, image_words, measured_clients, owner_words
 from raysim.data.dataset import Dataset
+from raysim.data.files import shorten_list
 from raysim.data.integrity import check_dataset as check_images
 from raysim.data.splits import split
 from raysim.data.views import resize, resize_mask
@@ -30,7 +31,7 @@ from raysim.simulation.device import device_of
 from raysim.simulation.federation import Federation
 from raysim.simulation.floors import Floors
 from raysim.simulation.images import Progress, backbone_of, dataset_of, prepare
-from raysim.simulation.tables import images_used
+from raysim.simulation.tables import images_used, owners_record
 from raysim.simulation.worker import Worker, try_method, worker_of
 
 # Colours of pixel classes on a contact sheet: ignored pixels are black, the classes take the others in turn.
@@ -83,6 +84,11 @@ def check_dataset(
     )
     for kind in ("classes", "domains"):
         print(f"  {kind}: " + ", ".join(f"{word} {count}" for word, count in content[kind].items()))
+    if "client" in dataset.groups():
+        names, owners = dataset.groups()["client"]
+        images_K = np.bincount(owners[owners >= 0], minlength=len(names))
+        print(f"  clients: {shorten_list([f'{n} {k}' for n, k in zip(names, images_K, strict=True)], 20)}")
+        print(f"  split: {_images_per_split(dataset)}")
     if dataset.segments:
         print("  pixels: " + ", ".join(f"{word} {share:.1%}" for word, share in content["pixels"].items()))
         print(f"  split: {_images_per_split(dataset)}")
@@ -154,7 +160,16 @@ def _print_size(experiment: Experiment, federation: Federation, state: ServerSta
     counts = dict(zip(COUNT_COLUMNS, (int(measurable.sum()), len(sample)), strict=True))
     engine = Serial(experiment.resources)
     floors = Floors.of(engine, identity(experiment), federation, "validation", state).columns(sample)
-    said = (image_words(images_used(federation)), measured_clients(counts), floor_words(floors))
+    described = owners_record(federation)
+    if described:  # the sizes of the clients that exist, by name
+        names = zip(described["client_names"], federation.shards, strict=True)
+        described["client_names"] = [f"{name} {len(shard):,}" for name, shard in names]
+    said = (
+        image_words(images_used(federation)),
+        *owner_words(described),
+        measured_clients(counts),
+        floor_words(floors),
+    )
     print(*(f"  {line}" for line in said if line), sep="\n")
     print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
 

@@ -16,7 +16,7 @@ from raysim.core.columns import OPTIONAL_COLUMNS, RESULT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
-from raysim.core.words import below_floors, floor_words, image_words, measured_clients, percent
+from raysim.core.words import below_floors, floor_words, image_words, measured_clients, owner_words, percent
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
 from raysim.simulation.rounds import Simulation
@@ -105,11 +105,12 @@ def _print_result(
     experiment: Experiment, result: dict[str, Any], described: dict[str, Any], page: Path
 ) -> None:
     """Print accuracies and the floors under them, costs and the digest of the final state."""
+    clients = described["heterogeneity"]["achieved"]["clients"]
     print(
-        f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
+        f"{experiment.method.name}, {experiment.scenario.label}, {clients} clients, "
         f"{experiment.total_rounds} rounds, seed {experiment.seed}"
     )
-    print(f"  {image_words(described)}")
+    print(*(f"  {line}" for line in (image_words(described), *owner_words(described))), sep="\n")
     for name in (*RESULT_COLUMNS, *(name for name in OPTIONAL_COLUMNS if result[name] is not None)):
         value, test = result[name], (result["test"] or {}).get(name)
         print(f"  {name:24}{percent(value):>8}" + (f"   test {percent(test)}" if test is not None else ""))

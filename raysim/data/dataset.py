@@ -86,6 +86,7 @@ class Dataset(ABC):
         attributes: Domain of each image. [N] int64
         segments: Whether the images have masks; then `labels` is the most frequent class of each image's
             pixels, unless the dataset's docstring says otherwise.
+        domain_kind: What a domain is, in one word: scale, tile, region, dataset.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Dataset(ABC):
     labels: np.ndarray
     attributes: np.ndarray
     segments: bool = False
+    domain_kind: str = "domain"
 
     @property
     @abstractmethod
@@ -134,6 +136,31 @@ class Dataset(ABC):
             0 train, 1 validation, 2 test, -1 none. [N] int8
         """
         return None
+
+    def paths(self) -> list[str]:
+        """Return the name of each image, by which a table can speak of it: unique, with slashes.
+
+        It is the path of the file in the dataset's folder. An image without a file, such as a drawn one, has
+        the name of its class and its place among the images of the class: `forest/0`.
+
+        Returns:
+            N names
+        """
+        place = np.zeros(len(self.labels), dtype=np.int64)
+        for label in np.unique(self.labels):
+            place[self.labels == label] = np.arange(int((self.labels == label).sum()))
+        return [f"{self.classes[label]}/{k}" for label, k in zip(self.labels, place, strict=True)]
+
+    def groups(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """Return the attributes by which images can belong to clients, such as their tile or their sensor.
+
+        Returns:
+            By name of the attribute: the names of its values, and the value of each image, -1 for none [N].
+            `client` is among them only where the dataset itself says who its clients are.
+        """
+        if len(self.domains) < 2:
+            return {}
+        return dict.fromkeys((self.domain_kind, "domain"), (self.domains, self.attributes))
 
     def __len__(self) -> int:
         """Number of images."""

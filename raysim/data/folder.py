@@ -61,6 +61,10 @@ class ClassFolders(Dataset):
         """Return the names of the domains and the domain of each image."""
         return ("all",), np.zeros(len(files), dtype=np.int64)
 
+    def paths(self) -> list[str]:
+        """Return the path of each image's file in the dataset's folder: `CLASS/IMAGE.png`."""
+        return [f"{file.parent.name}/{file.name}" for file in self.files]
+
     @classmethod
     def find(cls) -> Path | None:
         """Return the folder that contains the class folders, under `$RAYSIM_DATA`, or None."""

@@ -24,6 +24,8 @@ class MixedDataset(Dataset):
         UserError: A dataset is given twice, or only one is given.
     """
 
+    domain_kind = "dataset"
+
     def __init__(self, parts: list[Dataset]) -> None:
         self.domains = tuple(part.name for part in parts)
         self.name = "+".join(self.domains)
@@ -43,6 +45,10 @@ class MixedDataset(Dataset):
     def fingerprint(self) -> str:
         """SHA-256 over the parts' fingerprints, in hex."""
         return hashlib.sha256("\0".join(part.fingerprint for part in self.datasets).encode()).hexdigest()
+
+    def paths(self) -> list[str]:
+        """Return the name of each image: its dataset, and its path there."""
+        return [f"{part.name}/{path}" for part in self.datasets for path in part.paths()]
 
     def image(self, index: int) -> np.ndarray:
         """Return the image at `index`.

@@ -6,6 +6,7 @@ Shapes: N images, C pixel classes, H and W pixels.
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -79,6 +80,11 @@ class MaskedFiles(Dataset):
             total.update(content["digests"][[index, len(self) + index]].tobytes())
         return total.hexdigest()
 
+    def paths(self) -> list[str]:
+        """Return the path of each image's file below the folder that holds all of them."""
+        home = os.path.commonpath([file.parent for file in self.images])
+        return [file.relative_to(home).as_posix() for file in self.images]
+
     def image(self, index: int) -> np.ndarray:
         """Return the image at `index`.
 
@@ -131,6 +137,7 @@ class ImageMasks(MaskedFiles):
         UserError: Files do not fit together; the message names the file and what is allowed.
     """
 
+    domain_kind = "tile"
     info = DatasetInfo(
         name="image_masks",
         title="Any folder of images and masks",

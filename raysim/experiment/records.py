@@ -100,6 +100,7 @@ class Experiment(Config):
             group, _, field = path.rpartition(".")
             block = values[group] if group else values
             block[field] = effects.default_of(self, path)
+        values["scenario"] |= dict.fromkeys(self.scenario.places)
         return digest(values)
 
 

@@ -26,7 +26,7 @@ from raysim.simulation.engine import Engine
 from raysim.simulation.evaluation import Evaluator
 from raysim.simulation.federation import Federation
 from raysim.simulation.server import Server, ServerStep, with_late, without_late
-from raysim.simulation.tables import description, partition, with_training
+from raysim.simulation.tables import description, owners_record, partition, with_training
 from raysim.storage.store import Privates, Store, state_sha256
 
 
@@ -152,6 +152,7 @@ class Simulation:
                 "--resume (Simulation.open(resume=True)), remove it (Store.clear()), or choose another folder"
             )
         self.federation = Federation.of(self.experiment)
+        self._refuse_other_owners()
         self.initial = self.engine.initial(self.experiment_text)
         self._restore()
         self._assemble()
@@ -162,6 +163,17 @@ class Simulation:
                 {**description(self.federation, self.initial, self.clock.corrupt), "test": test_measures}
             )
         return self
+
+    def _refuse_other_owners(self) -> None:
+        """Raise `UserError` where the clients exist, and held other images when the run began."""
+        earlier = self.store.described().get("owners", {}).get("content")
+        owners = owners_record(self.federation).get("owners", {})
+        if earlier not in (None, owners.get("content")):
+            raise UserError(
+                f"--out {self.store.folder}: its run began with clients that held other images "
+                f"(owners.content {earlier}, now {owners.get('content')}); put the images back, or choose "
+                "another folder"
+            )
 
     def _restore(self) -> None:
         """Take the last finished round from the folder, or the state before training."""

@@ -76,9 +76,17 @@ class Store:
         run = json.loads(path.read_text()).get("id", "of another program")
         if run != self.run:
             raise UserError(
-                f"--out {self.folder}: holds run {run}, this is run {self.run}; choose another folder"
+                f"--out {self.folder}: holds run {run}, this is run {self.run}{self._other_owners(path)}; "
+                "choose another folder"
             )
         return self
+
+    def _other_owners(self, path: Path) -> str:
+        """Return the words for a run whose table of owners says something else, empty for other runs."""
+        earlier = json.loads(path.read_text()).get("experiment", {}).get("scenario", {}).get("content")
+        now = to_dict(self.experiment)["scenario"].get("content")
+        differs = None not in (earlier, now) and earlier != now
+        return f" (scenario.file says something else: {earlier} then, {now} now)" if differs else ""
 
     @property
     def has_rounds(self) -> bool:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_CLIENTS = 60
+LONGEST_NAME = 24  # characters of a client's name
 IMAGES = """SELECT {scenario} AS scenario, client, p.label, domain,
   any_value(coalesce(class_names[p.label + 1], p.label::VARCHAR)) AS class,
-  any_value(coalesce(domain_names[domain + 1], domain::VARCHAR)) AS domain_name, count(*) AS images
+  any_value(coalesce(domain_names[domain + 1], domain::VARCHAR)) AS domain_name,
+  any_value(client_names[client + 1]) AS client_name, count(*) AS images
 FROM partition p {joined}
 GROUP BY ALL ORDER BY ALL"""
 QUERY_OF_RUN = IMAGES.format(scenario="''", joined="CROSS JOIN runs")
@@ -36,8 +38,8 @@ QUERY = f"""WITH tried AS (
 {IMAGES.format(scenario="scenario", joined="JOIN runs USING (run) JOIN chosen USING (run)")}"""
 
 
-def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray, list[str], list[int]]:
-    """Return images [n, c] by client and `label` or `domain`, the names of the columns, and the clients.
+def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray, list[str], list[str]]:
+    """Return images [n, c] by client and `label` or `domain`, the names of the columns and of the clients.
 
     Of more than 60 clients, 60 evenly spaced ones are kept.
     """
@@ -49,7 +51,13 @@ def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray,
         counts[clients.index(row["client"]), places[row[column]]] += row["images"]
     most = min(SHOWN_CLIENTS, len(clients))
     kept = np.unique(np.linspace(0, len(clients) - 1, most).round().astype(int))
-    return counts[kept], [str(name) for _, name in columns], [clients[i] for i in kept]
+    name_of = {row["client"]: shortened(row["client_name"] or str(row["client"])) for row in rows}
+    return counts[kept], [str(name) for _, name in columns], [name_of[clients[i]] for i in kept]
+
+
+def shortened(name: str) -> str:
+    """Return a name of a client, cut where it is too long for the edge of a figure."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 @drawing
@@ -89,7 +97,9 @@ def draw_partition(rows: Sequence[Row], largest: int, width: float = WIDTH) -> F
             bar.set_label("images of a class", fontsize=SMALL)
             bar.outline.set_linewidth(0.4)
     step = max(1, -(-len(counts) // 10))
-    grid[0].set_yticks(range(0, len(counts), step), [str(client) for client in clients[::step]])
+    if any(row["client_name"] for row in rows):  # clients that exist are known by their names
+        step = max(1, -(-len(counts) // 30))
+    grid[0].set_yticks(range(0, len(counts), step), clients[::step])
     grid[0].set_ylabel("client")
     return figure
 
@@ -121,10 +131,13 @@ def exhibit_partition(results: Results) -> Exhibit:
         f"Of more than {SHOWN_CLIENTS} clients, {SHOWN_CLIENTS} evenly spaced ones are shown."
         if any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in by_scenario.values())
         else "",
-        "One seed is shown; other seeds draw other partitions." if results.kind == "sweep" else "",
+        "One seed is shown; other seeds draw other partitions."
+        if results.kind == "sweep" and not all(row["client_name"] for row in rows)
+        else "",
     ]
     caption = " ".join(sentence for sentence in sentences if sentence)
-    table = numbers(rows, ("scenario", "client", "class", "domain_name", "images"))
+    named = ("client_name",) if any(row["client_name"] for row in rows) else ()
+    table = numbers(rows, ("scenario", "client", *named, "class", "domain_name", "images"))
     return Exhibit("partition", title, caption, results.shown(query), panels, table, says=f"{says}.")
 
 

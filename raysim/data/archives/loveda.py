@@ -46,6 +46,7 @@ class LoveDA(MaskedFiles):
         UserError: The dataset was not found, folders are missing, or files do not fit together.
     """
 
+    domain_kind = "region"
     info = DatasetInfo(
         name="loveda",
         title="LoveDA",
