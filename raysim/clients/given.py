@@ -9,7 +9,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import field_validator, model_validator
@@ -64,7 +64,6 @@ class Given(Scenario):
         "refused",
         basis="computed",
         source="the table",
-        used_when=("scenario.file=TABLE", lambda self: self.file is not None),
     )
 
     @field_validator("clients")
@@ -86,6 +85,13 @@ class Given(Scenario):
         if content is None and isinstance(attribute, str | None):
             content = read_owners(path, attribute or CLIENT).content
         return {**values, "file": str(path), "content": content}
+
+    @model_validator(mode="after")
+    def check_content(self) -> Self:
+        """Refuse a content without a table."""
+        if self.content is not None and self.file is None:
+            raise ValueError(f"content = {self.content!r} is not allowed: it needs scenario.file=TABLE")
+        return self
 
     @property
     def skew(self) -> str:

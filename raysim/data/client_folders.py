@@ -30,7 +30,7 @@ from raysim.data.splits import TRAIN, hold_out, stratified
 
 SPLIT_FOLDERS = SPLIT_WORDS | {f"{word}_set": number for word, number in SPLIT_WORDS.items()}
 LAYOUT = "CLIENT/CLASS/IMAGE, or train_set/CLIENT/CLASS/IMAGE with test_set/CLASS/IMAGE beside it"
-DEEPEST = 3  # folders above an image
+DEEPEST = 12  # folders above an image; links may lead in a circle
 
 
 class ClientFolders(ClassFolders):
@@ -112,9 +112,12 @@ class ClientFolders(ClassFolders):
         """Raise `UserError` where images lie elsewhere, or no client has any."""
         if wrong:
             raise UserError(
-                f"{root}: {len(wrong):,} images lie outside of the layout {LAYOUT}: "
+                f"{root}: outside of the layout {LAYOUT} lie {len(wrong):,} image files: "
                 f"{shorten_list(wrong, 3)}; move or remove them"
             )
+        unreadable = sorted({client for client in clients if not client.isprintable()})
+        if unreadable:  # bytes that are no UTF-8, or control characters
+            raise UserError(f"{root}: rename the folder {unreadable[0]!r}: its name is no text in UTF-8")
         if not any(clients):
             raise UserError(
                 f"{root}: found no client with images, expected {LAYOUT} (folders here: "
@@ -134,10 +137,10 @@ def _root(path: Path) -> Path:
 
 
 def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the folders above each image and its name, to one level deeper than the layout."""
+    """Yield the folders above each image and its name."""
     for name in sorted(entry.name for entry in os.scandir(folder) if is_image(entry)):
         yield above, name
-    if len(above) <= DEEPEST:
+    if len(above) < DEEPEST:
         for name in subfolders(folder):
             yield from _walk(folder / name, (*above, name))
 

@@ -37,3 +37,19 @@ def test_every_choice_says_where_its_default_comes_from() -> None:
                 assert isinstance(field.json_schema_extra, dict)
                 assert field.json_schema_extra["basis"] in ("paper", "relative", "computed", "guess")
     assert "method.lam" in paths(to_dict(Experiment()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, "40c092d61c16"),
+        ({"scenario": "dirichlet", "scenario.alpha": 0.1}, "23670ff59edd"),
+        ({"method": "safe", "scenario": "long_tail"}, "81cbb790dddf"),
+        ({"scenario": "quantity", "scenario.clients": 7, "task.shots": 5}, None),
+    ],
+)
+def test_ids_stay_what_they_were(changes: dict[str, object], known: str | None) -> None:
+    """Results on disk are found by their id: a new setting enters it only away from its default."""
+    experiment = override(Experiment(), changes)
+    assert known is None or experiment.id == known
+    assert not {"file", "content", "attribute"} & to_dict(experiment)["scenario"].keys()

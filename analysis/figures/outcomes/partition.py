@@ -38,8 +38,8 @@ QUERY = f"""WITH tried AS (
 {IMAGES.format(scenario="scenario", joined="JOIN runs USING (run) JOIN chosen USING (run)")}"""
 
 
-def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray, list[str], list[str]]:
-    """Return images [n, c] by client and `label` or `domain`, the names of the columns and of the clients.
+def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray, list[str], list[int]]:
+    """Return images [n, c] by client and `label` or `domain`, the names of the columns, and the clients.
 
     Of more than 60 clients, 60 evenly spaced ones are kept.
     """
@@ -51,13 +51,17 @@ def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray,
         counts[clients.index(row["client"]), places[row[column]]] += row["images"]
     most = min(SHOWN_CLIENTS, len(clients))
     kept = np.unique(np.linspace(0, len(clients) - 1, most).round().astype(int))
-    name_of = {row["client"]: shortened(row["client_name"] or str(row["client"])) for row in rows}
-    return counts[kept], [str(name) for _, name in columns], [name_of[clients[i]] for i in kept]
+    return counts[kept], [str(name) for _, name in columns], [clients[i] for i in kept]
 
 
-def shortened(name: str) -> str:
-    """Return a name of a client, cut where it is too long for the edge of a figure."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def names_of(rows: Sequence[Row]) -> dict[int, str]:
+    """Return the name of each client that has one, cut where it is too long for the edge of a figure."""
+    names = {row["client"]: row.get("client_name") for row in rows}
+    return {
+        client: name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        for client, name in names.items()
+        if name
+    }
 
 
 @drawing
@@ -96,10 +100,10 @@ def draw_partition(rows: Sequence[Row], largest: int, width: float = WIDTH) -> F
             bar = figure.colorbar(image, ax=list(grid), shrink=0.8, aspect=30, pad=0.015)
             bar.set_label("images of a class", fontsize=SMALL)
             bar.outline.set_linewidth(0.4)
-    step = max(1, -(-len(counts) // 10))
-    if any(row["client_name"] for row in rows):  # clients that exist are known by their names
-        step = max(1, -(-len(counts) // 30))
-    grid[0].set_yticks(range(0, len(counts), step), clients[::step])
+    known = names_of(rows)
+    step = max(1, -(-len(counts) // (30 if known else 10)))  # clients that exist are known by their names
+    ticks = [known.get(client, str(client)) for client in clients[::step]]
+    grid[0].set_yticks(range(0, len(counts), step), ticks)
     grid[0].set_ylabel("client")
     return figure
 
@@ -132,11 +136,11 @@ def exhibit_partition(results: Results) -> Exhibit:
         if any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in by_scenario.values())
         else "",
         "One seed is shown; other seeds draw other partitions."
-        if results.kind == "sweep" and not all(row["client_name"] for row in rows)
+        if results.kind == "sweep" and not all(row.get("client_name") for row in rows)
         else "",
     ]
     caption = " ".join(sentence for sentence in sentences if sentence)
-    named = ("client_name",) if any(row["client_name"] for row in rows) else ()
+    named = ("client_name",) if names_of(rows) else ()
     table = numbers(rows, ("scenario", "client", *named, "class", "domain_name", "images"))
     return Exhibit("partition", title, caption, results.shown(query), panels, table, says=f"{says}.")
 

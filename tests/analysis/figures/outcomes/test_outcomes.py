@@ -180,6 +180,12 @@ def test_partition_on_paper() -> None:
     counts, names, shown = partition.counts_of(rows, "label", "class")
     assert (counts.tolist(), names, shown) == ([[1, 1], [0, 3]], ["a", "b"], [0, 2])
     assert partition.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
+    assert partition.names_of(rows) == {}
+    rows[0]["client_name"], rows[2]["client_name"] = (
+        "Köln",
+        "a name that is too long for the edge of a figure",
+    )
+    assert partition.names_of(rows[::2]) == {0: "Köln", 2: "a name that is too long…"}
     many = [{"client": c, "label": 0, "class": "a", "images": 1} for c in range(500)]
     assert len(partition.counts_of(many, "label", "class")[2]) == partition.SHOWN_CLIENTS
 
