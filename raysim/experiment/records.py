@@ -94,13 +94,12 @@ class Experiment(Config):
 
         Settings without effect count as their defaults: experiments that differ in them alone are one run.
         """
-        values = to_dict(self)
+        values = without_places(self)
         del values["resources"]
         for path in effects.without_effect(self):
             group, _, field = path.rpartition(".")
             block = values[group] if group else values
             block[field] = effects.default_of(self, path)
-        values["scenario"] |= dict.fromkeys(self.scenario.places)
         return digest(values)
 
 
@@ -112,6 +111,13 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     values = experiment.model_dump()
     for block in REGISTRIES:
         values[block] = {"name": getattr(experiment, block).name, **values[block]}
+    return values
+
+
+def without_places(experiment: Experiment) -> dict[str, Any]:
+    """Return an experiment as plain data that is equal wherever the table of its clients lies."""
+    values = to_dict(experiment)
+    values["scenario"] |= dict.fromkeys(experiment.scenario.places)
     return values
 
 

@@ -10,7 +10,7 @@ from raysim.core.config import digest
 from raysim.core.console import bar
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
-from raysim.experiment.records import Experiment, to_dict
+from raysim.experiment.records import Experiment, to_dict, without_places
 from raysim.search.options import SweepOptions
 from raysim.search.overview import panel, plan_record, status_line
 from raysim.search.plans.sweep_plan import SweepPlan
@@ -168,7 +168,7 @@ def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any
     names = [space.name for space in spaces]
     identity = {
         "spaces": [
-            [space.name, to_dict(experiment)]
+            [space.name, without_places(experiment)]
             for space in spaces
             for experiment in space.experiments().values()
         ],

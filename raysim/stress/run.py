@@ -8,7 +8,7 @@ from typing import Any
 
 from raysim.core.config import digest
 from raysim.core.console import bar
-from raysim.experiment.records import Experiment, to_dict
+from raysim.experiment.records import Experiment, without_places
 from raysim.search.plans.valid_rows import has_final_result
 from raysim.search.running.plan_run import PlanSetup, run_plan
 from raysim.search.seeds import drawn_seeds
@@ -91,7 +91,7 @@ def _new_record(spaces: Sequence[Space], options: StressOptions) -> dict[str, An
     """Return what `run.json` of a new stress run holds."""
     names = [space.name for space in spaces]
     identity = {
-        "spaces": [[space.name, to_dict(space.base)] for space in spaces],
+        "spaces": [[space.name, without_places(space.base)] for space in spaces],
         "seeds": options.seeds,
         "quick": options.quick,
         "cases": options.cases,

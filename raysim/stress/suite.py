@@ -39,10 +39,16 @@ def chosen_cases(space: Space, names: Sequence[str]) -> list[Case]:
     chosen = [case for case in suite if not names or case.name in names]
     if not space.base.scenario.given:
         return chosen
-    return [
-        replace(case, skip_reason=case.skip_reason or IS_GIVEN) if _deals_images(case) else case
-        for case in chosen
-    ]
+    return [_of_given_clients(case) for case in chosen]
+
+
+def _of_given_clients(case: Case) -> Case:
+    """Return a case as it is for clients that exist: skipped where its levels deal images anew."""
+    if _deals_images(case):
+        return replace(case, skip_reason=case.skip_reason or IS_GIVEN)
+    if "scenario.clients" not in case.settings:
+        return case
+    return replace(case, note=f"{case.note} The number of clients is that of those who exist.".strip())
 
 
 def _deals_images(case: Case) -> bool:
