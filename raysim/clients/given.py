@@ -191,7 +191,8 @@ def _by_dataset(scenario: Given, dataset: Dataset) -> Owners:
         )
     names, values = groups[attribute]
     ordered = natural_order(set(names))
-    place_of = np.array([ordered.index(name) for name in names], dtype=np.int64)
+    number_of = {name: number for number, name in enumerate(ordered)}
+    place_of = np.array([number_of[name] for name in names], dtype=np.int64)
     return Owners(tuple(ordered), np.where(values < 0, -1, place_of[values]), None)
 
 

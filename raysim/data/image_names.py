@@ -10,13 +10,18 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
+ENDING = re.compile(r"(?<=[^/])\.[A-Za-z][A-Za-z0-9]{1,4}$")
 COMPARED = 5000  # names that are compared for a similar one
 
 
 def comparable_path(name: str) -> str:
     """Return a path with slashes, in one form of Unicode, and without a leading `./`."""
     path = unicodedata.normalize("NFC", name).replace("\\", "/")
-    return re.sub(r"/{2,}", "/", re.sub(r"^(?:\./)+", "", path))
+    while "//" in path:
+        path = path.replace("//", "/")
+    while path.startswith("./"):
+        path = path[2:]
+    return path
 
 
 class ImageNames:
@@ -74,7 +79,7 @@ def _endings(path: str) -> Iterator[str]:
 
 def stem_of(path: str) -> str:
     """Return a path without the ending of its file; `.5m` is none."""
-    return re.sub(r"(?<=[^/])\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path)
+    return ENDING.sub("", path)
 
 
 def natural_order(names: Iterable[str]) -> list[str]:

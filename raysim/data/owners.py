@@ -13,6 +13,7 @@ import io
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class OwnersTable:
     path: Path
     rows: tuple[OwnerRow, ...]
 
-    @property
+    @cached_property
     def content(self) -> str:
         """Sixteen hex digits: equal for tables that say the same, whatever their form and order."""
         return digest(sorted({(row.file, row.client, row.split) for row in self.rows}), 16)
