@@ -113,10 +113,7 @@ def _unknown_path(path: str, values: Mapping[str, Any]) -> UserError:
     known = paths(values)
     group = path.rsplit(".", 1)[0] + "."
     siblings = [name for name in known if name.startswith(group)]
-    block, _, field = path.partition(".")
-    kinds = [name for name, kind in REGISTRIES.get(block, {}).items() if field in kind.model_fields]
-    elsewhere = f"; it is a setting of {block}={f' and {block}='.join(kinds)}." if kinds else ""
     return UserError(
-        f"unknown path '{path}'{elsewhere or suggest(path, known)} Known{' there' if siblings else ''}: "
+        f"unknown path '{path}'{suggest(path, known)} Known{' there' if siblings else ''}: "
         f"{', '.join(siblings or known)}"
     )

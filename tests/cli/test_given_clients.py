@@ -89,7 +89,7 @@ def test_a_run_and_its_pages_show_the_names(
             "scenario.clients = 3: the clients",
         ),
         (["scenario=given", "scenario.file=owners.csv"], "1 of 1 rows name a file that is not among"),
-        (["scenario.file=owners.csv"], "unknown path 'scenario.file'; it is a setting of scenario=given."),
+        (["scenario.file=owners.csv"], "unknown path 'scenario.file'"),
     ],
 )
 def test_mistakes_end_a_command_with_one_message(
