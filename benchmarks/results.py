@@ -37,7 +37,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "first_study": SWEEP,
     **{recipe: (*SWEEP, recipe) for recipe in RECIPES},
     "stress_quick": ("-m", "raysim", "stress", "--quick"),
-    "stress": ("-m", "raysim", "stress"),
+    "stress": ("-m", "raysim", "stress", "--minutes", "60"),
 }
 # Recipes that time runs: one trial at once, because two would slow each other.
 ALONE = {"fedrsclip_ot_cost": ("--workers", "1")}

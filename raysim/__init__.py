@@ -14,12 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raysim.clients.partition import SCENARIOS
+    from raysim.clients.scenario import Scenario
+    from raysim.core.config import knob
     from raysim.core.errors import UserError
+    from raysim.core.plugins import load_plugin
     from raysim.data.files import data_roots
     from raysim.engines.serial import Serial
     from raysim.experiment.overrides import override
     from raysim.experiment.records import Experiment, from_dict, to_dict
     from raysim.experiment.resources import Resources
+    from raysim.methods import METHODS, Method
     from raysim.search.spaces.files import load_space
     from raysim.simulation.engine import Engine
     from raysim.simulation.rounds import Simulation
@@ -28,24 +33,35 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "METHODS",
+    "SCENARIOS",
     "Engine",
     "Experiment",
+    "Method",
     "Resources",
+    "Scenario",
     "Serial",
     "Simulation",
     "Store",
     "UserError",
     "data_roots",
     "from_dict",
+    "knob",
+    "load_plugin",
     "load_space",
     "override",
     "to_dict",
 ]
 
 MODULES = {
+    "clients.partition": ("SCENARIOS",),
+    "clients.scenario": ("Scenario",),
+    "core.config": ("knob",),
     "core.errors": ("UserError",),
+    "core.plugins": ("load_plugin",),
     "data.files": ("data_roots",),
     "experiment": ("Experiment", "Resources", "from_dict", "override", "to_dict"),
+    "methods": ("METHODS", "Method"),
     "simulation.engine": ("Engine",),
     "engines.serial": ("Serial",),
     "simulation.rounds": ("Simulation",),

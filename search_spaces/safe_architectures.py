@@ -10,7 +10,7 @@ from typing import Any
 from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
-SEEDS = 3
+SEEDS = 5
 SHARED = {"method.projection": 64}
 
 GRID: dict[str, dict[str, Any]] = {
@@ -33,8 +33,7 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Return clients that are ResNets and MobileNets in turn."""
-    return override(
-        SPACE.base,
-        {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7, "evaluation.every": 10},
-    )
+    """Return clients that are ResNets and MobileNets in turn, with 40 rounds on 100 images per class."""
+    mixed = {"method.network": "small_resnet+small_mobilenet", "method.autoscale": 0.7}
+    size = {"rounds": 40, "task.shots": 100, "task.ses": 10, "evaluation.every": 20}
+    return override(SPACE.base, {**mixed, **size})

@@ -7,7 +7,7 @@ from typing import Any
 from raysim import Experiment, load_space, override
 
 SPACE = load_space("safe")
-SEEDS = 3
+SEEDS = 5
 ONLY = {"method.cro": False, "method.ace": False}
 FIXED = {"method.dmr": "constant", "method.beta_max": 0.5}
 SCALED = {"method.autoscale": 0.7}
@@ -33,5 +33,5 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Return FAU and DMR only, evaluated every fifth round."""
-    return override(SPACE.base, {"evaluation.every": 5})
+    """Return 40 rounds on 100 images per class, evaluated every fifth round."""
+    return override(SPACE.base, {"rounds": 40, "task.shots": 100, "task.ses": 10, "evaluation.every": 5})

@@ -33,8 +33,11 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Return CRO alone."""
+    """Return CRO alone, 40 rounds."""
     return override(
         SPACE.base,
-        {"method.fau": False, "method.ace": False, "task.shots": 100, "task.ses": 10, "evaluation.every": 10},
+        {
+            **{"method.fau": False, "method.ace": False, "rounds": 40},
+            **{"task.shots": 100, "task.ses": 10, "evaluation.every": 20},
+        },
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from raysim.cli.main import _parser
+from raysim.cli.new import write_new
 from raysim.cli.options import COMMANDS
+from raysim.core import plugins
 from raysim.core.config import parse_assignment
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override, paths
@@ -29,6 +32,9 @@ FOLDERS = ("raysim", "analysis", "search_spaces", "benchmarks", "tests", "docs",
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*.md"))])
 GROUPS = ("task", "method", "scenario", "training", "evaluation", "faults", "server", "resources")
 
+# kind -> the file of this kind that a user writes, in the documents `my_KIND.py`
+OWN: dict[str, Path] = {kind: Path() for kind in ("method", "scenario", "space")}
+ENTRY_POINTS = {registry.group for registry in REGISTRIES.values()}  # groups by which packages add
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -43,6 +49,27 @@ SETTING = re.compile(rf"(?:{'|'.join(GROUPS)})\.\w+(?==|$)")
 def code(text: str) -> tuple[list[str], list[tuple[str, str]]]:
     """The code spans of a document, and its blocks with their languages."""
     return SPAN.findall(FENCE.sub("", text)), FENCE.findall(text)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The files that the documents call `my_method.py` and so on, as `raysim new` writes them."""
+    folder = tmp_path_factory.mktemp("own")
+    for kind in OWN:
+        OWN[kind] = write_new(kind, f"my_{kind}", folder)
+    before = os.environ.get(plugins.VARIABLE, "")
+    loaded = [OWN[kind] for kind in ("method", "scenario")]
+    for path in loaded:
+        plugins.load_plugin(path)
+    yield
+    for path in loaded:
+        plugins.unload(path)
+    os.environ[plugins.VARIABLE] = before
+
+
+def is_own(word: str) -> bool:
+    """Whether a word is `my_method.py` or another file that a user writes."""
+    return word.removesuffix(".py").removeprefix("my_") in OWN
 
 
 @cache
@@ -64,7 +91,11 @@ def missing_files(text: str) -> Iterator[str]:
         inside = word.split("/")[0] in FOLDERS and "/" in word
         if not (inside or SOURCE_FILE.fullmatch(word)) or set("{}<>=$~") & set(word):
             continue
-        if word.startswith("/") or any(PLACEHOLDER.fullmatch(part) for part in word.split("/")):
+        if (
+            word.startswith("/")
+            or word.removesuffix(".py").removeprefix("my_") in OWN
+            or any(PLACEHOLDER.fullmatch(part) for part in word.split("/"))
+        ):
             continue
         parts = "/".join(re.escape(part).replace(r"\*", "[^/]*") for part in word.rstrip("/").split("/"))
         pattern = re.compile(rf"(?:^|.*/){parts}/?" if not inside else rf"{parts}/?")
@@ -112,7 +143,7 @@ def exists(name: str) -> bool:
 def missing_names(text: str) -> Iterator[str]:
     spans, blocks = code(text)
     for name in NAME.findall("\n".join([*spans, *(block for _, block in blocks)])):
-        if not exists(name) and not SOURCE_FILE.fullmatch(name):
+        if name not in ENTRY_POINTS and not exists(name) and not SOURCE_FILE.fullmatch(name):
             yield f"no such name: {name}"
 
 
@@ -171,6 +202,8 @@ def check_command(words: list[str], complete: bool) -> None:
         return
     if words[1] not in COMMANDS:
         raise UserError(f"unknown command {words[1]}")
+    if words[1] == "check" and len(words) > 2:
+        assert is_own(words[2]), words
     parser = _parser(words[1], COMMANDS[words[1]])
     if not complete:
         known = {option for action in parser._actions for option in action.option_strings}
@@ -181,6 +214,7 @@ def check_command(words: list[str], complete: bool) -> None:
     named = [word for word in getattr(arguments, "words", []) if not PLACEHOLDER.fullmatch(word)]
     changes = dict(parse_assignment(word) for word in named if "=" in word)
     for space in [word for word in named if "=" not in word] or ["fedrsclip"]:
+        space = str(OWN["space"]) if space == "my_space.py" else space
         load_space(space, changes, base_only=words[1] in ("run", "plan"))
 
 

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysim.cli.options import COMMANDS, Command
+from raysim.cli.plugin_options import plugin_option
 from raysim.core.errors import UserError, first_cause
+from raysim.core.plugins import load_from_environment, load_plugin
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = _command(words[0])
         arguments = _parser(words[0], command).parse_intermixed_args(words[1:])
         arguments.command_line, arguments.started = shlex.join(["raysim", *words]), started
+        load_plugins(arguments.plugin)
         command.load()(arguments)
     except UserError as error:
         print(f"raysim: {first_cause(error)}", file=sys.stderr)
@@ -98,7 +101,15 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
     """The parser of a command's options."""
     parser = _Parser(prog=f"raysim {name}", description=command.summary, allow_abbrev=False)
     command.add_options(parser)
+    plugin_option(parser)
     return parser
+
+
+def load_plugins(files: Sequence[str]) -> None:
+    """Load the plug-in files of the environment and of the command line."""
+    load_from_environment()
+    for file in files:
+        load_plugin(file)
 
 
 def _how_to_resume(arguments: argparse.Namespace) -> str:

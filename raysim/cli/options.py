@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from raysim.cli.plugin_options import check_options, explain_options, new_options
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
@@ -109,7 +110,8 @@ def _search(parser: argparse.ArgumentParser) -> None:
         "--search",
         default="tpe",
         metavar="NAME",
-        help="search algorithm: tpe, qmc (Sobol sequence), random or grid (default: %(default)s)",
+        help="search algorithm: tpe, gp (Gaussian process), qmc (Sobol sequence), random or grid (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--objectives",
@@ -321,6 +323,21 @@ COMMANDS = {
         summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
         add_options=_plan,
         home="inspection:plan",
+    ),
+    "explain": Command(
+        summary="say what a setting, method or scenario is",
+        add_options=explain_options,
+        home="explain:explain",
+    ),
+    "new": Command(
+        summary="write a file for a method, scenario or space of your own",
+        add_options=new_options,
+        home="new:new",
+    ),
+    "check": Command(
+        summary="check a file of your own: methods, scenarios, a space",
+        add_options=check_options,
+        home="check:check",
     ),
     "doctor": Command(
         summary="show what raysim finds on this machine", add_options=_doctor, home="doctor:doctor"

@@ -21,6 +21,7 @@ from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
 from raysim.simulation.rounds import Simulation
 from raysim.storage.files import lock_folder
+from raysim.storage.plugin_files import check_plugins, keep_plugins
 from raysim.storage.provenance import provenance
 from raysim.storage.report import write_report
 from raysim.storage.store import Store
@@ -34,7 +35,10 @@ def run(arguments: argparse.Namespace) -> None:
     folder = result_folder(arguments, f"{space.name}-{experiment.id}")
     lock = lock_folder(folder)
     try:
-        store = Store(folder, experiment).open()
+        store = Store(folder, experiment)
+        check_plugins(folder, store.described())
+        store.open()
+        keep_plugins(folder)
         described = store.described()
         if described and not arguments.resume:
             raise UserError(

@@ -7,6 +7,7 @@ import argparse
 from raysim.cli.arguments import result_folder, split_words
 from raysim.core.config import parse
 from raysim.core.console import duration
+from raysim.core.plugins import check_loadable
 from raysim.search.options import trial_slots
 from raysim.search.running.plan_run import record_seconds
 from raysim.search.spaces.files import load_space
@@ -37,6 +38,7 @@ def stress(arguments: argparse.Namespace) -> None:
         },
     )
     if arguments.dry_run:
+        check_loadable()
         print(dry_run(StressPlan(spaces, options)))
         return
     folder = result_folder(arguments, "stress")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from raysim.cli.arguments import result_folder, split_words
 from raysim.core.config import parse
 from raysim.core.console import duration
+from raysim.core.plugins import check_loadable
 from raysim.search.options import SweepOptions, trial_slots
 from raysim.search.overview import dry_run
 from raysim.search.running.plan_run import record_seconds
@@ -58,6 +59,7 @@ def sweep(arguments: argparse.Namespace) -> None:
         check_figures(space)
     options = _options(arguments, spaces)
     if arguments.dry_run:
+        check_loadable()
         prepare(spaces, arguments.quiet)
         print(dry_run(spaces, options))
         return

@@ -19,6 +19,7 @@ from raysim.clients.given import Given
 from raysim.clients.scenario import Scenario, UnequalSizes, not_allowed
 from raysim.core.config import knob
 from raysim.core.errors import UserError
+from raysim.core.registry import Registry, class_check
 
 
 class Even(Scenario):
@@ -310,7 +311,11 @@ class Domain(UnequalSizes):
         return counts.dirichlet_or_even_table(totals_C, self.clients, self.alpha, self.min_images, rng)
 
 
-SCENARIOS: dict[str, type[Scenario]] = {
-    scenario.name: scenario
-    for scenario in (Even, Dirichlet, ClassesPerClient, Disjoint, Quantity, LongTail, Domain, Given)
-}
+SCENARIOS: Registry[type[Scenario]] = Registry(
+    "scenario",
+    {
+        scenario.name: scenario
+        for scenario in (Even, Dirichlet, ClassesPerClient, Disjoint, Quantity, LongTail, Domain, Given)
+    },
+    class_check(Scenario),
+)

@@ -100,7 +100,8 @@ def suggest(word: str, known: list[str]) -> str:
 
 def unknown_name(kind: str, word: str, known: list[str]) -> UserError:
     """Return the error for a name that is in no registry; its message lists the known names."""
-    return UserError(f"unknown {kind} '{word}'{suggest(word, known)} Known: {', '.join(sorted(known))}")
+    near = suggest(word, known) or "."
+    return UserError(f"unknown {kind} '{word}'{near} Known: {', '.join(sorted(known))}")
 
 
 def parse(cls: type[C], values: Mapping[str, Any], path: str = "") -> C:

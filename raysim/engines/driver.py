@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import ray
 import torch
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from raysim.core import plugins
+from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
 from raysim.engines.ray_pool import RayPool, reserve
-from raysim.experiment.records import Experiment
+from raysim.experiment.records import Experiment, check_travels, from_dict, to_dict
 from raysim.simulation.rounds import Simulation
 from raysim.storage.store import Store
 
@@ -20,11 +22,16 @@ from raysim.storage.store import Store
 class Driver:
     """Owns the rounds, the aggregation and the folder of one run."""
 
-    def run(
-        self, experiment: Experiment, folder: Path, resume: bool, open_test: bool, group: PlacementGroup
-    ) -> Iterator[RoundRecord | dict[str, Any]]:
-        """Run the experiment on client actors; yield each finished round, then the result."""
+    def __init__(self, files: Sequence[PluginFile]) -> None:
+        """Set up the process and its plug-ins."""
+        plugins.install(files)
         torch.set_num_threads(1)
+
+    def run(
+        self, values: Mapping[str, Any], folder: Path, resume: bool, open_test: bool, group: PlacementGroup
+    ) -> Iterator[RoundRecord | dict[str, Any]]:
+        """Run an experiment, given as plain data, on client actors; yield each round, then the result."""
+        experiment = from_dict(values)
         pool = RayPool(experiment.resources, group).start()
         try:
             simulation = Simulation(experiment, pool, Store(folder, experiment)).open(resume)
@@ -37,12 +44,17 @@ class Driver:
 def run_on_ray(
     experiment: Experiment, folder: Path, resume: bool, open_test: bool
 ) -> Iterator[RoundRecord | dict[str, Any]]:
-    """Run an experiment in a driver actor; yield each finished round as it comes, then the result."""
+    """Run an experiment in a driver actor; yield each finished round as it comes, then the result.
+
+    Raises:
+        UserError: A class of the experiment cannot travel, or the cluster cannot give the resources.
+    """
+    check_travels(experiment)
     group = reserve(experiment.resources)
-    driver = ray.remote(Driver).options(num_cpus=0).remote()
+    driver = ray.remote(Driver).options(num_cpus=0).remote(plugins.active())
     try:
         for reference in driver.run.options(num_returns="streaming").remote(
-            experiment, folder.absolute(), resume, open_test, group
+            to_dict(experiment), folder.absolute(), resume, open_test, group
         ):
             yield ray.get(reference)
     finally:

@@ -18,7 +18,9 @@ import torch
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from raysim.core import plugins
 from raysim.core.errors import UserError
+from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
 from raysim.engines.serial import Serial
 from raysim.experiment.resources import Resources
@@ -38,8 +40,9 @@ class ClientActor(Serial):
     It holds only caches that can be rebuilt, so Ray may restart it at any time.
     """
 
-    def __init__(self, resources: Resources) -> None:
-        """Set up the process; Ray calls this again in a restarted actor."""
+    def __init__(self, resources: Resources, files: Sequence[PluginFile]) -> None:
+        """Set up the process and its plug-ins; Ray calls this again in a restarted actor."""
+        plugins.install(files)
         super().__init__(resources)
         torch.set_num_threads(1)
         if device_of(resources).type == "cuda":  # Ray only counts the share; this enforces it
@@ -96,7 +99,7 @@ class RayPool:
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
                     group, placement_group_bundle_index=index
                 ),
-            ).remote(self.resources)
+            ).remote(self.resources, plugins.active())
             for index in range(self.resources.workers)
         ]
         return self
@@ -211,7 +214,12 @@ def bundles_of(resources: Resources) -> list[dict[str, float]]:
 
 
 def start(resources: Resources) -> None:
-    """Join the cluster that RAY_ADDRESS names, or start Ray on this machine with room for all workers."""
+    """Join the cluster that RAY_ADDRESS names, or start Ray on this machine with room for all workers.
+
+    Raises:
+        UserError: Workers could not load a plug-in.
+    """
+    plugins.check_loadable()
     if ray.is_initialized():
         return
     quiet_options: dict[str, Any] = {

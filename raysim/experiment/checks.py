@@ -22,7 +22,7 @@ def check_rounds(method: Method, rounds: int) -> None:
 def check_segmentation(method: Method, task: Task) -> None:
     """Check that the method can classify pixels where the task asks for it."""
     if task.kind == "segmentation" and not method.traits.segments:
-        able = ", ".join(name for name, cls in METHODS.items() if cls().traits.segments)
+        able = ", ".join(name for name, cls in METHODS.usable().items() if cls().traits.segments)
         raise ValueError(
             f"method = '{method.name}' cannot classify the pixels of '{task.dataset}'; methods that can: "
             f"{able}"
@@ -58,7 +58,7 @@ def check_shift(method: Method, task: Task, scenario: Scenario, evaluation: Eval
         )
     check_newcomers(evaluation, scenario.clients)
     if task.novel and not method.traits.names_classes:
-        able = ", ".join(name for name, cls in METHODS.items() if cls().traits.names_classes)
+        able = ", ".join(name for name, cls in METHODS.usable().items() if cls().traits.names_classes)
         raise ValueError(
             f"task.novel = {task.novel} is not allowed: '{method.name}' trains a head for the classes it is "
             f"shown and cannot name others; methods that can: {able}, and any with method.network=image_tower"

@@ -7,7 +7,7 @@ from typing import Any
 
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
-from raysim.core.config import suggest, unknown_name
+from raysim.core.config import suggest
 from raysim.core.errors import UserError
 from raysim.experiment.records import REGISTRIES, Experiment, from_dict, to_dict
 
@@ -94,11 +94,10 @@ def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
     value that was a default is not kept: FedRSCLIP's default lambda is no choice for FedOTP.
     """
     registry = REGISTRIES[block]
-    if not isinstance(name, str) or name not in registry:
-        raise unknown_name(block, str(name), list(registry))
-    fields = registry[name].model_fields
+    cls = registry.get_or_refuse(name)
+    fields = cls.model_fields
     common = set(Scenario.model_fields if block == "scenario" else fields)
-    if block == "scenario" and SCENARIOS[name].given:
+    if block == "scenario" and cls.given:
         common.discard("clients")  # they follow from who holds the images
     defaults = registry[values["name"]]().model_dump()
     kept = {
@@ -106,14 +105,25 @@ def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if key in common and key in fields and value != defaults[key]
     }
-    return {"name": name, **registry[name]().model_dump(), **kept}
+    return {"name": name, **cls().model_dump(), **kept}
 
 
 def _unknown_path(path: str, values: Mapping[str, Any]) -> UserError:
+    """Return the error for a path that this experiment does not have: who has it, or what is similar."""
     known = paths(values)
-    group = path.rsplit(".", 1)[0] + "."
-    siblings = [name for name in known if name.startswith(group)]
+    group, _, field = path.rpartition(".")
+    siblings = [name for name in known if name.startswith(f"{group}.")]
+    elsewhere = ""
+    if group in REGISTRIES:
+        owners = [name for name, cls in REGISTRIES[group].usable().items() if field in cls.model_fields]
+        if owners:
+            here = values[group]["name"]
+            elsewhere = (
+                f": {group}={here} has none; {', '.join(owners)} ha{'ve' if len(owners) > 1 else 's'}, "
+                f"for example {group}={owners[0]} {path}=VALUE."
+            )
+    near = elsewhere or suggest(path, known)
     return UserError(
-        f"unknown path '{path}'{suggest(path, known)} Known{' there' if siblings else ''}: "
+        f"unknown path '{path}'{near or '.'} Known{' there' if siblings else ''}: "
         f"{', '.join(siblings or known)}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -10,7 +11,10 @@ from pydantic import SerializeAsAny, model_validator
 from raysim.clients.faults import Faults
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
-from raysim.core.config import Config, canonical_json, digest, knob, parse, unknown_name
+from raysim.core import plugins
+from raysim.core.config import Config, canonical_json, digest, knob, parse
+from raysim.core.errors import UserError
+from raysim.core.registry import Registry
 from raysim.experiment import checks, effects
 from raysim.experiment.evaluation import Evaluation
 from raysim.experiment.resources import Resources
@@ -93,6 +97,7 @@ class Experiment(Config):
         """Twelve hex digits; equal experiments on other machines have equal ids.
 
         Settings without effect count as their defaults: experiments that differ in them alone are one run.
+        The code of plug-ins that the experiment uses counts, too.
         """
         values = without_places(self)
         del values["resources"]
@@ -100,10 +105,11 @@ class Experiment(Config):
             group, _, field = path.rpartition(".")
             block = values[group] if group else values
             block[field] = effects.default_of(self, path)
-        return digest(values)
+        code = foreign_code(self)
+        return digest({**values, "code": code} if code else values)
 
 
-REGISTRIES: dict[str, Mapping[str, type[Config]]] = {"scenario": SCENARIOS, "method": METHODS}
+REGISTRIES: dict[str, Registry[Any]] = {"scenario": SCENARIOS, "method": METHODS}
 
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:
@@ -132,9 +138,7 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
         if block in parsed:
             fields = dict(parsed[block])
             name = fields.pop("name", None)
-            if not isinstance(name, str) or name not in registry:
-                raise unknown_name(f"{block}.name", str(name), list(registry))
-            parsed[block] = parse(registry[name], fields, block)
+            parsed[block] = parse(registry.get_or_refuse(name, f"{block}.name"), fields, block)
     groups: dict[str, type[Config]] = {
         "task": Task,
         "training": Training,
@@ -149,8 +153,54 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
     return parse(Experiment, parsed)
 
 
+def foreign_code(experiment: Experiment) -> dict[str, str]:
+    """Return the digests of the code that an experiment uses and that is not raysim's own.
+
+    Returns:
+        `method mine` -> digest, for the method and the scenario; of a class from a plug-in that builds on a
+        class of another one, of both.
+    """
+    code: dict[str, str] = {}
+    records: tuple[Method | Scenario, ...] = (experiment.method, experiment.scenario)
+    for block, record in zip(("method", "scenario"), records, strict=True):
+        for cls in type(record).__mro__:
+            if found := plugins.code_of(cls):
+                name = record.name if cls is type(record) else f"{record.name}: {cls.__name__}"
+                code[f"{block} {name}"] = found
+    return code
+
+
+def check_travels(experiment: Experiment) -> None:
+    """Check that Ray's workers can load all that an experiment uses.
+
+    Raises:
+        UserError: A class of it is defined in a script or in a notebook's cell.
+    """
+    for block in REGISTRIES:
+        for cls in type(getattr(experiment, block)).__mro__:
+            plugins.check_travels(cls)
+
+
 def identity(experiment: Experiment) -> str:
-    """Return an experiment as canonical_json JSON without its resources: the address of its workers."""
+    """Return an experiment as canonical JSON without its resources: the address of its workers."""
     values = to_dict(experiment)
     del values["resources"]
-    return canonical_json(values)
+    return canonical_json({**values, "code": foreign_code(experiment)})
+
+
+def of_identity(text: str) -> Experiment:
+    """Return the experiment of an `identity`.
+
+    Raises:
+        UserError: This process has other code of a method or scenario than the one that wrote the identity.
+    """
+    values = json.loads(text)
+    code = values.pop("code")
+    experiment = from_dict(values)
+    for name, digest_here in foreign_code(experiment).items():
+        if code.get(name) != digest_here:
+            raise UserError(
+                f"{name}: this worker has other code ({digest_here}) than the driver ({code.get(name)}); "
+                "install the same version of its package on all machines"
+            )
+    return experiment

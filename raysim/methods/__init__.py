@@ -1,5 +1,6 @@
-"""The registry of methods: each has a file of its own, and a line here."""
+"""The registry of methods: each has a file of its own, and a line here. Others come from plug-ins."""
 
+from raysim.core.registry import Registry, class_check
 from raysim.methods.base import Method
 from raysim.methods.networks.fedavg import CentralizedNetwork, FedAvg, LocalNetwork
 from raysim.methods.networks.fedcac import FedCAC
@@ -16,29 +17,33 @@ from raysim.methods.prompts.promptfl import Centralized, LocalOnly, PromptFL, Pr
 from raysim.methods.prompts.promptfl_prox import PromptFLProx
 from raysim.methods.prompts.zeroshot import ZeroShot
 
-METHODS: dict[str, type[Method]] = {
-    cls.name: cls
-    for cls in (
-        FedRSCLIP,
-        PromptFL,
-        PromptFLFineTuned,
-        PromptFLProx,
-        FedOTP,
-        FedPGP,
-        LocalOnly,
-        Centralized,
-        ZeroShot,
-        SAFE,
-        FedAvg,
-        FedProx,
-        Scaffold,
-        MOON,
-        FedEMA,
-        FedCAC,
-        RatioLoss,
-        LocalNetwork,
-        CentralizedNetwork,
-    )
-}
+METHODS: Registry[type[Method]] = Registry(
+    "method",
+    {
+        cls.name: cls
+        for cls in (
+            FedRSCLIP,
+            PromptFL,
+            PromptFLFineTuned,
+            PromptFLProx,
+            FedOTP,
+            FedPGP,
+            LocalOnly,
+            Centralized,
+            ZeroShot,
+            SAFE,
+            FedAvg,
+            FedProx,
+            Scaffold,
+            MOON,
+            FedEMA,
+            FedCAC,
+            RatioLoss,
+            LocalNetwork,
+            CentralizedNetwork,
+        )
+    },
+    class_check(Method),
+)
 
 __all__ = ["METHODS", "Method"]

@@ -15,7 +15,7 @@ from raysim.experiment.resources import Resources
 from raysim.search.racing import RaceRule
 from raysim.search.seeds import MOST_SEEDS
 
-SamplerName = Literal["tpe", "qmc", "random", "grid"]
+SamplerName = Literal["tpe", "gp", "qmc", "random", "grid"]
 DesignName = Literal["sobol", "morris"]
 OBJECTIVE = "acc_personal_own"
 OBJECTIVES: dict[str, int] = {

@@ -10,7 +10,7 @@ from raysim.core.config import digest
 from raysim.core.console import bar
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
-from raysim.experiment.records import Experiment, to_dict, without_places
+from raysim.experiment.records import Experiment, check_travels, to_dict, without_places
 from raysim.search.options import SweepOptions
 from raysim.search.overview import panel, plan_record, status_line
 from raysim.search.plans.sweep_plan import SweepPlan
@@ -113,6 +113,7 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
     with bar("images and features", quiet) as progress:
         images.prepare(variants.values(), progress)
     for variant in variants.values():
+        check_travels(variant)
         try_method(variant)
     return [{"label": label, **values} for label, values in scenarios.items()]
 

@@ -5,7 +5,6 @@ Shapes: K clients of a micro-cohort.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,7 +31,7 @@ from raysim.core.types import (
     nbytes,
 )
 from raysim.core.warm import kept
-from raysim.experiment.records import Experiment, from_dict
+from raysim.experiment.records import Experiment, of_identity
 from raysim.methods.base import weighted_sum
 from raysim.nn.flops import counted
 from raysim.nn.rows import to_cpu
@@ -80,7 +79,7 @@ class Served(NamedTuple):
 @kept("workers", maxsize=16)
 def worker_of(experiment: str, device: torch.device) -> Worker:
     """Return the worker for an experiment (canonical JSON), kept warm in this process."""
-    return Worker(Federation.of(from_dict(json.loads(experiment))), device)
+    return Worker(Federation.of(of_identity(experiment)), device)
 
 
 class Worker:

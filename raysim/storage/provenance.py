@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from raysim.storage.plugin_files import plugin_record
+
 PACKAGES = ("raysim", "torch", "torchvision", "open_clip_torch", "ray", "optuna", "numpy", "pyarrow")
 
 
@@ -20,7 +22,13 @@ def provenance(command: str) -> dict[str, Any]:
     Args:
         command: The command line.
     """
-    return {"command": command, "commit": _commit(), "versions": versions(), "hardware": hardware()}
+    return {
+        "command": command,
+        "commit": _commit(),
+        "versions": versions(),
+        "hardware": hardware(),
+        "plugins": plugin_record(),
+    }
 
 
 def hardware() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tests.experiments import small
 
 # files that may use functools' caches, with the reason
 OUTSIDE = {
+    "core/plugins.py": "the plug-in files of this process, which are no cache: they can be unloaded",
     "data/scenes/canvas.py": "two small tables of the drawing, the same for every scene",
     "data/segmentation.py": "the last images of one dataset; they belong to it and go with it",
 }

@@ -15,6 +15,7 @@ from raysim.search.plans.protocol import Plan
 from raysim.search.running.trackers import trackers
 from raysim.search.running.tune import execute
 from raysim.storage.files import lock_folder, open_or_resume, read_record, write_json
+from raysim.storage.plugin_files import check_plugins, keep_plugins
 from raysim.storage.provenance import provenance
 from raysim.storage.trials import TrialRow, read_trials
 
@@ -78,6 +79,7 @@ def run_plan(
     callbacks = trackers(track, folder)
     lock = lock_folder(folder)
     try:
+        check_plugins(folder, read_record(folder))
         record = open_or_resume(folder, setup.new_record, identity=setup.identity, resume=resume)
         plan = setup.make_plan(record, read_trials(folder, damaged="refuse").rows)
         plan.budget.count_from(started, float(record.get("seconds", 0.0)))
@@ -92,6 +94,7 @@ def run_plan(
             "started": record.get("started") or time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             **facts,
         }
+        keep_plugins(folder)
         panel = Panel(lambda: setup.panel(plan), lambda: setup.status_line(plan), quiet)
         execute(plan, folder, record, panel, refresh=setup.refreshes_report, callbacks=callbacks)
         return plan

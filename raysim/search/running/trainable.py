@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import ray
 import torch
 from ray import tune
 
+from raysim.core import plugins
 from raysim.core.errors import Diverged, OutOfTime, UserError, first_cause
+from raysim.core.plugins import PluginFile
 from raysim.engines import ray_pool
 from raysim.experiment.records import from_dict
 from raysim.search.running.trial import SeedGroup, Stopped
@@ -27,8 +30,9 @@ EXPECTED_FAILURES: dict[type[BaseException], str] = {
 class SweepTrial(tune.Trainable):
     """Tune's trial process: the driver of its runs. It keeps its client actors from trial to trial."""
 
-    def setup(self, config: dict[str, Any]) -> None:
-        """Start the client actors in the trial's own placement group."""
+    def setup(self, config: dict[str, Any], files: Sequence[PluginFile] = ()) -> None:
+        """Load the plug-ins, and start the client actors in the trial's own placement group."""
+        plugins.install(files)
         torch.set_num_threads(1)
         first = from_dict(config["experiments"][0])
         self.pool = ray_pool.RayPool(first.resources, ray.util.get_current_placement_group()).start()

@@ -15,6 +15,7 @@ from typing import Any, cast
 from ray import tune
 from ray.tune.search import Searcher
 
+from raysim.core import plugins
 from raysim.core.console import Panel
 from raysim.engines import ray_pool
 from raysim.experiment.records import to_dict
@@ -253,7 +254,7 @@ def _fit(
     }
     bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
     tuner = tune.Tuner(
-        tune.with_resources(SweepTrial, bundles),
+        tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), bundles),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from raysim.core.errors import UserError
+from raysim.core.plugins import error_with_line
 from raysim.experiment.overrides import override, paths
 from raysim.experiment.records import Experiment, to_dict
 from raysim.search.spaces.record import Overrides, Space, level_overrides
-from raysim.search.spaces.source_lines import error_with_line, line_of
+from raysim.search.spaces.source_lines import line_of
 from raysim.storage.report import analysis_module
 
 TRIED_POINTS = 16  # points of a search space that are tried

@@ -24,19 +24,19 @@ Both may have
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from raysim.core import plugins
 from raysim.core.config import suggest
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.checks import check_declarations
 from raysim.search.spaces.record import DEFAULT_MINUTES, DEFAULT_SEEDS, Overrides, Space
-from raysim.search.spaces.source_lines import error_with_line, line_of
+from raysim.search.spaces.source_lines import line_of
 from raysim.storage.files import shipped_folder
 
 # name -> type of the declaration, type of each item, and both in words
@@ -135,17 +135,13 @@ def _space(
 
 
 def _execute(path: Path) -> ModuleType:
-    """Execute a space file and return it as a module."""
-    spec = importlib.util.spec_from_file_location(f"raysim_space_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    """Execute a space file and return it as a module; what it registers makes it a plug-in, too."""
     try:
-        spec.loader.exec_module(module)
+        return plugins.load(path)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(error_with_line(path, error)) from None
-    return module
+        raise UserError(plugins.error_with_line(path.absolute(), error)) from None
 
 
 def _base(path: Path, module: ModuleType) -> Experiment:
@@ -158,7 +154,7 @@ def _base(path: Path, module: ModuleType) -> Experiment:
     except UserError as error:
         raise UserError(f"{line_of(path, 'base', error)}: base(): {error}") from None
     except Exception as error:
-        raise UserError(error_with_line(path, error)) from None
+        raise UserError(plugins.error_with_line(path.absolute(), error)) from None
     if not isinstance(experiment, Experiment):
         raise UserError(f"{path}: base() returned {type(experiment).__name__}, an Experiment is needed")
     return experiment

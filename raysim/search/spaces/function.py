@@ -10,10 +10,11 @@ from typing import Any
 
 from raysim.core.config import digest
 from raysim.core.errors import UserError
+from raysim.core.plugins import error_with_line
 from raysim.core.warm import kept
 from raysim.search.spaces.discovery import discover
 from raysim.search.spaces.factors import Factor
-from raysim.search.spaces.source_lines import error_with_line, line_of
+from raysim.search.spaces.source_lines import line_of
 
 SampleFunction = Callable[[Any], Mapping[str, Any]]
 

@@ -4,21 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-import traceback
 from pathlib import Path
-
-
-def error_with_line(path: Path, error: Exception) -> str:
-    """Return an error that a space file raised in one line: place, error, and the source at this place."""
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path
-    ]
-    if isinstance(error, SyntaxError):
-        return f"{path}{f':{error.lineno}' if error.lineno else ''}: {type(error).__name__}: {error}"
-    if not lines or not lines[-1]:
-        return f"{path}: {type(error).__name__}: {error}"
-    source = path.read_text().splitlines()[lines[-1] - 1].strip()
-    return f"{path}:{lines[-1]}: {type(error).__name__}: {error}{f' in: {source}' if source else ''}"
 
 
 def line_of(path: Path, declaration: str, mistake: object = "") -> str:

@@ -1,4 +1,8 @@
-"""Samplers of a search: TPE, a Sobol sequence, random draws, or a grid. All are seeded by address."""
+"""Samplers of a search: TPE, a Gaussian process, a Sobol sequence, random draws, or a grid.
+
+All are seeded by address. What decides a suggestion is set here, because Optuna's defaults change between
+versions.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,35 @@ from raysim.core.errors import UserError
 from raysim.search.options import SamplerName
 from raysim.search.spaces.factors import Factor, UnitTrial
 
+STARTUP = 6  # finished trials before a model suggests
 GRID_LEVELS = 3  # levels of a number on a grid
 MOST_GRID_POINTS = 5_000  # a larger grid would never be searched to its end
 
 
 def make_sampler(name: SamplerName, seed: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler of one suggestion; points of a grid or a Sobol sequence are enqueued before it."""
+    """Return the sampler of one suggestion; points of a grid or a Sobol sequence are enqueued before it.
+
+    Options of TPE that are not set here (gamma, weights ..) are deprecated: Optuna 6 fixes them.
+
+    The Gaussian process models the parameters that all finished trials have; those of a branch are drawn.
+    """
     if name == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=6, multivariate=True)
+        return optuna.samplers.TPESampler(
+            seed=seed,
+            n_startup_trials=STARTUP,
+            multivariate=True,
+            group=False,
+            constant_liar=True,
+            n_ei_candidates=24,
+        )
+    if name == "gp":
+        return optuna.samplers.GPSampler(
+            seed=seed,
+            n_startup_trials=STARTUP,
+            deterministic_objective=False,
+            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+            warn_independent_sampling=False,
+        )
     return optuna.samplers.RandomSampler(seed=seed)
 
 

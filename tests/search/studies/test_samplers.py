@@ -1,13 +1,16 @@
-"""Samplers: a Sobol sequence fills a space evenly, a grid ends."""
+"""Samplers: a Sobol sequence fills a space evenly, a grid ends, a model comes nearer to the best."""
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
+import optuna
 import pytest
 
 from raysim.core.errors import UserError
 from raysim.search.plans.sweep_plan import SweepPlan
-from raysim.search.studies.samplers import grid
+from raysim.search.studies.samplers import grid, make_sampler
 from tests.fakes.sweeps import (
     ONE_STUDY,
     conditional_sample,
@@ -41,3 +44,40 @@ def test_a_grid_ends_and_knows_conditions() -> None:
             lambda trial: {str(i): trial.suggest_float(str(i), 0.0, 1.0) for i in range(10)},
             np.random.default_rng(0),
         )
+
+
+def searched(sampler: str, sample: object = None) -> list[dict[str, object]]:
+    """The parameters of 16 search trials."""
+    changes = {} if sample is None else {"sample": sample}
+    plan = SweepPlan([toy_space(**{**ONE_STUDY, **changes})], toy_options(16, sampler=sampler))
+    return [dict(spec.params) for spec in run_to_end(plan) if spec.kind == "search"]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_a_model_comes_nearer_to_the_best_and_is_seeded(sampler: str) -> None:
+    """The toy's best is at lam = 0.05; the last trials of a model lie nearer to it than random ones."""
+
+    def distance(params: list[dict[str, object]]) -> float:
+        return float(
+            np.median([abs(np.log(float(str(point["method.lam"])) / 0.05)) for point in params[-6:]])
+        )
+
+    found = searched(sampler)
+    assert distance(found) < 0.5 * distance(searched("random")), found
+    assert searched(sampler) == found
+
+
+def test_a_gaussian_process_knows_conditions() -> None:
+    found = searched("gp", conditional_sample)
+    assert {point["method.fusion"] for point in found} == {"concat", "mix"}
+    assert all(("method.theta" in point) == (point["method.fusion"] == "mix") for point in found)
+
+
+def test_what_decides_a_suggestion_is_set_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = set(inspect.signature(optuna.samplers.TPESampler).parameters)
+    taken: dict[str, object] = {}
+    monkeypatch.setattr(optuna.samplers, "TPESampler", lambda **options: taken.update(options))
+    make_sampler("tpe", 3)
+    deprecated = {"consider_prior", "prior_weight", "consider_magic_clip", "consider_endpoints", "gamma"}
+    deprecated |= {"weights", "warn_independent_sampling", "constraints_func"}
+    assert options - set(taken) <= deprecated

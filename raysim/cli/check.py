@@ -1,0 +1,71 @@
+"""`raysim check`: does a plug-in file or a space keep what raysim relies on?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from raysim.cli import contracts
+from raysim.cli.contracts import Check
+from raysim.clients.partition import SCENARIOS
+from raysim.core import plugins
+from raysim.core.errors import UserError
+from raysim.core.registry import Registry
+from raysim.methods import METHODS
+from raysim.search.spaces.checks import check_figures
+from raysim.search.spaces.files import load_space
+from raysim.search.sweep import prepare
+
+CONTRACTS: tuple[tuple[Registry, Callable[[str], list[Check]]], ...] = (
+    (METHODS, contracts.of_method),
+    (SCENARIOS, contracts.of_scenario),
+)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Run the checks of all that a file adds, and of the space that it is; print a line for each.
+
+    Raises:
+        UserError: The file cannot be loaded, or a check fails.
+    """
+    path = Path(arguments.file)
+    module = plugins.load_plugin(path) if not _is_space(path) else plugins.load(path)
+    failed = 0
+    groups = [
+        (f"{registry.kind} {name}", checks_of(name))
+        for registry, checks_of in CONTRACTS
+        for name in registry
+        if registry.module(name) == module.__name__
+    ]
+    if any(file.path == str(path.absolute()) for file in plugins.active()):
+        groups.insert(0, (path.name, [Check("workers can load it", _loadable)]))
+    if _is_space(path):
+        groups.append((f"space {path.stem}", [Check("every declaration is possible", lambda: _space(path))]))
+    for title, checks in groups:
+        print(title)
+        for name, fault in contracts.results(checks):
+            print(f"  {'FAILS' if fault else 'ok':6}{name}" + (f": {fault}" if fault else ""), flush=True)
+            failed += bool(fault)
+    if failed:
+        raise UserError(f"{path}: {failed} check{'s' if failed > 1 else ''} failed")
+
+
+def _is_space(path: Path) -> bool:
+    """Whether a file declares a space: it has a function base()."""
+    try:
+        return "\ndef base(" in f"\n{path.read_text()}"
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+
+
+def _loadable() -> str:
+    plugins.check_loadable()
+    return ""
+
+
+def _space(path: Path) -> str:
+    space = load_space(str(path))
+    check_figures(space)
+    prepare([space], quiet=True)
+    return ""

@@ -1,0 +1,39 @@
+"""Options of the commands for files of one's own, and the option that loads them in every command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from raysim.core.plugins import VARIABLE
+
+
+def plugin_option(parser: argparse.ArgumentParser) -> None:
+    """Declare `--plugin`, which every command has."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="Python file with methods, scenarios or others of your own; can be repeated (also: the "
+        f"environment variable {VARIABLE})",
+    )
+
+
+def new_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `raysim new`."""
+    parser.add_argument("kind", choices=["method", "scenario", "space"], help="what the file is for")
+    parser.add_argument("name", help="its name on the command line; NAME.py is written")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the file (default: this one)")
+
+
+def check_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `raysim check`."""
+    parser.add_argument("file", metavar="FILE", help="a Python file that adds to raysim, or a space")
+
+
+def explain_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `raysim explain`."""
+    parser.add_argument(
+        "word", nargs="?", metavar="WORD", help="a setting (method.lam), a method, a scenario, or a group"
+    )

@@ -1,0 +1,54 @@
+"""The plug-in files of a result: their texts are kept in its folder, and a resume needs the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raysim.core import plugins
+from raysim.core.errors import UserError
+from raysim.core.plugins import PluginFile
+from raysim.storage.files import write_text
+
+FOLDER = "plugins"
+
+
+def plugin_record() -> list[dict[str, str]]:
+    """Return file and digest of every plug-in of this process, for run.json."""
+    return [{"file": file.path, "digest": file.digest} for file in plugins.active()]
+
+
+def keep_plugins(folder: Path) -> None:
+    """Write the text of every plug-in file of this process to `plugins/` of a result folder."""
+    for file in plugins.active():
+        write_text(kept_path(folder, file.name, file.digest), file.source)
+
+
+def kept_path(folder: Path, name: str, digest: str) -> Path:
+    """Return the place of a plug-in's text in a result folder."""
+    return folder / FOLDER / f"{Path(name).stem}-{digest}.py"
+
+
+def check_plugins(folder: Path, record: Mapping[str, Any]) -> None:
+    """Check that the plug-ins of a result that goes on are those that it began with.
+
+    Args:
+        folder: The result folder.
+        record: Its run.json; empty for a new folder.
+
+    Raises:
+        UserError: A plug-in has changed, or is not loaded. The message says where the first text lies.
+    """
+    here: dict[str, PluginFile] = {file.name: file for file in plugins.active()}
+    for entry in record.get("plugins") or []:
+        name, digest = Path(entry["file"]).name, entry["digest"]
+        kept = kept_path(folder, name, digest)
+        if name not in here:
+            raise UserError(f"--out {folder}: was made with the plug-in {name}; add --plugin {entry['file']}")
+        if here[name].digest != digest:
+            raise UserError(
+                f"--out {folder}: was made with another text of the plug-in {name} ({digest}, now "
+                f"{here[name].digest}); go on with {kept}, the text that it was made with, or choose another "
+                "folder"
+            )

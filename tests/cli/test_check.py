@@ -1,0 +1,108 @@
+"""`raysim new` and `raysim check`: written files keep the contract, and broken ones are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from raysim.cli import contracts
+from raysim.cli.main import main
+from raysim.cli.new import write_new
+from raysim.clients.partition import SCENARIOS
+from raysim.core import plugins
+from raysim.core.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    yield
+    for file in plugins.active():
+        plugins.unload(file.path)
+
+
+@pytest.mark.parametrize("kind", ["method", "scenario", "space"])
+def test_a_new_file_keeps_the_contract(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", kind, "my_own", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    path = tmp_path / "my_own.py"
+    assert (
+        f"raysim check {path}" in said and "CLASS" not in path.read_text() and "NAME" not in path.read_text()
+    )
+    assert main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "FAILS" not in said and said.count("  ok ") >= (1 if kind == "space" else 5)
+
+
+@pytest.mark.parametrize("name", ["my-own", "1st", "class", "", "später"])
+def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="letters, digits and _"):
+        write_new("method", name, tmp_path)
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("x = 1\n")
+    with pytest.raises(UserError, match="is there already"):
+        write_new("method", "mine", tmp_path)
+    assert (tmp_path / "mine.py").read_text() == "x = 1\n"
+
+
+ROW = 'params["bias"][:, None]\n        error_K'
+SENT = """
+    def finish(self, model, row, received, private, steps):
+        from raysim.core.types import ClientResult
+
+        return ClientResult({"weight": row["weight"], "bias": row["bias"]}, {}, {"bias": row["bias"]})
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        ("error_K + self.decay", "error_K * torch.rand(1) + self.decay", "the same run gives the same bits"),
+        ("error_K + self.decay", "error_K / 0 + self.decay", "two rounds give finite numbers"),
+        (ROW, ROW.replace('bias"]', 'bias"].mean(0, keepdim=True)'), "clients trained together"),
+        ("    def predict", SENT + "\n    def predict", "what is kept is not sent"),
+        ('"weight of the squared length of the classifier in the loss"', '""', "its settings are described"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_method_is_found(
+    old: str, new: str, check: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_new("method", "faulty", tmp_path)
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace("@METHODS.add", "_calls = []\n\n\n@METHODS.add").replace(old, new))
+    assert main(["check", str(path)]) == 2
+    said = capsys.readouterr()
+    assert any(line.startswith(f"  FAILS {check}") for line in said.out.splitlines()), said.out
+    assert "failed" in said.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        (
+            "counts.block_table(totals_C, np.concatenate([[large], rest]), rng)",
+            "np.zeros((self.clients, len(totals_C)), int)",
+            "every image has at most one client",
+        ),
+        ("super().check(n_images, n_classes, n_domains)", "pass", "too many clients are refused"),
+        ("round(self.share * images)", "round(np.random.random() * images)", "the same seed gives"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_scenario_is_found(old: str, new: str, check: str, tmp_path: Path) -> None:
+    path = write_new("scenario", "faulty", tmp_path)
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    plugins.load_plugin(path)
+    found = [name for name, fault in contracts.results(contracts.of_scenario("faulty")) if fault]
+    assert any(name.startswith(check) for name in found)
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_built_in_scenarios_keep_the_contract(name: str) -> None:
+    assert {fault for _, fault in contracts.results(contracts.of_scenario(name))} == {""}
