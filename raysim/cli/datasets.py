@@ -8,10 +8,12 @@ from pathlib import Path
 
 from rich.table import Table
 
+from raysim.core.config import parse
 from raysim.core.console import output
 from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo
 from raysim.data.registry import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
+from raysim.experiment.task import Task
 
 COLUMNS = ("name", "dataset", "classifies", "classes", "images", "here")
 NUMBERS = ("classes", "images")
@@ -26,8 +28,14 @@ def datasets(arguments: argparse.Namespace) -> None:
         raise UserError("raysim data check needs a name; `raysim data list` shows them")
     from raysim.cli.inspection import check_dataset  # torch and the backbones, which the list does not need
 
+    task = parse(Task, {"bands": arguments.bands, "stretch": arguments.stretch}, "task")
     check_dataset(
-        arguments.name, arguments.path, arguments.backbone, arguments.backbone_path, arguments.sheet
+        arguments.name,
+        arguments.path,
+        arguments.backbone,
+        arguments.backbone_path,
+        arguments.sheet,
+        task.reading,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import SerializeAsAny, model_validator
 from raysim.clients.faults import Faults
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
-from raysim.core.config import Config, canonical_json, digest, knob, parse, unknown_name
+from raysim.core.config import Config, canonical_json, digest, knob, late_fields, parse, unknown_name
 from raysim.experiment import checks, effects
 from raysim.experiment.evaluation import Evaluation
 from raysim.experiment.resources import Resources
@@ -100,7 +100,7 @@ class Experiment(Config):
             group, _, field = path.rpartition(".")
             block = values[group] if group else values
             block[field] = effects.default_of(self, path)
-        return digest(values)
+        return digest(without_late_defaults(self, values))
 
 
 REGISTRIES: dict[str, Mapping[str, type[Config]]] = {"scenario": SCENARIOS, "method": METHODS}
@@ -112,6 +112,25 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     for block in REGISTRIES:
         values[block] = {"name": getattr(experiment, block).name, **values[block]}
     return values
+
+
+def without_late_defaults(experiment: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an experiment's plain data without late fields at their defaults, so that older ids stay.
+
+    Args:
+        experiment: The experiment.
+        values: Its data, as `to_dict` returns them.
+    """
+    kept = dict(values)
+    for group in type(experiment).model_fields:
+        record = getattr(experiment, group)
+        if isinstance(record, Config) and isinstance(kept.get(group), Mapping):
+            fields = type(record).model_fields
+            late = [
+                name for name in late_fields(type(record)) if kept[group].get(name) == fields[name].default
+            ]
+            kept[group] = {name: value for name, value in kept[group].items() if name not in late}
+    return kept
 
 
 def from_dict(values: Mapping[str, Any]) -> Experiment:
