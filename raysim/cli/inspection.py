@@ -99,7 +99,7 @@ def check_dataset(
     if content["left_out"]:
         print(f"  left out: {content['left_out']}")
     if content["read"]:
-        print("  read: " + "; ".join(f"{number:,} of {how}" for how, number in content["read"].items()))
+        print("  read: " + "; ".join(f"{how} ({number:,})" for how, number in content["read"].items()))
     for kind in ("classes", "domains"):
         print(f"  {kind}: " + ", ".join(f"{word} {count}" for word, count in content[kind].items()))
     if dataset.segments:

@@ -98,6 +98,7 @@ class Dataset(ABC):
             pixels, unless the dataset's docstring says otherwise.
         left_out: What was not taken from the dataset's folder.
         reading: How image files are read.
+        drawn: Whether a program draws the images.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Dataset(ABC):
     segments: bool = False
     left_out: LeftOut = LeftOut()
     reading: Reading = Reading()
+    drawn: bool = False
 
     @property
     def digests(self) -> Sequence[bytes]:
@@ -133,11 +135,13 @@ class Dataset(ABC):
         return Picture(self.image(index))
 
     def with_reading(self, reading: Reading) -> Dataset:
-        """Return the dataset with its files read in another way.
+        """Return the dataset with its files read in another way; what a program draws stays as it is.
 
         Raises:
             UserError: Its images are no files that raysim reads.
         """
+        if self.drawn:
+            return self
         raise UserError(f"{reading.words} is not allowed: '{self.name}' has no image files that raysim reads")
 
     def mask(self, index: int) -> np.ndarray:

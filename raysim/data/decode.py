@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from raysim.data.raster import is_nodata, large, read_raster, refuse_large, refuse_soft_alpha
-from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, stretch_words, to_rgb
+from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, reading_words, to_rgb
 from raysim.data.unreadable import UnreadableImage, explain_content, explain_os_error
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000")
@@ -161,7 +161,9 @@ def _read_by_pillow(image: Image.Image, reading: Reading) -> Picture:
         places, bits = [0], bits_words(values_HWB.dtype)
     else:
         if reading.is_default and nodata is None:
-            return Picture(_eight_bits(image), stretch_words("8 bits", len(image.getbands()), None), note)
+            words = reading_words("8 bits", len(image.getbands()), reading)
+            words = "palettes, as they are" if image.mode == "P" else words
+            return Picture(_eight_bits(image), words, note)
         image = _with_plain_bands(image)
         names = {"L": ["gray"], "LA": ["gray", "alpha"]}.get(image.mode, ["red", "green", "blue", "alpha"])
         names = names[: len(image.getbands())]
@@ -172,7 +174,7 @@ def _read_by_pillow(image: Image.Image, reading: Reading) -> Picture:
         if alpha is not None:
             return _transparent(image, values_HWB, nodata, reading, note)
     missing_HW = None if nodata is None else is_nodata(values_HWB, [nodata] * len(places))
-    words = stretch_words(bits, len(image.getbands()), reading.stretch)
+    words = reading_words(bits, len(image.getbands()), reading)
     return Picture(to_rgb(values_HWB, missing_HW, reading.stretch), words, note)
 
 
@@ -186,7 +188,7 @@ def _transparent(
         missing_HW |= is_nodata(values_HWB, [nodata] * values_HWB.shape[2])
     rgb = to_rgb(values_HWB, missing_HW, reading.stretch)
     pixels = _in_front_of_black(Image.merge("RGBA", [*Image.fromarray(rgb).split(), image.getchannel("A")]))
-    return Picture(pixels, stretch_words("8 bits", len(image.getbands()), reading.stretch), note)
+    return Picture(pixels, reading_words("8 bits", len(image.getbands()), reading), note)
 
 
 def _eight_bits(image: Image.Image) -> np.ndarray:

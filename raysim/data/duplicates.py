@@ -33,21 +33,36 @@ def duplicate_sentences(
     for index, digest in enumerate(digests):
         groups.setdefault(digest, []).append(index)
     equal = [group for group in groups.values() if len(group) > 1]
-    within = [group for group in equal if len({int(labels[index]) for index in group}) == 1]
-    across = [group for group in equal if len({int(labels[index]) for index in group}) > 1]
-    leaks = [group for group in equal if len({int(parts[index]) for index in group} - {-1}) > 1]
     kinds = {
-        "within a class": within,
-        "in several classes (their labels contradict each other)": across,
-        "in several of training, validation and test": leaks,
+        "within a class": [_pair(group, labels, same=True) for group in equal],
+        "in several classes (their labels contradict each other)": [
+            _pair(group, labels, same=False) for group in equal
+        ],
+        "in several of training, validation and test": [
+            _pair([index for index in group if parts[index] >= 0], parts, same=False) for group in equal
+        ],
     }
-    return [
-        f"{sum(map(len, kind)):,} images are equal to another {words}: {_examples(kind, names)}"
-        for words, kind in kinds.items()
-        if kind
-    ]
+    sentences = []
+    for words, pairs in kinds.items():
+        found = [(group, pair) for group, pair in zip(equal, pairs, strict=True) if pair]
+        if found:
+            images = sum(len(group) for group, _ in found)
+            sentences.append(f"{images:,} images are equal to another {words}: {_examples(found, names)}")
+    return sentences
 
 
-def _examples(groups: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    pairs = [" = ".join(shown(names[index]) for index in group[:2]) for group in groups[:MOST_PAIRS]]
-    return ", ".join(pairs) + (", ..." if len(groups) > MOST_PAIRS else "")
+def _pair(group: Sequence[int], values: np.ndarray, same: bool) -> tuple[int, int] | None:
+    """Return the first two images of a group with the same value, or with different ones; None for none."""
+    first: dict[int, int] = {}  # of each value
+    for index in group:
+        value = int(values[index])
+        if same and value in first:
+            return first[value], index
+        first.setdefault(value, index)
+    pair = list(first.values())[:2]
+    return None if same or len(pair) < 2 else (pair[0], pair[1])
+
+
+def _examples(found: Sequence[tuple[Sequence[int], tuple[int, int]]], names: Sequence[str]) -> str:
+    pairs = [" = ".join(shown(names[index]) for index in pair) for _, pair in found[:MOST_PAIRS]]
+    return ", ".join(pairs) + (", ..." if len(found) > MOST_PAIRS else "")

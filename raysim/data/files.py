@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from raysim.data.decode import read_image
-from raysim.data.listing import EXTENSIONS, is_image, scan_classes
+from raysim.data.listing import EXTENSIONS, entries, is_folder, is_hidden, is_image, scan_classes
 from raysim.data.unreadable import UnreadableImage, explain_os_error
 
 __all__ = [
@@ -31,11 +31,7 @@ def subfolders(folder: Path) -> list[str]:
     """Return the sorted names of the subfolders without hidden ones; none where there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
+    return [entry.name for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
 
 
 def list_images(root: Path) -> dict[str, list[str]]:

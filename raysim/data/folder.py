@@ -150,9 +150,11 @@ def _whereabouts(root: Path, left_out: LeftOut) -> str:
     """Say what was found instead of class folders, and which path may be meant."""
     text = f". Left out: {left_out.sentence}" if left_out else ""
     parents = [place.split("/")[0] for place in left_out.places.get(DEEPER, ())]
-    likely = next((name for name in parents if parents.count(name) > 1), "")
-    path = shown(root / likely)
-    return text + (f". If its subfolders are the classes, give the path {path}" if likely else "")
+    likely = [name for name in dict.fromkeys(parents) if parents.count(name) > 1]
+    if not likely:
+        return text
+    most = max(likely, key=lambda name: (name.lower().startswith("train"), parents.count(name)))
+    return f"{text}. If the folders in it are the classes, give the path {shown(root)}/{most}"
 
 
 def class_words(folder: str) -> str:

@@ -95,7 +95,7 @@ def check_dataset(
 
 
 def _viewed(notes: Counter[str]) -> list[str]:
-    return [f"{note}: {number:,} images" for note, number in notes.items()]
+    return [f"{note}: {number:,} image{'s' * (number > 1)}" for note, number in notes.items()]
 
 
 def _copies(dataset: Dataset) -> list[str]:

@@ -99,7 +99,7 @@ def scan_classes(root: Path) -> tuple[dict[str, list[str]], LeftOut]:
     for entry in entries(root):
         if is_hidden(entry.name):
             left_out.add(HIDDEN, entry.name)
-        elif entry.is_dir():
+        elif is_folder(entry):
             folders.append(entry.name)
         else:
             _count_file(entry, entry.name, left_out, OUTSIDE)
@@ -135,8 +135,8 @@ def scan_folder(folder: Path, name: str, left_out: LeftOut, budget: list[int]) -
         if is_image(entry):
             names.append(entry.name)
         elif is_hidden(entry.name):
-            left_out.add(HIDDEN, place if entry.is_dir() else name)
-        elif entry.is_dir():
+            left_out.add(HIDDEN, place if is_folder(entry) else name)
+        elif is_folder(entry):
             deeper = _count_deeper(Path(entry.path), budget)
             left_out.add(DEEPER if deeper else EMPTY, place, deeper or 1)
         else:
@@ -170,8 +170,24 @@ def is_image(entry: os.DirEntry[str]) -> bool:
     return (
         not entry.name.startswith(".")
         and os.path.splitext(entry.name)[1].lower() in EXTENSIONS
-        and entry.is_file()
+        and is_file(entry)
     )
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether this is a file, or a link to one; a link that leads to itself is none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether this is a folder, or a link to one; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _count_file(entry: os.DirEntry[str], place: str, left_out: LeftOut, image_reason: str) -> None:
@@ -179,7 +195,7 @@ def _count_file(entry: os.DirEntry[str], place: str, left_out: LeftOut, image_re
     ending = os.path.splitext(entry.name)[1].lower()
     if entry.is_symlink() and not os.path.exists(entry.path):
         left_out.add(DANGLING, place)
-    elif not entry.is_file():
+    elif not is_file(entry):
         left_out.add(NO_FILES, place)
     elif image_reason and ending in EXTENSIONS:
         left_out.add(image_reason, place)

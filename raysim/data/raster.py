@@ -8,11 +8,12 @@ Shapes: H and W pixels, B bands.
 
 from __future__ import annotations
 
+import logging
 import warnings
 
 import numpy as np
 
-from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, stretch_words, to_rgb
+from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, reading_words, to_rgb
 
 INSTALL = "install the reader: pip install rasterio, or raysim with its extra: pip install 'raysim[geotiff]'"
 MAX_PIXELS = 178_956_970  # of an image; half a gigabyte of RGB, the limit of Pillow too
@@ -59,6 +60,7 @@ def read_raster(content: bytes, reading: Reading, why: str) -> Picture:
         raise Refused(why, f"reading it needs rasterio; {INSTALL}") from None
     from rasterio.errors import NotGeoreferencedWarning
 
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what is wrong is raised
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # where an image lies is not needed
     with rasterio.MemoryFile(content) as file, file.open() as raster:
         refuse_large(raster.width, raster.height)
@@ -76,7 +78,7 @@ def read_raster(content: bytes, reading: Reading, why: str) -> Picture:
         transparent_HW = alpha_HW == 0
         missing_HW = transparent_HW if missing_HW is None else missing_HW | transparent_HW
         pixels = over_black(to_rgb(values_HWB, missing_HW, reading.stretch), alpha_HW / most)
-    words = stretch_words(bits_words(values_HWB.dtype), len(colours), reading.stretch)
+    words = reading_words(bits_words(values_HWB.dtype), len(colours), reading)
     return Picture(pixels, words)
 
 

@@ -31,7 +31,7 @@ DEFAULT_PERCENTILES = (0.5, 99.5)  # of images of more than 8 bits
 MAX_BAND = 10_000
 READING_VERSION = 2  # increase it when a file is read as other pixels than before
 SMALLEST_RANGE = 1e-12  # of a stretch; an image of one value becomes black
-ROWS_AT_ONCE = 2**24  # values that are scaled at once
+VALUES_AT_ONCE = 2**24  # values that are scaled at once
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
 
@@ -190,10 +190,12 @@ def to_rgb(values_HWB: np.ndarray, missing_HW: np.ndarray | None, stretch: str |
     return rgb
 
 
-def stretch_words(bits: str, bands: int, stretch: str | None) -> str:
-    """Say what was read and how, for example "16 bits, one band, stretched p0.5-p99.5"."""
-    rule = stretch or ("" if bits == "8 bits" else "p{:g}-p{:g}".format(*DEFAULT_PERCENTILES))
+def reading_words(bits: str, bands: int, reading: Reading) -> str:
+    """Say what was read and how, for example "16 bits, bands 4,3,2 of 13, stretched p0.5-p99.5"."""
+    rule = reading.stretch or ("" if bits == "8 bits" else "p{:g}-p{:g}".format(*DEFAULT_PERCENTILES))
     number = "one band" if bands == 1 else f"{bands} bands"
+    if reading.bands is not None and bands > 1:
+        number = f"band{'s' * (',' in reading.bands)} {reading.bands} of {bands}"
     return f"{bits}, {number}, {f'stretched {rule}' if rule else 'as they are'}"
 
 
@@ -230,7 +232,7 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if values.dtype in (np.uint8, np.uint16):  # by a table of all values
         table: np.ndarray = scale(np.arange(2 ** (8 * values.dtype.itemsize)))
         return table[values]
-    rows = max(1, ROWS_AT_ONCE // max(1, values[0].size))
+    rows = max(1, VALUES_AT_ONCE // max(1, values[0].size))
     with np.errstate(invalid="ignore"):
         return np.concatenate([scale(values[at : at + rows]) for at in range(0, len(values), rows)])
 

@@ -62,10 +62,11 @@ def all_unreadable(name: str, lines: Sequence[str], images: int) -> UserError:
         lines: A line for each unreadable image.
         images: Number of all images.
     """
+    if len(lines) == 1:
+        return UserError(f"{name}: 1 of {images:,} images cannot be read: {lines[0]}")
     more = f"\n  and {len(lines) - MOST_NAMED:,} more" if len(lines) > MOST_NAMED else ""
     named = "".join(f"\n  {line}" for line in lines[:MOST_NAMED])
-    number = f"{len(lines):,} of {images:,} images" if len(lines) > 1 else f"1 of {images:,} images"
-    return UserError(f"{name}: {number} cannot be read:{named}{more}")
+    return UserError(f"{name}: {len(lines):,} of {images:,} images cannot be read:{named}{more}")
 
 
 def shown(file: Path | str) -> str:
