@@ -196,7 +196,7 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     if image.has_transparency_data:
         _refuse_soft_alpha(image)
         return _in_front_of_black(image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _in_front_of_black(image: Image.Image) -> np.ndarray:

@@ -122,6 +122,7 @@ def explain_content(content: bytes, error: BaseException | None = None) -> tuple
     name = "WebP" if start[:4] == b"RIFF" and start[8:12] == b"WEBP" else name
     if name:
         cause = " ".join(str(error or "").split())[:120]
+        cause = "its header cannot be read" if cause.startswith("cannot identify") else cause
         return f"is a damaged or truncated {name} file ({cause or 'cannot be decoded'})", AGAIN
     if all(byte >= 9 for byte in start) and is_text(start):
         return "is a text file, not an image", AGAIN

@@ -60,7 +60,9 @@ def test_settings_of_reading_are_part_of_a_fingerprint(tmp_path: Path) -> None:
 
 
 def test_drawn_images_and_masks_have_a_record(tmp_path: Path) -> None:
-    scenes = describe_contents(SceneDataset(per_cell=1))
+    drawn = SceneDataset(per_cell=1)
+    assert drawn.with_reading(Reading("1", "minmax")) is drawn  # there is no file to read in another way
+    scenes = describe_contents(drawn)
     assert scenes["digests"] == [] and scenes["left_out"] == [] and scenes["fingerprint"]
     tiles(tmp_path)
     before = contents(tmp_path, name="image_masks")

@@ -247,7 +247,7 @@ WITHOUT: dict[str, list[tuple[str, Settings]]] = {
     "task.backbone_path": [("fedavg", {})],
     "task.ses_imbalance": [("promptfl", {}), ("promptfl", {"task.ses": 1})],
     "task.views": [("zeroshot", {})],
-    **each(("task.bands", "task.stretch"), [("promptfl", {"task.dataset": "scenes", "task.path": None})]),
+    **each(("task.bands", "task.stretch"), []),  # drawn scenes, which take long: tests/data/test_contents.py
     "training": [("zeroshot", {})],
     "training.schedule": [("promptfl", {"rounds": 1})],
     "training.micro_cohort": [("fedavg", {}), ("centralized", {})],
