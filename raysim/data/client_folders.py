@@ -13,7 +13,6 @@ Reference: Zhao, Peng, Chen, Huang, Liu, "FedRS-Bench: Realistic Federated Learn
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +21,19 @@ import numpy as np
 
 from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo, comparable_name
-from raysim.data.files import is_image, shorten_list, subfolders
+from raysim.data.files import shorten_list, subfolders
 from raysim.data.folder import ClassFolders, class_words
 from raysim.data.image_names import natural_order
+from raysim.data.listing import (
+    EMPTY,
+    HIDDEN,
+    LeftOut,
+    count_file,
+    entries,
+    is_folder,
+    is_hidden,
+    is_image,
+)
 from raysim.data.owners import SPLIT_WORDS
 from raysim.data.splits import TRAIN, hold_out, stratified
 
@@ -58,8 +67,8 @@ class ClientFolders(ClassFolders):
             raise UserError(f"dataset 'client_folders' needs a path: the folder that contains {LAYOUT}")
         self.name, self.templates = self.info.name, self.info.templates
         self.root = _root(Path(path).expanduser())
-        places, wrong = [], []
-        for folders, file in _walk(self.root):
+        places, wrong, self.left_out = [], [], LeftOut()
+        for folders, file in _walk(self.root, self.left_out):
             place = _place(folders)
             if place is None:
                 wrong.append("/".join((*folders, file)))
@@ -136,13 +145,25 @@ def _root(path: Path) -> Path:
     return inner if not has_splits and inner.is_dir() else path
 
 
-def _walk(folder: Path, above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the folders above each image and its name."""
-    for name in sorted(entry.name for entry in os.scandir(folder) if is_image(entry)):
-        yield above, name
-    if len(above) < DEEPEST:
-        for name in subfolders(folder):
-            yield from _walk(folder / name, (*above, name))
+def _walk(
+    folder: Path, left_out: LeftOut, above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the folders above each image and its name, and count what is not taken."""
+    taken = False
+    for entry in entries(folder):
+        place = "/".join((*above, entry.name))
+        if is_image(entry):
+            taken = True
+            yield above, entry.name
+        elif is_hidden(entry.name):
+            left_out.add(HIDDEN, place)
+        elif not is_folder(entry):
+            count_file(entry, place, left_out, "")
+        elif len(above) < DEEPEST:
+            taken = True
+            yield from _walk(folder / entry.name, left_out, (*above, entry.name))
+    if not taken and above:
+        left_out.add(EMPTY, "/".join(above))
 
 
 def _place(folders: tuple[str, ...]) -> tuple[int | None, str, str] | None:

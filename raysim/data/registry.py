@@ -9,6 +9,7 @@ from typing import Any
 from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset, DatasetInfo
+from raysim.data.reading import Reading
 
 REGISTRY = {
     "scenes": "raysim.data.scenes:SceneDataset",
@@ -30,7 +31,9 @@ DRAWN = frozenset({"scenes", "scene_masks"})  # datasets that a program draws: t
 ANY_FOLDER = frozenset({"folder", "client_folders", "image_masks"})  # datasets that need a path
 
 
-def load_dataset(name: str, path: str | None = None, crop: int | None = None) -> Dataset:
+def load_dataset(
+    name: str, path: str | None = None, crop: int | None = None, reading: Reading | None = None
+) -> Dataset:
     """Open a dataset and check that it is complete.
 
     Args:
@@ -41,6 +44,7 @@ def load_dataset(name: str, path: str | None = None, crop: int | None = None) ->
             `folder`, `client_folders` and `image_masks` need one.
         crop: Side in pixels of the squares into which the images of a segmentation dataset are cut; None
             keeps them whole.
+        reading: How image files are read; None: as the files say.
 
     Returns:
         The dataset; an image is read when it is needed.
@@ -65,6 +69,8 @@ def load_dataset(name: str, path: str | None = None, crop: int | None = None) ->
                 f"dataset '{name}': '{not_allowed[0]}' cannot be part of a mixture; allowed are {allowed}"
             )
         dataset = MixedDataset([_open(part, None if part in DRAWN else path) for part in names])
+    if reading is not None and not reading.is_default:
+        dataset = dataset.with_reading(reading)
     if crop is None:
         return dataset
     from raysim.data.segmentation import Cropped

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,10 @@ from raysim.core.errors import UserError
 from raysim.core.seeds import derive
 from raysim.core.types import IGNORE, SPLITS, Context, Inputs, Split
 from raysim.core.warm import kept
+from raysim.data.contents import describe_contents
 from raysim.data.dataset import Dataset
 from raysim.data.features import features, masks
+from raysim.data.reading import Reading
 from raysim.data.registry import load_dataset
 from raysim.experiment.records import Experiment
 from raysim.experiment.task import Task
@@ -85,12 +88,22 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
 
 def dataset_of(task: Task) -> Dataset:
     """Return the dataset of a task, opened once per process."""
-    return _dataset(task.dataset, task.path, task.crop)
+    return _dataset(task.dataset, task.path, task.crop, task.reading)
+
+
+def contents_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
+    """Return the record of the images of each dataset of these tasks, and how its files are read."""
+    named = {(task.dataset, task.path, task.crop, task.bands, task.stretch): task for task in tasks}
+    settings = ("path", "crop", "bands", "stretch")
+    return [
+        {**describe_contents(dataset_of(task)), **{name: getattr(task, name) for name in settings}}
+        for task in named.values()
+    ]
 
 
 @kept("datasets", maxsize=4)
-def _dataset(name: str, path: str | None, crop: int | None) -> Dataset:
-    return load_dataset(name, path, crop)
+def _dataset(name: str, path: str | None, crop: int | None, reading: Reading) -> Dataset:
+    return load_dataset(name, path, crop, reading)
 
 
 @kept("backbones", maxsize=2)

@@ -14,7 +14,7 @@ from raysim.core.columns import TRAFFIC_COLUMNS
 from raysim.core.types import POOLED, InitialState, RoundRecord, Update
 from raysim.experiment.records import to_dict
 from raysim.simulation.federation import Federation
-from raysim.simulation.images import images_of
+from raysim.simulation.images import contents_of, images_of
 
 
 def with_training(
@@ -152,6 +152,7 @@ def description(federation: Federation, initial: InitialState, corrupt: Set[int]
         "heterogeneity": federation.heterogeneity(),
         "metric": "mIoU" if task.kind == "segmentation" else "accuracy",
         "server_samples": len(federation.samples),
+        "dataset": contents_of([task])[0],
         **images_used(federation),
         **owners_record(federation),
         "patches": initial.patches,

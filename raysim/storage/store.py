@@ -34,6 +34,7 @@ from raysim.core.types import (
     StoredState,
     Tensors,
 )
+from raysim.data.contents import refuse_other_images
 from raysim.experiment.records import Experiment, to_dict
 from raysim.storage.files import make_folder, write_json, write_table, write_text
 from raysim.storage.run_tables import RunTables
@@ -107,6 +108,18 @@ class Store:
         """Return what run.json says; nothing where there is none yet."""
         path = self.folder / "run.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def refuse_other_images(self, contents: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a folder whose run was computed from other images; one of an older version names none.
+
+        Args:
+            contents: The record of the images as they are (`raysim.data.contents`).
+
+        Raises:
+            UserError: They are other ones; says what changed.
+        """
+        recorded = self.described().get("dataset")
+        refuse_other_images(f"--out {self.folder}", [recorded] if recorded else [], contents)
 
     def write_partition(self, table: pa.Table) -> None:
         """Write which client holds which image."""

@@ -113,3 +113,15 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert "cannot be part of a mixture" in error_of("client_folders+scenes", tmp_path)
     images(tmp_path / "bytes" / os.fsdecode(b"\xba\xa3") / "forest", 2)
     assert "rename the folder '\\udcba\\udca3'" in error_of("client_folders", tmp_path / "bytes")
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    fedrs(tmp_path)
+    data = tmp_path / "data"
+    (data / "train_set" / "client_0" / "notes.txt").write_text("x")
+    (data / ".DS_Store").write_text("x")
+    (data / "train_set" / "client_0" / "River").mkdir()
+    said = ClientFolders(str(tmp_path)).left_out.sentence
+    assert "1 file without the ending of an image" in said and ".txt" in said
+    assert "1 hidden or system file or folder (.DS_Store)" in said
+    assert "1 folder without an image (train_set/client_0/River)" in said

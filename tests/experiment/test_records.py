@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from raysim.core.errors import UserError
@@ -53,3 +55,34 @@ def test_ids_stay_what_they_were(changes: dict[str, object], known: str | None) 
     experiment = override(Experiment(), changes)
     assert known is None or experiment.id == known
     assert not {"file", "content", "attribute"} & to_dict(experiment)["scenario"].keys()
+
+
+def test_ids_of_older_results_stay() -> None:
+    """Fields that came later (`late`) are part of an id only where they are set."""
+    known: dict[str, dict[str, Any]] = {
+        "40c092d61c16": {},
+        "b59d463ba5eb": {"method": "safe"},
+        "44539b15ec45": {
+            "task.dataset": "ucmerced",
+            "scenario": "dirichlet",
+            "scenario.alpha": 0.1,
+            "scenario.clients": 40,
+        },
+        "fb846e58da1c": {"task.dataset": "folder", "task.path": "/x", "method": "promptfl"},
+        "5f34d3791783": {
+            "method": "fedavg",
+            "task.dataset": "image_masks",
+            "task.path": "/y",
+            "task.crop": 64,
+        },
+    }
+    assert {override(Experiment(), changes).id: changes for changes in known.values()} == known
+
+
+def test_bands_and_stretch_are_part_of_an_id_in_one_form() -> None:
+    folder = override(Experiment(), {"task.dataset": "folder", "task.path": "/x"})
+    bands = [override(folder, {"task.bands": value}).id for value in ("4,3,2", [4, 3, 2], " 4, 3,2 ")]
+    stretches = [override(folder, {"task.stretch": value}).id for value in ("p2-p98", "P02-p98.0", "minmax")]
+    assert len(set(bands)) == 1 and stretches[0] == stretches[1] != stretches[2]
+    assert len({folder.id, bands[0], *stretches}) == 4
+    assert override(Experiment(), {"task.bands": "3,2,1"}).id == Experiment().id  # scenes are drawn
