@@ -17,7 +17,7 @@ from raysim.data.segmentation import Cropped
 from raysim.data.splits import split
 from raysim.experiment import Experiment, override
 from raysim.experiment.overrides import difference
-from raysim.experiment.records import from_dict, identity, to_dict
+from raysim.experiment.records import from_dict, to_dict
 from tests.fakes.masks import tiles
 
 
@@ -67,7 +67,7 @@ def test_a_relative_path_is_that_of_the_command(monkeypatch: pytest.MonkeyPatch,
     experiment = given(file="owners.csv")
     monkeypatch.chdir("/")
     assert experiment.scenario.file == str(table)
-    assert from_dict(json.loads(identity(experiment))).scenario == experiment.scenario
+    assert from_dict(json.loads(json.dumps(to_dict(experiment)))).scenario == experiment.scenario
 
 
 def test_a_record_is_read_back_without_its_table(table: Path) -> None:
