@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from .explore import title_of_page, write_explore
-from .look.page import Exhibit, Page
+from .look.output import write_whole
+from .look.page import Page, panels_of
 from .look.style import svg
 from .pages import html, markdown
 from .pages.run_page import run_page
@@ -20,8 +19,6 @@ from .read.results import Results, open_results
 from .verdicts import verdict_tables
 
 PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
-# A second page, linked with the first; a function returns None where a folder has nothing to show on it.
-SECOND_PAGES = {"sweep": sensitivity_page}
 
 
 def write_report(folder: Path) -> Path:
@@ -42,11 +39,7 @@ def write_report(folder: Path) -> Path:
     results = open_results(folder)
     verdict_tables(results)
     write_explore(results, folder / "report")
-    pages = pages_of(results)
-    if results.meta.get("status", "running") == "running":
-        written = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        pages = [dataclasses.replace(page, written=written) for page in pages]
-    return write(pages, folder / "report")
+    return write(pages_of(results), folder / "report")
 
 
 def page_of(results: Results) -> Page:
@@ -56,48 +49,27 @@ def page_of(results: Results) -> Page:
 
 def pages_of(results: Results) -> list[Page]:
     """Make all pages, the main one first, each with links to the others."""
-    second = SECOND_PAGES[results.kind](results) if results.kind in SECOND_PAGES else None
+    second = sensitivity_page(results) if results.kind == "sweep" else None
     pages = [page_of(results), *([second] if second else [])]
-    titles = [(page.name, page.title) for page in pages]
-    explore = ("explore.html", title_of_page(results))
+    titles = [*((page.name, page.title) for page in pages), ("explore.html", title_of_page(results))]
     return [
-        dataclasses.replace(page, links=[*(link for link in titles if link[0] != page.name), explore])
-        for page in pages
+        dataclasses.replace(page, links=[link for link in titles if link[0] != page.name]) for page in pages
     ]
 
 
 def write(pages: Sequence[Page], folder: Path) -> Path:
-    """Write pages with their drawings, each file whole or not at all.
+    """Write pages, the main one first, with their drawings, each file whole; return that of the main page.
 
-    Args:
-        pages: The pages, the main one first; panels of one key are one drawing.
-        folder: The folder of the report.
-
-    Returns:
-        The path of the main page as HTML.
+    Panels of one key are one drawing.
     """
-    panels = [
-        panel for page in pages for part in page.parts() if isinstance(part, Exhibit) for panel in part.panels
-    ]
+    panels = [panel for page in pages for part in page.parts() for panel in panels_of(part)]
     drawings = {panel.key: svg(panel.figure, panel.key) for panel in panels}
     figures = folder / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    for key, drawing in drawings.items():
-        _replace(figures / f"{key}.svg", drawing)
-    written = []
+    files = {write_whole(figures / f"{key}.svg", drawing) for key, drawing in drawings.items()}
     for page in reversed(pages):  # the main page last, when the pages that it links to are there
-        _replace(folder / f"{page.name}.md", markdown.render(page))
-        written.append(_replace(folder / f"{page.name}.html", html.render(page, drawings)))
-    for stale in {file.name for file in figures.glob("*.svg")} - {f"{key}.svg" for key in drawings}:
-        (figures / stale).unlink(missing_ok=True)
-    return written[-1]
-
-
-def _replace(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+        write_whole(folder / f"{page.name}.md", markdown.render(page))
+        write_whole(folder / f"{page.name}.html", html.render(page, drawings))
+    for stale in set(figures.glob("*.svg")) - files:
+        stale.unlink(missing_ok=True)
+    return folder / f"{pages[0].name}.html"

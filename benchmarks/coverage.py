@@ -31,9 +31,9 @@ from analysis.stats.comparisons import (
     Sample,
     estimate,
     judge,
+    strongest,
 )
 from analysis.stats.ranks import agreement, effect_size
-from analysis.stats.rivals import strongest
 from benchmarks.known_functions import FUNCTIONS, LEVELS, exact_mu_star, half_inert
 from raysim.search.plans import designs
 

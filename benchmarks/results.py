@@ -76,7 +76,7 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
         if not section.folded
     ]
     answer = [_bare(part) for part in whole.answer]
-    shown = dataclasses.replace(whole, answer=answer, sections=sections, links=(), glossary=())
+    shown = dataclasses.replace(whole, answer=answer, sections=sections, links=(), glossary={})
     figures = docs / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     panels = [panel for part in shown.parts() if isinstance(part, Exhibit) for panel in part.panels]

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ..look.words import TITLES, WITHIN, bracket, count, listing, percent, points, shown, size
+from ..look.words import TITLES, VERBS, bracket, count, listing, percent, points, shown, size
 from ..read.results import Row
 from ..stats import comparisons as stats
+from ..stats.pools import NO_WIDTH
 from ..verdicts.samples import FLOORS, PERSONAL, Side, paired_samples
 from ..verdicts.tables import verdict_rows
 from .pairs import Pair, differences, doubts, match, origins, other_images, split_of
@@ -17,19 +18,9 @@ from .sides import MEASURED, Argument, Entry, Mistake, open_argument
 
 METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", MEASURED[4])
 CONFIDENCE = 0.9
-MAX_FULL_PAIRS = (
-    4  # with more pairs, the tables show the metric of the verdict, and which side is below a floor
-)
-VERBS = {  # verdict -> what A is beside B
-    "ahead": "is ahead of {}",
-    "behind": "is behind {}",
-    "negligible": "is all but equal to {}",
-    "level": f"is level with {{}} ({WITHIN})",
-    "no effect": "gives the same as {}",
-    "diverges": "cannot be compared with {}",
-    "undecided": "is undecided against {}",
-    "missing": "cannot be paired with {}",
-}
+MAX_FULL_PAIRS = 4  # with more, the tables show the metric of the verdict, and which side is below a floor
+COSTS = {"bytes": ("bytes_up", "bytes_down"), "FLOPs": ("flops",), "server FLOPs": ("flops_server",)}
+FACTS = ("metric", "split", "sentence", "floors", "differs", "warnings")  # of a comparison in JSON
 
 
 def compare(first: str, second: str, metric: str = METRICS[0]) -> Comparison:
@@ -53,21 +44,13 @@ def compare(first: str, second: str, metric: str = METRICS[0]) -> Comparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A compared with B.
+    """A compared with B."""
 
-    Attributes:
-        sides: A and B.
-        entries: The entries of A and of B, paired or not.
-        metric: The column on which the verdict is given.
-        split: `test` where both opened it for every paired seed, else `validation`.
-        pairs: The entries that could be paired by scenario.
-    """
-
-    sides: tuple[Argument, Argument]
-    entries: tuple[Sequence[Entry], Sequence[Entry]]
-    metric: str
-    split: str
-    pairs: Sequence[Pair]
+    sides: tuple[Argument, Argument]  # A and B
+    entries: tuple[Sequence[Entry], Sequence[Entry]]  # of A and of B, paired or not
+    metric: str  # the column on which the verdict is given
+    split: str  # `test` where both opened it for every paired seed, else `validation`
+    pairs: Sequence[Pair]  # the entries that could be paired by scenario
 
     @cached_property
     def rows(self) -> dict[str, list[Row]]:
@@ -81,9 +64,11 @@ class Comparison:
             sides = [
                 (pair, self._side(pair.first, metric), self._side(pair.second, metric)) for pair in self.pairs
             ]
-            judged = self._judge(sides, metric)
-            keys = [(row["trial_a"], row["trial_b"], metric, self.split) for row in judged]
-            found[metric] = [row | self._table.get(key, {}) for row, key in zip(judged, keys, strict=True)]
+            found[metric] = [
+                _identical(row, pair)
+                | self._table.get((row["trial_a"], row["trial_b"], metric, self.split), {})
+                for row, pair in zip(self._judge(sides, metric), self.pairs, strict=True)
+            ]
         return found
 
     def _side(self, entry: Entry, metric: str) -> Side:
@@ -158,7 +143,7 @@ class Comparison:
             return f"Over {number} of equal configuration and scenario, {a} against {b}: {numbers}."
         clauses = []
         for verdict, rows in by_verdict.items():
-            places = [f" under {row['title']}" if len(found) > 1 else "" for row in rows]
+            places = [f" under {row['title']}" * (len(found) > 1) for row in rows]
             details = [f"{place}: {self._details(row)}" for place, row in zip(places, rows, strict=True)]
             clauses.append(VERBS[verdict].format(b) + ";".join(details))
         return f"{a} {'; it '.join(clauses)}."
@@ -180,9 +165,8 @@ class Comparison:
         what = f"{TITLES.get(self.metric, 'tenth percentile of clients')} ({self.metric})"
         most = max(row["family_size"] for row in self.rows[self.metric])
         adjusted = f", adjusted for {most} comparisons that are shown together" if most > 1 else ""
-        lines = [
-            f"{what}, {self.split} split: A minus B, paired by seed; {CONFIDENCE:.0%} interval{adjusted}"
-        ]
+        paired = f"A minus B, paired by seed; {CONFIDENCE:.0%} interval{adjusted}"
+        lines = [f"{what}, {self.split} split: {paired}"]
         for name, side, entries in zip("AB", self.sides, self.entries, strict=True):
             labels = list(dict.fromkeys(str(e.trial["label"]) for e in entries))
             seeds = {seed for e in entries for seed in e.seeds(self.metric, self.split)}
@@ -193,26 +177,20 @@ class Comparison:
     def tables(self) -> Iterator[tuple[str, list[str], list[list[str]]]]:
         """Yield title, head and rows of each table: the metrics pair by pair, floors, the cost of a run."""
         head = ["", "A, %", "B, %", "A \u2212 B, points", "interval", "seeds and images", "seeds", "verdict"]
-        if len(self.pairs) <= MAX_FULL_PAIRS:
-            for place, pair in enumerate(self.pairs):
-                yield pair.title, head, [_line(metric, rows[place]) for metric, rows in self.rows.items()]
-        else:
+        few = len(self.pairs) <= MAX_FULL_PAIRS
+        for place, pair in enumerate(self.pairs if few else ()):
+            yield pair.title, head, [_line(metric, rows[place]) for metric, rows in self.rows.items()]
+        if not few:
             yield self.metric, head, [_line(row["title"], row) for row in self.rows[self.metric]]
         if self.floors:
-            lines = [_line(f"{row['title']}: {row['side']} and {row['rule']}", row) for row in self.floors]
-            few = "" if len(self.pairs) <= MAX_FULL_PAIRS else "; only where a side is not ahead of them"
-            yield (
-                f"rules without training{few}",
-                ["", "side, %", "rule, %", "difference, points", *head[4:]],
-                lines,
-            )
-        costs = [f"{name}{side}" for name in ("bytes", "FLOPs") for side in (" A", " B", " A / B")]
-        lines = []
-        for pair in self.pairs:
-            (up_a, up_b), (flops_a, flops_b) = _costs(pair)
-            cells = [size(up_a), size(up_b), _ratio(up_a, up_b), f"{flops_a:.3g}", f"{flops_b:.3g}"]
-            lines.append([pair.title, *cells, _ratio(flops_a, flops_b)])
-        yield "cost of a run, mean over seeds", ["", *costs], lines
+            title = "rules without training" + ("" if few else "; only where a side is not ahead of them")
+            names = ["", "side, %", "rule, %", "difference, points", *head[4:]]
+            body = [_line(f"{row['title']}: {row['side']} and {row['rule']}", row) for row in self.floors]
+            yield title, names, body
+        costs = {what: of for what, of in COSTS.items() if any(any(pair.cost(*of)) for pair in self.pairs)}
+        names = [f"{what}{side}" for what in costs for side in (" A", " B", " A / B")]
+        body = [[pair.title, *(text for what in costs for text in _cost(pair, what))] for pair in self.pairs]
+        yield "cost of a run, mean over seeds", ["", *names], body
 
     @cached_property
     def differs(self) -> list[Row]:
@@ -264,17 +242,31 @@ class Comparison:
         """Return the whole comparison as plain data; a row has the columns of the table of verdicts."""
         rows = []
         for row, pair in zip(self.rows[self.metric], self.pairs, strict=True):
-            costs = dict(zip(("bytes_ratio", "flops_ratio"), _costs(pair), strict=True))
+            costs = {f"{names[0].partition('_up')[0]}_ratio": pair.cost(*names) for names in COSTS.values()}
             ratios = {name: a / b if b else None for name, (a, b) in costs.items()}
             names = {f"{key}{side}": entry.trial[key] for key in ("scenario", "label")
                      for side, entry in zip(("", "_b"), pair.both, strict=True)}  # fmt: skip
             rows.append({**row, **names, **ratios})
-        facts = {
-            name: getattr(self, name)
-            for name in ("metric", "split", "sentence", "floors", "differs", "warnings")
-        }
+        facts = {name: getattr(self, name) for name in FACTS}
         sides = {name: side.text for name, side in zip("ab", self.sides, strict=True)}
         return {"confidence": CONFIDENCE, **facts, **sides, "pairs": rows}
+
+
+def _identical(row: Row, pair: Pair) -> Row:
+    """Return the row; runs that ended in the same state and measured the same are the same runs."""
+    differ = not row["seeds"] or abs(row["estimate"]) > NO_WIDTH or row["worst_case"] is not None
+    if differ or not pair.is_same(row["seeds"]):
+        return row
+    reason = f"the same final state on {count(len(row['seeds']), 'seed')}"
+    nothing = dict.fromkeys(("adjusted_low", "adjusted_high", "p", "seeds_needed"))
+    return {**row, **nothing, "verdict": "no effect", "reason": reason}
+
+
+def _cost(pair: Pair, what: str) -> list[str]:
+    """Return the cells of a cost: that of A, of B, and their ratio."""
+    a, b = pair.cost(*COSTS[what])
+    form = size if what == "bytes" else "{:.3g}".format
+    return [form(a), form(b), f"{a / b:.3g}" if b else "\u2013"]
 
 
 def turned(row: Row) -> Row:
@@ -282,10 +274,7 @@ def turned(row: Row) -> Row:
     found = dict(row)
     for x, y in (("a", "b"), *((f"{name}_a", f"{name}_b") for name in ("mean", "diverged", "trial"))):
         found[x], found[y] = row[y], row[x]
-    ends = [
-        (f"{kind}low{both}", f"{kind}high{both}")
-        for kind, both in (("", ""), ("", "_both"), ("adjusted_", ""))
-    ]
+    ends = [("low", "high"), ("low_both", "high_both"), ("adjusted_low", "adjusted_high")]
     for x, y in (*ends, ("estimate", "estimate"), ("worst_case", "worst_case")):
         found[x], found[y] = (None if value is None else -value for value in (row[y], row[x]))
     return found | {"verdict": {"ahead": "behind", "behind": "ahead"}.get(row["verdict"], row["verdict"])}
@@ -301,26 +290,8 @@ def seed_range(seeds: Collection[int]) -> str:
 
 def _line(name: str, row: Row) -> list[str]:
     """Return the cells of one difference."""
-    both = (
-        bracket(row["low_both"], row["high_both"]) if row["worst_case"] is None else ""
-    )  # no lost seed in it
-    intervals = bracket(row["adjusted_low"], row["adjusted_high"]), both
-    means = percent(row["mean_a"]), percent(row["mean_b"]), points(shown(row))
-    return [
-        name,
-        *means,
-        *(text or "\u2013" for text in intervals),
-        str(len(row["seeds"])),
-        str(row["verdict"]),
-    ]
-
-
-def _costs(pair: Pair) -> list[tuple[float, float]]:
-    """Return bytes (up and down) and FLOPs of a run, each of A and of B."""
-    sums = [[sum(float(entry.trial.get(name) or 0) for name in names) for entry in pair.both]
-            for names in (("bytes_up", "bytes_down"), ("flops",))]  # fmt: skip
-    return [(a, b) for a, b in sums]
-
-
-def _ratio(a: float, b: float) -> str:
-    return f"{a / b:.3g}" if b else "\u2013"
+    lost = row["worst_case"] is not None  # then no interval over images counts the lost seeds
+    intervals = [bracket(row["adjusted_low"], row["adjusted_high"]),
+                 "" if lost else bracket(row["low_both"], row["high_both"])]  # fmt: skip
+    means = [percent(row["mean_a"]), percent(row["mean_b"]), points(shown(row))]
+    return [name, *means, *(text or "\u2013" for text in intervals), str(len(row["seeds"])), row["verdict"]]

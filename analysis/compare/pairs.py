@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,8 @@ from ..read.results import Row, tuning_of
 from .sides import Argument, Entry, Mistake, differing
 
 # settings that decide which client holds which image
-PARTITION_SETTINGS = (
-    "scenario.",
-    *(f"task.{name}" for name in ("dataset", "path", "shots", "classes", "split_seed")),
-)
+OF_TASK = ("dataset", "path", "shots", "classes", "split_seed")
+PARTITION_SETTINGS = ("scenario.", *(f"task.{name}" for name in OF_TASK))
 Match = tuple[list["Pair"], Sequence[Entry], Sequence[Entry]]
 
 
@@ -40,20 +38,22 @@ class Pair:
         """Return the seeds on which both have a value."""
         return self.first.seeds(metric, split) & self.second.seeds(metric, split)
 
+    def is_same(self, seeds: Collection[int]) -> bool:
+        """Whether the runs of these seeds ended in the same state, as their digests say."""
+        states = [(self.first.state(seed), self.second.state(seed)) for seed in seeds]
+        return bool(states) and all(a and a == b for a, b in states)
+
+    def cost(self, *names: str) -> tuple[float, float]:
+        """Return the sum of some costs of a run, of A and of B, each the mean over seeds."""
+        a, b = (sum(float(entry.trial.get(name) or 0) for name in names) for entry in self.both)
+        return a, b
+
 
 def match(first: Argument, second: Argument, metric: str) -> Match:
-    """Pair the entries of two sides.
+    """Return the pairs of two sides, and the entries of A and of B from which they come.
 
     Where a label names several entries (for example an anchor on selection seeds and a configuration on fresh
-    seeds), the first entries that share a seed are taken.
-
-    Args:
-        first: A.
-        second: B.
-        metric: Only seeds with a value of this column count.
-
-    Returns:
-        The pairs, and the entries of A and of B from which they come.
+    seeds), the first entries that share a seed with a value of this metric are taken.
 
     Raises:
         Mistake: A and B have nothing in common.
@@ -99,11 +99,10 @@ def split_of(pairs: Sequence[Pair], metric: str) -> str:
 
 
 def differences(pairs: Sequence[Pair]) -> list[Row]:
-    """List the dotted paths in which the configurations of the pairs differ.
+    """List the dotted paths in which the configurations of the pairs differ, with both values as a and b.
 
-    Returns:
-        Rows with path, a and b (the values), only (`A` or `B` where the other has no such field, else empty)
-        and where (titles of the pairs that differ so; empty when all do).
+    In a row, `only` is A or B where the other has no such field, else empty; `where` has the titles of the
+    pairs that differ so, and is empty when all do.
     """
     unique: dict[str, Row] = {}
     for pair in pairs:
@@ -134,9 +133,8 @@ def doubts(pairs: Sequence[Pair], differs: Sequence[Row], metric: str, split: st
         yield f"{why}: clients hold other images in A than in B, so pairing by seed is only nominal"
     if "rounds" in paths:
         yield "A and B were trained for different numbers of rounds: the difference includes that"
-    for a, b in sorted(
-        {(tuning_of(p.first.trial["label"]), tuning_of(p.second.trial["label"])) for p in pairs}
-    ):
+    tunings = {tuple(tuning_of(entry.trial["label"]) for entry in pair.both) for pair in pairs}
+    for a, b in sorted(tunings):
         if a and b and "untuned" in (a, b) and a != b:
             yield f"A is {a}, B is {b}: the difference includes the tuning"
 
@@ -178,16 +176,14 @@ def _dataset(home: Path) -> Row | None:
 
 def origins(first: Argument, second: Argument) -> Iterator[str]:
     """Say which commits and versions differ."""
-    sides = (first.origins, second.origins)
-    a, b = (sorted({str(o["commit"]) for o in side if o.get("commit")}) for side in sides)
-    if len({*a, *b}) > 1:
-        yield f"different commits: A {listing(a) or 'not recorded'}, B {listing(b) or 'not recorded'}"
-    names = dict.fromkeys(name for side in sides for o in side for name in o.get("versions") or {})
-    found = {
-        name: [sorted({str((o.get("versions") or {}).get(name)) for o in side}) for side in sides]
-        for name in names
-    }
-    mixed = {name: v for name, v in found.items() if len({*v[0], *v[1]}) > 1 and ["None"] not in v}
-    texts = [f"{name} {listing(a)} in A, {listing(b)} in B" for name, (a, b) in mixed.items()]
+    sides = [
+        [{"commit": origin.get("commit"), **(origin.get("versions") or {})} for origin in side.origins]
+        for side in (first, second)
+    ]
+    texts = []
+    for name in dict.fromkeys(name for side in sides for origin in side for name in origin):
+        a, b = (sorted({str(origin.get(name)) for origin in side}) for side in sides)
+        if len({*a, *b}) > 1 and ["None"] not in (a, b):
+            texts.append(f"{name} {listing(a)} in A, {listing(b)} in B")
     if texts:
-        yield f"different versions: {'; '.join(texts)}"
+        yield f"different programs: {'; '.join(texts)}"

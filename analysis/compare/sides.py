@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..look.words import listing
+from ..look.words import listing, short_listing
 from ..read.columns import ACCURACIES, FLOORS
-from ..read.results import NoResult, Results, Row, flatten, json_object, open_results, tuning_of
+from ..read.files import DamagedFile, read_object
+from ..read.results import TESTED, NoResult, Results, Row, flatten, json_object, open_results, tuning_of
 from ..verdicts.samples import Samples
-from ..verdicts.study import FINAL, base_of
+from ..verdicts.study import base_of
 
 MEASURED = (*ACCURACIES, "worst_client_accuracy", "p10_client_accuracy", *FLOORS)
-COSTS = ("bytes_up", "bytes_down", "flops")
+COSTS = ("bytes_up", "bytes_down", "flops", "flops_server")
 # Kinds of trials that can be compared; of one label, the first kind that can be paired is taken.
 TRIAL_KINDS = ("confirm", "contrast", "rival", "search")
 NOT_CONFIGURATION = ("seed", "resources.")  # settings in which runs of one configuration may differ
@@ -27,25 +28,25 @@ class Mistake(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One configuration in one scenario, over seeds.
+    """One configuration in one scenario, over seeds."""
 
-    Attributes:
-        trial: A row as the table of trials has it, with scenario, label, seeds, runs and a list per measure.
-        samples: Reader of its samples.
-        peers: Trials of its sweep on the same seeds, whose noise it shares; itself among them.
-        homes: Seed -> the folder of its run.
-    """
-
-    trial: Row
-    samples: Samples
-    peers: Sequence[Row]
-    homes: dict[int, Path]
+    trial: Row  # as the table of trials has it, with scenario, label, seeds, runs and a list per measure
+    samples: Samples  # reader of its samples
+    peers: Sequence[Row]  # trials of its sweep on the same seeds, whose noise it shares; itself among them
+    homes: dict[int, Path]  # seed -> the folder of its run
 
     @property
     def config(self) -> Row:
         """Dotted path -> value; without the seed and the resources."""
-        flat = flatten(json_object(self.trial.get("experiment")))
-        return {path: value for path, value in flat.items() if not path.startswith(NOT_CONFIGURATION)}
+        return config_of(json_object(self.trial.get("experiment")))
+
+    def state(self, seed: int) -> str:
+        """Return the digest of the final state of a run; empty where it is not on disk."""
+        try:
+            meta = read_object(self.homes[seed] / "run.json")
+        except (KeyError, DamagedFile, OSError):
+            return ""
+        return str((meta.get("result") or {}).get("state_sha256") or "")
 
     def seeds(self, metric: str, split: str) -> set[int]:
         """Return the seeds that have a value."""
@@ -57,22 +58,16 @@ class Entry:
 class Argument:
     """One of the two arguments, read.
 
-    Attributes:
-        text: The argument as it was typed.
-        groups: Groups of one entry per scenario, the preferred first; which group is compared depends on the
-            other side. A whole sweep has one group with all confirmed configurations.
-        origins: `run.json` of the runs or of the sweep, with commit and versions.
-        notes: Sentences on what was left out.
-        sweep: The sweep; None for runs.
-        label: The entry of a sweep that was named; empty otherwise.
+    Its groups have one entry per scenario, the preferred group first; which group is compared depends on the
+    other side. A whole sweep has one group with all confirmed configurations.
     """
 
-    text: str
+    text: str  # as it was typed
     groups: Sequence[Sequence[Entry]]
-    origins: Sequence[Row]
-    notes: Sequence[str]
-    sweep: Results | None = None
-    label: str = ""
+    origins: Sequence[Row]  # `run.json` of the runs or of the sweep, with commit and versions
+    notes: Sequence[str]  # sentences on what was left out
+    sweep: Results | None = None  # None for runs
+    label: str = ""  # the entry of a sweep that was named; empty otherwise
 
     @property
     def whole(self) -> bool:
@@ -81,55 +76,57 @@ class Argument:
 
 
 def open_argument(which: str, text: str) -> Argument:
-    """Read one side of a comparison.
-
-    Args:
-        which: `A` or `B`, for messages.
-        text: A folder, or SWEEP:LABEL.
+    """Read side `A` or `B` of a comparison from a folder, or from SWEEP:LABEL.
 
     Raises:
         Mistake: It names no result, or runs that do not belong together.
     """
+    try:
+        return _open(text)
+    except (Mistake, NoResult) as error:
+        raise Mistake(f"{which} = {text}: {error}") from None
+
+
+def _open(text: str) -> Argument:
+    """Read the folder, or what is left of a colon, as runs or as a sweep."""
     places = [i for i, letter in enumerate(text) if letter == ":" and Path(text[:i]).is_dir()]
     at = len(text) if Path(text).is_dir() or not places else places[0]
-    folder, label, what = Path(text[:at]), text[at + 1 :].strip(), f"{which} = {text}"
+    folder, label = Path(text[:at]), text[at + 1 :].strip()
     if not folder.is_dir():
         near = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
         hint = f"; did you mean {folder.with_name(near[0])}?" if near else ""
-        raise Mistake(f"{what}: there is no folder {folder}{hint}")
+        raise Mistake(f"there is no folder {folder}{hint}")
     alone = (folder / "run.json").is_file()
-    try:
-        homes = [folder] if alone else [path.parent for path in sorted(folder.glob("*/run.json"))]
-        found = [open_results(home) for home in homes]
-    except NoResult as error:
-        raise Mistake(f"{what}: {error}") from None
+    homes = [folder] if alone else [path.parent for path in sorted(folder.glob("*/run.json"))]
+    found = [open_results(home) for home in homes]
     if alone and found[0].kind == "sweep":
-        return _sweep(what, text, label, found[0])
-    sweeps = [r.folder.name for r in found if r.kind == "sweep"]
-    if sweeps or not found:
-        reason = f"holds sweeps; name one of {listing(sweeps)}" if sweeps else "holds no run.json and no run"
-        raise Mistake(f"{what}: {reason}")
+        return _sweep(text, label, found[0])
+    if sweeps := [results.folder.name for results in found if results.kind == "sweep"]:
+        raise Mistake(f"holds sweeps; name one of {listing(sweeps)}")
+    if not found:
+        raise Mistake("holds no run.json and no run")
     if label:
-        raise Mistake(f"{what}: only a sweep has entries to pick; leave out ':{label}'")
-    return _runs(what, text, found)
+        raise Mistake(f"only a sweep has entries to pick; leave out ':{label}'")
+    return _runs(text, found)
 
 
-def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
+def _runs(text: str, runs: Sequence[Results]) -> Argument:
     """Read runs of one configuration, one per seed, as one trial; a run that failed is a lost seed."""
     status = {run.folder.name: str(run.meta.get("status", "no status")) for run in runs}
     ended = [run for run in runs if status[run.folder.name] in ("done", "failed")]
     left = listing([f"{name} ({state})" for name, state in status.items() if state not in ("done", "failed")])
     done = [run.meta["result"] for run in ended if run.meta.get("result")]
     if not done and not left:
-        raise Mistake(f"{what}: every run failed, so there is nothing to compare: {listing(list(status))}")
+        raise Mistake(f"every run failed, so there is nothing to compare: {listing(list(status))}")
     if not done:
-        raise Mistake(f"{what}: no run is finished yet: {left}; its command with --resume finishes it")
+        raise Mistake(f"no run is finished yet: {left}; its command with --resume finishes it")
     metas = [run.meta for run in ended]
+    experiments: list[Row] = [meta.get("experiment") or {} for meta in metas]
     trial: Row = {
         "scenario": metas[0].get("scenario_label"),
         "label": metas[0].get("label"),
-        "experiment": json.dumps(metas[0].get("experiment") or {}),
-        "seeds": [int((meta.get("experiment") or {}).get("seed", 0)) for meta in metas],
+        "experiment": json.dumps(experiments[0]),
+        "seeds": [int(experiment.get("seed", 0)) for experiment in experiments],
         "runs": [meta.get("id") for meta in metas],
         "outcomes": ["complete" if meta.get("result") else "failed" for meta in metas],
         **{name: [(meta.get("result") or {}).get(name) for meta in metas] for name in MEASURED},
@@ -137,25 +134,27 @@ def _runs(what: str, text: str, runs: Sequence[Results]) -> Argument:
         **{name: sum(result.get(name) or 0 for result in done) / len(done) for name in COSTS},
     }
     homes = dict(zip(trial["seeds"], (run.folder for run in ended), strict=True))
-    entry = Entry(trial, Samples(*ended), [trial], homes)
-    for run, seed in zip(ended, trial["seeds"], strict=True):
+    config = config_of(experiments[0])
+    for run, seed, experiment in zip(ended, trial["seeds"], experiments, strict=True):
         if homes[seed] != run.folder:
             names = f"{run.folder.name} and {homes[seed].name}"
-            raise Mistake(f"{what}: two runs have seed {seed}: {names}; keep one")
-        other = Entry(
-            {"experiment": json.dumps(run.meta.get("experiment") or {})}, entry.samples, [], {}
-        ).config
-        if paths := differing(entry.config, other):
-            first, name = ended[0].folder.name, run.folder.name
-            shown = [f"{p} ({entry.config.get(p)} in {first}, {other.get(p)} in {name})" for p in paths[:4]]
-            more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
-            raise Mistake(
-                f"{what}: its runs differ in more than the seed: {', '.join(shown)}{more}; name a folder of "
-                "one configuration"
-            )
+            raise Mistake(f"two runs have seed {seed}: {names}; keep one")
+        other, first, name = config_of(experiment), ended[0].folder.name, run.folder.name
+        if values := [
+            f"{path} ({config.get(path)} in {first}, {other.get(path)} in {name})"
+            for path in differing(config, other)
+        ]:
+            reason = f"its runs differ in more than the seed: {short_listing(values, 5)}"
+            raise Mistake(f"{reason}; name a folder of one configuration")
     number = len(runs) - len(ended)
     notes = [f"{text}: {number} of {len(runs)} runs unfinished, left out: {left}"] if left else []
-    return Argument(text, [[entry]], metas, notes)
+    return Argument(text, [[Entry(trial, Samples(*ended), [trial], homes)]], metas, notes)
+
+
+def config_of(experiment: Row) -> Row:
+    """Return dotted path -> value of an experiment, without the seed and the resources."""
+    flat = flatten(experiment)
+    return {path: value for path, value in flat.items() if not path.startswith(NOT_CONFIGURATION)}
 
 
 def differing(first: Row, second: Row) -> list[str]:
@@ -163,23 +162,23 @@ def differing(first: Row, second: Row) -> list[str]:
     return [path for path in dict.fromkeys([*first, *second]) if first.get(path) != second.get(path)]
 
 
-def _sweep(what: str, text: str, label: str, results: Results) -> Argument:
+def _sweep(text: str, label: str, results: Results) -> Argument:
     """Read a sweep: the entry that was named, or all confirmed configurations."""
     query = "FROM trials WHERE kind IN $kinds AND state <> 'PRUNED' ORDER BY trial"
     trials, samples = results.sql(query, kinds=TRIAL_KINDS), Samples(results)
     tested = [t for t in trials if t["kind"] == "confirm"]
     labels = list(dict.fromkeys(t["label"] for t in tested or trials if t["kind"] != "search"))
     kinds = [tested] if not label else [[t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS]
-    groups = [list(_entries(what, _named(group, label), trials, samples, results.folder)) for group in kinds]
-    groups = [group for group in groups if group]
+    named = [group for group in (_named(group, label) for group in kinds) if group]
+    groups = [list(_entries(group, trials, samples, results.folder)) for group in named]
     if not groups and label:
         near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else "."
         known = listing(labels) or "none yet"
-        raise Mistake(f"{what}: this sweep has no finished entry '{label}'{hint} It has {known}")
+        raise Mistake(f"this sweep has no finished entry '{label}'{hint} It has {known}")
     if not groups:
         hint = f": name an entry, such as {text}:{labels[0]}" if labels else ""
-        raise Mistake(f"{what}: no configuration of this sweep is confirmed on fresh seeds yet{hint}")
+        raise Mistake(f"no configuration of this sweep is confirmed on fresh seeds yet{hint}")
     notes = [f"{text}: left out because it cannot be read: {file}" for file in results.unreadable]
     if (status := results.meta.get("status", "unfinished")) != "done":
         notes = [f"{results.folder}: this sweep is {status}; only what is on disk is compared", *notes]
@@ -194,20 +193,18 @@ def _named(trials: Sequence[Row], label: str) -> list[Row]:
     return [t for t in bare if tuning_of(t["label"]) != "untuned"] or bare
 
 
-def _entries(
-    what: str, named: Sequence[Row], trials: Sequence[Row], samples: Samples, folder: Path
-) -> Iterator[Entry]:
+def _entries(named: Sequence[Row], trials: Sequence[Row], samples: Samples, folder: Path) -> Iterator[Entry]:
     """Yield one entry per label and scenario; of several trials of one study the last counts."""
     latest: dict[tuple[str, str], Row] = {}
     for trial in named:
         before = latest.get((trial["label"], trial["scenario"]), trial)
         if before["study"] != trial["study"] and before["runs"] != trial["runs"]:
             studies = f"{before['study']} and {trial['study']}"
-            raise Mistake(f"{what}: '{trial['label']}' is not one entry: {studies} have one of that name")
+            raise Mistake(f"'{trial['label']}' is not one entry: {studies} have one of that name")
         latest[trial["label"], trial["scenario"]] = trial
     for trial in latest.values():
-        fresh = trial["kind"] in FINAL
+        fresh = trial["kind"] in TESTED
         alike = [t for t in trials if t["scenario"] == trial["scenario"] and t["kind"] != "search"]
-        peers = [t for t in alike if (t["kind"] in FINAL) == fresh]
+        peers = [t for t in alike if (t["kind"] in TESTED) == fresh]
         runs = zip(trial["seeds"] or [], trial["runs"] or [], strict=False)
         yield Entry(trial, samples, peers, {int(seed): folder / "runs" / run for seed, run in runs})

@@ -1,45 +1,39 @@
 """The figures and sentences that a recipe declares: `FIGURES` of its space, `figures` of its `run.json`.
 
-One object per figure. Its kind says what it shows:
+One object per figure, such as `{"kind": "differences", "to": "fedrsclip", "title": "What each part gives"}`:
 
-    {"kind": "against", "x": "scenario.clients", "name": "clients"}
-        accuracy against a number that differs between scenarios
-    {"kind": "differences", "to": "fedrsclip"}
-        each entry minus one of them, paired by seed; `metrics` replaces acc_personal_own and
-        acc_personal_global
-    {"kind": "groups", "to": "fedavg"}
-        head, medium and tail classes of each entry beside one of them
-    {"kind": "masks"}
-        the masks of a gate, and their overlap with the foreground
-    {"kind": "traffic"}
-        all bytes: weights, other tensors, and once at the start; `reference` adds multiples of one entry's
-        bytes
-    {"kind": "cost", "reference": "no OT", "x": ["method.lam"]}
-        FLOPs and time as multiples of one entry's
-    {"kind": "domains"}
-        clients grouped by the domain of most of their images
-    {"kind": "convergence"}
-        the shared parameters alone, round by round
+    against      x, name       accuracy against a number that differs between scenarios (`scenario.clients`)
+    differences  to, metrics   each entry minus one of them, paired by seed; on both personal metrics
+    groups       to            head, medium and tail classes of each entry beside one of them
+    masks                      the masks of a gate, and their overlap with the foreground
+    traffic      reference     all bytes: weights, other tensors, once at the start; multiples of one entry's
+    cost         reference, x  FLOPs and time as multiples of one entry's, against settings (`method.lam`)
+    domains                    clients grouped by the domain of most of their images
+    convergence                the shared parameters alone, round by round
 
-Each may have a `title`. Labels of entries are given without `(tuned)`.
+Each may have a title. Labels of entries are given without `(tuned)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..figures.differences import with_basis
 from ..figures.outcomes.accuracies import TESTED_METRICS
-from ..look.page import Exhibit, Part, Table
+from ..look.page import Exhibit, Part
 from ..read.results import Results, Row
-from .against import exhibit_against, sentences_against
-from .convergence import exhibit_convergence, sentences_convergence
-from .cost import exhibit_cost, sentences_cost
-from .differences import exhibit_differences, exhibit_groups, sentences_differences, sentences_groups
-from .domains import exhibit_domains, sentences_domains
-from .masks import exhibit_masks, sentences_masks
-from .traffic import exhibit_traffic, sentences_traffic
+from .against import show_against
+from .answers import Answer
+from .convergence import show_convergence
+from .cost import show_cost
+from .differences import show_differences, show_groups
+from .domains import show_domains
+from .masks import show_masks
+from .traffic import show_traffic
+
+TEXT, PATHS, METRICS = "text", "a list of paths", "a list of metrics"  # what a value may be
 
 
 @dataclass(frozen=True)
@@ -47,27 +41,26 @@ class FigureKind:
     """A kind of figure.
 
     Attributes:
-        needs: Keys that must be declared, beside kind and title.
-        draw: `draw(results, figure, key)` returns its exhibits and tables.
-        say: `say(results, figure)` returns its sentences.
-        may: Keys that may be declared.
+        show: `show(results, figure, key)` returns what a figure shows; `figure` is as declared, and `key` is
+            the key of its first exhibit.
+        needs: Key that must be declared, beside kind and title -> what its value is.
+        may: Key that may be declared -> what its value is.
     """
 
-    needs: tuple[str, ...]
-    draw: Callable[[Results, Row, str], Sequence[Exhibit | Table]]
-    say: Callable[[Results, Row], list[str]]
-    may: tuple[str, ...] = ()
+    show: Callable[[Results, Row, str], Answer]
+    needs: Mapping[str, str] = field(default_factory=dict)
+    may: Mapping[str, str] = field(default_factory=dict)
 
 
 FIGURE_KINDS = {
-    "against": FigureKind(("x",), exhibit_against, sentences_against, may=("name",)),
-    "differences": FigureKind(("to",), exhibit_differences, sentences_differences, may=("metrics",)),
-    "groups": FigureKind(("to",), exhibit_groups, sentences_groups),
-    "masks": FigureKind((), exhibit_masks, sentences_masks),
-    "traffic": FigureKind((), exhibit_traffic, sentences_traffic, may=("reference",)),
-    "cost": FigureKind(("reference", "x"), exhibit_cost, sentences_cost),
-    "domains": FigureKind((), exhibit_domains, sentences_domains),
-    "convergence": FigureKind((), exhibit_convergence, sentences_convergence),
+    "against": FigureKind(show_against, {"x": TEXT}, {"name": TEXT}),
+    "differences": FigureKind(show_differences, {"to": TEXT}, {"metrics": METRICS}),
+    "groups": FigureKind(show_groups, {"to": TEXT}),
+    "masks": FigureKind(show_masks),
+    "traffic": FigureKind(show_traffic, may={"reference": TEXT}),
+    "cost": FigureKind(show_cost, {"reference": TEXT, "x": PATHS}),
+    "domains": FigureKind(show_domains),
+    "convergence": FigureKind(show_convergence),
 }
 
 
@@ -92,50 +85,39 @@ def parse(figures: Sequence[Any], grid: Sequence[str], source: str) -> list[tupl
     parsed: list[tuple[FigureKind, Row, str]] = []
     for i, figure in enumerate(figures):
         place = f"{source}[{i}]"
-        kind = _kind_of(figure, place)
-        _check_values(figure, grid, place)
+        kind = _checked(figure, grid, place)
         name = figure["kind"]
         earlier = sum(key.split("-")[0] == name for _, _, key in parsed)
         parsed.append((kind, figure, f"{name}-{earlier + 1}" if earlier else name))
     return parsed
 
 
-def _kind_of(figure: Any, place: str) -> FigureKind:
-    """Return the kind of a figure that has the keys that the kind needs, and no unknown one."""
+def _checked(figure: Any, grid: Sequence[str], place: str) -> FigureKind:
+    """Return the kind of a figure that has the keys and the values that the kind needs, else raise."""
     if not isinstance(figure, dict):
         raise ValueError(f"{place} is {figure!r}; it should be an object with a kind")
-    name = figure.get("kind")
-    if name not in FIGURE_KINDS:
-        names = ", ".join(sorted(FIGURE_KINDS))
-        raise ValueError(f"{place}: the kind {name!r} is unknown; known kinds are {names}")
-    kind = FIGURE_KINDS[name]
-    allowed = (*kind.needs, *kind.may, "title")
+    name = str(figure.get("kind"))
+    kind = FIGURE_KINDS.get(name)
+    if kind is None:
+        known = ", ".join(sorted(FIGURE_KINDS))
+        raise ValueError(f"{place}: the kind {name!r} is unknown; known kinds are {known}")
+    takes = {**kind.needs, **kind.may, "title": TEXT}
     lacking = [key for key in kind.needs if not figure.get(key)]
-    unknown = [key for key in figure if key not in ("kind", *allowed)]
+    unknown = [key for key in figure if key not in ("kind", *takes)]
     if lacking or unknown:
         fault = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown key {', '.join(unknown)}"
-        raise ValueError(f"{place}: a figure of kind {name!r} {fault}; it takes {', '.join(allowed)}")
-    return kind
-
-
-def _check_values(figure: Row, grid: Sequence[str], place: str) -> None:
-    """Raise ValueError where a value has the wrong type or refers to an unknown entry or metric."""
+        raise ValueError(f"{place}: a figure of kind {name!r} {fault}; it takes {', '.join(takes)}")
     for key, value in figure.items():
-        is_list = key == "metrics" or (key == "x" and figure["kind"] == "cost")
-        fits = (
-            isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
-            if is_list
-            else isinstance(value, str)
-        )
-        if not fits:
-            kind = {"x": "a list of paths", "metrics": "a list of metrics"}[key] if is_list else "text"
-            raise ValueError(f"{place}: {key} = {value!r} should be {kind}")
+        words = takes.get(key, TEXT)
+        parts = [value] if words == TEXT else value if isinstance(value, list | tuple) else [None]
+        if not all(isinstance(part, str) for part in parts):
+            raise ValueError(f"{place}: {key} = {value!r} should be {words}")
         if key in ("to", "reference") and grid and value not in grid:
             raise ValueError(f"{place}: {key} = {value!r} is no entry of GRID; these are {', '.join(grid)}")
-        unknown = [name for name in value if name not in TESTED_METRICS] if key == "metrics" else []
-        if unknown:
-            names = ", ".join(TESTED_METRICS)
-            raise ValueError(f"{place}: metrics: {', '.join(unknown)} unknown; known metrics are {names}")
+        if words == METRICS and (wrong := [str(part) for part in parts if part not in TESTED_METRICS]):
+            known = ", ".join(TESTED_METRICS)
+            raise ValueError(f"{place}: metrics: {', '.join(wrong)} unknown; known metrics are {known}")
+    return kind
 
 
 def kinds_of(results: Results) -> set[str]:
@@ -143,19 +125,28 @@ def kinds_of(results: Results) -> set[str]:
     return {figure["kind"] for _, figure, _ in declared(results)}
 
 
-def exhibits(results: Results) -> list[Part]:
-    """Return the declared figures in order, each followed by its table where it has one.
+def answers(results: Results) -> list[Answer]:
+    """Return what the declared figures show, in order.
 
     Raises:
         ValueError: See `parse`.
     """
-    return [part for kind, figure, key in declared(results) for part in kind.draw(results, figure, key)]
+    return [kind.show(results, figure, key) for kind, figure, key in declared(results)]
 
 
-def sentences(results: Results) -> list[str]:
-    """Return the sentences of the declared figures in order; the first is the recipe's headline.
+def parts_of(results: Results, answer: Answer) -> list[Part]:
+    """Return the exhibits and tables of a figure; its sentences stand above the first one."""
+    texts = with_basis(answer.sentences, answer.rows, results.confidence)
+    first, *others = answer.parts
+    said = replace(first, says=" ".join(texts)) if texts and isinstance(first, Exhibit) else first
+    return [said, *others]
 
-    Raises:
-        ValueError: See `parse`.
-    """
-    return [text for kind, figure, _ in declared(results) for text in kind.say(results, figure)]
+
+def headlines(results: Results, found: Sequence[Answer]) -> list[str]:
+    """Return a short sentence for each figure that has one; the first is the recipe's headline."""
+    told = [answer for answer in found if answer.headline]
+    explained = next((answer for answer in told if "[" in answer.headline), None)
+    return [
+        with_basis([answer.headline], answer.rows if answer is explained else [], results.confidence)[0]
+        for answer in told
+    ]

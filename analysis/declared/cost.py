@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from ..figures.estimates import panel, quoted
-from ..figures.lines import Axis, Line, draw_lines
+from ..figures.estimates import quoted
+from ..figures.exhibits import Draft
+from ..figures.lines import Axis, Line, draw_lines, ends_said, lines_of, panels_of
 from ..figures.outcomes.methods import patches
-from ..figures.rows import group_cell, grouped
+from ..figures.rows import Column, grouped
 from ..look.entries import looks_of
-from ..look.page import Cell, Exhibit, Table, numbers, slug
-from ..look.style import GREY, Look
+from ..look.page import Cell, Table
+from ..look.style import GREY, UNTUNED, Figure, Look
 from ..look.words import bracket, count, listing, percent
 from ..read.results import Results, Row, flatten
 from ..stats.intervals import Interval, t_interval
 from ..verdicts.recipes import families
-from .masks import in_order
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .answers import Answer, base_sql, in_order, nothing
 
 OT_COLUMNS = ("ot_iterations", "ot_marginal_error", "ot_unconverged")
+SHOWN = ("scenario", "label", "seconds", "flops", "time", "work", "seeds", *OT_COLUMNS)
 
 
 def query_of(reference: str, paths: Sequence[str]) -> str:
@@ -37,7 +37,6 @@ def query_of(reference: str, paths: Sequence[str]) -> str:
     names = "".join(f", any_value(c.x{i}) AS x{i}" for i in range(len(paths)))
     ot = ", ".join(f"avg({name}) AS {name}" for name in OT_COLUMNS)
     ot_means = ", ".join(f"avg(c.{name}) AS {name}" for name in OT_COLUMNS)
-    base = r"regexp_replace(r.label, ' \((tuned|untuned|best of .*)\)$', '')"
     return f"""WITH run_of AS (
   SELECT scenario, label, unnest(runs) AS run, unnest(seeds) AS seed{xs} FROM trials WHERE kind = 'confirm'
 ), measured AS (
@@ -48,8 +47,8 @@ SELECT c.scenario, c.label, bool_or(c.label = r.label) AS plain{names}, avg(c.se
   avg(c.flops) AS flops, list(c.seed ORDER BY c.seed) AS seed_list, count(*) AS seeds,
   list(ln(c.seconds / r.seconds) ORDER BY c.seed) AS log_time,
   list(ln(nullif(c.flops, 0) / nullif(r.flops, 0)) ORDER BY c.seed) AS log_work, {ot_means}
-FROM cost c JOIN cost r USING (scenario, seed) WHERE {quoted(reference)} IN (r.label, {base}) AND r.seconds >
-0
+FROM cost c JOIN cost r USING (scenario, seed)
+WHERE {quoted(reference)} IN (r.label, {base_sql("r.label")}) AND r.seconds > 0
 GROUP BY c.scenario, c.label ORDER BY ALL"""
 
 
@@ -71,16 +70,11 @@ def table_cost(results: Results, figure: Row) -> list[Row]:
     """
     paths = list(figure["x"])
     lines = families(results.sql("SELECT * FROM trials WHERE kind = 'confirm' ORDER BY trial"), paths)
-    return [
-        {
-            **row,
-            "line": lines[row["label"]],
-            "x": {path: row[f"x{i}"] for i, path in enumerate(paths)},
-            "time": ratio(row["log_time"], results.confidence),
-            "work": ratio(row["log_work"], results.confidence),
-        }
-        for row in in_order(results, results.sql(query_of(figure["reference"], paths)))
-    ]
+    rows = in_order(results, results.sql(query_of(figure["reference"], paths)))
+    for row in rows:
+        row |= {"line": lines[row["label"]], "x": {path: row[f"x{i}"] for i, path in enumerate(paths)}}
+        row |= {name: ratio(row[f"log_{name}"], results.confidence) for name in ("time", "work")}
+    return rows
 
 
 def typical(results: Results, rows: Sequence[Row], paths: Sequence[str]) -> dict[str, float]:
@@ -99,77 +93,60 @@ def typical(results: Results, rows: Sequence[Row], paths: Sequence[str]) -> dict
 
 def against(rows: Sequence[Row], path: str, settings: Mapping[str, float]) -> list[Row]:
     """Return the rows that differ from the typical settings in `path` alone; [] for a single value."""
-    found = [
-        row
-        for row in rows
-        if not row["plain"]
-        and row["x"][path] is not None
-        and all(row["x"][other] in (None, value) for other, value in settings.items() if other != path)
-    ]
+    others = {other: value for other, value in settings.items() if other != path}
+    found = [row for row in rows if row["x"][path] is not None and _has(row, others)]
     return sorted(found, key=lambda r: r["x"][path]) if len({r["x"][path] for r in found}) > 1 else []
 
 
-def draw_cost(
-    rows: Sequence[Row], path: str, reference: str, looks: Mapping[str, Look], top: float
-) -> Figure:
-    """Draw cost against one setting: for each line the ratio of time (solid) and of FLOPs (dashed, hollow).
-
-    Args:
-        rows: Rows of `against`.
-        path: The setting along x.
-        reference: The label of the plain configuration.
-        looks: Look of each line.
-        top: Upper end of the y axis, as a ratio.
-    """
-    lines, values = [], sorted({row["x"][path] for row in rows})
-    for line, group in grouped(rows, "line").items():
-        for name, quantity in (("time", "time"), ("FLOPs", "work")):
-            look = Look(looks[line].colour, looks[line].marker)
-            look = look if quantity == "time" else Look(look.colour, look.marker, (0, (3, 1.5)), hollow=True)
-            points = [{"x": r["x"][path], **_ends(r[quantity])} for r in group if r[quantity]]
-            lines.append(Line(f"{line}: {name}", look, points))
-    plain = [{"x": value, "mean": 1.0, "low": None} for value in (values[0], values[-1])]
-    lines.append(Line(reference, Look(GREY, ""), plain, width=1.0, marked=False))
-    axis = Axis(path.rpartition(".")[2], f"times {reference}", (0.0, top), values=values, fractions=False)
-    figure: Figure = draw_lines(lines, axis, height=3.3)
-    return figure
+def _has(row: Row, settings: Mapping[str, float]) -> bool:
+    """Return whether a configuration, not the plain one, has these settings; it may lack some."""
+    return not row["plain"] and all(row["x"][path] in (None, value) for path, value in settings.items())
 
 
-def _ends(interval: Interval) -> Row:
-    return {"mean": interval.mean, "low": interval.low, "high": interval.high}
+def _points(rows: Sequence[Row], path: str, title: str, looks: Mapping[str, Look]) -> Iterator[Row]:
+    """Yield the points of a panel: of each line the ratio of time (solid) and of FLOPs (dashed, hollow)."""
+    for row, (column, name) in itertools.product(rows, {"time": "time", "work": "FLOPs"}.items()):
+        look, line = looks[row["line"]], row["line"]
+        if column == "work":
+            look = replace(look, line=UNTUNED, hollow=True)
+        if interval := row[column]:
+            about = {"panel": title, "line": line, "label": f"{line}: {name}", "look": look, "path": path}
+            yield {
+                **about,
+                "x": row["x"][path],
+                "mean": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+            }
 
 
-def exhibit_cost(results: Results, figure: Row, key: str) -> list[Exhibit | Table]:
-    """Return the figure of the cost, a panel per setting, and the table of all configurations.
-
-    Args:
-        results: The sweep.
-        figure: As declared: reference, x and title.
-        key: Key of the exhibit.
-    """
+def show_cost(results: Results, figure: Row, key: str) -> Answer:
+    """Return the figure of the cost, a panel per setting, and the table of all configurations."""
     paths, reference, rows = list(figure["x"]), figure["reference"], table_cost(results, figure)
-    title, settings = figure.get("title") or f"Cost beside {reference}", typical(results, rows, paths)
+    draft = Draft(results, key, figure.get("title") or f"Cost beside {reference}")
+    settings = typical(results, rows, paths)
     by_path = {path: shown for path in paths if (shown := against(rows, path, settings))}
+    usual = [row for row in rows if _has(row, settings)]
+    first = _headline(usual[0], reference) if usual else ""
     if not by_path:
-        missing = (
-            f"It takes {reference} and configurations at two values of one of {listing(paths)}, with rounds "
-            "in which nothing was evaluated."
-        )
-        return [Exhibit(key, title, missing=missing)]
+        needed = f"{reference} and configurations at two values of one of {listing(paths)}"
+        return replace(nothing(draft, f"{needed}, with rounds without evaluation"), headline=first)
     drawn = [row for shown in by_path.values() for row in shown]
     looks = looks_of({row["line"]: row["line"] for row in drawn})
-    top = 1.15 * max(
-        min(2 * i.mean, i.high or i.mean) for row in drawn for i in (row["time"], row["work"]) if i
-    )
-    panels = [
-        panel(
-            f"{key}-{slug(path)}",
-            _panel_title(path, settings),
-            draw_cost(shown, path, reference, looks, top),
-            _seen(shown, path),
-        )
-        for path, shown in by_path.items()
-    ]
+    points = list[Row]()
+    for path, shown in by_path.items():
+        others = listing([f"{_last(p)} {value:g}" for p, value in settings.items() if p != path])
+        points += _points(shown, path, f"Against {_last(path)}{f', at {others}' if others else ''}", looks)
+    top = 1.15 * max(min(2 * point["mean"], point["high"] or point["mean"]) for point in points)
+
+    def draw(shown: list[Row]) -> Figure:
+        path, values = shown[0]["path"], sorted({point["x"] for point in shown})
+        plain = [{"x": value, "mean": 1.0, "low": None} for value in (values[0], values[-1])]
+        lines = [*lines_of(shown), Line(reference, Look(GREY, ""), plain, width=1.0, marked=False)]
+        axis = Axis(_last(path), f"times {reference}", (0.0, top), values=values, fractions=False)
+        return draw_lines(lines, axis, height=3.3)
+
+    panels = panels_of(points, key, draw, lambda shown: ends_said(shown, _short, ""), "panel", "line")
     caption = (
         f"A training round without evaluation, as a multiple of {reference} in the same scenario and with "
         f"the same seed: geometric mean and {results.confidence:.0%} t interval of the logarithm over "
@@ -177,28 +154,30 @@ def exhibit_cost(results: Results, figure: Row, key: str) -> list[Exhibit | Tabl
         "time (the median round of a run); dashed and hollow: FLOPs. Grey: the reference "
         f"itself.{conditions(results)}"
     )
-    source, says = results.shown(query_of(reference, paths)), " ".join(sentences_cost(results, figure))
+    query = query_of(reference, paths)
     body = [{**r, **{name: r[name].mean if r[name] else None for name in ("time", "work")}} for r in rows]
-    table = numbers(body, ("scenario", "label", "seconds", "flops", "time", "work", "seeds", *OT_COLUMNS))
-    return [
-        Exhibit(key, title, caption, source, panels, table, says=says),
-        table_of_cost(results, rows, figure, key),
-    ]
+    exhibit = draft.exhibit(panels, body, SHOWN, query, caption)
+    texts = [_compared(results, usual, reference)] if usual else []
+    for path, shown in by_path.items():
+        trends = [_trend(results, line, path) for line in grouped(shown, "line").values() if len(line) > 1]
+        if trends:
+            beside = f"as a multiple of that of {reference}"
+            texts.append(f"Time against {_last(path)}, {beside}: {'; '.join(trends)}.")
+    return Answer([exhibit, _table(draft, rows, query, reference)], texts + _ot_sentences(rows), first)
 
 
-def _seen(rows: Sequence[Row], path: str) -> str:
-    """Return what is seen: the ratio of time of each line at both ends."""
-    return "; ".join(
-        f"{line}: time {_times(group[0]['time'])} at {group[0]['x'][path]:g}, {_times(group[-1]['time'])} at "
-        f"{group[-1]['x'][path]:g}"
-        for line, group in grouped(rows, "line").items()
-    )
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
-def _panel_title(path: str, settings: Mapping[str, float]) -> str:
-    """Return `Against lam, at batch 32`: the setting along x, and the others."""
-    others = [f"{other.rpartition('.')[2]} {value:g}" for other, value in settings.items() if other != path]
-    return f"Against {path.rpartition('.')[2]}" + (f", at {listing(others)}" if others else "")
+def _short(value: float | None) -> str:
+    return f"{value:.3g}"
+
+
+def _headline(row: Row, reference: str) -> str:
+    """Return the time of a configuration with the typical settings, short."""
+    round_of = f"Under {row['scenario']}, a training round of \u201c{row['label']}\u201d"
+    return f"{round_of} takes {_times(row['time'])} times as long as one of {reference}{_doubt(row['time'])}."
 
 
 def conditions(results: Results) -> str:
@@ -209,40 +188,30 @@ def conditions(results: Results) -> str:
     return patches(results) + (noise if slots > 1 else "")
 
 
-def table_of_cost(results: Results, rows: Sequence[Row], figure: Row, key: str) -> Table:
-    """Return the cost of every configuration and scenario, and how its transport problems were solved.
+def _table(draft: Draft, rows: Sequence[Row], query: str, reference: str) -> Table:
+    """Return the cost of every configuration and scenario, and how its transport problems were solved."""
 
-    Args:
-        results: The sweep.
-        rows: Rows of `table_cost`.
-        figure: As declared.
-        key: Key of the exhibit.
-    """
-    body, reference = list[list[Any]](), figure["reference"]
-    for row in rows:
-        time, work = (Cell("1" if row["plain"] else _times(row[name]), "tight") for name in ("time", "work"))
-        unconverged = "" if row["ot_unconverged"] is None else percent(row["ot_unconverged"])
-        names = [group_cell(body, row["scenario"]), Cell(row["label"], "tight")]
-        cost = [row["seconds"], time, row["flops"] / 1e9, work]
-        body.append([*names, *cost, row["ot_iterations"], row["ot_marginal_error"], unconverged])
-    columns = [
-        "scenario",
-        "configuration",
-        "seconds per round",
-        f"times {reference}",
-        "GFLOPs per round",
-        f"times {reference}",
-        "OT iterations",
-        "OT marginal error (L1)",
-        "OT problems over tolerance, %",
-    ]
+    def times(row: Row, name: str) -> Cell:
+        return Cell("1" if row["plain"] else _times(row[name]), "tight")
+
+    def unconverged(row: Row) -> str:
+        return "" if row["ot_unconverged"] is None else percent(row["ot_unconverged"])
+
     caption = (
         "Training rounds without evaluation, means over seeds, ratios with their intervals; OT columns are "
-        f"means over these rounds.{conditions(results)}"
+        f"means over these rounds.{conditions(draft.results)}"
     )
-    query, title = results.shown(query_of(reference, list(figure["x"]))), "Cost of every configuration"
-    folded = f"All {count(len(body), 'row')}"
-    return Table(columns, body, caption, query, folded, key=f"{key}-table", title=title)
+    columns: list[Column] = [
+        ("seconds per round", lambda row: row["seconds"]),
+        (f"times {reference}", lambda row: times(row, "time")),
+        ("GFLOPs per round", lambda row: row["flops"] / 1e9),
+        (f"times {reference}", lambda row: times(row, "work")),
+        ("OT iterations", lambda row: row["ot_iterations"]),
+        ("OT marginal error (L1)", lambda row: row["ot_marginal_error"]),
+        ("OT problems over tolerance, %", unconverged),
+    ]
+    folded = f"All {count(len(rows), 'row')}"
+    return draft.table(rows, columns, query, caption, "Cost of every configuration", folded)
 
 
 def _times(interval: Interval | None) -> str:
@@ -250,43 +219,20 @@ def _times(interval: Interval | None) -> str:
     if interval is None:
         return ""
     if interval.low is None or interval.high is None:
-        return f"{interval.mean:.3g} (one seed)"
+        return f"{_short(interval.mean)} (one seed)"
     wide = interval.high - interval.low > 1e-9
-    return f"{interval.mean:.3g}" + (
-        f" {bracket(interval.low, interval.high, lambda v: f'{v:.3g}')}" if wide else ""
+    return f"{_short(interval.mean)} {bracket(interval.low, interval.high, _short) if wide else ''}".strip()
+
+
+def _compared(results: Results, rows: Sequence[Row], reference: str) -> str:
+    """Return what the configurations with the typical settings cost."""
+    costs = "; ".join(
+        f"\u201c{row['label']}\u201d takes {_times(row['work'])} times the FLOPs and "
+        f"{_times(row['time'])} times the time per training round{_doubt(row['time'])}"
+        for row in rows
     )
-
-
-def sentences_cost(results: Results, figure: Row) -> list[str]:
-    """Return sentences about the cost at the typical settings, along each setting, and about OT.
-
-    Args:
-        results: The sweep.
-        figure: As declared: reference and x.
-    """
-    paths, reference, rows = list(figure["x"]), figure["reference"], table_cost(results, figure)
-    settings, texts = typical(results, rows, paths), []
-    at_typical = [
-        row for row in rows if not row["plain"] and all(row["x"][p] in (None, v) for p, v in settings.items())
-    ]
-    if at_typical:
-        costs = "; ".join(
-            f"\u201c{row['label']}\u201d takes {_times(row['work'])} times the FLOPs and "
-            f"{_times(row['time'])} times the time per training round{_doubt(row['time'])}"
-            for row in at_typical
-        )
-        basis = f"In brackets: {results.confidence:.0%} intervals over seeds."
-        texts.append(f"Compared with {reference} ({at_typical[0]['scenario']}), {costs}. {basis}")
-    for path in paths:
-        trends = [
-            _trend(results, g, path)
-            for g in grouped(against(rows, path, settings), "line").values()
-            if len(g) > 1
-        ]
-        if trends:
-            name = path.rpartition(".")[2]
-            texts.append(f"Time against {name}, as a multiple of that of {reference}: {'; '.join(trends)}.")
-    return texts + _ot_sentences(rows)
+    basis = f"In brackets: {results.confidence:.0%} intervals over seeds."
+    return f"Compared with {reference} ({rows[0]['scenario']}), {costs}. {basis}"
 
 
 def _doubt(interval: Interval | None) -> str:
@@ -308,10 +254,10 @@ def _trend(results: Results, line: Sequence[Row], path: str) -> str:
 
 def _ot_sentences(rows: Sequence[Row]) -> list[str]:
     """Return a sentence that says whether the optimal-transport problems reach their tolerance."""
-    with_ot = [row for row in rows if row["ot_unconverged"] is not None]
-    if not with_ot:
+    solved = [row for row in rows if row["ot_unconverged"] is not None]
+    if not solved:
         return []
-    worst = max(with_ot, key=lambda row: row["ot_unconverged"])
+    worst = max(solved, key=lambda row: row["ot_unconverged"])
     if worst["ot_unconverged"] == 0:
         return ["All optimal-transport problems reach their tolerance."]
     return [

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..figures.estimates import panel
-from ..figures.rows import group_cell, grouped
+from ..figures.estimates import panels_by_title
+from ..figures.exhibits import Draft
+from ..figures.rows import Column, grouped
 from ..look.entries import base_label
 from ..look.marks import name_rows, write_beside
-from ..look.page import Cell, Exhibit, Table, numbers, slug
-from ..look.style import INK, WIDTH, blank, drawing, legend_below
+from ..look.page import Cell, Table
+from ..look.style import INK, Figure, blank, drawing, legend_below
 from ..look.words import listing, percent, size
 from ..read.results import Results, Row
-from .masks import in_order
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .answers import Answer, in_order, nothing
 
 TRAFFIC_PARTS = {  # of a bar, in order: name, colour, hatching
     "weights_up": ("weights up", "#0072B2", ""),
@@ -25,8 +23,9 @@ TRAFFIC_PARTS = {  # of a bar, in order: name, colour, hatching
     "other_down": ("other tensors down", "#B87A00", "////"),
     "setup": ("once, at the start", "#777777", "...."),
 }
-TOTAL_COLUMNS = ("total", "least", "most", "up", "down", "times", "seeds")
-# Bytes of whole runs over all clients, means over seeds; up and down: of one client and one round.
+SHOWN = ("scenario", "label", *TRAFFIC_PARTS, "total", "least", "most", "up", "down", "times", "seeds")
+# Bytes of whole runs over all clients, means over seeds; least and most: of one seed; up and down: of one
+# client and one round; times: the total as a multiple of the weights alone.
 QUERY = """WITH run_of AS (
   SELECT scenario, label, unnest(runs) AS run, bytes_setup FROM trials WHERE kind = 'confirm'
 ), measured AS (
@@ -48,29 +47,19 @@ FROM whole GROUP BY scenario, label ORDER BY ALL"""
 
 
 def table_traffic(results: Results) -> list[Row]:
-    """Return what the runs of each confirmed configuration sent, by its kind.
+    """Return what the runs of each confirmed configuration sent, by its kind (rows of `QUERY`).
 
-    Returns:
-        Rows with scenario, label, the parts of `TRAFFIC_PARTS` and total (bytes of a whole run over all
-        clients, means over seeds), least and most (total of a seed), up and down (bytes per client and
-        round), times (total as a multiple of the weights alone; None where there are none) and seeds.
-        Configurations whose runs did not record their weights apart are left out.
+    Configurations whose runs did not record their weights apart are left out.
     """
     return in_order(results, results.sql(QUERY))
 
 
 @drawing
-def draw_traffic(rows: Sequence[Row], most: float, width: float = WIDTH) -> Figure:
-    """Draw a stacked bar per configuration of one scenario, with its sum beside it.
-
-    Args:
-        rows: Rows of `table_traffic`.
-        most: The largest sum of all panels, bytes.
-        width: Width of the panel, inches.
-    """
+def draw_traffic(rows: Sequence[Row], most: float) -> Figure:
+    """Draw a stacked bar per configuration of one scenario, with its sum beside it; `most` ends the axis."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    figure, axes = blank(1.3 + 0.3 * len(rows), width)
+    figure, axes = blank(1.3 + 0.3 * len(rows))
     left = [0.0] * len(rows)
     style: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.4}
     for key, (name, colour, hatch) in TRAFFIC_PARTS.items():
@@ -89,28 +78,18 @@ def draw_traffic(rows: Sequence[Row], most: float, width: float = WIDTH) -> Figu
     return figure
 
 
-def exhibit_traffic(results: Results, figure: Row, key: str) -> list[Exhibit | Table]:
-    """Return stacked bars, a panel per scenario, and the table.
-
-    Args:
-        results: The sweep.
-        figure: As declared: reference and title.
-        key: Key of the exhibit.
-    """
-    title, rows = figure.get("title") or "Traffic", table_traffic(results)
+def show_traffic(results: Results, figure: Row, key: str) -> Answer:
+    """Return stacked bars, a panel per scenario, and the table."""
+    draft, rows = Draft(results, key, figure.get("title") or "Traffic"), table_traffic(results)
     if not rows:
-        missing = "It takes confirmed runs that record the bytes of their weights apart."
-        return [Exhibit(key, title, missing=missing)]
+        return nothing(draft, "confirmed runs that record the bytes of their weights apart")
     most = max(row["total"] for row in rows) or 1.0
-    panels = [
-        panel(
-            f"{key}-{slug(scenario)}",
-            scenario,
-            draw_traffic(group, most),
-            "; ".join(f"{row['label']} {size(row['total'])}" for row in group),
-        )
-        for scenario, group in grouped(rows, "scenario").items()
-    ]
+    panels = panels_by_title(
+        grouped(rows, "scenario"),
+        key,
+        lambda group: draw_traffic(group, most),
+        lambda group: "; ".join(f"{row['label']} {size(row['total'])}" for row in group),
+    )
     spread = max(row["most"] - row["least"] for row in rows)
     seeds = f"seeds differ by up to {size(spread)}" if spread else "all seeds send the same"
     caption = (
@@ -118,68 +97,47 @@ def exhibit_traffic(results: Results, figure: Row, key: str) -> list[Exhibit | T
         "what the server averages of the network or the prompt. Other tensors are everything else that a "
         "round sends. Once, at the start, is what a client gets when it first takes part."
     )
-    columns, says = (
-        ("scenario", "label", *TRAFFIC_PARTS, *TOTAL_COLUMNS),
-        " ".join(sentences_traffic(results, figure)),
-    )
-    shown = Exhibit(key, title, caption, results.shown(QUERY), panels, numbers(rows, columns), says=says)
-    return [shown, table_of_traffic(results, rows, key, figure.get("reference"))]
+    shown = draft.exhibit(panels, rows, SHOWN, QUERY, caption)
+    reference = figure.get("reference")
+    texts, headlines = [], []
+    for scenario, group in grouped(rows, "scenario").items():
+        main, others = group[0], [row for row in group[1:] if row["total"] and _is_asked(row, reference)]
+        sent = f"Under {scenario}, {main['label']} sends {size(main['total'])} in a whole run"
+        ratios = listing([f"{_as_much(main['total'] / row['total'])} as {row['label']}" for row in others])
+        texts.append(f"{sent}{_times_weights(main)}{f'; {ratios}' if ratios else ''}.")
+        headlines.append(f"{sent}{f', {ratios}' if ratios else ''}.")
+    return Answer([shown, _table(draft, rows, reference)], texts, headlines[0])
 
 
-def table_of_traffic(results: Results, rows: Sequence[Row], key: str, reference: str | None = None) -> Table:
-    """Return bytes by kind, a line per scenario and configuration.
+def _is_asked(row: Row, reference: str | None) -> bool:
+    """Return whether the first entry is compared with this one: with the reference, or with all others."""
+    return reference in (None, row["label"], base_label(row["label"]))
 
-    Args:
-        results: The sweep.
-        rows: Rows of `table_traffic`.
-        key: Key of the exhibit.
-        reference: Label of an entry; the total is also given as a multiple of the reference's.
-    """
-    totals = {r["scenario"]: r["total"] for r in rows if reference in (r["label"], base_label(r["label"]))}
-    body: list[list[Any]] = []
-    for row in rows:
-        cells = [Cell(size(row[name]), "tight") for name in ("up", "down", *TRAFFIC_PARTS, "total")]
-        names, base = (
-            [group_cell(body, row["scenario"]), Cell(row["label"], "tight")],
-            totals.get(row["scenario"]),
-        )
-        times = [f"{row['total'] / base:.4g}" if base else ""] if totals else []
-        body.append([*names, *cells, row["times"] or "", *times])
-    columns = [
-        "scenario",
-        "configuration",
-        "up, per client and round",
-        "down, per client and round",
-        *(name for name, _, _ in TRAFFIC_PARTS.values()),
-        "whole run",
-        "times the weights alone",
-        *([f"times {reference}"] if totals else []),
-    ]
+
+def _table(draft: Draft, rows: Sequence[Row], reference: str | None) -> Table:
+    """Return bytes by kind, and the total as a multiple of the reference's where there is one."""
+    totals = {r["scenario"]: r["total"] for r in rows if reference and _is_asked(r, reference)}
+
+    def sent(name: str, head: str) -> Column:
+        return head, lambda row: Cell(size(row[name]), "tight")
+
+    def beside(row: Row) -> str:
+        base = totals.get(row["scenario"])
+        return f"{row['total'] / base:.4g}" if base else ""
+
     caption = (
         "The first two columns are bytes of one client and one round, all others of a whole run over all "
         "clients; means over seeds."
     )
-    return Table(columns, body, caption, results.shown(QUERY), key=f"{key}-table", title="Traffic by kind")
-
-
-def sentences_traffic(results: Results, figure: Row) -> list[str]:
-    """Return a sentence per scenario about the traffic of the recipe's first entry.
-
-    Its total is compared with its weights alone and with the reference, or with all others.
-
-    Args:
-        results: The sweep.
-        figure: As declared: reference.
-    """
-    reference, texts = figure.get("reference"), []
-    for scenario, group in grouped(table_traffic(results), "scenario").items():
-        main, others = group[0], [row for row in group[1:] if row["total"]]
-        others = [row for row in others if reference in (None, row["label"], base_label(row["label"]))]
-        sent = f"{size(main['total'])} in a whole run{_times_weights(main)}"
-        text = f"Under {scenario}, {main['label']} sends {sent}"
-        ratios = [f"{_as_much(main['total'] / other['total'])} as {other['label']}" for other in others]
-        texts.append(f"{text}{'; ' + listing(ratios) if ratios else ''}.")
-    return texts
+    columns = [
+        sent("up", "up, per client and round"),
+        sent("down", "down, per client and round"),
+        *(sent(name, head) for name, (head, _, _) in TRAFFIC_PARTS.items()),
+        sent("total", "whole run"),
+        ("times the weights alone", lambda row: row["times"] or ""),
+        *([(f"times {reference}", beside)] if totals else []),
+    ]
+    return draft.table(rows, columns, QUERY, caption, "Traffic by kind")
 
 
 def _times_weights(row: Row) -> str:

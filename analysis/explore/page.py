@@ -3,85 +3,63 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 from typing import Any
 
-from ..look.words import capitalized, short_listing
+from ..look.output import environment, notice, write_whole, written
+from ..look.words import capitalized
 from ..read.results import Results, Row
 from .clients import clients_of
+from .columns import tidy
 from .curves import curves_of
 from .trials import trials_of
 
-NAME = "explore.html"
-TITLE = "Explore every trial"
-TITLE_OF_RUN = "Explore the run"
 LIBRARY = "plotly.min.js"
-WHAT = {"run": "run", "sweep": "sweep", "stress": "stress run"}
 SCRIPTS = ("data.js", "figures.js", "page.js")  # in the order in which they need each other
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def title_of_page(results: Results) -> str:
     """Return the title of the explore page of a result folder."""
-    return TITLE_OF_RUN if results.kind == "run" else TITLE
+    return "Explore the run" if results.kind == "run" else "Explore every trial"
 
 
 def write_explore(results: Results, folder: Path) -> Path:
-    """Write the explore page of a run, a sweep or a stress run, finished or not.
+    """Write the explore page of a result folder, finished or not, into the folder of the report.
 
-    Args:
-        results: The result folder.
-        folder: The folder of the report. `plotly.min.js` is written there, too, unless it is there already.
-
-    Returns:
-        The path of the page.
+    `plotly.min.js` is written there, too, unless it is there already.
     """
     from plotly.offline import get_plotlyjs
 
     folder.mkdir(parents=True, exist_ok=True)
     script, library = get_plotlyjs().encode(), folder / LIBRARY
     if not library.is_file() or library.stat().st_size != len(script):
-        _replace(library, script)
-    return _replace(folder / NAME, render(results).encode())
+        write_whole(library, script)
+    return write_whole(folder / "explore.html", render(results))
 
 
 def render(results: Results) -> str:
     """Write the explore page as HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    data = data_of(results)
-    env = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return env.get_template("explore.html").render(
-        data=Markup(in_script(data)),
-        title=title_of_page(results),
-        library=LIBRARY,
-        css=Markup((TEMPLATES / "explore.css").read_text(encoding="utf-8")),
-        scripts=[Markup((TEMPLATES / name).read_text(encoding="utf-8")) for name in SCRIPTS],
-    )
+    template = environment(Path(__file__).parent / "templates").get_template("explore.html")
+    data, title = Markup(in_script(data_of(results))), title_of_page(results)
+    return template.render(data=data, title=title, library=LIBRARY, scripts=SCRIPTS)
 
 
 def data_of(results: Results) -> Row:
     """Return all that the page shows, as plain data."""
-    trials, curves, clients = trials_of(results), curves_of(results), clients_of(results)
-    return {
+    data = {
         "kind": results.kind,
         "name": _name(results),
         "metric": str(results.metric),
         "Metric": capitalized(str(results.metric)),
-        "notice": notice(results),
-        "trials": trials if results.kind != "run" else None,
-        "curves": curves,
-        "clients": clients,
+        "trials": trials_of(results) if results.kind != "run" else None,
+        "curves": curves_of(results),
+        "clients": clients_of(results),
     }
+    time = written(results)  # after all files are read
+    texts = (notice(results), f"Written {time}." if time else "")
+    return tidy({**data, "notice": [text for text in texts if text]})
 
 
 def _name(results: Results) -> str:
@@ -91,33 +69,7 @@ def _name(results: Results) -> str:
     return ", ".join(str(name) for name in meta.get("spaces") or [meta.get("space") or ""])
 
 
-def notice(results: Results) -> list[str]:
-    """Return sentences on what is unfinished, and on damaged files that were left out."""
-    status, what = str(results.meta.get("status", "running")), WHAT[results.kind]
-    sentences = []
-    if status == "running":
-        written = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        sentences.append(f"This {what} is still running. The page shows what was on disk on {written}.")
-    elif status != "done":
-        sentences.append(f"This {what} ended before it was done ({status}). The page shows what is on disk.")
-    if results.unreadable:
-        damaged = short_listing(sorted(set(results.unreadable)), 6)
-        sentences.append(f"Left out because they cannot be read: {damaged}.")
-    return sentences
-
-
 def in_script(data: Any) -> str:
     """Write data as JSON that can stand in a script element: no text of a user can end that element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _replace(path: Path, contents: bytes) -> Path:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(contents)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..read.results import TESTED, Results, Row, flatten, json_object, space_of
-from .columns import COSTS, filled, level, mean, measured, title_of
+from ..read.results import Results, Row, flatten, json_object, space_of
+from .columns import ACCURACIES, COSTS, filled, finite, titles_of
 
 LOG_RATIO = 100  # a parameter whose positive values span this ratio gets a logarithmic axis
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned"}
+WORDS = ("label", "scenario", "method", "kind", "reason")
+COLUMNS = ("trial", *WORDS, "state")
+
+
+def _means(prefix: str = "", condition: str = "true") -> str:
+    """Return the means of all accuracies over the seeds that have one, as SQL."""
+    form = "if({2}, list_avg([x for x in {0}{1} if isfinite(x)]), NULL) AS mean_{0}{1}"
+    return ", ".join(form.format(prefix, name, condition) for name in ACCURACIES)
+
+
+QUERY = f"""SELECT trial, {", ".join(f"coalesce({name}, '') AS {name}" for name in WORDS)},
+  CASE state WHEN 'COMPLETE' THEN 'complete' WHEN 'PRUNED' THEN 'pruned'
+    ELSE if(starts_with(reason, 'diverged'), 'diverged', 'failed') END AS state,
+  study, space, coalesce(factor, '') AS case, coalesce(level, '') AS level, coalesce(runs, []) AS runs,
+  coalesce(len(seeds), 0) AS seeds,
+  len([x for x in coalesce(outcomes, []) if x IN ('diverged', 'failed')]) AS lost,
+  {_means()}, {_means("test_", "kind IN ('confirm', 'transfer')")}, {finite("objective", *COSTS)},
+FROM trials ORDER BY trials.trial, number, finished, study"""
 
 
 def trials_of(results: Results) -> Row:
@@ -22,73 +41,33 @@ def trials_of(results: Results) -> Row:
         `fixed` (path -> value of what no trial changed); `validation` and `test` (accuracies, means over the
         seeds that have one; the test split of confirmed trials only); `costs`; `titles` of the columns.
     """
-    rows = results.trials
-    spaces = [str(name) for name in results.meta.get("spaces") or []]
-    columns = {
-        "trial": [row.get("trial") for row in rows],
-        "label": [str(row.get("label") or "") for row in rows],
-        "scenario": [str(row.get("scenario") or "") for row in rows],
-        "method": [str(row.get("method") or "") for row in rows],
-        "kind": [str(row.get("kind") or "") for row in rows],
-        "state": [state_of(row) for row in rows],
-        "reason": [str(row.get("reason") or "") for row in rows],
-    }
+    rows, spaces = results.sql(QUERY), [str(name) for name in results.meta.get("spaces") or []]
+    names = (*COLUMNS, *(("case", "level") if results.kind == "stress" else ()))
+    columns = {name: [row[name] for row in rows] for name in names}
     if len(spaces) > 1:
-        columns["space"] = [space_of(str(row.get("study")), spaces) or str(row.get("space")) for row in rows]
-    if results.kind == "stress":
-        columns["case"] = [str(row.get("factor") or "") for row in rows]
-        columns["level"] = [str(row.get("level") or "") for row in rows]
-    names = measured({name for row in rows for name in row})
-    validation = filled({name: [mean(row.get(name)) for row in rows] for name in ("objective", *names)})
-    test = filled({name: [_tested(row, name) for row in rows] for name in names})
-    costs = filled({name: [mean(row.get(name)) for row in rows] for name in COSTS})
-    parameters, fixed = parameters_of(rows, results.meta.get("factors") or [])
+        columns["space"] = [space_of(str(row["study"]), spaces) or str(row["space"]) for row in rows]
+    validation = filled(rows, ("objective",)) | filled(rows, ACCURACIES, "mean_")
+    costs = filled(rows, COSTS)
+    parameters, fixed = parameters_of(results.trials, results.meta.get("factors") or [])
     return {
         "count": len(rows),
         "columns": columns,
-        "seeds": [len(row.get("seeds") or []) for row in rows],
-        "lost": [lost_seeds(row) for row in rows],
-        "runs": [[str(run) for run in row.get("runs") or []] for row in rows],
+        **{name: [row[name] for row in rows] for name in ("seeds", "lost", "runs")},
         "parameters": parameters,
         "fixed": fixed,
         "validation": validation,
-        "test": test,
+        "test": filled(rows, ACCURACIES, "mean_test_"),
         "costs": costs,
-        "titles": {name: title_of(name, results.metric) for name in (*validation, *costs)},
+        "titles": titles_of((*validation, *costs), results.metric),
     }
 
 
-def state_of(row: Row) -> str:
-    """Return how a trial ended: complete, pruned, diverged, or failed for another reason."""
-    state = str(row.get("state") or "")
-    if state in STATES:
-        return STATES[state]
-    return "diverged" if str(row.get("reason") or "").startswith("diverged") else "failed"
-
-
-def lost_seeds(row: Row) -> int:
-    """Return how many seeds of a trial gave no accuracy; 0 where the table does not say it."""
-    return sum(outcome in ("diverged", "failed") for outcome in row.get("outcomes") or [])
-
-
-def _tested(row: Row, name: str) -> Any:
-    """Return the accuracy on the test split, which only confirmed configurations have."""
-    return mean(row.get(f"test_{name}")) if row.get("kind") in TESTED else None
-
-
 def parameters_of(rows: Sequence[Row], factors: Sequence[Row]) -> tuple[list[Row], Row]:
-    """Return what the trials set.
+    """Return the parameters that differ between trials, in the order in which they are set, and the others.
 
     A trial's value is the one that its experiment had, so a contrast also has the anchor's values. Where the
-    experiment has no such parameter (another method), the value is None.
-
-    Args:
-        rows: Rows of `tables/trials`.
-        factors: The factors of `run.json`; they say which parameters are searched on a logarithm.
-
-    Returns:
-        The parameters that differ between trials, in the order in which trials set them; and path -> value of
-        the others.
+    experiment has no such parameter (another method), the value is None. The factors of `run.json` say which
+    parameters are searched on a logarithm. The others are path -> value.
     """
     changes = [json_object(row.get("params")) for row in rows]
     settings = [flatten(json_object(row.get("experiment"))) for row in rows]
@@ -97,28 +76,27 @@ def parameters_of(rows: Sequence[Row], factors: Sequence[Row]) -> tuple[list[Row
     for path in dict.fromkeys(path for change in changes for path in change):
         values = [_value(path, c, s) for c, s in zip(changes, settings, strict=True)]
         if len(set(values)) > 1:
-            log = searched.get(path, "").startswith("log") or _wide(values)
-            parameters.append({"path": path, "log": log and _positive(values), "values": values})
+            log = _is_logarithmic(values, searched.get(path, "").startswith("log"))
+            parameters.append({"path": path, "log": log, "values": values})
         else:
             fixed[path] = values[0]
     return parameters, fixed
 
 
-def _value(path: str, change: Row, setting: Mapping[str, Any]) -> float | int | str | None:
+def _value(path: str, change: Mapping[str, Any], setting: Mapping[str, Any]) -> float | int | str | None:
+    """Return the value of a parameter in a trial: a number, or what it is called (`none`, `true`, JSON)."""
     for source, key in ((setting, path), (setting, f"{path}.name"), (change, path)):
         if key in source:
-            return level(source[key])
+            value = source[key]
+            if value is None or isinstance(value, bool):
+                return {None: "none", True: "true", False: "false"}[value]
+            plain = isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
+            return value if plain else json.dumps(value)
     return None
 
 
-def _numbers(values: Sequence[Any]) -> list[float]:
-    return [value for value in values if isinstance(value, int | float)]
-
-
-def _positive(values: Sequence[Any]) -> bool:
-    return all(value > 0 for value in _numbers(values))
-
-
-def _wide(values: Sequence[Any]) -> bool:
-    numbers = _numbers(values)
-    return len(numbers) > 2 and _positive(values) and max(numbers) >= LOG_RATIO * min(numbers)
+def _is_logarithmic(values: Sequence[Any], declared: bool) -> bool:
+    """Return whether a parameter gets a logarithmic axis: it is declared so, or spans a wide range."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    wide = len(numbers) > 2 and max(numbers) >= LOG_RATIO * min(numbers)
+    return all(number > 0 for number in numbers) and (declared or wide)

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from ..look.forest import axis_frame, draw_difference, forest, forest_height
-from ..look.marks import panel_width
+from ..look.forest import axis_frame, draw_differences
 from ..look.page import Cell, Exhibit, numbers
-from ..look.style import SOFT, blank, drawing
-from ..look.words import MARGIN, bracket, points, short_listing, shown
+from ..look.words import bracket, points, short_listing, shown
 from ..read.results import Results, Row
 from .choices.verdicts import DECIDED, READING, look
 from .estimates import panel, quoted
 from .rows import grouped
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SHOWN = (
     *("scenario", "level", "a", "b", "metric", "estimate", "low", "high", "low_both", "high_both"),
-    *(
-        "worst_case",
-        "adjusted_low",
-        "adjusted_high",
-        "seeds",
-        "seeds_planned",
-        "verdict",
-        "reason",
-        "seeds_needed",
-    ),
+    *("worst_case", "adjusted_low", "adjusted_high", "seeds", "seeds_planned", "verdict", "reason"),
+    "seeds_needed",
 )
 FIELDS = "* EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds"
 Name = Callable[[Row], str]
 
 
-def query_of(*kinds: str, where: str = "") -> str:
+def query_of(*kinds: str, where: str) -> str:
     """Return the SQL of the differences of some kinds."""
-    return f"""SELECT {FIELDS} FROM verdicts
-WHERE kind IN ({quoted(*kinds)}){f" AND {where}" if where else ""}
-ORDER BY number"""
+    return f"SELECT {FIELDS} FROM verdicts WHERE kind IN ({quoted(*kinds)}) AND {where} ORDER BY number"
 
 
 def difference_cell(row: Row | None, words: Mapping[str, str] | None = None) -> Cell:
@@ -74,27 +58,6 @@ def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> 
     return [f"{texts[0]} In brackets: {confidence:.0%} intervals over seeds{images}{adjusted}.", *texts[1:]]
 
 
-@drawing
-def draw_differences(
-    rows: Sequence[Row], frame: tuple[float, float], label: str, width: float, name: Name
-) -> Figure:
-    """Draw a forest plot, scenario by scenario; the grey band is the range of `level`.
-
-    Args:
-        rows: Rows of `verdicts`.
-        frame: Ends of the x axis in points.
-        label: Of the x axis.
-        width: Of the panel, inches.
-        name: What a row is called.
-    """
-    figure, axes = blank(forest_height(rows), width)
-    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)
-    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
-    forest(axes, rows, lambda at, y, row: draw_difference(at, y, row, frame), name)
-    axes.set(xlim=frame, xlabel=label)
-    return figure
-
-
 def exhibit_of(
     results: Results, rows: Sequence[Row], about: Mapping[str, str], titles: Mapping[str, str], name: Name
 ) -> Exhibit:
@@ -111,9 +74,10 @@ def exhibit_of(
     panels, label = [], f"points against {rows[0]['b']}"
     for metric in measured:
         drawn = [row for row in rows if row["metric"] == metric]
-        figure = draw_differences(drawn, frame, label, panel_width(len(measured)), name)
+        by_scenario = grouped(drawn, "scenario").items()
+        lines = {scenario: [(name(row), row) for row in group] for scenario, group in by_scenario}
         key = f"{about['key']}-{metric.replace('_', '-')}"
-        panels.append(panel(key, titles[metric], figure, seen(drawn, name)))
+        panels.append(panel(key, titles[metric], draw_differences(lines, frame, label), seen(drawn, name)))
     says = seen([row for row in rows if row["metric"] == measured[0]], name)
     caption, source = f"{about['caption']} {READING}", results.shown(about["query"])
     return Exhibit(about["key"], about["title"], caption, source, panels, numbers(rows, SHOWN), says=says)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..look.entries import base_label, looks_of
 from ..look.forest import forest, forest_height
 from ..look.marks import write_beside
-from ..look.page import Cell, Panel
-from ..look.style import FAINT, GREY, WIDTH, Look, blank, drawing, legend_below, percent_axis
-from ..look.words import bracket, count, listing, percent
+from ..look.page import Cell, Panel, slug
+from ..look.style import FAINT, GREY, Look, blank, drawing, legend_below, percent_axis
+from ..look.words import be, bracket, count, listing, percent
+from ..read.queries import literal
 from ..read.results import Results, Row
 from .rows import grouped, place_in, scenario_order
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 FLOORS: dict[str, Any] = {"most frequent class": (0, (1, 1.5)), "zero-shot": (0, (4, 2))}  # label -> line
 COLUMNS = """scenario, label, method, kind, metric, mean,
   coalesce(low_both, low) AS low, coalesce(high_both, high) AS high, low_both IS NOT NULL AS over_images,
-  "values", len(seeds) AS seeds, seeds_planned, lost, clients_measured, clients_evaluated"""
+  "values", len(seeds) AS seeds, seeds_planned, lost, no_noise, clients_measured, clients_evaluated"""
 
 # Every trial measures the floors beside itself; one row of them is shown.
 ONE_FLOOR = """QUALIFY kind <> 'floor'
@@ -30,7 +32,7 @@ ONE_FLOOR = """QUALIFY kind <> 'floor'
 
 def quoted(*texts: str) -> str:
     """Return texts as SQL strings with commas between them."""
-    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+    return ", ".join(map(literal, texts))
 
 
 def query_of(metrics: Sequence[str], split: str = "test") -> str:
@@ -57,22 +59,20 @@ def confirmed(results: Results, metrics: Sequence[str]) -> list[Row]:
 
 def sort(results: Results, rows: Sequence[Row]) -> list[Row]:
     """Sort accuracies and add their looks (see `confirmed`)."""
-    order, means = scenario_order(results), dict[str, list[float]]()
-    for row in rows:
-        means.setdefault(row["label"], []).append(row["mean"] if is_number(row["mean"]) else 0.0)
-    grid = results.meta.get("grid") or []
+    order, grid = scenario_order(results), results.meta.get("grid") or []
+    means = {
+        label: fmean(row["mean"] if is_number(row["mean"]) else 0.0 for row in group)
+        for label, group in grouped(rows, "label").items()
+    }
 
     def place(row: Row) -> tuple[Any, ...]:
-        values = means[row["label"]]
-        entry = place_in(grid, base_label(row["label"])) if grid else 0
-        return row["kind"] == "floor", entry, -sum(values) / len(values), row["label"]
+        label = row["label"]
+        return row["kind"] == "floor", place_in(grid, base_label(label)), -means[label], label
 
-    looks = looks_of({r["label"]: r["method"] for r in sorted(rows, key=place) if r["kind"] != "floor"})
-    floor = Look(GREY, "|")
-    rows = sorted(
-        rows, key=lambda row: (place_in(order, row["scenario"]), *place(row), row.get("metric", ""))
-    )
-    return [{**row, "look": looks.get(row["label"], floor)} for row in rows]
+    looks = looks_of({row["label"]: row["method"] for row in entries_of(sorted(rows, key=place))})
+    looks |= {label: Look(GREY, "", line) for label, line in FLOORS.items()}
+    rows = sorted(rows, key=lambda r: (place_in(order, r["scenario"]), *place(r), r.get("metric", "")))
+    return [{**row, "look": looks[row["label"]]} for row in rows]
 
 
 def is_number(value: Any) -> bool:
@@ -80,14 +80,19 @@ def is_number(value: Any) -> bool:
     return value is not None and math.isfinite(value)
 
 
+def is_floor(row: Row) -> bool:
+    """Return whether a row is that of a floor."""
+    return row.get("kind") == "floor"
+
+
 def entries_of(rows: Iterable[Row]) -> list[Row]:
     """Return the rows that are no floors."""
-    return [row for row in rows if row["kind"] != "floor"]
+    return [row for row in rows if not is_floor(row)]
 
 
 def floors_of(rows: Iterable[Row]) -> dict[str, float]:
     """Return label -> accuracy of the floors among rows of one scenario and metric."""
-    return {row["label"]: row["mean"] for row in rows if row["kind"] == "floor" and is_number(row["mean"])}
+    return {row["label"]: row["mean"] for row in rows if is_floor(row) and is_number(row["mean"])}
 
 
 def lost_words(row: Row) -> str:
@@ -99,7 +104,7 @@ def lost_words(row: Row) -> str:
 def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent) -> str:
     """Return `61.6 [60.9, 62.2]`, `61.6 (one seed)`, or `diverges (0 of 3 seeds)`.
 
-    A rule that gives the same on all seeds and images has no interval.
+    A rule that is the same on every seed has no interval over them: `61.6 (no noise over seeds)`.
     """
     if row is None:
         return ""
@@ -107,6 +112,7 @@ def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent
         return f"diverges{lost_words(row)}"
     interval = bracket(row["low"], row["high"], form)
     alone = " (one seed)" if not interval and row["seeds"] == 1 else ""
+    alone = " (no noise over seeds)" if not interval and row.get("no_noise") else alone
     return f"{form(row['mean'])} {interval}".rstrip() + (lost_words(row) or alone)
 
 
@@ -117,29 +123,24 @@ def accuracy_cell(row: Row | None) -> Cell:
 
 def basis(rows: Sequence[Row], confidence: float) -> str:
     """Return `90% interval over seeds and images`, or over what the intervals of these rows are."""
-    both = {bool(row.get("over_images")) for row in rows if row.get("low") is not None}
-    over = "over seeds"
-    if both == {True}:
-        over = "over seeds and images"
-    elif both:
-        over = (
-            "over seeds, for these images"
-            if both == {False}
-            else "over seeds, and images where they were kept"
-        )
-    return f"{confidence:.0%} interval {over}"
+    over = {
+        (): "over seeds",
+        (False,): "over seeds, for these images",
+        (True,): "over seeds and images",
+        (False, True): "over seeds, and images where they were kept",
+    }
+    found = {bool(row.get("over_images")) for row in rows if row.get("low") is not None}
+    return f"{confidence:.0%} interval {over[tuple(sorted(found))]}"
 
 
 def clients_said(rows: Iterable[Row]) -> str:
     """Return for a caption where a mean leaves clients out; empty where all clients were measured."""
-    places = {
-        row[
-            "scenario"
-        ]: f"{row['clients_measured']:.0f} of {count(round(row['clients_evaluated']), 'client')} "
-        f"measured under {row['scenario']}"
-        for row in rows
-        if row.get("clients_measured") and row["clients_measured"] < (row["clients_evaluated"] or 0)
-    }
+    places = {}
+    for row in rows:
+        measured, evaluated = row.get("clients_measured"), row.get("clients_evaluated") or 0
+        if measured and measured < evaluated:
+            of_all = f"{measured:.0f} of {count(round(evaluated), 'client')}"
+            places[row["scenario"]] = f"{of_all} measured under {row['scenario']}"
     text = "Means leave out clients without a test image of their classes: "
     return f"{text}{listing(list(places.values()))}." if places else ""
 
@@ -160,9 +161,9 @@ def below_floors(rows: Sequence[Row], name: str = "") -> list[str]:
                 if is_number(row["mean"]) and row["mean"] < value and name in ("", row["label"])
             ]
             if below:
-                verb = "is" if len(below) == 1 else "are"
-                rule = {"zero-shot": "zero-shot"}.get(floor, "always naming the most frequent class")
-                texts.append(f"Under {scenario}, {listing(below)} {verb} below {rule} ({percent(value)}%).")
+                rule = floor if floor == "zero-shot" else "always naming the most frequent class"
+                said = f"{listing(below)} {be(len(below))} below {rule} ({percent(value)}%)"
+                texts.append(f"Under {scenario}, {said}.")
     return texts
 
 
@@ -180,50 +181,27 @@ def limits(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 @drawing
-def draw_accuracies(
-    rows: Sequence[Row],
-    frame: tuple[float, float],
-    label: str,
-    width: float = WIDTH,
-    *,
-    group: str = "scenario",
-    name: str = "label",
-) -> Figure:
-    """Draw a line per accuracy: its mean, interval and seeds, group by group; floors cross it.
+def draw_accuracies(rows: Sequence[Row], frame: tuple[float, float], label: str) -> Figure:
+    """Draw a line per accuracy: its mean, interval and seeds, scenario by scenario; floors cross it.
 
     Args:
-        rows: With mean, low, high, values, look, kind, and the columns `group` and `name`.
+        rows: With scenario, label, kind, mean, low, high, values and look.
         frame: Ends of the x axis, as fractions.
         label: Of the x axis.
-        width: Of the panel, inches.
-        group: Column of the heading.
-        name: Column of the names on the left.
     """
-    shown = [{**row, "scenario": row[group]} for row in entries_of(rows)]
-    figure, axes = blank(forest_height(shown), width)
-    heights = grouped_heights(shown)
-    forest(axes, shown, lambda at, y, row: _draw_accuracy(at, y, row, frame), lambda row: str(row[name]))
-    named = set()
-    for heading, group_rows in grouped(rows, group).items():
-        for floor, value in floors_of(group_rows).items():
-            style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": FLOORS.get(floor, ":")}
-            text = None if floor in named else floor
-            axes.plot([value] * 2, heights[heading], zorder=0.5, label=text, **style)
-            named.add(floor)
+    by_scenario = grouped(rows, "scenario")
+    lines = {name: [(row["label"], row) for row in entries_of(group)] for name, group in by_scenario.items()}
+    figure, axes = blank(forest_height(lines))
+    ends = forest(axes, lines, lambda axes, y, row: _draw_accuracy(axes, y, row, frame))
+    for name, group in by_scenario.items():
+        for floor, value in floors_of(group).items():
+            style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": FLOORS[floor]}
+            axes.plot([value] * 2, ends[name], zorder=0.5, label=floor, **style)
     axes.grid(axis="x")
     axes.set(xlim=frame, xlabel=label)
     percent_axis(axes.xaxis)
     legend_below(figure, axes)
     return figure
-
-
-def grouped_heights(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
-    """Return the top and the bottom of each scenario's block in a `forest`."""
-    heights, y = {}, 0.0
-    for scenario, group in grouped(rows, "scenario").items():
-        heights[scenario] = (y + 0.5, y + 0.6 + len(group))
-        y += 1.35 + len(group)
-    return heights
 
 
 def _draw_accuracy(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
@@ -256,3 +234,13 @@ def said(rows: Sequence[Row], key: str = "scenario") -> str:
 def panel(key: str, title: str, figure: Figure, seen: str) -> Panel:
     """Return a panel with the text of what is seen in it."""
     return Panel(key, title, figure, alt=f"{title}: {seen}" if title else seen)
+
+
+def panels_by_title(
+    titled: Mapping[str, list[Row]],
+    key: str,
+    draw: Callable[[list[Row]], Figure],
+    seen: Callable[[list[Row]], str],
+) -> list[Panel]:
+    """Return a panel for each title, of its rows; `key` is that of the exhibit."""
+    return [panel(f"{key}-{slug(title)}", title, draw(rows), seen(rows)) for title, rows in titled.items()]

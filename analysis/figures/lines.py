@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..look.entries import panel_groups
-from ..look.marks import number_axis, panel_width, shifted_along
-from ..look.page import Panel, slug
-from ..look.style import GREY, WIDTH, Look, blank, drawing, integer_axis, legend_below, percent_axis
+from ..look.marks import draw_intervals, shifted_along
+from ..look.page import Panel
+from ..look.style import GREY, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..look.words import percent
 from ..read.results import Row
-from .estimates import FLOORS, is_number, panel
+from .estimates import FLOORS, entries_of, is_floor, is_number, panels_by_title
 from .rows import grouped
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Axis:
         names: Names of the places 0, 1, ... of an x axis without numbers.
         values: Numbers along x that have a tick; empty: whole numbers such as rounds.
         fractions: Whether y is written in per cent.
+        log: Whether the x axis is logarithmic; None: where the values reach far.
     """
 
     x: str
@@ -63,19 +66,20 @@ class Axis:
     names: Sequence[str] = ()
     values: Sequence[float] = ()
     fractions: bool = True
+    log: bool | None = None
 
     @property
     def logarithmic(self) -> bool:
         """Whether the x axis is logarithmic."""
         values = self.values
-        return bool(values) and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
+        wide = bool(values) and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
+        return wide if self.log is None else self.log
 
 
 @drawing
 def draw_lines(
     lines: Sequence[Line],
     axis: Axis,
-    width: float = WIDTH,
     floors: Mapping[str, float] | None = None,
     height: float = 3.1,
 ) -> Figure:
@@ -84,11 +88,10 @@ def draw_lines(
     Args:
         lines: The lines.
         axis: What stands along x and y.
-        width: Of the panel, inches.
         floors: Label -> accuracy.
         height: Of the panel, inches.
     """
-    figure, axes = blank(height, width)
+    figure, axes = blank(height)
     draw_floors(axes, floors or {})
     put_lines(axes, lines, axis)
     legend_below(figure, axes)
@@ -112,13 +115,11 @@ def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
             part = STEP * (i - (len(lines) - 1) / 2)
             x = [shifted_along(place, part, reach, axis.logarithmic) for place in x]
         look, colour = line.look, line.look.colour
-        bars = [(at, row) for at, row in zip(x, rows, strict=True) if row.get("low") is not None]
         if line.band:
-            low, high = ([row[end] for _, row in bars] for end in ("low", "high"))
-            axes.fill_between([at for at, _ in bars], low, high, color=colour, alpha=0.14, linewidth=0)
+            low, high = (np.array([row.get(end) for row in rows], float) for end in ("low", "high"))
+            axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
         else:
-            for at, row in bars:
-                axes.plot([at] * 2, [row["low"], row["high"]], color=colour, linewidth=1)
+            draw_intervals(axes, x, rows, colour)
         marker = look.marker if line.marked or len(rows) == 1 else ""
         style: dict[str, Any] = {"linestyle": look.line, "linewidth": line.width, "marker": marker}
         mark: dict[str, Any] = {"markersize": 4.2, "markerfacecolor": look.face}
@@ -129,7 +130,9 @@ def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.4, len(axis.names) - 0.6)
     elif axis.values:
-        number_axis(axes, axis.values, axis.logarithmic)
+        axes.set_xscale("log" if axis.logarithmic else "linear")
+        axes.set_xticks(axis.values, [f"{value:g}" for value in axis.values])
+        axes.minorticks_off()
     else:
         integer_axis(axes.xaxis)
     axes.grid(axis="y")
@@ -141,17 +144,22 @@ def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
 
 
 def lines_of(rows: Iterable[Row], by: str = "label", **style: Any) -> list[Line]:
-    """Return a line for each value of a column; the rows have its look, and are sorted by x."""
-    return [
-        Line(str(name), group[0]["look"], sorted(group, key=lambda row: row["x"]), **style)
-        for name, group in grouped(rows, by).items()
-    ]
+    """Return a line for each value of a column, thin ones for floors; the rows have its look and x."""
+    lines = []
+    for name, group in grouped(rows, by).items():
+        line = sorted(group, key=lambda row: row["x"])
+        if is_floor(line[0]):
+            line = [{**row, "low": None} for row in line]
+            lines.append(Line(name, line[0]["look"], line, width=1.0, marked=False))
+        else:
+            lines.append(Line(str(name), line[0]["look"], line, **style))
+    return lines
 
 
 def panels_of(
     rows: Sequence[Row],
     key: str,
-    draw: Callable[[list[Row], float], Figure],
+    draw: Callable[[list[Row]], Figure],
     seen: Callable[[list[Row]], str],
     by: str = "scenario",
     name: str = "label",
@@ -159,30 +167,20 @@ def panels_of(
     """Return a panel for each value of a column, or several where one would hold too many configurations.
 
     Args:
-        rows: Rows in the order of panels and of configurations.
+        rows: Rows in the order of panels and of configurations; floors are in each panel.
         key: Key of the exhibit.
-        draw: Draws the rows of a panel at a width.
+        draw: Draws the rows of a panel.
         seen: What is seen, of the rows of a panel.
         by: Column of the panels.
         name: Column of the configurations.
     """
-    places = [
-        (title, labels, f" ({i} of {len(groups)})" if len(groups) > 1 else "")
-        for title, group in grouped(rows, by).items()
-        for groups in [panel_groups(list(dict.fromkeys(row[name] for row in group if not is_floor(row))))]
-        for i, labels in enumerate(groups, 1)
-    ]
-    panels = []
-    for title, labels, suffix in places:
-        chosen = [r for r in rows if r[by] == title and (r[name] in labels or is_floor(r))]
-        figure = draw(chosen, panel_width(len(places)))
-        panels.append(panel(f"{key}-{slug(title + suffix)}", title + suffix, figure, seen(chosen)))
-    return panels
-
-
-def is_floor(row: Row) -> bool:
-    """Return whether a row is that of a floor."""
-    return row.get("kind") == "floor"
+    titled: dict[str, list[Row]] = {}
+    for title, group in grouped(rows, by).items():
+        parts = panel_groups(list(dict.fromkeys(row[name] for row in entries_of(group))))
+        for i, labels in enumerate(parts, 1):
+            part = f" ({i} of {len(parts)})" if len(parts) > 1 else ""
+            titled[f"{title}{part}"] = [r for r in group if r[name] in labels or is_floor(r)]
+    return panels_by_title(titled, key, draw, seen)
 
 
 def ends_said(rows: Iterable[Row], form: Callable[[float | None], str] = percent, unit: str = "%") -> str:

@@ -1,13 +1,15 @@
-"""Helpers of many tables: the declared order, symbols of choices, first cells of rows."""
+"""Helpers of many tables: the declared order, symbols of choices, columns, first cells of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..look.page import Cell
 from ..look.words import MINUS
 from ..read.results import Results, Row
+
+Column = tuple[str, Callable[[Row], Any]]  # its name, and its cell in a row
 
 
 def place_in(order: Sequence[Any], item: Any) -> int:
@@ -28,19 +30,20 @@ def grouped(rows: Iterable[Row], *keys: str) -> dict[Any, list[Row]]:
     return groups
 
 
-def symbols_of(results: Results) -> dict[str, str]:
-    """Return the symbol of each declared choice by its path."""
-    return {factor["path"]: factor["symbol"] for factor in results.meta.get("factors") or []}
-
-
-def symbol_of(symbols: Mapping[str, str], path: str) -> str:
+def symbol_of(results: Results, path: str) -> str:
     """Return the symbol of a choice, else the last part of its path."""
-    return symbols.get(path) or path.rpartition(".")[2]
+    known = {factor["path"]: factor["symbol"] for factor in results.meta.get("factors") or []}
+    return known.get(path) or path.rpartition(".")[2]
 
 
 def two_digits(value: float | None) -> str:
     """Return a number with two digits after the point; a dash for None."""
     return "\u2013" if value is None else f"{value:.2f}".replace("-", MINUS)
+
+
+def filled(rows: Iterable[Row], columns: Sequence[Column]) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the columns and the cells of each row, as `Table` takes them."""
+    return [name for name, _ in columns], [[cell(row) for _, cell in columns] for row in rows]
 
 
 def group_cell(body: Sequence[Sequence[Any]], text: str) -> Cell:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 
 from ..read.results import tuning_of
 from .style import GREY, KNOWN, LINES, MARKERS, PALETTE, UNTUNED, Look
 
-TUNING = re.compile(r" \((?:tuned|untuned|best of \d+ trials?)\)$")
 MAX_PER_PANEL = 8  # configurations that can be distinguished in one panel
 
 
 def base_label(label: str) -> str:
     """Remove how a configuration was tuned from its label: `(tuned)`, `(best of 4 trials)`, `(untuned)`."""
-    return TUNING.sub("", label)
+    return label.removesuffix(f" ({tuning_of(label)})")
 
 
 def panel_groups(labels: Sequence[str]) -> list[list[str]]:
@@ -43,17 +41,18 @@ def looks_of(entries: Mapping[str, str]) -> dict[str, Look]:
     for name in map(base_label, entries):
         if name not in places and name != grey:
             places[name] = next(place for place in count() if place not in places.values())
-    return {label: _look(places.get(base_label(label)), tuning_of(label) == "untuned") for label in entries}
+    return {label: look_at(places.get(base_label(label)), tuning_of(label) == "untuned") for label in entries}
 
 
-def _look(place: int | None, hollow: bool) -> Look:
+def look_at(place: int | None, hollow: bool = False) -> Look:
     """Return the look at a place, grey without one.
 
     After the last colour, the palette is repeated without its first colour and with another line.
     """
-    again, which = divmod(max(0, (place or 0) - len(PALETTE)), len(PALETTE) - 1)
-    tint = GREY if place is None else PALETTE[place] if place < len(PALETTE) else PALETTE[1 + which]
-    line = LINES[0] if (place or 0) < len(PALETTE) else LINES[1 + again % (len(LINES) - 1)]
-    return Look(
-        tint, "h" if place is None else MARKERS[place % len(MARKERS)], UNTUNED if hollow else line, hollow
-    )
+    if place is None:
+        return Look(GREY, "h", UNTUNED if hollow else LINES[0], hollow)
+    again, which = divmod(place - len(PALETTE), len(PALETTE) - 1)
+    first = place < len(PALETTE)
+    line = LINES[0] if first else LINES[1 + again % (len(LINES) - 1)]
+    colour, marker = PALETTE[place if first else 1 + which], MARKERS[place % len(MARKERS)]
+    return Look(colour, marker, UNTUNED if hollow else line, hollow)

@@ -6,16 +6,56 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..read.results import Row
-from .marks import name_rows, write_beside
-from .style import FAINT, INK, SMALL, SOFT, VERDICTS, WIDTH, blank, drawing, hover
-from .words import MARGIN, described, points, shorten, shown
+from .marks import write_beside
+from .style import FAINT, INK, SMALL, SOFT, VERDICTS, blank, drawing, hover
+from .words import MARGIN, described, points, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LETTERS = 19  # of a row's name
 LINE = 0.172  # inches
+# Heading (empty: none is written) -> name and row of each line; a line without a row stays empty.
+Lines = Mapping[str, Sequence[tuple[str, Row | None]]]
+
+
+def forest_height(groups: Lines) -> float:
+    """Inches that `forest` needs."""
+    return 0.5 + LINE * sum(len(lines) + 1.35 * bool(heading) for heading, lines in groups.items())
+
+
+def forest(
+    axes: Axes, groups: Lines, draw: Callable[[Axes, float, Row], None]
+) -> dict[str, tuple[float, float]]:
+    """Draw lines below each other under their headings, with their names on the left.
+
+    Args:
+        axes: The axes.
+        groups: The lines.
+        draw: Draws the marks of a row at a height.
+
+    Returns:
+        Heading -> the top and the bottom of its lines.
+    """
+    y, ticks, ends = 0.0, list[tuple[float, str]](), {}
+    for heading, lines in groups.items():
+        if heading:
+            style: dict[str, Any] = {"va": "center", "fontweight": "bold", "fontsize": SMALL}
+            place: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
+            axes.annotate(heading, (0, y), xycoords=("axes fraction", "data"), **place, **style)
+            y += 1.05
+        ends[heading] = (y - 0.55, y - 0.45 + len(lines))
+        for name, row in lines:
+            if row:
+                draw(axes, y, row)
+            ticks.append((y, name))
+            y += 1
+        y += 0.3
+    axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(y - 0.6, -0.7)
+    return ends
 
 
 def axis_frame(rows: Sequence[Row]) -> tuple[float, float]:
@@ -35,15 +75,25 @@ def axis_frame(rows: Sequence[Row]) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def draw_difference(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
-    """Draw a difference at a height: its sign, its adjusted interval and, thicker, its own interval.
+@drawing
+def draw_differences(groups: Lines, frame: tuple[float, float], label: str) -> Figure:
+    """Draw differences below each other; the grey band is the range of `level`.
 
     Args:
-        axes: With points along x.
-        y: The height.
-        row: A row of the table of verdicts.
+        groups: Lines with rows of the table of verdicts.
         frame: Ends of the x axis, in points; an interval that is wider ends in an arrow.
+        label: Of the x axis.
     """
+    figure, axes = blank(forest_height(groups))
+    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)
+    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
+    forest(axes, groups, lambda axes, y, row: _draw_difference(axes, y, row, frame))
+    axes.set(xlim=frame, xlabel=label)
+    return figure
+
+
+def _draw_difference(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
+    """Draw a difference at a height: its sign, its adjusted interval and, thicker, its own interval."""
     look, value = VERDICTS[row["verdict"]], shown(row)
     axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
     if value is None or row["verdict"] == "diverges":
@@ -53,70 +103,10 @@ def draw_difference(axes: Any, y: float, row: Row, frame: tuple[float, float]) -
         if row[low] is not None and (width < 2 or value == row["estimate"]):  # the other one has no lost seed
             ends = [min(max(100 * row[end], frame[0]), frame[1]) for end in (low, high)]
             axes.plot(ends, [y, y], color=look.colour, linewidth=width, solid_capstyle="butt")
-            for end, arrow in zip((low, high), "<>", strict=True):
-                if not frame[0] <= 100 * row[end] <= frame[1]:
-                    at = frame[0] if arrow == "<" else frame[1]
+            for end, at, arrow in zip((low, high), ends, "<>", strict=True):
+                if at != 100 * row[end]:
                     axes.plot([at], [y], arrow, color=look.colour, markersize=3.5, clip_on=False)
     marker = {"markersize": 5.5, "markeredgecolor": "white", "markeredgewidth": 0.4}
     (mark,) = axes.plot([100 * value], [y], look.marker, color=look.colour, **marker)
     hover(mark, f"{row['a']} against {row['b']}, {row['scenario']}: {described(row)}")
     write_beside(axes, y, points(value), SOFT if row["verdict"] == "undecided" else INK)
-
-
-@drawing
-def draw_verdicts(
-    names: Mapping[Any, str], rows: Mapping[Any, Row], frame: tuple[float, float], label: str
-) -> Figure:
-    """Draw differences below each other.
-
-    Args:
-        names: Key of a line -> its name, in order; a line without a row stays empty.
-        rows: Key of a line -> its row of the table of verdicts.
-        frame: Ends of the x axis, in points.
-        label: Of the x axis.
-    """
-    figure, axes = blank(0.5 + LINE * len(names), WIDTH)
-    axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="#f0f0eb", linewidth=0, zorder=0)
-    axes.axvline(0, color=SOFT, linewidth=0.8, zorder=0.5)
-    for y, key in enumerate(names):
-        if key in rows:
-            draw_difference(axes, y, rows[key], frame)
-    name_rows(axes, [shorten(name, LETTERS) for name in names.values()])
-    axes.set(xlim=frame, ylim=(len(names) - 0.4, -0.6), xlabel=label)
-    return figure
-
-
-def forest_height(rows: Sequence[dict[str, Any]]) -> float:
-    """Inches that `forest` needs: a line per row, and a heading per scenario."""
-    return 0.5 + LINE * (len(rows) + 1.35 * len({r["scenario"] for r in rows}))
-
-
-def forest(
-    axes: Axes,
-    rows: Sequence[dict[str, Any]],
-    draw: Callable[[Axes, float, dict[str, Any]], None],
-    name: Callable[[dict[str, Any]], str],
-) -> None:
-    """Draw rows below each other, under the heading of their scenario, with their names on the left.
-
-    Args:
-        axes: The axes.
-        rows: Rows with `scenario`.
-        draw: Draws the marks of a row at a height.
-        name: Returns the name of a row.
-    """
-    y, ticks = 0.0, []
-    for scenario in dict.fromkeys(r["scenario"] for r in rows):
-        style: dict[str, Any] = {"va": "center", "fontweight": "bold", "fontsize": SMALL}
-        place: dict[str, Any] = {"xytext": (4, 0), "textcoords": "offset points"}
-        axes.annotate(scenario, (0, y), xycoords=("axes fraction", "data"), **place, **style)
-        y += 1.05
-        for row in (r for r in rows if r["scenario"] == scenario):
-            draw(axes, y, row)
-            ticks.append((y, name(row)))
-            y += 1
-        y += 0.3
-    axes.set_yticks([at for at, _ in ticks], [label for _, label in ticks])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(y - 0.6, -0.7)

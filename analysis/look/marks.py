@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..read.results import Row
-from .style import INK, NARROW, SMALL, WIDTH, Look
+from .style import INK, SMALL, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,25 +16,11 @@ if TYPE_CHECKING:
 GOLDEN_ANGLE = 2.399963  # radians
 
 
-def panel_width(panels: int) -> float:
-    """Width of each panel in inches, by how many panels a figure has."""
-    return NARROW if panels > 2 else WIDTH
-
-
 def write_beside(axes: Axes, y: float, text: str, colour: str = INK, offset: float = 30) -> None:
     """Write a value at a height right of the axes; it ends `offset` points from them."""
-    axes.annotate(
-        text,
-        (1, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(offset, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        fontsize=SMALL,
-        color=colour,
-        annotation_clip=False,
-    )
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    style: dict[str, Any] = {"ha": "right", "va": "center", "fontsize": SMALL, "color": colour}
+    axes.annotate(text, (1, y), xytext=(offset, 0), annotation_clip=False, **place, **style)
 
 
 def scatter_offsets(number: int, reach: float) -> np.ndarray:
@@ -55,7 +41,7 @@ def draw_intervals(
 ) -> None:
     """Draw the interval of each row (`low`, `high`), if it has one, as a vertical line at its x."""
     for place, row in zip(x, rows, strict=True):
-        if row["low"] is not None:
+        if row.get("low") is not None:
             axes.plot([place] * 2, [row["low"], row["high"]], color=colour, linewidth=width, **style)
 
 
@@ -83,24 +69,8 @@ def shifted_along(x: float, part: float, values: Sequence[float], logarithmic: b
     return x * (values[-1] / values[0]) ** part if logarithmic else x + (values[-1] - values[0]) * part
 
 
-def number_axis(axes: Axes, values: Sequence[float], logarithmic: bool) -> None:
-    """Set an x axis with a tick at each value that was run."""
-    from matplotlib.ticker import NullLocator
-
-    if logarithmic:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(values, [f"{value:g}" for value in values])
-
-
 def name_rows(axes: Axes, names: Sequence[str], **style: Any) -> None:
     """Write the name of each row at its height left of the axes, without ticks and without the axis line."""
     axes.set_yticks(range(len(names)), names, **style)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def hide_frame(axes: Axes) -> None:
-    """Hide the four lines around the axes."""
-    for edge in axes.spines.values():
-        edge.set_visible(False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,89 +15,56 @@ SHOWN_ROWS = 400  # rows of the numbers behind a figure that are shown; the quer
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing of a figure. Panels are side by side on paper and below each other on a phone.
-
-    `alt` says what is seen in it; by default that is the title and the sentence above the figure.
-    """
+    """One drawing of a figure. Panels are side by side on paper and below each other on a phone."""
 
     key: str
     title: str
     figure: Figure
-    alt: str = ""
+    alt: str = ""  # what is seen in it; by default its title and the sentence above the figure
+    pictures: bool = False  # whether it holds photographs, whose colours stay as they are on a dark page
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A text with a CSS class.
+    """A text with a CSS class."""
 
-    Attributes:
-        text: The text; several lines stand below each other.
-        look: A verdict (see `style.VERDICTS`), `code`, `tight` (on one line) or `again` (the same text as in
-            the row above).
-        hint: A text that appears when the reader points at the cell.
-        link: Where the text leads, relative to the page; empty: nowhere.
-        code: A command; the text is the line that opens it.
-    """
-
-    text: str
-    look: str = ""
-    hint: str = ""
-    link: str = ""
-    code: str = ""
+    text: str  # several lines stand below each other
+    look: str = (
+        ""  # a verdict (see `style.VERDICTS`), `code`, `tight` (one line) or `again` (as in the row above)
+    )
+    hint: str = ""  # appears when the reader points at the cell
+    link: str = ""  # where the text leads, relative to the page
+    code: str = ""  # a command; the text is the line that opens it
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    Attributes:
-        columns: Names of the columns.
-        rows: Cells of each row: a text, a number, or a `Cell`.
-        caption: Sentences below it.
-        source: The SQL that gives its numbers.
-        folded: A summary line; where there is one, the table is shown when the reader opens it.
-        key: Its id in the page.
-        title: Its title.
-        says: What it shows, in a sentence above it.
-        look: `matrix` (every cell is a tile), `cards` (every row is a card) or empty.
-        first: Rows that a phone shows at once; 0: all of them.
-    """
+    """A table. A cell is a text, a number, or a `Cell`."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
-    caption: str = ""
-    source: str = ""
-    folded: str = ""
-    key: str = ""
+    caption: str = ""  # sentences below it
+    source: str = ""  # the SQL that gives its numbers
+    folded: str = ""  # a summary line; where there is one, the reader opens the table
+    key: str = ""  # its id in the page
     title: str = ""
-    says: str = ""
-    look: str = ""
-    first: int = 0
+    says: str = ""  # what it shows, in a sentence above it
+    look: str = ""  # `matrix` (every cell is a tile), `cards` (every row is a card) or empty
+    first: int = 0  # rows that a phone shows at once; 0: all of them
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A figure, or the sentence that says why it is missing.
+    """A figure, or the sentence that says why it is missing."""
 
-    Attributes:
-        key: Its id in the page.
-        title: Its title.
-        caption: How to read it.
-        source: The SQL that gives its numbers.
-        panels: Its drawings.
-        numbers: The table of its numbers.
-        missing: Why there is no drawing; empty where there is one.
-        says: What it shows, in a sentence above it; also what a screen reader is told.
-    """
-
-    key: str
+    key: str  # its id in the page
     title: str
-    caption: str = ""
-    source: str = ""
+    caption: str = ""  # how to read it
+    source: str = ""  # the SQL that gives its numbers
     panels: Sequence[Panel] = ()
-    numbers: Table | None = None
-    missing: str = ""
-    says: str = ""
+    numbers: Table | None = None  # behind the drawings
+    missing: str = ""  # why there is no drawing; empty where there is one
+    says: str = ""  # what it shows, in a sentence above it; also what a screen reader is told
 
 
 @dataclass(frozen=True)
@@ -116,11 +83,10 @@ Part = Exhibit | Table | Text
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with an introduction, facts (name and value) and parts; folded or open."""
+    """A heading with facts (name and value) and parts; folded or open."""
 
     title: str
     parts: Sequence[Part]
-    intro: str = ""
     facts: Sequence[tuple[str, str]] = ()
     folded: bool = False
 
@@ -132,37 +98,23 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report.
-
-    Attributes:
-        title: Its title.
-        question: The question that it answers.
-        lead: The main sentences; the first is the answer.
-        alert: A sentence beside the answer that takes away from it; empty where there is none.
-        answer: Tables beside each other right below them.
-        notice: What is unfinished or unreadable; empty where nothing is.
-        sections: Everything else, in order.
-        commands: The commands that repeat every number: the run, then the report.
-        flags: Sentences on what went wrong inside the runs.
-        written: The time of writing, for a page that will be written again; else empty.
-        name: Name of its files, without the suffix.
-        links: Name and title of each other page of the report; a page that is no Markdown has its ending.
-        glossary: Word and meaning; the words are explained where the reader points at them.
-    """
+    """A whole report."""
 
     title: str
-    question: str
-    lead: Sequence[str]
-    notice: str
-    sections: Sequence[Section]
-    commands: Sequence[str] = ()
-    flags: Sequence[str] = ()
-    written: str = ""
-    name: str = "index"
-    links: Sequence[tuple[str, str]] = ()
-    answer: Sequence[Part] = ()
-    alert: str = ""
-    glossary: Sequence[tuple[str, str]] = ()
+    question: str  # the one that it answers
+    lead: Sequence[str]  # the main sentences; the first is the answer
+    notice: str  # what is unfinished or unreadable; empty where nothing is
+    sections: Sequence[Section]  # everything behind the answer, in order
+    commands: Sequence[str] = ()  # they repeat every number: the run, then the report
+    flags: Sequence[str] = ()  # sentences on what went wrong inside the runs
+    written: str = ""  # the time of writing, for a page that will be written again; else empty
+    name: str = "index"  # of its files, without the suffix
+    links: Sequence[
+        tuple[str, str]
+    ] = ()  # name and title of each other page; what is no Markdown has its ending
+    answer: Sequence[Part] = ()  # tables beside each other right below the first sentence
+    alert: str = ""  # a sentence beside the answer that takes away from it; empty where there is none
+    glossary: Mapping[str, str] = field(default_factory=dict)  # word -> what is said where the reader points
 
     def parts(self) -> Iterator[Part]:
         """Yield all parts, in order."""
@@ -172,15 +124,15 @@ class Page:
 
     def names(self) -> dict[int, str]:
         """Return id of a part -> `Figure 1` or `Table 1`; missing figures have no number."""
-        names: dict[int, str] = {}
-        counts = {"Figure": 0, "Table": 0}
-        for part in self.parts():
-            if isinstance(part, Text) or (isinstance(part, Exhibit) and part.missing):
-                continue
-            kind = "Figure" if isinstance(part, Exhibit) else "Table"
-            counts[kind] += 1
-            names[id(part)] = f"{kind} {counts[kind]}"
-        return names
+        figures = [part for part in self.parts() if isinstance(part, Exhibit) and not part.missing]
+        tables = [part for part in self.parts() if isinstance(part, Table)]
+        named: dict[str, Sequence[Part]] = {"Figure": figures, "Table": tables}
+        return {id(p): f"{kind} {i}" for kind, parts in named.items() for i, p in enumerate(parts, 1)}
+
+
+def panels_of(part: Part) -> Sequence[Panel]:
+    """Return the drawings of a part."""
+    return part.panels if isinstance(part, Exhibit) else ()
 
 
 def slug(text: str) -> str:

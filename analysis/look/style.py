@@ -12,44 +12,37 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
+else:  # matplotlib is loaded when something is drawn
+    Axes = Figure = Any
 
 P = ParamSpec("P")
 
 HOVER = "hover "  # begins the id of a mark whose value shows
 
 # Inches: a panel fills the width of a phone, where a point is then 1.5 pixels and SMALL is 12 pixels.
-WIDTH, NARROW = 3.3, 3.3
+WIDTH = 3.3
 SMALL = 8.2  # points: the smallest text
 READABLE = 12  # pixels: height of the smallest text on any screen; a wider drawing scrolls
-CARD = "#ffffff"  # behind every drawing, on a dark page too
+CARD = "#ffffff"  # behind every drawing; a dark page turns it dark, with all colours
 INK, SOFT, FAINT = "#222222", "#595959", "#d9d9d9"
 # After Okabe and Ito (2008): told apart by colour-blind readers, each with a contrast of 3 to the card.
 PALETTE = ("#0072B2", "#B87A00", "#009E73", "#BF5F94", "#2E93CC", "#D55E00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-LINES: tuple[Any, ...] = (
-    "-",
-    (0, (6, 1.5, 1, 1.5)),
-    (0, (1, 1.2)),
-)  # for the first, second and third pass through the palette
+# for the first, second and third pass through the palette
+LINES: tuple[Any, ...] = ("-", (0, (6, 1.5, 1, 1.5)), (0, (1, 1.2)))
 UNTUNED: Any = (0, (3, 1.5))
 GREY = "#777777"
-KNOWN = {  # method -> place in the palette, so that a method has one colour in all reports
-    "fedrsclip": 0,
-    "promptfl": 1,
-    "local": 2,
-    "promptfl_ft": 3,
-    "fedotp": 4,
-    "fedpgp": 5,
-    "promptfl_prox": 6,
-    "safe": 0,
-    "fedavg": 1,
-    "local_network": 2,
-    "fedema": 3,
-    "moon": 4,
-    "scaffold": 5,
-    "fedprox": 6,
-}
+# A method has one colour in all reports; no study has both methods of a line.
+SAME_COLOUR = (
+    ("fedrsclip", "safe"),
+    ("promptfl", "fedavg"),
+    ("local", "local_network"),
+    ("promptfl_ft", "fedema"),
+    ("fedotp", "moon"),
+    ("fedpgp", "scaffold"),
+    ("promptfl_prox", "fedprox"),
+)
+KNOWN = {method: place for place, methods in enumerate(SAME_COLOUR) for method in methods}  # in the palette
 
 
 @dataclass(frozen=True)
@@ -75,37 +68,24 @@ FONTS = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Helvetica, Ari
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 8.5,
+    **dict.fromkeys(("font.size", "axes.labelsize"), 8.5),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), SMALL),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), SOFT),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.7),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.grid", "legend.frameon"), False),
     "axes.titlesize": 9,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": SOFT,
-    "axes.linewidth": 0.7,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "axes.grid": False,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "lines.linewidth": 1.5,
-    "legend.frameon": False,
-    "legend.handlelength": 1.6,
-    "legend.columnspacing": 1.2,
-    "figure.facecolor": "white",
-    "text.parse_math": False,
-    "axes.unicode_minus": True,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.2,
+    "figure.facecolor": CARD,
+    "text.parse_math": False,
     "svg.fonttype": "none",
 }
 
@@ -125,10 +105,8 @@ def drawing(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def blank(height: float, width: float = WIDTH) -> tuple[Figure, Axes]:
     """Make an empty figure with one axes; without pyplot, so that nothing is kept between figures."""
-    from matplotlib.figure import Figure as NewFigure
-
-    figure = NewFigure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
+    figure, (axes,) = stacked(height, [1], width)
+    return figure, axes
 
 
 def stacked(height: float, ratios: Sequence[float], width: float = WIDTH) -> tuple[Figure, list[Axes]]:
@@ -136,7 +114,8 @@ def stacked(height: float, ratios: Sequence[float], width: float = WIDTH) -> tup
     from matplotlib.figure import Figure as NewFigure
 
     figure = NewFigure(figsize=(width, height), layout="constrained")
-    return figure, list(figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios))
+    grid = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)
+    return figure, list(grid[:, 0])
 
 
 @dataclass(frozen=True)
@@ -170,13 +149,12 @@ def percent_axis(axis: Any) -> None:
 
 
 def legend_below(figure: Figure, *several: Axes) -> None:
-    """Put the legend of all axes below them, where it covers no data."""
-    entries = [entry for axes in several for entry in zip(*axes.get_legend_handles_labels(), strict=True)]
-    handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
-    if labels:
-        longest = max(map(len, labels))
-        columns = int(14 * figure.get_figwidth()) // (longest + 6)
-        figure.legend(handles, labels, loc="outside lower left", ncols=max(1, min(columns, len(labels))))
+    """Put the legend of all axes below them, where it covers no data; each name once."""
+    marks = {n: mark for axes in several for mark, n in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if marks:
+        columns = int(14 * figure.get_figwidth()) // (max(map(len, marks)) + 6)
+        names, place = list(marks), "outside lower left"
+        figure.legend(list(marks.values()), names, loc=place, ncols=max(1, min(columns, len(names))))
 
 
 def hover(artist: Any, text: str) -> None:
@@ -216,9 +194,8 @@ def inline(text: str, title: str) -> str:
     body = text[text.index("<svg") :]
     tag, rest = body.split(">", 1)
     sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", rest)]
-    width = re.search(r'width="([\d.]+)pt"', tag)
     style = ""
-    if width:
+    if width := re.search(r'width="([\d.]+)pt"', tag):
         points = float(width[1])
         least = points * READABLE / min([*sizes, SMALL])
         style = f' style="width:{max(1.5 * points, least):.0f}px;min-width:{least:.0f}px"'

@@ -10,6 +10,16 @@ from ..read.results import Row
 MINUS = "\u2212"
 MARGIN = 0.01  # a difference within it changes nothing that matters
 WITHIN = f"within {100 * MARGIN:g} point"  # the meaning of `level`
+VERBS = {  # verdict -> what the first side is beside the second
+    "diverges": "cannot be compared with {}",
+    "ahead": "is ahead of {}",
+    "behind": "is behind {}",
+    "negligible": "is all but equal to {}",
+    "level": f"is level with {{}} ({WITHIN})",
+    "no effect": "gives the same as {}",
+    "undecided": "is undecided against {}",
+    "missing": "cannot be paired with {}",
+}
 TITLES = {
     "acc_personal_own": "personal, own distribution",
     "acc_personal_global": "personal, global split",
@@ -137,6 +147,11 @@ def shorten(text: str, most: int) -> str:
 def capitalized(text: str) -> str:
     """Return a text as a sentence or a title begins: `Accuracy`; `mIoU` keeps its small letter."""
     return text if text.startswith("mIoU") else text[:1].upper() + text[1:]
+
+
+def be(number: int) -> str:
+    """Return `is` or `are`."""
+    return "is" if number == 1 else "are"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

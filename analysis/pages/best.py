@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..figures.rows import place_in, scenario_order
+from ..figures.rows import grouped, place_in, scenario_order
 from ..look.page import Cell, Table, run_link
 from ..look.words import accuracy, basis, listing
 from ..read.results import Results, Row
@@ -25,51 +25,36 @@ WHERE metric = 'acc_personal_own' AND kind = 'floor' AND isfinite(mean) ORDER BY
 def best_table(results: Results) -> Table | None:
     """Return the table of the best configurations; None where nothing was measured."""
     order = scenario_order(results)
-    chosen = sorted(results.sql(QUERY), key=lambda row: place_in(order, row["scenario"]))
+    chosen = sorted(results.sql(QUERY), key=lambda r: (place_in(order, r["scenario"]), r["scenario"]))
     if not chosen:
         return None
-    floors = results.sql(FLOORS)
+    floors = grouped(results.sql(FLOORS), "trial", "split")
     trials = {trial.get("trial"): trial for trial in results.trials}
     body = []
     for row in chosen:
-        beside = [f for f in floors if (f["trial"], f["split"]) == (row["trial"], row["split"])]
+        beside = floors.get((row["trial"], row["split"]), [])
         said = listing([f"{floor['label']} {accuracy(floor)}" for floor in beside])
         trial = trials.get(row["trial"])
-        run = (trial.get("runs") or [""])[0] if trial else ""
-        body.append(
-            [
-                row["scenario"],
-                Cell(_name(row), link=run_link(run)),
-                Cell(f"{accuracy(row)} %", "tight", basis(row)),
-                basis(row),
-                Cell(said or "not measured"),
-                Cell("the command that runs it", code=trial_command(results, trial)) if trial else "",
-            ]
-        )
-    confirmed = all(row["confirmed"] for row in chosen)
-    caption = (
+        link = run_link(next(iter(trial.get("runs") or []), "")) if trial else ""
+        command = Cell("the command that runs it", code=trial_command(results, trial)) if trial else ""
+        value = Cell(f"{accuracy(row)} %", "tight", basis(row))
+        name = Cell(_name(row), link=link)
+        body.append([row["scenario"], name, value, basis(row), Cell(said or "not measured"), command])
+    split = "test" if all(row["split"] == "test" for row in chosen) else chosen[0]["split"]
+    caption = "Shared and private parameters together, on each client's own distribution. " + (
         "The best by validation among the configurations confirmed on fresh seeds; the number is that of the "
-        f"{'test' if all(row['split'] == 'test' for row in chosen) else chosen[0]['split']} split."
-        if confirmed
-        else "Not confirmed on fresh seeds: the best of several on the seeds that chose it, "
-        "so it looks a little too good."
+        f"{split} split."
+        if all(row["confirmed"] for row in chosen)
+        else "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
+        "little too good."
     )
-    columns = [
-        "scenario",
-        "best configuration",
-        f"{chosen[0]['split']} {results.metric}",
-        "interval",
-        "beside it",
-        "",
-    ]
-    return Table(
-        columns, body, caption, results.shown(QUERY), key="best", title="Best configuration", look="cards"
-    )
+    measure = f"{chosen[0]['split']} {results.metric} (own distribution)"
+    columns = ["scenario", "best configuration", measure, "interval", "beside it", ""]
+    source, title = results.shown(QUERY), "Best configuration"
+    return Table(columns, body, caption, source, key="best", title=title, look="cards")
 
 
 def _name(row: Row) -> str:
     """Return the label of a configuration, with its method where the label does not begin with it."""
-    label = str(row["label"])
-    return (
-        label if row["kind"] == "confirm" or label.startswith(row["method"]) else f"{row['method']} {label}"
-    )
+    label, method = str(row["label"]), str(row["method"])
+    return label if row["kind"] == "confirm" or label.startswith(method) else f"{method} {label}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
 
-from ..figures.choices.verdicts import DECIDED, VERBS, named, size
+from ..figures.choices.verdicts import DECIDED, named, size
+from ..figures.rows import grouped
 from ..look.entries import base_label
-from ..look.words import WITHIN, count, difference, listing, points, seeds_said, short_listing, shown
+from ..look.words import VERBS, WITHIN, capitalized, count, difference, listing, points, short_listing, shown
 from ..read.results import Results, Row, tuning_of
 
 FLOORS = {"most frequent class": "the trivial rule (each client's most frequent class)"}
@@ -18,19 +21,19 @@ def choice_headline(results: Results, rows: Sequence[Row], others: Sequence[Row]
 
     Args:
         results: The sweep.
-        rows: Rows of the table of verdicts of the kind `choice`.
-        others: Those of the other kinds; they count among the comparisons that ran or did not.
+        rows: Verdicts on choices.
+        others: Other verdicts; they count among the comparisons that ran or did not.
         rest: The command that runs the rest; empty while the sweep runs.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     start = how_many_ran([*rows, *others], rest)
     if not ran:
-        nothing = "nothing is decided about any choice"
-        return _sentence(f"{start}: {nothing}" if start else nothing)
-    decided = sorted((row for row in ran if row["verdict"] in DECIDED), key=size, reverse=True)
-    clauses = [_strongest(results, decided)] if decided else [_nothing(ran)]
-    text = "; ".join(clauses + _others(rows, decided))
-    return _sentence(f"{start}: {text}" if start else text)
+        text = "nothing is decided about any choice"
+    else:
+        decided = sorted((row for row in ran if row["verdict"] in DECIDED), key=size, reverse=True)
+        first = _strongest(results, decided) if decided else _nothing(ran)
+        text = "; ".join([first, *_others(rows, decided)])
+    return f"{start}: {text}." if start else f"{capitalized(text)}."
 
 
 def how_many_ran(rows: Sequence[Row], rest: str) -> str:
@@ -40,11 +43,7 @@ def how_many_ran(rows: Sequence[Row], rest: str) -> str:
         return ""
     start = ("Only " if many else "") if rest else "So far "
     text = f"{start}{many or 'none'} of {count(total, 'comparison')} ran"
-    return f"{text[:1].upper()}{text[1:]}" + (f" (`{rest}` runs the rest)" if rest else "")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    return capitalized(text) + (f" (`{rest}` runs the rest)" if rest else "")
 
 
 def _strongest(results: Results, decided: Sequence[Row]) -> str:
@@ -54,26 +53,23 @@ def _strongest(results: Results, decided: Sequence[Row]) -> str:
     factor: Row = next((f for f in results.meta.get("factors") or [] if f["path"] == row["subject"]), {})
     level = f"{row['level']} instead of {factor['anchor']}" if factor else str(row["level"])
     lost = [r["scenario"] for r in same if r["verdict"] == "diverges"]
-    clauses = [f"{seeds_said(row)} under {listing(lost)}"] if lost else []
+    clauses = [f"{difference(row)} under {listing(lost)}"] if lost else []
+    sized = {r["verdict"]: r for r in reversed(same)}  # of each verdict the strongest
     for verdict, verb in (("behind", "costs"), ("ahead", "gains")):
-        sized = [r for r in same if r["verdict"] == verdict][:1]
-        of = f"of validation {results.metric}"
-        clauses += [f"{verb} {_points(r)} points {_span(r)} {of} under {r['scenario']}"
-                    for r in sized]  # fmt: skip
+        if r := sized.get(verdict):
+            of = f"of validation {results.metric} under {r['scenario']}"
+            ends = ", ".join(_points(r["adjusted_low"], r["adjusted_high"]))
+            clauses.append(f"{verb} {_points(shown(r))[0]} points [{ends}] {of}")
     left = len(same) - len(lost) - (len(clauses) - bool(lost))
     more = f" (and {left} more)" if left else ""
     return f"the choice {row['symbol']} decides most: {level} {' and '.join(clauses)}{more}"
 
 
-def _points(row: Row) -> str:
-    """Write the size of a difference without its sign."""
-    return points(abs(shown(row) or 0.0)).removeprefix("+")
-
-
-def _span(row: Row) -> str:
-    """Write the adjusted interval of the size of a difference."""
-    ends = sorted(abs(row[end]) for end in ("adjusted_low", "adjusted_high") if row[end] is not None)
-    return f"[{', '.join(points(end).removeprefix('+') for end in ends)}]" if ends else ""
+def _points(*values: float | None) -> list[str]:
+    """Write sizes of differences without their signs, the smallest first."""
+    return [
+        points(size).removeprefix("+") for size in sorted(abs(value) for value in values if value is not None)
+    ]
 
 
 def _others(rows: Sequence[Row], decided: Sequence[Row]) -> list[str]:
@@ -107,17 +103,13 @@ def _nothing(ran: Sequence[Row]) -> str:
 
 
 def floor_sentence(rows: Sequence[Row]) -> str:
-    """Say where the method is below a rule that needs no training; empty where it is not.
-
-    Args:
-        rows: Rows of the table of verdicts of the kind `floor`.
-    """
-    places: dict[tuple[str, str], list[str]] = {}
-    for row in sorted(rows, key=size, reverse=True):
-        if row["verdict"] == "behind":
-            text = f"{_points(row)} points under {row['scenario']}"
-            places.setdefault((row["a"], FLOORS.get(str(row["b"]), str(row["b"]))), []).append(text)
-    return " ".join(f"Below {floor}: {a}, by {listing(sizes)}." for (a, floor), sizes in places.items())
+    """Say where the method is below a rule that needs no training, by verdicts of the kind `floor`."""
+    behind = sorted((row for row in rows if row["verdict"] == "behind"), key=size, reverse=True)
+    texts = []
+    for (a, floor), group in grouped(behind, "a", "b").items():
+        sizes = [f"{_points(shown(row))[0]} points under {row['scenario']}" for row in group]
+        texts.append(f"Below {FLOORS.get(floor, floor)}: {a}, by {listing(sizes)}.")
+    return " ".join(texts)
 
 
 def rival_headline(results: Results, rows: Sequence[Row], on_global: Sequence[Row] = ()) -> str:
@@ -125,49 +117,48 @@ def rival_headline(results: Results, rows: Sequence[Row], on_global: Sequence[Ro
 
     Args:
         results: The sweep.
-        rows: Rows of the table of verdicts of the kind `rival`, on the clients' own distributions.
-        on_global: The same differences on the global split: where only there a rival is ahead, it is said.
+        rows: Verdicts on rivals, on the clients' own distributions.
+        on_global: The same on the global split: where only there a rival is ahead, it is said.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     strongest = [row for row in ran if row["strongest"]]
     if not ran:
         return ""
-    named_rows = strongest or ran
-    names = list(dict.fromkeys(row["a"] for row in named_rows))
-    words = " or ".join(dict.fromkeys(map(tuning_of, names)))
-    subject = names[0] if len(names) == 1 else f"{base_label(names[0])} ({words})"
-    start = f"on fresh seeds and test {results.metric} (own distribution), {subject}"
+    named_rows, many = strongest or ran, len({row["scenario"] for row in ran})
+    start = f"on fresh seeds and test {results.metric} (own distribution), {_chosen(named_rows)}"
     if strongest:
         clauses = named(strongest, lambda row: f"{row['b']} under {row['scenario']}")
         text = f"Against its strongest rival, {start} {clauses}."
     else:
-        text = f"{start[0].upper()}{start[1:]} {'; it '.join(_by_places(ran, VERBS))}."
+        text = f"{capitalized(start)} {'; it '.join(_by_places(ran, VERBS, many))}."
     known = {(row["b"], row["scenario"]) for row in named_rows if row["verdict"] != "behind"}
     behind = [r for r in on_global if r["verdict"] == "behind" and (r["b"], r["scenario"]) in known]
-    other = _by_places(behind, {"behind": VERBS["behind"]}, {row["scenario"] for row in ran})
+    other = _by_places(behind, ["behind"], many)
     return f"{text} On the global split it {other[0]}." if other else text
 
 
-def _by_places(rows: Sequence[Row], verbs: Mapping[str, str], places: Collection[str] = ()) -> list[str]:
-    """Write a clause per verdict: `is ahead of a and b under all 3 scenarios, c under even`.
+def _chosen(rows: Sequence[Row]) -> str:
+    """Name the first side; where its tuning differs: `m (tuned in 1 and untuned in 2 of 3 scenarios)`."""
+    labels = list({row["scenario"]: str(row["a"]) for row in rows}.values())
+    if len(set(labels)) == 1:
+        return labels[0]
+    trials = sorted({int(number) for number in re.findall(r"best of (\d+) trial", " ".join(labels))})
+    best = f"best of {' to '.join(map(str, dict.fromkeys([*trials[:1], *trials[-1:]])))} trials"
+    words = Counter(re.sub(r"best of \d+ trials?", best, tuning_of(label)) for label in labels)
+    texts = [f"{word} in {many}" for word, many in words.items()]
+    return f"{base_label(labels[0])} ({listing(texts)} of {len(labels)} scenarios)"
 
-    Args:
-        rows: Rows of the table of verdicts.
-        verbs: Verdict -> verb with a place for the names; others are left out.
-        places: All scenarios; by default those of the rows.
-    """
-    many, clauses = len(set(places) or {row["scenario"] for row in rows}), []
-    for verdict, verb in verbs.items():
-        scenarios: dict[str, list[str]] = {}
-        for row in rows:
-            if row["verdict"] == verdict:
-                scenarios.setdefault(row["b"], []).append(row["scenario"])
+
+def _by_places(rows: Sequence[Row], verdicts: Collection[str], many: int) -> list[str]:
+    """Write a clause per verdict: `is ahead of a and b under all 3 scenarios; and c under even`."""
+    clauses = []
+    for verdict in verdicts:
         rivals: dict[tuple[str, ...], list[str]] = {}
-        for rival, found in scenarios.items():
-            rivals.setdefault(tuple(found), []).append(rival)
+        for rival, group in grouped((row for row in rows if row["verdict"] == verdict), "b").items():
+            rivals.setdefault(tuple(row["scenario"] for row in group), []).append(rival)
         texts = [
-            f"{listing(group)} under {f'all {many} scenarios' if 1 < len(found) == many else listing(found)}"
-            for found, group in rivals.items()
+            f"{listing(names)} under {f'all {many} scenarios' if 1 < len(found) == many else listing(found)}"
+            for found, names in rivals.items()
         ]
-        clauses += [verb.format("; and ".join(texts))] if texts else []
+        clauses += [VERBS[verdict].format("; and ".join(texts))] if texts else []
     return clauses

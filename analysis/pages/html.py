@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..look.output import environment
 from ..look.page import Exhibit, Page, show, slug
 from ..look.style import inline
 
@@ -14,50 +15,35 @@ RELOAD = 60  # seconds after which the page of a running sweep reloads itself
 
 
 def render(page: Page, drawings: Mapping[str, str]) -> str:
-    """Write a page as HTML.
-
-    Args:
-        page: The page.
-        drawings: Key of a panel -> its SVG text.
-    """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """Write a page as HTML, with the SVG text of each panel by its key."""
     from markupsafe import Markup
 
-    templates = Path(__file__).parent / "templates"
-    env = Environment(
-        loader=FileSystemLoader(templates),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    env = environment(Path(__file__).parent / "templates")
     env.filters |= {"show": show, "slug": slug}
     env.filters["lines"] = lambda text: Markup("<br>").join(str(text).split("\n"))
     env.filters["words"] = lambda text: _explained(text, page.glossary)
-    env.tests["number"] = _is_number
+    env.tests["number"] = lambda value: isinstance(value, int | float) and not isinstance(value, bool)
     panels = {
-        panel.key: panel.alt or ". ".join(p for p in (panel.title or exhibit.title, exhibit.says) if p)
-        for exhibit in page.parts()
-        if isinstance(exhibit, Exhibit)
-        for panel in exhibit.panels
+        panel.key: panel.alt or ". ".join(p for p in (panel.title or part.title, part.says) if p)
+        for part in page.parts()
+        if isinstance(part, Exhibit)
+        for panel in part.panels
     }
     names = page.names()
     return env.get_template("report.html").render(
         page=page,
         svg={key: Markup(inline(drawings[key], title)) for key, title in panels.items()},
-        css=Markup((templates / "style.css").read_text(encoding="utf-8")),
-        script=Markup((templates / "page.js").read_text(encoding="utf-8")),
         kind=lambda part: type(part).__name__,
         name=lambda part: names.get(id(part), ""),
         reload=RELOAD if page.written else 0,
     )
 
 
-def _explained(text: str, glossary: Sequence[tuple[str, str]]) -> Any:
+def _explained(text: str, glossary: Mapping[str, str]) -> Any:
     """Return the text as HTML; each word of the glossary leads once to its meaning; `code` is code."""
     from markupsafe import Markup, escape
 
-    left = {term: meaning for term, meaning in glossary if term in text}
+    left = {term: meaning for term, meaning in glossary.items() if term in text}
     words = "|".join([r"`[^`]+`", *(rf"\b{re.escape(term)}\b" for term in left)])
     link = Markup('<a class="word" href="#word-{}" title="{}">{}</a>')
     pieces = []
@@ -69,7 +55,3 @@ def _explained(text: str, glossary: Sequence[tuple[str, str]]) -> Any:
         else:
             pieces.append(escape(piece))
     return Markup("").join(pieces)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

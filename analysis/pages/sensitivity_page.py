@@ -8,13 +8,16 @@ from ..figures.choices import importances, index_figures, indices, ranks, respon
 from ..figures.choices.verdicts import rows_of
 from ..look.page import Page, Part, Section, Text
 from ..look.words import listing
-from ..read.results import Results, Row
-from .commands import repeat
+from ..read.results import Results
 from .glossary import WORDS
-from .shared import notice, of_space, reproduce, under_name
-from .sweep_facts import progress
+from .shared import of_space, page_of, present, progress, under_name
 
 QUESTION = "How does the outcome respond over the whole space of the choices?"
+TRUST = [
+    "Everything here is measured on validation; nothing opened the test split.",
+    "Curves around the anchor move one choice at a time; another anchor may give other curves. Only designs "
+    "show how choices act together.",
+]
 NOTHING = "No design is finished, so nothing is said about the whole space; the curves are around the anchor."
 
 
@@ -25,62 +28,33 @@ def sensitivity_page(results: Results) -> Page | None:
         return None
     spaces = listing([str(v.space or v.meta.get("space") or "?") for v, _, _ in stories])
     lead = [sentence for view, lead, _ in stories for sentence in under_name(view, lead)]
-    return Page(
+    return page_of(
+        results,
+        progress(results),
+        [
+            *(section for view, _, sections in stories for section in of_space(view, sections)),
+            Section("What can be trusted", [Text(points=TRUST)], folded=True),
+        ],
         title=f"Sensitivity of {spaces}",
         question=QUESTION,
         lead=lead or [NOTHING],
-        notice=notice(results, progress(results)),
-        commands=repeat(results),
         name="sensitivity",
-        sections=[
-            *(section for view, _, sections in stories for section in of_space(view, sections)),
-            Section("What can be trusted", [Text(points=trust(results))], folded=True),
-            reproduce(results),
-        ],
         glossary=WORDS,
     )
 
 
 def story(results: Results) -> tuple[list[str], list[Section]]:
     """Make the lead and the sections of one space; a section without a figure is left out."""
-    choices = _with_anchors(results)
+    choices = any(row["estimate"] is not None for row in rows_of(results, "choice"))
     ranked, agreement = ranks.table_ranks(results)
     designs = indices.points_of(results)
     estimates = [indices.estimate(results, design) for design in designs]
-    suggested = importances.diagnoses(results)
-    sections = [
-        _section("The whole space", *index_figures.exhibits(results, estimates)),
-        _section("Response curves", *responses.exhibits(results, choices, designs)),
-        _section(
-            "Agreement of the scenarios",
-            ranks.exhibit(results, ranked, agreement) if choices else None,
-            ranks.table(results, agreement),
-        ),
-        _section("Search diagnostics", importances.exhibit(results, suggested)),
-    ]
+    agreed = [ranks.exhibit(results, ranked) if choices else None, ranks.table(results, agreement)]
+    parts: dict[str, Sequence[Part | None]] = {
+        "The whole space": index_figures.exhibits(results, estimates),
+        "Response curves": responses.exhibits(results, designs),
+        "Agreement of the scenarios": agreed,
+        "Search diagnostics": [importances.exhibit(results, importances.diagnoses(results))],
+    }
     lead = [*index_figures.sentences(estimates), *ranks.sentences(agreement)]
-    return lead, [section for section in sections if section.parts]
-
-
-def _with_anchors(results: Results) -> list[Row]:
-    """Return the finite differences to the anchor, level by level, with path, anchor and mean."""
-    anchors = {f["path"]: f.get("anchor") for f in results.meta.get("factors") or []}
-    return [
-        {**row, "path": row["subject"], "anchor": anchors.get(row["subject"]), "mean": row["estimate"]}
-        for row in rows_of(results, "choice")
-        if row["estimate"] is not None
-    ]
-
-
-def _section(title: str, *parts: Part | None) -> Section:
-    return Section(title, [part for part in parts if part])
-
-
-def trust(results: Results) -> Sequence[str]:
-    """Sentences on what this page can and cannot show."""
-    return [
-        "Everything here is measured on validation; nothing opened the test split.",
-        "Curves around the anchor move one choice at a time; another anchor may give other curves. Only "
-        "designs "
-        "show how choices act together.",
-    ]
+    return lead, [Section(title, present(*made)) for title, made in parts.items() if any(made)]

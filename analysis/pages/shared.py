@@ -1,4 +1,4 @@
-"""Parts that several pages share: state of the run, assumptions, and how to reproduce the numbers."""
+"""Parts that several pages share: their frame, assumptions, and how to reproduce the numbers."""
 
 from __future__ import annotations
 
@@ -7,37 +7,66 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..look.page import Cell, Exhibit, Part, Section, Table, Text, show, slug
-from ..look.words import capitalized, short_listing
+from ..look.output import notice, written
+from ..look.page import Cell, Exhibit, Page, Part, Section, Table, Text, show, slug
+from ..look.words import capitalized, count, duration
 from ..read.results import Results, Row, json_object
 from .commands import repeat
 
-AnyPart = TypeVar("AnyPart", bound=Part)
+AnyPart = TypeVar("AnyPart", bound=Part | Section)
+Named = TypeVar("Named", Section, Table)
 SMALL_BACKBONE = "scenes-clip"  # the bundled CLIP
 
 
-def notice(results: Results, finished: str) -> str:
-    """Say what is unfinished or unreadable; empty when nothing is.
+def page_of(
+    results: Results, finished: str, sections: Sequence[Section], scripts: Sequence[Text] = (), **parts: Any
+) -> Page:
+    """Make a page with its state, its commands, and the section on how to reproduce each number.
 
-    Args:
-        results: The result folder.
-        finished: How much is finished, in words.
+    `finished` says how much is finished, `scripts` hold commands of single trials, `parts` are other
+    attributes of the page. Sections without parts and facts are left out.
     """
-    what = {"stress": "stress run"}.get(results.kind, results.kind)
-    states = {
-        "running": f"This {what} is still running: {finished}. The page shows what is on disk so far.",
-        "interrupted": f"This {what} was interrupted: {finished}. All of that is on disk; run the command "
-        "again with --resume.",
-        "failed": f"This {what} failed: {finished}. The page shows what it left on disk.",
-        "done": "",
-    }
-    status = str(results.meta.get("status", "running"))
-    text = states.get(status, f"Status: {status}.")
-    if results.meta.get("reason") and status != "done":
-        text += f" Reason: {results.meta['reason']}."
-    if results.unreadable:
-        text += f" Left out because they cannot be read: {short_listing(sorted(set(results.unreadable)), 6)}."
-    return text.strip()
+    kept = [section for section in sections if section.parts or section.facts]
+    return Page(
+        notice=notice(results, finished),
+        written=written(results),
+        commands=repeat(results),
+        sections=[*kept, reproduce(results, *scripts)],
+        **parts,
+    )
+
+
+def present(*parts: Part | None) -> list[Part]:
+    """Return the parts that there are."""
+    return [part for part in parts if part]
+
+
+def progress(results: Results) -> str:
+    """Write `12 of 40 planned trials are finished`; a search that time ends has no plan."""
+    planned, done = (results.meta.get("planned") or {}).values(), len(results.trials)
+    if not planned or None in planned:
+        return f"{count(done, 'trial')} finished"
+    return f"{done} of {sum(planned)} planned trials are finished"
+
+
+def took(results: Results, limit: str = "") -> str:
+    """Write the time that something took, and the machine."""
+    meta = results.meta
+    seconds = meta.get("seconds") or (meta.get("result") or {}).get("seconds")
+    return f"{duration(seconds)}{limit} on {joined(meta.get('hardware'))}"
+
+
+def tasks_of(results: Results) -> list[Row]:
+    """Return the task of each experiment: of the run, or of the trials."""
+    recorded = [results.meta.get("experiment") or {}]
+    recorded += [json_object(trial.get("experiment")) for trial in results.trials]
+    return [experiment["task"] for experiment in recorded if experiment.get("task")]
+
+
+def data_said(results: Results) -> str:
+    """Write the data and the backbone of the first experiment."""
+    task = next(iter(tasks_of(results)), {})
+    return f"{task['dataset']}, {task.get('backbone') or 'no backbone'}" if task else "not recorded"
 
 
 def joined(values: Row | None) -> str:
@@ -52,30 +81,21 @@ def under_name(view: Results, sentences: Sequence[str]) -> list[str]:
     return [f"{view.space}: {sentences[0]}", *sentences[1:]]
 
 
-def of_space(view: Results, sections: Sequence[Section]) -> list[Section]:
-    """Name the sections after their space and make their keys unique, where a sweep has several spaces."""
+def of_space(view: Results, parts: Sequence[Named]) -> list[Named]:
+    """Name sections or tables after their space, with keys of its own, where a sweep has several spaces."""
     if not view.space:
-        return list(sections)
+        return list(parts)
+    prefix = f"{slug(view.space)}-"
+    titles = [f"{view.space}: {part.title[:1].lower()}{part.title[1:]}" for part in parts]
     return [
-        replace(s, title=_named(view, s.title), parts=[_with_prefix(view, part) for part in s.parts])
-        for s in sections
+        replace(_with_prefix(part, prefix), title=title) for part, title in zip(parts, titles, strict=True)
     ]
 
 
-def tables_of_space(view: Results, tables: Sequence[Table]) -> list[Table]:
-    """Name tables after their space and make their keys unique, where a sweep has several spaces."""
-    if not view.space:
-        return list(tables)
-    return [replace(_with_prefix(view, table), title=_named(view, table.title)) for table in tables]
-
-
-def _named(view: Results, title: str) -> str:
-    return f"{view.space}: {title[:1].lower()}{title[1:]}"
-
-
-def _with_prefix(view: Results, part: AnyPart) -> AnyPart:
-    """Return the part with the space before its key, the keys of its panels, and links inside the page."""
-    prefix = f"{slug(view.space)}-"
+def _with_prefix(part: AnyPart, prefix: str) -> AnyPart:
+    """Return the part with a prefix before its key, the keys of its panels, and links inside the page."""
+    if isinstance(part, Section):
+        return replace(part, parts=[_with_prefix(inner, prefix) for inner in part.parts])
     if isinstance(part, Exhibit):
         panels = [replace(panel, key=prefix + panel.key) for panel in part.panels]
         return replace(part, key=prefix + part.key, panels=panels)
@@ -92,11 +112,8 @@ def _linked(cell: Any, prefix: str) -> Any:
 
 def reproduce(results: Results, *commands: Text) -> Section:
     """Make the section on how to reproduce each number; `commands` are the commands of single trials."""
-    folder = shlex.quote(str(results.folder))
-    facts = (
-        f"Commit {results.meta.get('commit') or 'not recorded'}; versions: "
-        f"{joined(results.meta.get('versions'))}."
-    )
+    folder, commit = shlex.quote(str(results.folder)), results.meta.get("commit") or "not recorded"
+    facts = f"Commit {commit}; versions: {joined(results.meta.get('versions'))}."
     queries = (
         "Under each figure and table, folded: the command and the query that give its numbers. The query "
         "is SQL for DuckDB over the Parquet files of the result folder; save it as q.sql and run it there. "
@@ -126,7 +143,5 @@ def assumptions(results: Results) -> list[str]:
         "methods under the same conditions and to prove that everything works. On real imagery its "
         f"{plural} are low and say nothing about what a full-size CLIP would reach."
     )
-    experiments = [results.meta.get("experiment") or {}]
-    experiments += [json_object(trial.get("experiment")) for trial in results.trials]
-    backbones = {(experiment.get("task") or {}).get("backbone") for experiment in experiments}
+    backbones = {task.get("backbone") for task in tasks_of(results)}
     return [own_distribution, *([small] if SMALL_BACKBONE in backbones else [])]

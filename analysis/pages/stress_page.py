@@ -3,133 +3,107 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..figures.breaking import curves, verdicts
 from ..figures.inside import signatures
 from ..look.page import Page, Part, Section, Text
-from ..look.words import count, duration, listing, short_listing
+from ..look.words import count, listing, short_listing
 from ..read import stressed
-from ..read.results import Results, json_object
+from ..read.results import Results
 from ..read.stressed import Outcome
-from .commands import commands, repeat
-from .shared import assumptions, joined, notice, reproduce
+from .commands import commands
+from .shared import assumptions, page_of, progress, tasks_of, took
 
 QUESTION = (
     "How much non-IID, noise, failure and novelty does each method bear before not federating would "
     "have been better?"
 )
+WORDS = {"break": "shown to break", "degrade": "shown to degrade", "pass": "shown to pass"}
 MAX_BREAKING_POINTS = 6  # sentences on breaking points of a method in the summary
 
 
 def stress_page(results: Results) -> Page:
     """Make the page of a stress run, finished or not."""
-    rows = stressed.outcomes(results)
+    rows, cases = stressed.outcomes(results), stressed.cases(results)
     spaces = listing([str(space) for space in results.meta.get("spaces") or ["?"]])
     quick = ", quick" if results.meta.get("quick") else ""
-    return Page(
+    overview = verdicts.matrix(results, rows) if cases else Text(["No case is declared."])
+    failures = verdicts.failures(results, rows) or Text(["Everything that was started has a result."])
+    return page_of(
+        results,
+        progress(results),
+        [
+            Section("Overview", [overview]),
+            Section("How verdicts are made", [Text(points=rule(results))]),
+            Section("Case by case", list(by_case(results, rows))),
+            Section("What was run", [failures], facts=facts(results)),
+            Section("What can be trusted", [Text(points=trust(results))]),
+        ],
+        [commands(results)],
         title=f"Stress test of {spaces}{quick}",
         question=QUESTION,
         lead=lead(results, rows),
         flags=flags(results, rows),
-        notice=notice(results, progress(results)),
-        commands=repeat(results),
-        sections=[
-            Section("Overview", overview(results, rows)),
-            Section("How verdicts are made", [Text(points=rule(results))]),
-            Section("Case by case", list(by_case(results, rows))),
-            Section("What was run", without_result(results, rows), facts=facts(results)),
-            Section("What can be trusted", [Text(points=trust(results))]),
-            reproduce(results, commands(results)),
-        ],
     )
 
 
 def lead(results: Results, rows: Sequence[Outcome]) -> list[str]:
     """Say how many cases each method passes, and where it breaks."""
-    groups = stressed.by_entry(rows)
-    counted, points = [], []
     titles = {case["name"]: case["title"] for case in stressed.cases(results)}
+    groups, counted, points = stressed.by_entry(rows), [], list[str]()
     for space, label in methods(results):
         cases = {case: levels for (case, s, entry), levels in groups.items() if (s, entry) == (space, label)}
-        counts = Counter(stressed.worst_verdict(levels) for levels in cases.values())
-        early = sum(stressed.broken_from_start(levels) for levels in cases.values())
-        hint = {
-            "break": f" (in {early} of them at the mildest level already, so that the stress is not what "
-            "broke it)"
-            if early
-            else ""
-        }
+        worst = {case: stressed.worst_verdict(levels) for case, levels in cases.items()}
+        early = [case for case, levels in cases.items() if stressed.broken_from_start(levels)]
+        counts = Counter(worst.values())
+        hint = f" ({len(early)} of them at the mildest level already, so not by the stress)" if early else ""
         clauses = [
-            f"{_verb(verdict)} in {counts[verdict]}{hint.get(verdict, '')}"
+            f"{WORDS.get(verdict, verdict)} in {counts[verdict]}{hint if verdict == 'break' else ''}"
             for verdict in stressed.VERDICTS
             if counts[verdict]
         ]
-        if clauses:
-            counted.append(f"{label}: of {count(len(cases), 'case')}, {', '.join(clauses)}.")
+        counted += [f"{label}: of {count(len(cases), 'case')}, {', '.join(clauses)}."] if clauses else []
         broken = [
             f"{titles[case]}: {label} {stressed.breaking_point(levels).sentence}."
             for case, levels in cases.items()
-            if stressed.worst_verdict(levels) == "break" and not stressed.broken_from_start(levels)
+            if worst[case] == "break" and case not in early
         ]
         left = len(broken) - MAX_BREAKING_POINTS
-        points += broken[:MAX_BREAKING_POINTS] + (
-            [f"And {left} more for {label}: see the overview."] if left > 0 else []
-        )
-    if not counted:
-        return ["Nothing was measured so far."]
-    return [" ".join(counted), *points]
-
-
-def _verb(verdict: str) -> str:
-    return {"break": "shown to break", "degrade": "shown to degrade", "pass": "shown to pass"}.get(
-        verdict, verdict
-    )
+        points += broken[:MAX_BREAKING_POINTS]
+        points += [f"And {left} more for {label}: see the overview."] if left > 0 else []
+    return [" ".join(counted), *points] if counted else ["Nothing was measured so far."]
 
 
 def methods(results: Results) -> list[tuple[str, str]]:
     """Return space and label of the methods under test: the first entry of each space."""
-    first_entries = [
-        (space, stressed.labels_of(case, space)[0])
-        for case in stressed.cases(results)
-        for space in stressed.spaces_of(case)
-        if stressed.labels_of(case, space)
+    cases = stressed.cases(results)
+    labels = [
+        (space, stressed.labels_of(case, space)) for case in cases for space in stressed.spaces_of(case)
     ]
-    return list(dict.fromkeys(first_entries))
+    return list(dict.fromkeys((space, judged[0]) for space, judged in labels if judged))
 
 
 def flags(results: Results, rows: Sequence[Outcome]) -> list[str]:
     """Say what was left out, and which signatures fired most often."""
+    tested, cases = methods(results), stressed.cases(results)
+    names = {case["name"]: case["title"] for case in cases}
     late = [
-        o
+        f"{names[o.case]} ({o.space}) at {o.level}"
         for o in rows
-        if o.remark.startswith(("time:", "out of time")) and (o.space, o.label) in methods(results)
+        if o.remark.startswith(("time:", "out of time")) and (o.space, o.label) in tested
     ]
-    names = {case["name"]: case["title"] for case in stressed.cases(results)}
-    texts = []
-    if late:
-        where = short_listing(list(dict.fromkeys(f"{names[o.case]} ({o.space}) at {o.level}" for o in late)))
-        texts.append(f"Time did not allow {count(len(late), 'level')}: {where}.")
-    skipped = [
-        f"{case['title']}: {case['skipped']}" for case in stressed.cases(results) if case.get("skipped")
-    ]
-    texts += [f"Skipped. {text}." for text in skipped]
+    where = short_listing(list(dict.fromkeys(late)))
+    texts = [f"Time did not allow {count(len(late), 'level')}: {where}."] if late else []
+    texts += [f"Skipped. {case['title']}: {case['skipped']}." for case in cases if case.get("skipped")]
     texts += [f"Diverged: {names[o.case]} at {o.level}, {o.label}." for o in rows if o.diverged]
-    fired = stressed.signatures_of_runs(results)
     label_of = {run: o.label for o in rows for run in o.runs}
-    counts = Counter(
-        (label_of[run], name) for run, signs in fired.items() if run in label_of for name in signs
-    )
-    texts += [
+    fired = stressed.signatures_of_runs(results).items()
+    counts = Counter((label_of[run], name) for run, signs in fired if run in label_of for name in signs)
+    return texts + [
         f"Signature in {count(n, 'run')} of {label}: {signatures.words(name)}."
         for (label, name), n in counts.most_common()
     ]
-    return texts
-
-
-def overview(results: Results, rows: Sequence[Outcome]) -> list[Part]:
-    """Make the matrix of verdicts, or say that there is none."""
-    return [verdicts.matrix(results, rows)] if stressed.cases(results) else [Text(["No case is declared."])]
 
 
 def rule(results: Results) -> list[str]:
@@ -153,66 +127,42 @@ def rule(results: Results) -> list[str]:
     ]
 
 
-def by_case(results: Results, rows: Sequence[Outcome]) -> list[Part]:
-    """Make the curves and the table of every case."""
+def by_case(results: Results, rows: Sequence[Outcome]) -> Iterator[Part]:
+    """Yield the curves and the table of every case."""
     fired = stressed.signatures_of_runs(results)
-    shown: list[Part] = []
     for case in stressed.cases(results):
-        shown.append(curves.exhibit(results, case, rows))
-        if (table := verdicts.table(results, case, rows, fired)) is not None:
-            shown.append(table)
-    return shown
-
-
-def without_result(results: Results, rows: Sequence[Outcome]) -> list[Part]:
-    """List what has no result."""
-    table = verdicts.failures(results, rows)
-    return [table] if table else [Text(["Everything that was started has a result."])]
-
-
-def progress(results: Results) -> str:
-    """Write `12 of 40 planned trials are finished`."""
-    planned = (results.meta.get("planned") or {}).get("stress")
-    return (
-        f"{len(results.trials)} of {planned} planned trials are finished"
-        if planned
-        else f"{count(len(results.trials), 'trial')} finished"
-    )
+        yield curves.exhibit(results, case, rows)
+        if table := verdicts.table(results, case, rows, fired):
+            yield table
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
     """Facts on what was run: name and value."""
-    meta, trials = results.meta, results.trials
-    tasks = [(json_object(t.get("experiment")).get("task") or {}) for t in trials]
-    data = list(dict.fromkeys(f"{task.get('dataset')}" for task in tasks if task))
-    seeds = meta.get("seeds") or []
-    states = Counter(t["state"] for t in trials)
+    meta, states = results.meta, Counter(trial["state"] for trial in results.trials)
+    data = list(dict.fromkeys(str(task.get("dataset")) for task in tasks_of(results)))
+    seeds = ", ".join(map(str, meta.get("seeds") or []))
     limit = f"at most {meta['minutes']:g} minutes" if meta.get("minutes") else "the budgets of its cases"
+    shared = "shared by all entries of a level; measured on validation, the test split is closed"
     return [
         ("data", listing(data) or "not recorded"),
-        (
-            "seeds",
-            f"{', '.join(map(str, seeds))}; shared by all entries of a level; measured on validation, the "
-            "test split is closed",
-        ),
+        ("seeds", f"{seeds}; {shared}"),
         ("trials", f"{states['COMPLETE']} complete, {states['FAIL']} failed"),
-        ("time", f"{duration(meta.get('seconds'))} of {limit} on {joined(meta.get('hardware'))}"),
+        ("time", took(results, f" of {limit}")),
     ]
 
 
 def trust(results: Results) -> list[str]:
     """Sentences on what this page can and cannot show."""
-    seeds = results.meta.get("seeds") or []
-    points = [
-        f"Intervals are over {count(len(seeds), 'seed')}: a seed changes the partition, the cohorts and "
-        "the first weights, on one dataset.",
+    quick = (
+        "A quick run trains small federations for a few rounds: it shows that stress has an effect and where "
+        f"to look, not final {results.metric.plural}."
+    )
+    return [
+        f"Intervals are over {count(len(results.meta.get('seeds') or []), 'seed')}: a seed changes the "
+        "partition, the cohorts and the first weights, on one dataset.",
         "Verdicts at many levels are read at once: about one in ten that name a loss may be wrong.",
         "Methods are not tuned again at each level: a verdict is on the method with the settings of its "
         "space, not on the best settings for that level.",
+        *([quick] if results.meta.get("quick") else []),
+        *assumptions(results),
     ]
-    if results.meta.get("quick"):
-        points.append(
-            "A quick run trains small federations for a few rounds: it shows that stress has an effect and "
-            f"where to look, not final {results.metric.plural}."
-        )
-    return [*points, *assumptions(results)]

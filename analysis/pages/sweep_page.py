@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from .. import declared as recipes
 from ..figures.choices.matrix import matrix
 from ..figures.choices.verdicts import GLOBAL, rows_of
-from ..figures.inside import divergence, masks, ratios, signature_figures
-from ..figures.outcomes import balance, communication, curves, heterogeneity, methods, methods_table
+from ..figures.inside import divergence, masks, ratios, signatures
+from ..figures.outcomes import classes, communication, curves, heterogeneity, methods
 from ..figures.outcomes.partition import exhibit_partition
 from ..figures.searching import optimism, pareto, racing, search, trial_tables
 from ..figures.searching.tuning import exhibit_tuning
@@ -18,22 +18,13 @@ from ..look.words import listing
 from ..read.results import Results, Row
 from . import evidence, headline
 from .best import best_table
-from .commands import commands, repeat, rest_command
+from .commands import commands, rest_command
 from .glossary import WORDS
-from .shared import notice, of_space, reproduce, tables_of_space, under_name
-from .sweep_facts import facts, progress, scenarios_table, trial_counts, trust
+from .shared import of_space, page_of, present, progress, under_name
+from .sweep_facts import facts, scenarios_table, trial_counts, trust
 
-QUESTION = (
-    "Which of the choices that are left open change the outcome, under which data, and how sure is that?"
-)
-OTHERS = (
-    "rival",
-    "floor",
-    "pair",
-    "tuning",
-    "transfer",
-    "recipe",
-)  # kinds of comparisons, beside the choices
+QUESTION = "Which of the choices left open change the outcome, under which data, and how sure is that?"
+OTHERS = ("rival", "floor", "pair", "tuning", "transfer", "recipe")  # comparisons beside those of choices
 NOTHING = "Nothing was compared."
 
 
@@ -41,31 +32,24 @@ def sweep_page(results: Results) -> Page:
     """Make the page of a sweep, finished or not; a sweep of several spaces has all parts for each space."""
     views = results.views()
     by_space = [(view, story(view)) for view in views]
-    spaces = listing([str(s) for s in results.meta.get("spaces") or [results.meta.get("space") or "?"]])
-    return Page(
-        title=f"Sweep of {spaces}",
+    spaces = [str(name) for name in results.meta.get("spaces") or [results.meta.get("space") or "?"]]
+    run = [scenarios_table(results), trial_counts(results)]
+    trusted = [Text(points=trust(view), title=view.space) for view in views]
+    return page_of(
+        results,
+        progress(results),
+        [
+            *(section for view, one in by_space for section in of_space(view, one.sections)),
+            Section("What was run", run, facts=facts(results), folded=True),
+            Section("What can be trusted", trusted, folded=True),
+        ],
+        [commands(view) for view in views],
+        title=f"Sweep of {listing(spaces)}",
         question=str(results.meta.get("title") or QUESTION) if len(views) == 1 else QUESTION,
         lead=[sentence for view, one in by_space for sentence in under_name(view, one.lead)],
         alert=" ".join(sentence for view, one in by_space for sentence in under_name(view, one.alert)),
-        answer=[table for view, one in by_space for table in tables_of_space(view, one.answer)],
-        flags=signature_figures.sentences(results),
-        notice=notice(results, progress(results)),
-        commands=repeat(results),
-        sections=[
-            *(section for view, one in by_space for section in of_space(view, one.sections)),
-            Section(
-                "What was run",
-                [scenarios_table(results), trial_counts(results)],
-                facts=facts(results),
-                folded=True,
-            ),
-            Section(
-                "What can be trusted",
-                [Text(points=trust(view), title=view.space) for view, _ in by_space],
-                folded=True,
-            ),
-            reproduce(results, *(commands(view) for view in views)),
-        ],
+        answer=[table for view, one in by_space for table in of_space(view, one.answer)],
+        flags=signatures.sentences(results),
         glossary=WORDS,
     )
 
@@ -82,27 +66,28 @@ class Story:
 
 def story(results: Results) -> Story:
     """Make the parts of the page on one space."""
-    choices = rows_of(results, "choice")
+    choices, asked = rows_of(results, "choice"), recipes.answers(results)
     answer = [part for part in (matrix(results, choices), best_table(results)) if part]
     sections = [
-        *_declared(results),
+        *_declared(results, asked),
         *evidence.sections(results),
         Section("Outcomes, curves, clients and cost", outcomes(results), folded=True),
         Section("Inside the runs", inside(results), folded=True),
         Section("The search", searching(results), folded=True),
-        Section("All trials", [t for t in (trial_tables.table_trials(results),) if t], folded=True),
+        Section("All trials", present(trial_tables.table_trials(results)), folded=True),
     ]
     below = headline.floor_sentence(rows_of(results, "floor"))
-    sentences = lead(results, choices)
+    sentences = lead(results, choices, recipes.headlines(results, asked))
     return Story(sentences, [below] if below else [], answer, [s for s in sections if s.parts])
 
 
-def lead(results: Results, choices: Sequence[Row]) -> list[str]:
-    """Write the first sentences: the answer, then the rivals; of a recipe, its own sentences.
+def lead(results: Results, choices: Sequence[Row], headlines: Sequence[str]) -> list[str]:
+    """Write the first sentences: the answer, then the rivals; of a recipe, its own headlines.
 
     Args:
         results: The sweep.
         choices: Rows of the table of verdicts of the kind `choice`.
+        headlines: Of the figures that a recipe declares.
     """
     others, rest = rows_of(results, *OTHERS), rest_command(results)
     rivals = [row for row in others if row["kind"] == "rival"]
@@ -110,58 +95,50 @@ def lead(results: Results, choices: Sequence[Row]) -> list[str]:
     if choices:
         return [text for text in (headline.choice_headline(results, choices, others, rest), against) if text]
     start = headline.how_many_ran(others, rest)
-    said = [text for text in (*recipes.sentences(results)[:3], against) if text] or [NOTHING]
+    said = [text for text in (*headlines[:3], against) if text] or [NOTHING]
     return [f"{start}. {said[0]}" if start else said[0], *said[1:]]
 
 
-def _declared(results: Results) -> list[Section]:
-    """Return the section of the figures that a recipe declares, with its sentences."""
-    parts = recipes.exhibits(results)
-    said = recipes.sentences(results)
-    return (
-        [Section("What the recipe asks", [*([Text(points=said[3:])] if said[3:] else []), *parts])]
-        if parts
-        else []
-    )
+def _declared(results: Results, asked: Sequence[recipes.Answer]) -> list[Section]:
+    """Return the section of the figures that a recipe declares."""
+    parts = [part for answer in asked for part in recipes.parts_of(results, answer)]
+    return [Section("What the recipe asks", parts)] if parts else []
 
 
 def outcomes(results: Results) -> list[Part]:
     """List the figures of what was reached, by whom, and at what cost. A new figure is one line here."""
-    parts = [
+    return present(
         methods.exhibit_methods(results),
-        methods_table.table_of_methods(results),
+        methods.table_of_methods(results),
         heterogeneity.exhibit_heterogeneity(results),
         curves.exhibit_curves(results),
         exhibit_partition(results),
         communication.exhibit_communication(results),
         pareto.exhibit(results),
         pareto.table(results),
-    ]
-    return [part for part in parts if part]
+    )
 
 
 def inside(results: Results) -> list[Part]:
     """List the figures on the inside of methods such as SAFE that the recipe does not declare itself."""
     declared = recipes.kinds_of(results)
     gated = "masks" not in declared and masks.any_gate(results)
-    parts = [
-        None if "groups" in declared else balance.exhibit_groups(results),
+    return present(
+        None if "groups" in declared else classes.exhibit_groups(results),
         ratios.exhibit_ratios(results),
         divergence.exhibit_divergence(results),
-        *(recipes.exhibit_masks(results, {}, "masks") if gated else []),
-        signature_figures.exhibit(results),
-        signature_figures.table(results),
-    ]
-    return [part for part in parts if part]
+        *(recipes.parts_of(results, recipes.show_masks(results, {}, "masks")) if gated else []),
+        signatures.exhibit(results),
+        signatures.table(results),
+    )
 
 
 def searching(results: Results) -> list[Part]:
     """List the figures of the search; empty where nothing was searched."""
     if not any(t["kind"] == "search" for t in results.trials):
         return []
-    parts = [
+    return present(
         optimism.exhibit_optimism(results),
         exhibit_tuning(results) or search.exhibit_search(results),
         racing.table(results),
-    ]
-    return [part for part in parts if part]
+    )

@@ -44,16 +44,8 @@ TRIALS = {
     "outcomes": "VARCHAR[]",
     **_columns("VARCHAR", "tuning", "state", "reason", "curve"),
     **_columns("INTEGER", "rounds", "patches"),
-    **_columns(
-        "DOUBLE",
-        "objective",
-        "flops",
-        "flops_server",
-        "seconds",
-        "startup_seconds",
-        "wall_seconds",
-        "finished",
-    ),
+    **_columns("DOUBLE", "objective", "flops", "flops_server", "finished"),
+    **_columns("DOUBLE", "seconds", "startup_seconds", "wall_seconds"),
     **_columns("BIGINT", "shared_parameters", "bytes_setup", *TRAFFIC),
     **_columns("DOUBLE[]", *MEASURED, *(f"test_{name}" for name in MEASURED)),
 }
@@ -61,38 +53,25 @@ TABLES: dict[str, dict[str, str]] = {
     "trials": TRIALS,
     "superseded": TRIALS,
     "rounds": {
-        **COMMON,
-        "clients": "INTEGER",
-        **_columns("BIGINT", *TRAFFIC),
-        **_columns("DOUBLE", *MEASURED, *GROUPS, *OBSERVED),
-        **_columns("INTEGER", *COUNTS),
+        **COMMON, **_columns("BIGINT", *TRAFFIC), **_columns("DOUBLE", *MEASURED, *GROUPS, *OBSERVED),
+        **_columns("INTEGER", "clients", *COUNTS),
     },
     "clients": {
-        **COMMON,
-        **_columns("INTEGER", "client", "examples"),
-        "reason": "VARCHAR",
+        **COMMON, **_columns("INTEGER", "client", "examples"), "reason": "VARCHAR",
         **_columns("DOUBLE", *ACCURACIES, "loss", "d_cka"),
     },
     "classes": {
-        **COMMON,
-        **CLASS,
-        "domain": "SMALLINT",
-        **_columns("VARCHAR", "domain_name", "scope"),
+        **COMMON, **CLASS, "domain": "SMALLINT", **_columns("VARCHAR", "domain_name", "scope"),
         **_columns("DOUBLE", "correct", "total"),
     },
     "ratios": {**COMMON, **CLASS, "images": "BIGINT", "cr": "DOUBLE"},
     "masks": {
-        **COMMON,
-        "image": "INTEGER",
-        **CLASS,
+        **COMMON, "image": "INTEGER", **CLASS,
         **_columns("DOUBLE", "iou", "iou_untrained", "iou_random", "open"),
     },
     "signatures": {**COMMON, **_columns("VARCHAR", "name", "detail"), **_columns("DOUBLE", "value", "limit")},
     "images": {
-        **COMMON,
-        "seed": "BIGINT",
-        **_columns("VARCHAR", "scope", "images"),
-        "cell": "INTEGER[]",
+        **COMMON, "seed": "BIGINT", **_columns("VARCHAR", "scope", "images"), "cell": "INTEGER[]",
         **_columns("FLOAT[]", "own", "global"),
     },
     "verdicts": {
@@ -120,9 +99,10 @@ TABLES: dict[str, dict[str, str]] = {
         "values": "DOUBLE[]",
         "mean": "DOUBLE",
         **INTERVAL,
+        "no_noise": "BOOLEAN",
         **_columns("DOUBLE", *COUNTS),
     },
-}
+}  # fmt: skip
 # Tables that are made of files which are no parts of a table, with their columns.
 PARTITION = {"run": "VARCHAR", "client": "INTEGER", "label": "INTEGER", "domain": "INTEGER"}
 RUNS = {

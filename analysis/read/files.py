@@ -36,16 +36,15 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file; of `columns` those that it has, when given.
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet file.
 
     Raises:
         FileNotFoundError: There is no such file.
         DamagedFile: It cannot be read.
     """
     try:
-        there = None if columns is None else [c for c in columns if c in pq.read_schema(path).names]
-        return pq.ParquetFile(path).read(columns=there)
+        return pq.ParquetFile(path).read()
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:

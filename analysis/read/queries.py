@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 from .columns import PARTITION, RUNS, TABLES
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Row = dict[str, Any]
+T = TypeVar("T")
 Check = Callable[[Path], bool]
 ATTEMPTS = 6  # times that a table is read while a running sweep compacts its parts
 # Small tables that every page reads: they are kept in memory, so that one page has one state of a sweep.
@@ -50,11 +53,7 @@ def literal(value: Any) -> str:
 
 
 def with_values(text: str, parameters: Mapping[str, Any]) -> str:
-    """Return a query with the values of its parameters `$name`.
-
-    Raises:
-        KeyError: A parameter has no value, or a value no parameter.
-    """
+    """Return a query with the values of its parameters `$name`; a KeyError where these are not the same."""
     names = set(re.findall(r"\$([a-z_]\w*)", text))
     if names != set(parameters):
         raise KeyError(f"parameters of the query: {sorted(names)}; values: {sorted(parameters)}")
@@ -67,7 +66,7 @@ class Database:
     Args:
         folder: The result folder.
         listed: Constant tables: name -> columns with their types, and rows.
-        limits: Table -> condition on its rows; a view of one space has some.
+        limits: Table -> condition in SQL on its rows; a view of one space has some.
         usable: Whether a part can be read; called where DuckDB fails. It names a damaged part.
     """
 
@@ -75,7 +74,7 @@ class Database:
         self,
         folder: Path,
         listed: Mapping[str, tuple[Mapping[str, str], Sequence[Sequence[Any]]]],
-        limits: Callable[[str], str],
+        limits: Mapping[str, str],
         usable: Check,
     ) -> None:
         self.folder, self.listed, self.limits, self.usable = folder, listed, limits, usable
@@ -91,6 +90,13 @@ class Database:
 
     def rows(self, text: str) -> list[Row]:
         """Run a query without parameters and return its rows."""
+        return self._run(text, _rows)
+
+    def arrays(self, text: str) -> dict[str, np.ndarray]:
+        """Run a query without parameters and return its columns."""
+        return self._run(text, lambda found: found.fetchnumpy())
+
+    def _run(self, text: str, fetch: Callable[[DuckDBPyConnection], T]) -> T:
         import duckdb
 
         with self._lock:
@@ -98,14 +104,9 @@ class Database:
                 names = self.tables_of(text)
                 try:
                     for name in sorted(names - self._defined, key=lambda name: name in VIEWS):
-                        self._connection.execute(self.definition(name, self.folder, name in KEPT))
+                        self._connection.execute(self.definition(name))
                         self._defined.add(name)
-                    found = self._connection.execute(text)
-                    columns = [column[0] for column in found.description or []]
-                    return [
-                        {c: _plain(value) for c, value in zip(columns, row, strict=True)}
-                        for row in found.fetchall()
-                    ]
+                    return fetch(self._connection.execute(text))
                 except duckdb.Error as error:
                     vanished = isinstance(error, duckdb.IOException)
                     if attempt == ATTEMPTS or not (self._find_damaged(names) or vanished):
@@ -120,54 +121,43 @@ class Database:
         tree = json.loads(found[0][0])
         # of a statement that DuckDB does not write as a tree (PIVOT), every word may be a table
         names = set(re.findall(r"\w+", text)) if tree.get("error") else set(_base_tables(tree))
-        found_names = names & {*TABLES, *self.listed, *VIEWS}
-        return found_names | ({"verdicts"} if "differences" in found_names else set())
+        names |= {"verdicts"} if "differences" in names else set()
+        return names & {*TABLES, *self.listed, *VIEWS}
 
     def forget(self, *names: str) -> None:
         """Read these tables again the next time that a query names them."""
         with self._lock:
-            for name in self._defined & set(names):
-                kind = "TABLE" if name in KEPT else "VIEW"
-                self._connection.execute(f"DROP {kind} {name}")
-                self._defined.discard(name)
+            self._defined -= set(names)
 
     def shown(self, text: str) -> str:
         """Return a query after the statements that make its views: it runs in the result folder."""
         names = sorted(self.tables_of(text), key=lambda name: (name in VIEWS, name))
         needed = set(re.findall(r"\w+", " ".join([text, *UNIQUE.values()])))
-        return ";\n".join([*(self.definition(name, words=needed) for name in names), text])
+        return ";\n".join([*(self.definition(name, needed) for name in names), text])
 
-    def definition(
-        self, name: str, folder: Path | None = None, kept: bool = False, words: set[str] | None = None
-    ) -> str:
+    def definition(self, name: str, words: set[str] | None = None) -> str:
         """Return the statement that makes the view of a table.
 
         Args:
             name: The table.
-            words: Of the columns that the folder lacks, those that are given; by default all.
-            folder: The result folder; by default paths are relative to the folder in which the query runs.
-            kept: Whether its rows are kept in memory.
+            words: None for a view that is made here. For one that is printed, the words of the query: of the
+                columns that the folder lacks, those are given, and paths are relative to the folder.
         """
-        start = (
-            f"CREATE {'TABLE' if kept else 'OR REPLACE TEMP VIEW' if folder is None else 'VIEW'} {name} AS"
-        )
-        place = "" if folder is None else f"{folder}/"
+        place = f"{self.folder}/" if words is None else ""
+        kind = "TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
+        start = f"CREATE OR REPLACE {kind} {name} AS"
         if name in VIEWS:
             return f"{start} {VIEWS[name](self, place)}"
         if name in self.listed:
             return f"{start} {constant(*self.listed[name])}"
         files = self.files(name)
         if not files:
-            return f"{start} {constant(TABLES[name], [])}"
-        source = f"read_parquet({self.source(name, place)}, union_by_name = true)"
-        missing = [
-            f"NULL::{kind} AS {quoted(c)}"
-            for c, kind in self._missing(name, files).items()
-            if words is None or c in words
-        ]
-        text = f"{start} SELECT {', '.join(['*', *missing])}\n  FROM {source}"
-        condition = self.limits(name)
-        text += f" WHERE {condition}" if condition else ""
+            return f"{start} {constant(TABLES[name])}"
+        missing = self._missing(name, files).items()
+        columns = [f"NULL::{kind} AS {quoted(c)}" for c, kind in missing if words is None or c in words]
+        text = f"{start} SELECT {', '.join(['*', *columns])}\n  FROM read_parquet("
+        text += f"{self.source(name, place)}, union_by_name = true)"
+        text += f" WHERE {self.limits[name]}" if name in self.limits else ""
         if name in UNIQUE:
             text += f"\n  QUALIFY row_number() OVER (PARTITION BY {UNIQUE[name]}) = 1"
         return text
@@ -186,11 +176,8 @@ class Database:
 
     def _missing(self, name: str, files: Sequence[Path]) -> dict[str, str]:
         """Return the declared columns that no part has."""
-        texts = [literal(str(file)) for file in files]
-        found = self._connection.execute(
-            f"SELECT DISTINCT name FROM parquet_schema([{', '.join(texts)}])"
-        ).fetchall()
-        there = {row[0] for row in found}
+        text = f"SELECT DISTINCT name FROM parquet_schema({literal([str(file) for file in files])})"
+        there = {row[0] for row in self._connection.execute(text).fetchall()}
         return {column: kind for column, kind in TABLES[name].items() if column not in there}
 
     def _find_damaged(self, names: set[str]) -> bool:
@@ -206,34 +193,26 @@ class Database:
         return new
 
 
-def _meta(_: Database, place: str) -> str:
-    """Return the SQL of run.json."""
-    return f"FROM read_json({literal(f'{place}run.json')})"
-
-
 def _partition(database: Database, place: str) -> str:
     """Return the SQL of client, label and domain of each training image of each run."""
-    if (database.folder / "partition.parquet").is_file():
-        file = literal(f"{place}partition.parquet")
-        return f"SELECT NULL::VARCHAR AS run, client, label, domain FROM read_parquet({file})"
-    if not database.files("partition"):
-        return constant(PARTITION, [])
-    return (
-        "SELECT parse_path(filename)[-2] AS run, client, label, domain\n  FROM "
-        f"read_parquet({database.source('partition', place)}, filename = true, union_by_name = true)"
-    )
+    alone, parts = "partition.parquet", database.source("partition", place)
+    if (database.folder / alone).is_file():
+        parts, run = literal(f"{place}{alone}"), "NULL::VARCHAR"
+    elif database.files("partition"):
+        parts, run = f"{parts}, filename = true, union_by_name = true", "parse_path(filename)[-2]"
+    else:
+        return constant(PARTITION)
+    return f"SELECT {run} AS run, client, label, domain\n  FROM read_parquet({parts})"
 
 
 def _runs(database: Database, place: str) -> str:
     """Return the SQL of run.json of each run."""
-    alone = not database.files("runs")
-    files = literal(f"{place}run.json") if alone else database.source("runs", place)
+    parts, run = literal(f"{place}run.json"), "id"
+    if database.files("runs"):
+        parts, run = database.source("runs", place), "parse_path(filename)[-2]"
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in RUNS.items() if name != "run")
-    run = "id" if alone else "parse_path(filename)[-2]"
-    return (
-        f"SELECT {run} AS run, * EXCLUDE (filename)\n  FROM read_json({files}, filename = true, "
-        f"columns = {{{columns}}})"
-    )
+    source = f"read_json({parts}, filename = true, columns = {{{columns}}})"
+    return f"SELECT {run} AS run, * EXCLUDE (filename)\n  FROM {source}"
 
 
 def _differences(*_: Any) -> str:
@@ -251,7 +230,7 @@ def _differences(*_: Any) -> str:
 
 # Views of files that are no parts of a table, and of other views.
 VIEWS: dict[str, Callable[[Database, str], str]] = {
-    "meta": _meta,
+    "meta": lambda _, place: f"FROM read_json({literal(f'{place}run.json')})",
     "partition": _partition,
     "runs": _runs,
     "differences": _differences,
@@ -277,17 +256,22 @@ def pattern(name: str) -> str:
     return PATTERNS.get(name, f"tables/{name}/*.parquet")
 
 
-def constant(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> str:
+def constant(columns: Mapping[str, str], rows: Sequence[Sequence[Any]] = ()) -> str:
     """Return the SQL of a table whose rows are written out."""
-    typed = [f"{quoted(name)}::{kind} AS {quoted(name)}" for name, kind in columns.items()]
-    if not rows:
-        nulls = [f"NULL::{kind} AS {quoted(name)}" for name, kind in columns.items()]
-        return f"SELECT {', '.join(nulls)} WHERE false"
-    values = ", ".join(f"({', '.join(literal(v) for v in row)})" for row in rows)
-    names = ", ".join(quoted(name) for name in columns)
-    return f"SELECT {', '.join(typed)} FROM (VALUES {values}) AS rows({names})"
+    names = [quoted(name) for name in columns]
+    typed = [
+        f"{name if rows else 'NULL'}::{kind} AS {name}"
+        for name, kind in zip(names, columns.values(), strict=True)
+    ]
+    values = ", ".join(f"({', '.join(map(literal, row))})" for row in rows)
+    source = f"FROM (VALUES {values}) AS rows({', '.join(names)})" if rows else "WHERE false"
+    return f"SELECT {', '.join(typed)} {source}"
 
 
-def _plain(value: Any) -> Any:
-    """Return decimal numbers as float."""
-    return float(value) if isinstance(value, Decimal) else value
+def _rows(found: DuckDBPyConnection) -> list[Row]:
+    """Return rows, with decimal numbers as float."""
+    columns = [column[0] for column in found.description or []]
+    return [
+        {c: float(v) if isinstance(v, Decimal) else v for c, v in zip(columns, row, strict=True)}
+        for row in found.fetchall()
+    ]

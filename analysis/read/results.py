@@ -8,35 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from .files import DamagedFile, read_object, read_table, reason
 from .metric import Metric, metric_named
-from .queries import Database, Row, literal, with_values
+from .queries import Database, Row, T, literal, with_values
 
 OBJECTIVE = "acc_personal_own"
 TESTED = ("confirm", "transfer")  # kinds of trials that are evaluated on the test split
 KINDS = ("run", "sweep", "stress")  # of result folders
-LISTINGS = 6  # times that the parts of a table are listed while a running sweep compacts them
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images with the masks of a gated model.
-
-    Attributes:
-        arrays: Name -> array with the n images along its first axis.
-        images: A row of facts per image.
-    """
+    """Images with the masks of a gated model: name -> array [n, ...], and a row of facts for each image."""
 
     arrays: dict[str, Any]
     images: list[Row]
@@ -50,13 +41,14 @@ class Results:
         folder: Its path.
         meta: Its `run.json`.
         unreadable: Damaged files that were left out, each with the reason; it grows while files are read.
-        space: The space whose trials a view holds (see `views`); empty: all trials.
+        space: The space whose trials a view holds (see `views`), those of these `studies`; empty: all trials.
     """
 
     folder: Path
     meta: Row
     unreadable: list[str] = field(default_factory=list)
     space: str = ""
+    studies: Sequence[str] = ()
 
     @property
     def kind(self) -> str:
@@ -73,20 +65,16 @@ class Results:
 
         Its tables are views: those of `columns.TABLES`, `meta` (run.json), `scenarios` (place, scenario) and
         `factors` (a row per declared level). A table that the folder lacks is empty; a damaged part is left
-        out and named in `unreadable`; a view of one space has the rows of that space (`trials`, `verdicts`
-        and `estimates`).
-
-        Args:
-            text: The query, with `$name` where a parameter belongs.
-            parameters: Numbers, texts, truth values, None, or lists of these.
+        out and named in `unreadable`. Parameters `$name` are numbers, texts, truth values, None, or lists.
         """
         return self._database.rows(with_values(text, parameters))
 
-    def shown(self, text: str, **parameters: Any) -> str:
-        """Return a query as a page prints it: it runs in plain DuckDB in the result folder.
+    def arrays(self, text: str, **parameters: Any) -> dict[str, np.ndarray]:
+        """Run a query (see `sql`) and return its columns as arrays: quicker, where there are many numbers."""
+        return self._database.arrays(with_values(text, parameters))
 
-        The statements that make the views that it names come first.
-        """
+    def shown(self, text: str, **parameters: Any) -> str:
+        """Return a query as a page prints it: with its views, so it runs in plain DuckDB in the folder."""
         return self._database.shown(with_values(text, parameters).strip())
 
     def forget(self, *tables: str) -> None:
@@ -96,131 +84,67 @@ class Results:
     @cached_property
     def _database(self) -> Database:
         """The tables of the folder in DuckDB."""
-        declared = self.meta.get("factors") or []
-        scenarios = [[i, s["label"]] for i, s in enumerate(self.meta.get("scenarios") or [])]
+        scenarios = [[place, s["label"]] for place, s in enumerate(self.meta.get("scenarios") or [])]
         factors = [
-            (i, f["path"], f.get("symbol") or f["path"].rpartition(".")[2], f.get("basis"), place, str(level))
-            for i, f in enumerate(declared)
-            for place, level in enumerate(f.get("levels") or [])
-        ]
-        rows = [[*row, row[-1] == str(declared[row[0]].get("anchor"))] for row in factors]
+            [place, f["path"], f.get("symbol") or f["path"].rpartition(".")[2], f.get("basis"),
+             level_place, str(level), str(level) == str(f.get("anchor"))]
+            for place, f in enumerate(self.meta.get("factors") or [])
+            for level_place, level in enumerate(f.get("levels") or [])
+        ]  # fmt: skip
         texts = dict.fromkeys(("path", "symbol", "basis"), "VARCHAR")
         columns = {"place": "INTEGER", **texts, "level_place": "INTEGER", "level": "VARCHAR"}
         listed = {
             "scenarios": ({"place": "INTEGER", "scenario": "VARCHAR"}, scenarios),
-            "factors": ({**columns, "is_anchor": "BOOLEAN"}, rows),
+            "factors": ({**columns, "is_anchor": "BOOLEAN"}, factors),
         }
-        return Database(self.folder, listed, self._limit, self._is_whole)
+        limits: dict[str, str] = {}
+        if self.space:
+            limits = dict.fromkeys(("verdicts", "estimates"), f"space = {literal(self.space)}")
+            limits["trials"] = f"study IN ({', '.join(map(literal, self.studies)) or 'NULL'})"
+        return Database(self.folder, listed, limits, self._is_whole)
 
     def _is_whole(self, path: Path) -> bool:
         """Return whether a file can be read; a damaged one is named."""
-        if path.suffix == ".parquet":
-            return self._part(path, None, None) is not None
-        try:
-            return bool(read_object(path))
-        except DamagedFile as error:
-            self._leave_out(path, error)
-            return False
+        return self._read(path, read_table if path.suffix == ".parquet" else read_object) is not None
 
-    def _limit(self, table: str) -> str:
-        """Return the condition in SQL on the rows of a view of one space; empty for all rows."""
-        if not self.space or table not in ("trials", "verdicts", "estimates"):
-            return ""
-        if table != "trials":
-            return f"space = {literal(self.space)}"
-        names = self.meta.get("spaces") or []
-        found = self.table("trials", columns=["study"]).to_pylist()
-        studies = sorted({s for row in found if space_of(s := str(row["study"]), names) == self.space})
-        return f"study IN ({', '.join(map(literal, studies)) or 'NULL'})"
+    def _read(self, path: Path, read: Callable[[Path], T]) -> T | None:
+        """Return what is in a file; None where it is damaged, and then it is named."""
+        try:
+            return read(path)
+        except DamagedFile as error:
+            text = f"{path.relative_to(self.folder)} ({error})"
+            if text not in self.unreadable:
+                self.unreadable.append(text)
+            return None
 
     @cached_property
     def trials(self) -> list[Row]:
         """Rows of `tables/trials`, in order; a row that a resume wrote again counts once."""
-        return self.sql("FROM trials ORDER BY trial, number, finished")
+        return self.sql("FROM trials ORDER BY trial, number, finished, study")
 
     def views(self) -> list[Results]:
         """Return one view per space, with its trials, scenarios and factors; of a single space, the sweep."""
         names = self.meta.get("spaces") or []
-        if len(names) < 2:
-            return [self]
-        return [
-            Results(self.folder, self._meta_of(name, first=name == names[0]), self.unreadable, name)
-            for name in names
-        ]
+        return [self._view(name, first=name == names[0]) for name in names] if len(names) > 1 else [self]
 
-    def _meta_of(self, space: str, first: bool) -> Row:
-        """Return `run.json` with the scenarios and factors of one space."""
+    def _view(self, space: str, first: bool) -> Results:
+        """Return the view of one space, with its scenarios and factors in `run.json`."""
         names, scenarios = self.meta["spaces"], self.meta.get("scenarios") or []
         declared = (self.meta.get("spaces_declared") or {}).get(space) or {}
-        labels = {str(t["scenario"]) for t in self.trials if space_of(str(t.get("study")), names) == space}
-        return {
+        trials = [t for t in self.trials if space_of(str(t.get("study")), names) == space]
+        labels = {str(t["scenario"]) for t in trials}
+        meta = {
             **self.meta,
             "space": space,
             "factors": declared.get("factors") or (self.meta.get("factors") if first else []),
             "scenarios": [s for s in scenarios if s["label"] in labels] or scenarios,
         }
-
-    def table(
-        self, name: str, runs: Iterable[str] | None = None, columns: list[str] | None = None
-    ) -> pa.Table:
-        """Read all parts of `tables/NAME`; restricted to `runs` and `columns` when given.
-
-        Raises:
-            FileNotFoundError: Parts kept vanishing, however often they were listed again.
-        """
-        wanted = None if runs is None else pa.array(sorted(runs), pa.string())
-        for attempt in range(1, LISTINGS + 1):
-            parts = sorted(
-                p for p in (self.folder / "tables" / name).glob("*.parquet") if p.name[0] not in "._"
-            )
-            try:
-                with ThreadPoolExecutor(4) as pool:
-                    tables = list(pool.map(lambda part: self._part(part, wanted, columns), parts))
-                break
-            except FileNotFoundError:  # a run ended and compacted its parts after they were listed
-                if attempt == LISTINGS:
-                    raise
-                time.sleep(0.025 * 2**attempt)
-        kept = [t for t in tables if t is not None and t.num_rows]
-        return pa.concat_tables(kept, promote_options="permissive") if kept else pa.table({})
-
-    def _part(self, path: Path, runs: pa.Array | None, columns: list[str] | None) -> pa.Table | None:
-        try:
-            table = read_table(path, columns)
-        except DamagedFile as error:
-            self._leave_out(path, error)
-            return None
-        if runs is None or "run" not in table.column_names:
-            return table
-        return table.filter(pc.is_in(table["run"].cast(pa.string()), runs))
-
-    def _leave_out(self, path: Path, error: Exception) -> None:
-        """Name a damaged file with the reason."""
-        text = f"{path.relative_to(self.folder)} ({reason(error)})"
-        if text not in self.unreadable:
-            self.unreadable.append(text)
-
-    def partition(self, run: str | None = None) -> pa.Table | None:
-        """Client, label and domain of each training image, in one run of a sweep or in the folder itself."""
-        path = self._home(run) / "partition.parquet"
-        return self._part(path, None, ["client", "label", "domain"]) if path.is_file() else None
+        return Results(self.folder, meta, self.unreadable, space, sorted({str(t["study"]) for t in trials}))
 
     def gallery(self, run: str | None = None) -> Gallery | None:
         """Images and masks (`gallery.safetensors`) of one run of a sweep or of the folder itself."""
-        from safetensors import SafetensorError, safe_open
-
         path = self._home(run) / "gallery.safetensors"
-        if not path.is_file():
-            return None
-        try:
-            with safe_open(path, framework="numpy") as file:
-                return Gallery(
-                    {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
-                    json.loads(file.metadata()["images"]),
-                )
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            self._leave_out(path, error)
-            return None
+        return self._read(path, _gallery) if path.is_file() else None
 
     @cached_property
     def metric(self) -> Metric:
@@ -233,16 +157,23 @@ class Results:
 
     def run_meta(self, run: str) -> Row:
         """`run.json` of one run of a sweep; empty when it is not there yet or damaged."""
-        path = self._home(run) / "run.json"
-        try:
-            return read_object(path)
-        except DamagedFile as error:
-            self._leave_out(path, error)
-            return {}
+        return self._read(self._home(run) / "run.json", read_object) or {}
 
     def _home(self, run: str | None) -> Path:
         """The folder of a run of a sweep; the folder itself where no run is named."""
         return self.folder if run is None else self.folder / "runs" / run
+
+
+def _gallery(path: Path) -> Gallery:
+    """Read a gallery."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return Gallery(arrays, json.loads(file.metadata()["images"]))
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(reason(error)) from error
 
 
 class NoResult(ValueError):
@@ -250,13 +181,7 @@ class NoResult(ValueError):
 
 
 def open_results(folder: Path) -> Results:
-    """Open a result folder.
-
-    Args:
-        folder: The folder that `--out` named.
-
-    Returns:
-        The results; their tables are read when they are asked for.
+    """Open the folder that `--out` named; its tables are read when they are asked for.
 
     Raises:
         NoResult: The folder holds no readable `run.json` of a run, a sweep or a stress run.
@@ -273,9 +198,8 @@ def open_results(folder: Path) -> Results:
     if "kind" not in meta:
         raise NoResult(f"{problem}: in {path.name} it is not a JSON object that has a kind")
     if meta["kind"] not in KINDS:
-        raise NoResult(
-            f"{problem}: in {path.name} kind is {meta['kind']!r}, should be 'run', 'sweep' or 'stress'"
-        )
+        should = "should be 'run', 'sweep' or 'stress'"
+        raise NoResult(f"{problem}: in {path.name} kind is {meta['kind']!r}, {should}")
     return Results(folder, meta)
 
 

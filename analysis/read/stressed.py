@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 from ..stats.breaking import LevelVerdict, breaking_level, level_verdict
 from ..stats.judgements import Judgement
-from .results import Results, Row
+from .results import OBJECTIVE, Results, Row
 
 VERDICTS: tuple[LevelVerdict, ...] = ("break", "degrade", "pass", "undecided", "not run")
 LOCAL = ("local", "local_network")
@@ -29,12 +29,9 @@ class Outcome:
     """A method, a variant of it or a reference, at one level.
 
     Attributes:
-        case: Name of the case.
-        space: Space of the method.
         label: The method, its sibling, its variant, a reference, or a rule without training.
         role: `entry` (it is judged), `reference`, or `floor` (a rule without training).
-        level: Label of the level.
-        x: The level as a number.
+        level: Label of the level; `x` is the level as a number.
         accuracy: Its mean with low and high (over seeds and images where these were kept); None without one.
         gaps: Name of a reference or of a rule without training -> the difference to it, a row of `verdicts`.
         change: The difference to itself at the mildest level; None there.
@@ -64,13 +61,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class BreakingPoint:
-    """The breaking point of a method.
-
-    Attributes:
-        passed: The last level before it that is shown to pass, if any.
-        broke: The first level that is shown to break, if any.
-        sentence: Both in words.
-    """
+    """The first level that is shown to break, the last before it that passes, and both in words."""
 
     passed: str | None
     broke: str | None
@@ -99,74 +90,61 @@ def labels_of(case: Row, space: str) -> list[str]:
 
 def metric_of(case: Row, space: str, label: str) -> str:
     """Return the column that a case judges for an entry."""
-    return str(((case.get("metrics") or {}).get(space) or {}).get(label) or "acc_personal_own")
+    return str(((case.get("metrics") or {}).get(space) or {}).get(label) or OBJECTIVE)
 
 
 def outcomes(results: Results) -> list[Outcome]:
     """Return all outcomes, references and floors included, by case, space and level in the declared order."""
     names = [case["name"] for case in cases(results)] or [""]
-    accuracies: dict[tuple[str, ...], Row] = {}
-    floors: dict[tuple[str, ...], dict[str, Row]] = {}
+    measured: dict[tuple[str, ...], Row] = {}
+    floors: dict[str, None] = {}
     for row in results.sql(ACCURACIES, cases=names):
-        key = (row["case"], row["space"], row["level"])
-        if row["is_floor"]:
-            floors.setdefault(key, {}).setdefault(row["label"], row)
-        else:
-            accuracies[(*key, row["entry"], row["metric"])] = row
+        label = row["label"] if row["is_floor"] else row["entry"]
+        floors |= {label: None} if row["is_floor"] else {}
+        # every entry measures the floors beside itself; the first is taken
+        measured.setdefault((row["case"], row["space"], row["level"], label, row["metric"]), row)
     judged: dict[tuple[str, ...], list[Row]] = {}
     for row in results.sql(DIFFERENCES, cases=names):
         judged.setdefault((row["scenario"], row["space"], row["level"], row["subject"]), []).append(row)
-    rows = []
+    found = []
     for case in cases(results):
-        for space in spaces_of(case):
+        for space, entries in (case.get("entries") or {}).items():
+            own = OBJECTIVE in [metric_of(case, space, name) for name in labels_of(case, space)]
+            beside = [name for name in floors if own and (name != "zero-shot" or "zeroshot" not in entries)]
             for level in case["levels"]:
-                key = (str(case["name"]), space, str(level["label"]))
-                for label in case["entries"][space]:
-                    accuracy = accuracies.get((*key, label, metric_of(case, space, label)))
-                    found = judged.get((*key, label), [])
-                    rows.append(_outcome(results, case, space, level, label, accuracy, found))
-                own = "acc_personal_own" in {metric_of(case, space, name) for name in labels_of(case, space)}
-                for label, row in floors.get(key, {}).items() if own else ():
-                    if label == "zero-shot" and "zeroshot" in case["entries"][space]:
-                        continue
-                    place = (*key[:2], label, "floor", key[2], float(level["x"]))
-                    rows.append(Outcome(*place, row, {}, None, "not run", "", ()))
-    return rows
+                for label in [*entries, *beside]:
+                    key = (str(case["name"]), space, str(level["label"]), label)
+                    metric = OBJECTIVE if label in beside else metric_of(case, space, label)
+                    accuracy = measured.get((*key, metric))
+                    if label in entries:
+                        found.append(_outcome(results, case, level, key, accuracy, judged.get(key, [])))
+                    elif accuracy:
+                        place = (*key[:2], label, "floor", key[2], float(level["x"]))
+                        found.append(Outcome(*place, accuracy, {}, None, "not run", "", ()))
+    return found
 
 
 def _outcome(
-    results: Results,
-    case: Row,
-    space: str,
-    level: Row,
-    label: str,
-    accuracy: Row | None,
-    found: Sequence[Row],
+    results: Results, case: Row, level: Row, key: tuple[str, ...], accuracy: Row | None, rows: Sequence[Row]
 ) -> Outcome:
-    """Return one outcome from its row of `estimates` and its rows of `verdicts`."""
-    name, mildest = str(level["label"]), str(case["levels"][0]["label"])
-    against = {row["b"].rpartition(": ")[2].removesuffix(f" at {name}"): row for row in found}
-    change = next(
-        (row for row in found if row["b"].endswith(f"{label} at {mildest}") and name != mildest), None
-    )
-    gaps = {other: row for other, row in against.items() if row is not change}
+    """Return the outcome of an entry from its row of `estimates` and its rows of `verdicts`."""
+    name, space, here, label = key
+    mildest = str(case["levels"][0]["label"])
+    gaps = {row["b"].rpartition(": ")[2].removesuffix(f" at {here}"): row for row in rows}
+    change = gaps.pop(f"{label} at {mildest}", None) if here != mildest else None
     references = [judgement_of(row) for other, row in gaps.items() if other in REFERENCES]
     verdict = level_verdict(references, judgement_of(change) if change else None, margin(results))
-    has_value = accuracy is not None and accuracy["mean"] is not None
+    remark = reason_not_run(results, case, space, here, label)
+    if accuracy is not None:
+        lost = f"diverged on {accuracy['lost']} of {accuracy['lost'] + accuracy['seeds']} seeds"
+        remark = (str(accuracy["reason"] or "") or lost) if accuracy["lost"] else ""
     return Outcome(
-        case=str(case["name"]),
-        space=space,
-        label=label,
+        case=name, space=space, label=label, level=here, x=float(level["x"]),
         role="reference" if label in REFERENCES else "entry",
-        level=name,
-        x=float(level["x"]),
-        accuracy=accuracy if has_value else None,
-        gaps=gaps,
-        change=change,
-        verdict=verdict if label not in REFERENCES else "not run",
-        remark=_remark(results, case, space, name, label, accuracy),
-        runs=tuple((accuracy or {}).get("runs") or ()),
-    )
+        accuracy=accuracy if accuracy and accuracy["mean"] is not None else None,
+        gaps=gaps, change=change, verdict=verdict if label not in REFERENCES else "not run",
+        remark=remark, runs=tuple((accuracy or {}).get("runs") or ()),
+    )  # fmt: skip
 
 
 def judgement_of(row: Row) -> Judgement:
@@ -175,26 +153,20 @@ def judgement_of(row: Row) -> Judgement:
     return Judgement(**{**values, "seeds": tuple(values["seeds"] or ())})
 
 
-def _remark(results: Results, case: Row, space: str, level: str, label: str, accuracy: Row | None) -> str:
-    """Return why there is no value, or on how many seeds it diverged."""
-    if accuracy is not None:
-        lost = f"diverged on {accuracy['lost']} of {accuracy['lost'] + accuracy['seeds']} seeds"
-        return (str(accuracy["reason"] or "") or lost) if accuracy["lost"] else ""
-    reasons = [
-        str(r["reason"])
-        for r in case.get("not_run") or []
-        if r["space"] == space and r["level"] == level and r["label"] in ("", label)
+def reason_not_run(results: Results, case: Row, space: str, level: str, label: str) -> str:
+    """Return why an entry has no trial at a level."""
+    listed = [
+        str(row["reason"])
+        for row in case.get("not_run") or []
+        if row["space"] == space and row["level"] == level and row["label"] in ("", label)
     ]
     running = results.meta.get("status") == "running"
-    return next(iter(reasons), "it has not run so far" if running else "never ran")
+    plain = "it has not run so far" if running else "never ran"
+    return next(reason for reason in (*listed, case.get("skipped"), plain) if reason)
 
 
 def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:
-    """Find where one entry breaks.
-
-    Args:
-        levels: Its outcomes, from the mildest level to the severest.
-    """
+    """Find where one entry breaks; its outcomes are from the mildest level to the severest."""
     found = breaking_level([o.verdict for o in levels])
     passed = None if found.passed is None else levels[found.passed].level
     broke = None if found.broke is None else levels[found.broke].level
@@ -219,11 +191,9 @@ def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:
 def worst_verdict(levels: Sequence[Outcome]) -> LevelVerdict:
     """Return the verdict on a case: the worst that was shown; `pass` only where the severest level passes."""
     verdicts = [o.verdict for o in levels]
-    for verdict in VERDICTS[:2]:
-        if verdict in verdicts:
-            return verdict
-    if not verdicts or set(verdicts) == {"not run"}:
-        return "not run"
+    shown = [verdict for verdict in VERDICTS[:2] if verdict in verdicts]
+    if shown or not set(verdicts) - {"not run"}:
+        return shown[0] if shown else "not run"
     return "pass" if verdicts[-1] == "pass" else "undecided"
 
 
@@ -242,7 +212,5 @@ def by_entry(rows: Iterable[Outcome]) -> dict[tuple[str, str, str], list[Outcome
 
 def signatures_of_runs(results: Results) -> dict[str, list[str]]:
     """Run -> names of the failure signatures that fired in it."""
-    names: dict[str, list[str]] = {}
-    for row in results.sql("SELECT DISTINCT run, name FROM signatures ORDER BY ALL"):
-        names.setdefault(row["run"], []).append(row["name"])
-    return names
+    text = "SELECT run, list(DISTINCT name ORDER BY name) AS names FROM signatures GROUP BY run ORDER BY run"
+    return {row["run"]: row["names"] for row in results.sql(text)}

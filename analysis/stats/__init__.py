@@ -5,37 +5,13 @@ Arrays go in, records come out. `docs/sensitivity.md` says what the numbers mean
 """
 
 from .importances import Importances, importances
-from .index import (
-    MIN_BLOCKS_PER_BRANCH,
-    MU_LIMIT,
-    TOTAL_LIMIT,
-    Index,
-    Verdict,
-    active_shares,
-    rarely_active,
-    verdict,
-)
+from .index import MIN_BLOCKS_PER_BRANCH, MU_LIMIT, TOTAL_LIMIT, Index, active_shares, rarely_active, verdict
 from .morris import Morris, elementary_effects, morris_effects
-from .run_noise import LostRange, lost_ranges, mean_and_noise
+from .run_noise import lost_ranges, mean_and_noise
 from .sobol import Sobol, sobol_indices
 
 __all__ = [
-    "MIN_BLOCKS_PER_BRANCH",
-    "MU_LIMIT",
-    "TOTAL_LIMIT",
-    "Importances",
-    "Index",
-    "LostRange",
-    "Morris",
-    "Sobol",
-    "Verdict",
-    "active_shares",
-    "elementary_effects",
-    "importances",
-    "lost_ranges",
-    "mean_and_noise",
-    "morris_effects",
-    "rarely_active",
-    "sobol_indices",
-    "verdict",
-]
+    "MIN_BLOCKS_PER_BRANCH", "MU_LIMIT", "TOTAL_LIMIT", "Importances", "Index", "Morris", "Sobol",
+    "active_shares", "elementary_effects", "importances", "lost_ranges", "mean_and_noise", "morris_effects",
+    "rarely_active", "sobol_indices", "verdict",
+]  # fmt: skip

@@ -1,9 +1,8 @@
 """Where a method breaks: the verdict on each level of a stress case, and the first level that is a break.
 
-Judge all differences of a stress run as one family with `comparisons.judge(family, pools, margin=...)`: every
-entry at every level against each reference at that level, and against itself at the mildest level. Give the
-judgements of one entry at one level to `level_verdict`, and its verdicts from the mildest level to the
-severest to `breaking_level`.
+All differences of a stress run are one family: every entry at every level against each reference at that
+level, and against itself at the mildest level. `level_verdict` takes the judgements of one entry at one
+level, `breaking_level` its verdicts from the mildest level to the severest.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ class Breaking:
 def level_verdict(
     references: Sequence[Judgement], change: Judgement | None, margin: float = 0.05
 ) -> LevelVerdict:
-    """Return the verdict on an entry at one level.
+    """Return the verdict on an entry at one level; it may lose less than the margin, a fraction.
 
     Args:
         references: Entry minus reference, one for each reference of the case.
         change: Entry at this level minus itself at the mildest level; None at the mildest level.
-        margin: A smaller loss of accuracy, a fraction, is allowed.
+        margin: A smaller loss of accuracy is allowed.
 
     Returns:
         `break` when the entry diverged on at least half of its seeds, or when the adjusted interval against
@@ -55,12 +54,12 @@ def level_verdict(
         return "break"
     if not beside or all(j.verdict == "missing" for j in beside):
         return "not run"
-    lost, small = [_below(j, margin) for j in beside], [_above(j, margin) for j in beside]
+    lost = [j.adjusted_high is not None and j.adjusted_high < -margin for j in beside]
     if references and all(lost[: len(references)]):
         return "break"
     if any(lost):
         return "degrade"
-    return "pass" if references and all(small) else "undecided"
+    return "pass" if references and all(_above(j, margin) for j in beside) else "undecided"
 
 
 def breaking_level(verdicts: Sequence[LevelVerdict]) -> Breaking:
@@ -78,10 +77,6 @@ def breaking_level(verdicts: Sequence[LevelVerdict]) -> Breaking:
     passing = [i for i in run if verdicts[i] == "pass" and (broke is None or i < broke)]
     alone = tuple(i for i in run if verdicts[i] == "break" and i not in chain)
     return Breaking(broke, passing[-1] if passing else None, alone)
-
-
-def _below(j: Judgement, margin: float) -> bool:
-    return j.adjusted_high is not None and j.adjusted_high < -margin
 
 
 def _above(j: Judgement, margin: float) -> bool:

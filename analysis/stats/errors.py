@@ -1,5 +1,9 @@
 """Standard errors of a mean over seeds, and over seeds and images, and what follows from them.
 
+The test images are a sample too. Seeds and images are crossed: every seed is evaluated on the same images. So
+the variance of a mean has a part from seeds and a part from images, and the noise of one image on one seed is
+in both (Owen, "The pigeonhole bootstrap", Ann. Appl. Stat. 1, 2007). It is taken out of the second.
+
 An interval over seeds and images answers the wider question, so it is never the narrower one. By itself it
 could be: its standard error is larger, and so are its degrees of freedom, since images are many.
 """
@@ -7,15 +11,14 @@ could be: its standard error is larger, and so are its degrees of freedom, since
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .image_noise import image_variance
-from .pools import NO_WIDTH, Pool, Prior, satterthwaite
-from .student import interval, p_value, quantile
-
-Ends = tuple[float, float] | tuple[None, None]
+from .intervals import Ends, interval, p_value, quantile
+from .judgements import Spread
+from .pools import NO_WIDTH, Pool, Prior, Sample, satterthwaite
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,20 @@ class Error:
         both = np.array([se**2, variance])
         return cls(se, df, math.sqrt(both.sum()), satterthwaite(both, np.array([df, image_df])))
 
-    def over_seeds(self, centre: float, confidence: float) -> Ends:
-        """Ends of the interval over seeds, for these images."""
-        return interval(centre, self.se, self.df, confidence)
-
     def over_both(self, centre: float, confidence: float) -> Ends:
         """Ends of the interval over seeds and images: the wider one of the two."""
         both = interval(centre, self.se_both, self.df_both, confidence)
-        seeds = self.over_seeds(centre, confidence)
+        seeds = interval(centre, self.se, self.df, confidence)
         return max(both, seeds, key=_width) if both[0] is not None else both
+
+    def spread(self, centre: float, confidence: float) -> Spread:
+        """Both standard errors with their intervals."""
+        low, high = interval(centre, self.se, self.df, confidence)
+        low_both, high_both = self.over_both(centre, confidence)
+        return Spread(
+            se=self.se, df=self.df, low=low, high=high,
+            se_both=self.se_both, low_both=low_both, high_both=high_both,
+        )  # fmt: skip
 
     def deciding(self, centre: float, confidence: float, images: bool) -> Ends:
         """Ends of the interval that a verdict is read from.
@@ -83,7 +91,9 @@ class Error:
         Over seeds; over seeds and images where it is to hold for other `images` too, or where neither side
         varies over seeds.
         """
-        return (self.over_both if self._both(images) else self.over_seeds)(centre, confidence)
+        if self._both(images):
+            return self.over_both(centre, confidence)
+        return interval(centre, self.se, self.df, confidence)
 
     def p(self, centre: float, images: bool) -> float | None:
         """P value of zero: one minus the confidence from which on the deciding interval holds zero."""
@@ -93,15 +103,9 @@ class Error:
         return max((p for p in found if p is not None), default=None)
 
     def half_width(self, times: np.ndarray, confidence: float, images: bool, more: float) -> np.ndarray:
-        """Half width of the deciding interval with `times` as many seeds, of the same shape.
+        """Half width of the deciding interval with `times` as many seeds, plus `more` standard errors.
 
         More seeds take the noise of seeds away, and not that of the images.
-
-        Args:
-            times: Factors.
-            confidence: Of the interval.
-            images: As for `deciding`.
-            more: Standard errors to add.
         """
         if self.se is None or self.df is None:
             raise ValueError("Without an error over seeds, more seeds change nothing.")
@@ -117,3 +121,43 @@ class Error:
 
 def _width(ends: Ends) -> float:
     return ends[1] - ends[0] if ends[0] is not None and ends[1] is not None else 0.0
+
+
+def contributions(sample: Sample, seeds: Sequence[int]) -> np.ndarray | None:
+    """What each image adds on each of these seeds, [seeds, images]; None where it was not kept for all."""
+    rows = [sample.images.get(seed) for seed in seeds]
+    if sample.cell is None or not rows or any(r is None or len(r) != len(sample.cell) for r in rows):
+        return None
+    return np.array(rows, float)
+
+
+def image_variance(parts: np.ndarray, cell: np.ndarray) -> tuple[float, float]:
+    """Variance of the mean value over seeds, when images are drawn again within their strata, and its df.
+
+    `parts`, [seeds, images], is what each image adds on each seed (or the difference of two sides); the noise
+    of an image on a seed is not counted. `cell` is the stratum of each image; those of one are put together.
+    """
+    _, stratum, size = np.unique(cell, return_inverse=True, return_counts=True)
+    stratum = np.where(size[stratum] == 1, -1, stratum)
+    _, stratum, size = np.unique(stratum, return_inverse=True, return_counts=True)
+    if (size < 2).any() and len(size) > 1:  # one image alone: it joins the largest stratum
+        stratum = np.where(size[stratum] < 2, int(size.argmax()), stratum)
+        _, stratum, size = np.unique(stratum, return_inverse=True, return_counts=True)
+    if size.max() < 2:
+        return 0.0, math.inf
+    n = len(parts)
+    mean = parts.mean(axis=0)
+    shares = size * _variances(mean[None], stratum, size)[0]
+    if n > 1:
+        noise = _variances(parts - mean, stratum, size).sum(axis=0) / (n * (n - 1))
+        shares = shares - size * noise
+    variance = max(0.0, float(shares.sum()))
+    below = float((shares**2 / (size - 1)).sum())
+    return variance, variance**2 / below if below > 0 and variance > 0 else math.inf
+
+
+def _variances(x: np.ndarray, stratum: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Variance within each stratum: [rows, images] -> [rows, strata]."""
+    sums = np.array([np.bincount(stratum, row, len(size)) for row in x])
+    centred = x - (sums / size)[:, stratum]
+    return np.array([np.bincount(stratum, row**2, len(size)) for row in centred]) / (size - 1)

@@ -34,12 +34,20 @@ class Index:
     high: float | None = None
 
 
-def verdict(index: Index, limit: float) -> Verdict:
-    """Compare an index with a limit.
+def indices(
+    names: Sequence[str], value: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None
+) -> tuple[Index, ...]:
+    """Indices from arrays [k]; an end that is not finite is none."""
+    none = np.full(len(names), np.nan)
+    ends = np.stack([none if low is None else low, none if high is None else high], axis=1)
+    return tuple(
+        Index(name, float(v), *(float(end) if np.isfinite(end) else None for end in pair))
+        for name, v, pair in zip(names, value, ends, strict=True)
+    )
 
-    Args:
-        index: A total index, or a mu*.
-        limit: `TOTAL_LIMIT` or `MU_LIMIT`.
+
+def verdict(index: Index, limit: float) -> Verdict:
+    """Compare a total index with `TOTAL_LIMIT`, or a mu* with `MU_LIMIT`.
 
     Returns:
         `matters` when the whole interval lies above the limit, `does not matter` when it lies below, else
@@ -58,32 +66,23 @@ def active_shares(params: Sequence[Mapping[str, Any]], names: Sequence[str]) -> 
 def rarely_active(share: float, groups: int) -> bool:
     """Whether a parameter was active in too few blocks (or trajectories) for its interval to be relied on.
 
-    Args:
-        share: Share of the points in which it was active.
-        groups: Number of blocks or trajectories.
+    `share` is the share of the points in which it was active, `groups` the number of blocks.
     """
     return share * groups < MIN_BLOCKS_PER_BRANCH
 
 
 def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int, str]:
-    """Outcomes by block or trajectory, without those that hold an outcome that is not finite.
-
-    Args:
-        Y: [n], in the design's order.
-        size: Rows of a block.
-        what: `blocks` or `trajectories`, for the reason.
+    """Outcomes [n] by block or trajectory (`what`) of this size, without groups that lost one.
 
     Returns:
-        The finite groups [N, size], the number of dropped groups, and the reason why nothing can be
-        estimated from them ("" if something can).
+        The finite groups [N, size], the number of dropped groups, and why nothing can be estimated, if so.
 
     Raises:
         ValueError: the outcomes are not whole groups.
     """
     if not len(Y) or len(Y) % size:
-        raise ValueError(
-            f"{len(Y)} outcomes are not whole {what} of {size} rows; give NaN for a row that failed"
-        )
+        problem = f"{len(Y)} outcomes are not whole {what} of {size} rows"
+        raise ValueError(f"{problem}; give NaN for a row that failed")
     groups = np.asarray(Y, float).reshape(-1, size)
     kept = groups[np.isfinite(groups).all(axis=1)]
     dropped = len(groups) - len(kept)
@@ -108,13 +107,7 @@ def interval_union(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Union of three intervals that cover too rarely alone: Student's t, symmetric bootstrap-t, percentiles.
 
-    Args:
-        value: [P] estimates.
-        error: [P] their standard errors.
-        again: [R, P] estimates of resamples.
-        errors: [R, P] their standard errors.
-        n: Independent groups.
-        confidence: Nominal coverage in (0, 1).
+    Of [P] estimates from n groups with their standard errors, and of [R, P] resamples with theirs.
 
     Returns:
         Half of the studentised width, and the union's lower and upper ends; each [P].
@@ -130,14 +123,9 @@ def interval_union(
 
 
 def change_rate_bound(changed: np.ndarray, n: int, confidence: float) -> np.ndarray:
-    """Upper bound of the rate at which an outcome changes (Clopper and Pearson).
+    """Upper bound of the rate at which an outcome changes, seen in `changed` of n groups (Clopper, Pearson).
 
     A branch that is rarely active may be missing from the design, so zero changes do not mean a rate of zero.
-
-    Args:
-        changed: Number of groups whose outcome changed, of n; any shape.
-        n: Number of groups.
-        confidence: Coverage in (0, 1).
     """
     from scipy.special import betaincinv
 

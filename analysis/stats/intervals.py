@@ -1,6 +1,7 @@
-"""Student's t intervals of means that are no accuracies of configurations: ratios of cost, masks of images.
+"""Student's t: intervals and p values of an estimate with its standard error, and intervals of plain means.
 
-Accuracies and their differences have the noise of the whole study: see `comparisons`.
+Accuracies and their differences have the noise of the whole study: see `comparisons`. The plain means are
+those of other values: ratios of cost, masks of images.
 """
 
 from __future__ import annotations
@@ -11,7 +12,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .student import quantile
+from .pools import NO_WIDTH
+
+Ends = tuple[float, float] | tuple[None, None]
+
+
+def interval(centre: float, se: float | None, df: float | None, confidence: float) -> Ends:
+    """Ends of the interval of an estimate; none without a standard error, or with one of no width."""
+    if se is None or df is None or se <= NO_WIDTH:
+        return None, None
+    half = float(quantile(df, confidence)) * se
+    return centre - half, centre + half
+
+
+def quantile(df: float | np.ndarray, confidence: float) -> np.ndarray:
+    """Half width of a t interval, in standard errors."""
+    from scipy.special import stdtrit
+
+    return stdtrit(np.minimum(df, 1e6), 0.5 + confidence / 2)
+
+
+def p_value(centre: float, se: float | None, df: float | None) -> float | None:
+    """Two-sided p value of zero; None without a standard error."""
+    from scipy.special import stdtr
+
+    if se is None or df is None or se <= NO_WIDTH:
+        return None
+    return float(2 * stdtr(min(df, 1e6), -abs(centre) / se))
 
 
 @dataclass(frozen=True)
@@ -25,15 +52,7 @@ class Interval:
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.9) -> Interval | None:
-    """Compute Student's t interval of the mean.
-
-    Args:
-        values: NaN and None are left out.
-        confidence: Coverage in (0, 1).
-
-    Returns:
-        The interval, or None when no value is finite.
-    """
+    """Interval of the mean of the finite values; None when there is none. `confidence` is in (0, 1)."""
     finite = [float(v) for v in values if v is not None and math.isfinite(v)]
     if not finite:
         return None
@@ -47,6 +66,6 @@ def t_interval(values: Sequence[float], confidence: float = 0.9) -> Interval | N
 def paired(
     ours: Mapping[int, float], theirs: Mapping[int, float], confidence: float = 0.9
 ) -> Interval | None:
-    """Compute the interval of the mean of `ours - theirs` over what both have; None where that is nothing."""
+    """Interval of the mean of `ours - theirs` over what both have; None where that is nothing."""
     shared = [key for key in ours if ours[key] is not None and theirs.get(key) is not None]
     return t_interval([ours[key] - theirs[key] for key in shared], confidence)

@@ -31,15 +31,43 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class Spread:
+    """How well a number is known, at the confidence of the report. None where there is no such number.
+
+    Attributes:
+        se: Standard error over seeds, for these images, with `df` degrees of freedom and the interval `low`,
+            `high`; None for a rule that is the same on every seed.
+        se_both: Standard error over seeds and images, with the interval `low_both`, `high_both`, which is
+            never the narrower one; None where images were not kept.
+    """
+
+    se: float | None = None
+    df: float | None = None
+    low: float | None = None
+    high: float | None = None
+    se_both: float | None = None
+    low_both: float | None = None
+    high_both: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Spread):
+    """One accuracy, a fraction: the `values` of its `seeds`, and their mean; `lost` seeds have none."""
+
+    seeds: tuple[int, ...] = ()
+    lost: int = 0
+    values: tuple[float, ...] = ()
+    mean: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement(Spread):
     """A difference a - b with its verdict, in accuracy units (0 to 1). None where there is no such number.
 
     Attributes:
         seeds: Those on which both sides have a value; of `seeds_planned`. The sides lost `diverged_a` and
             `diverged_b` of them; either was stopped early on `pruned`, and never ran on `missing`.
-        estimate: `mean_a` - `mean_b` over `seeds`, with the standard error `se` (`df` degrees of freedom) and
-            the interval `low`, `high` over seeds, for these images; `se_both`, `low_both`, `high_both` over
-            seeds and images, never the narrower interval.
+        estimate: `mean_a` - `mean_b` over `seeds`.
         adjusted_low: Lower end of the interval that is adjusted for the `family_size` rows of the family that
             have a p value; the verdict is read from it.
         adjusted_high: Its upper end.
@@ -56,52 +84,19 @@ class Judgement:
     diverged_b: int
     pruned: int
     missing: int
-    mean_a: float | None
-    mean_b: float | None
-    estimate: float | None
-    se: float | None
-    df: float | None
-    low: float | None
-    high: float | None
-    se_both: float | None
-    low_both: float | None
-    high_both: float | None
-    adjusted_low: float | None
-    adjusted_high: float | None
-    family_size: int
-    p: float | None
-    worst_case: float | None
+    mean_a: float | None = None
+    mean_b: float | None = None
+    estimate: float | None = None
+    adjusted_low: float | None = None
+    adjusted_high: float | None = None
+    family_size: int = 0
+    p: float | None = None
+    worst_case: float | None = None
     verdict: Verdict
     reason: str
-    seeds_needed: int | None
+    seeds_needed: int | None = None
 
     @property
     def a_diverges(self) -> bool:
         """Whether it is a that lost at least half of its seeds; the reason begins with it."""
         return self.verdict == "diverges" and self.reason.startswith("diverged")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """One accuracy, a fraction, with its intervals. None where there is no such number.
-
-    Attributes:
-        seeds: Those with a value; `lost` others diverged or failed.
-        values: One per seed, with their `mean`.
-        se: Standard error over seeds, for these images, with `df` degrees of freedom and the interval `low`,
-            `high`; None for a rule that is the same on every seed.
-        se_both: Standard error over seeds and images, with the interval `low_both`, `high_both`, which is
-            never the narrower one.
-    """
-
-    seeds: tuple[int, ...]
-    lost: int
-    values: tuple[float, ...]
-    mean: float | None
-    se: float | None
-    df: float | None
-    low: float | None
-    high: float | None
-    se_both: float | None
-    low_both: float | None
-    high_both: float | None

@@ -13,10 +13,13 @@ from .index import (
     bootstrap_weights,
     change_rate_bound,
     finite_groups,
+    indices,
     interval_union,
 )
 from .pools import NO_WIDTH
 from .run_noise import mean_and_noise
+
+Numbers = tuple[np.ndarray, np.ndarray, np.ndarray]  # [k] values, and lower and upper ends of their intervals
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,7 @@ class Morris:
         mu: Mean effect with its sign; far from mu* where effects change their sign.
         sigma: Standard deviation of effects (curvature and interactions). It has no interval, because none of
             those tried covers.
-        used: Trajectories that were used.
-        dropped: Trajectories with an outcome that is not finite.
+        used: Trajectories that were used; `dropped` ones have an outcome that is not finite.
         reason: Why the effects are withheld and empty; "" where they are not.
         noise: The mean absolute effect that run noise alone would show; None where each point has one seed.
     """
@@ -82,16 +84,15 @@ def morris_effects(
     if noise is not None:
         noise = np.where(np.abs(effects) > NO_WIDTH, noise, 0.0)  # identical runs have no noise between them
     sizes = np.abs(effects)
-    mu = _means(effects, names, confidence, seed)
-    mu_star = _means(sizes, names, confidence, seed, highest=float(sizes.max()))
+    mu, star = _means(effects, confidence, seed), _means(sizes, confidence, seed, highest=float(sizes.max()))
+    size_of_mean = np.maximum(mu[1], -mu[2])  # lower end; a mean size is at least the size of the mean
     if noise is None:
-        mu_star = tuple(_at_least(star, beside) for star, beside in zip(mu_star, mu, strict=True))
+        star = star[0], np.minimum(star[1], np.maximum(0, size_of_mean)), star[2]
     elif noise.max() > NO_WIDTH**2:
-        mu_star = _without_noise(mu_star, mu, effects, noise, confidence, seed)
-    spread = effects.std(axis=0, ddof=1)
-    sigma = tuple(Index(name, float(value)) for name, value in zip(names, spread, strict=True))
+        star = _without_noise(star, size_of_mean, effects, noise, confidence, seed)
     null = None if noise is None else float(np.sqrt(2 / np.pi * noise.mean()))
-    return Morris(mu_star, mu, sigma, len(effects), dropped, "", null)
+    sigma = indices(names, effects.std(axis=0, ddof=1))
+    return Morris(indices(names, *star), indices(names, *mu), sigma, len(effects), dropped, "", null)
 
 
 def _noise_of_effects(U: np.ndarray, noise: np.ndarray, levels: int) -> np.ndarray:
@@ -103,99 +104,66 @@ def _noise_of_effects(U: np.ndarray, noise: np.ndarray, levels: int) -> np.ndarr
     return np.einsum("nsk,ns->nk", taken, of_step) / (levels / (2 * levels - 2)) ** 2
 
 
-def _at_least(star: Index, mu: Index) -> Index:
-    """Mu* with the lower end of the size of mu: a mean size is at least the size of the mean."""
-    if star.low is None or mu.low is None or mu.high is None:
-        return star
-    return Index(star.name, star.value, min(star.low, max(0.0, mu.low, -mu.high)), star.high)
-
-
 def _without_noise(
-    mu_star: Sequence[Index],
-    mu: Sequence[Index],
+    star: Numbers,
+    size_of_mean: np.ndarray,
     effects: np.ndarray,
     noise: np.ndarray,
     confidence: float,
     seed: int,
-) -> tuple[Index, ...]:
+) -> Numbers:
     """Mu* without run noise.
 
     The mean size is at most the root of the mean square, from which the variance of the noise can be taken
     out; and it is at least what was seen less the mean size of the noise alone, or the size of mu.
     """
     null = np.sqrt(2 / np.pi * noise.mean(axis=0))
-    squares = _means(effects**2 - noise, [star.name for star in mu_star], confidence, seed)
-    shares = np.maximum(0, 1 - noise.mean(axis=0) / np.maximum((effects**2).mean(axis=0), 1e-300))
-    found = []
-    for j, (star, beside, square) in enumerate(zip(mu_star, mu, squares, strict=True)):
-        value = star.value * float(np.sqrt(shares[j]))
-        if star.low is None or star.high is None or square.high is None or null[j] <= NO_WIDTH:
-            found.append(Index(star.name, value, star.low, star.high))
-            continue
-        low = max(0.0, star.low - float(null[j]))
-        if beside.low is not None and beside.high is not None:
-            low = max(low, min(star.low, max(beside.low, -beside.high)))
-        high = max(low, min(star.high, float(np.sqrt(max(0.0, square.high)))))
-        found.append(Index(star.name, min(max(value, low), high), low, high))
-    return tuple(found)
+    share = np.maximum(0, 1 - noise.mean(axis=0) / np.maximum((effects**2).mean(axis=0), 1e-300))
+    square_high = _means(effects**2 - noise, confidence, seed)[2]
+    value, low, high = star[0] * np.sqrt(share), *star[1:]
+    least = np.maximum(np.maximum(0, low - null), np.minimum(low, size_of_mean))
+    most = np.maximum(least, np.minimum(high, np.sqrt(np.maximum(0, square_high))))
+    noisy = null > NO_WIDTH
+    clipped = np.fmin(np.fmax(value, least), most)
+    return np.where(noisy, clipped, value), np.where(noisy, least, low), np.where(noisy, most, high)
 
 
 def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndarray:
-    """Compute the change of the outcome over the whole range from each step.
-
-    Args:
-        U: [n, k].
-        Y: [n].
-        levels: Levels of the design.
+    """Compute the change of the outcome over the whole range from each step of the points U, [n, k].
 
     Returns:
-        [N, k], one row per trajectory; not finite where the trajectory has an outcome that is not finite.
+        [N, k], one row per trajectory; NaN where it has an outcome that is not finite.
 
     Raises:
-        ValueError: a trajectory does not step every coordinate once by the step.
+        ValueError: a trajectory does not step every coordinate once by the step of these levels.
     """
     points = np.asarray(U, float)
     k = points.shape[1]
     if len(points) != len(Y) or len(points) % (k + 1):
-        raise ValueError(
-            f"{len(points)} points and {len(Y)} outcomes are not whole trajectories of {k + 1} rows"
-        )
+        counts = f"{len(points)} points and {len(Y)} outcomes"
+        raise ValueError(f"{counts} are not whole trajectories of {k + 1} rows")
     steps = np.diff(points.reshape(-1, k + 1, k), axis=1)  # [N, step, coordinate]
     changes = np.diff(np.asarray(Y, float).reshape(-1, k + 1), axis=1)
     taken = np.abs(steps) > 1e-9
     size = levels / (2 * levels - 2)
-    if not (
-        (taken.sum(axis=1) == 1).all()
-        and (taken.sum(axis=2) == 1).all()
-        and np.allclose(np.abs(steps[taken]), size)
-    ):
+    once = (taken.sum(axis=1) == 1).all() and (taken.sum(axis=2) == 1).all()
+    if not (once and np.allclose(np.abs(steps[taken]), size)):
         raise ValueError(f"the points are no trajectories of steps of {size:.3g}, one per parameter")
     lost = ~np.isfinite(changes).all(axis=1)
-    effects = (
-        np.einsum(
-            "nsk,ns->nk", np.where(taken, np.sign(steps), 0.0), np.where(np.isfinite(changes), changes, 0.0)
-        )
-        / size
-    )
+    signs, changes = np.where(taken, np.sign(steps), 0.0), np.where(np.isfinite(changes), changes, 0.0)
+    effects = np.einsum("nsk,ns->nk", signs, changes) / size
     effects[lost] = np.nan
     return effects
 
 
-def _means(
-    x: np.ndarray, names: Sequence[str], confidence: float, seed: int, highest: float | None = None
-) -> tuple[Index, ...]:
-    """Means [k] of effects [N, k] with intervals.
+def _means(x: np.ndarray, confidence: float, seed: int, highest: float | None = None) -> Numbers:
+    """Means of effects [N, k] with intervals, whose ends are NaN with few trajectories.
 
-    Args:
-        x: [N, k] effects.
-        names: The k parameters.
-        confidence: Nominal coverage in (0, 1).
-        seed: Seed of the resampling.
-        highest: The largest effect of any parameter, where the effects are absolute ones.
+    `highest` is the largest effect of any parameter, where the effects are absolute ones.
     """
     n, value = len(x), x.mean(axis=0)
     if n < MIN_TRAJECTORIES:
-        return tuple(Index(name, float(v)) for name, v in zip(names, value, strict=True))
+        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
     W = bootstrap_weights(n, seed)
     again = W @ x
     errors = np.sqrt(np.maximum(W @ x**2 - again**2, 0) / (n - 1))
@@ -206,7 +174,4 @@ def _means(
         # Size of an effect where there is one; a parameter without any may have one as large as the largest.
         size = np.where(changed > 0, value * n / np.maximum(changed, 1), highest)
         high = np.maximum(high, change_rate_bound(changed, n, confidence) * size)
-    return tuple(
-        Index(name, float(v), float(lo), float(hi))
-        for name, v, lo, hi in zip(names, value, low, high, strict=True)
-    )
+    return value, low, high

@@ -37,12 +37,17 @@ class Sample:
         images: Seed -> [N] what each image of the split adds to the value; their sum is the value. Empty
             where images were not kept.
         cell: [N] stratum (class and domain) of each image.
+        rule: Whether it is a rule without training. The noise of runs says nothing about it; it may differ
+            from seed to seed, where clients hold other images.
+        fixed: Whether it is the same on every seed by what it is, so that one seed tells all.
     """
 
     values: Mapping[int, float]
     outcomes: Mapping[int, str]
     images: Mapping[int, np.ndarray] = field(default_factory=dict)
     cell: np.ndarray | None = None
+    rule: bool = False
+    fixed: bool = False
 
     @property
     def kept(self) -> dict[int, float]:
@@ -61,13 +66,15 @@ class Sample:
 
     @property
     def deterministic(self) -> bool:
-        """Whether it is a rule that does not train: the same value on every seed.
+        """Whether it has no noise over seeds: the same value on every seed.
 
         Two seeds may have one accuracy by chance, where there are few images; then the images tell.
         """
         values = list(self.kept.values())
-        if len(values) < 2 or max(values) - min(values) > NO_WIDTH:
+        if not values or max(values) - min(values) > NO_WIDTH:
             return False
+        if self.fixed or (self.rule and len(values) > 1):
+            return True
         parts = [self.images[seed] for seed in self.kept if seed in self.images]
         return len(values) > 2 or (len(parts) == 2 and np.array_equal(parts[0], parts[1]))
 
@@ -86,12 +93,9 @@ class Pool:
     Attributes:
         variance: Of the noise of one configuration on one seed, beside the effect of the seed that all
             configurations share.
-        df: Its degrees of freedom.
-        prior_variance: Typical variance of a configuration.
-        prior_df: How many seeds' worth this says about one configuration; infinite where all are alike.
+        prior_variance: Typical variance of a configuration; `prior_df` is how many seeds' worth this says
+            about one configuration, infinite where all are alike.
         total: Variance of one configuration over seeds, the shared effect of the seed with it.
-        total_df: Its degrees of freedom.
-        configurations: Number of configurations with two or more seeds.
     """
 
     variance: float
@@ -100,20 +104,15 @@ class Pool:
     prior_df: float
     total: float
     total_df: float
-    configurations: int
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Pool | None:
-        """Pool the configurations of one study.
+        """Pool the configurations of one study on one metric and split; None without a degree of freedom.
 
-        Args:
-            samples: All of them, on one metric and split. Rules without training, and configurations with one
-                seed, say nothing and are left out.
-
-        Returns:
-            The pool, or None where no degree of freedom is left.
+        Rules without training, and configurations with one seed, say nothing and are left out.
         """
-        kept = [values for s in samples if not s.deterministic and len(values := s.kept) > 1]
+        trained = [s.kept for s in samples if not s.rule and not s.deterministic]
+        kept = [values for values in trained if len(values) > 1]
         while kept:
             pool, wild = cls._of(kept)
             if wild is None:
@@ -132,9 +131,8 @@ class Pool:
         column = np.array([seeds.index(seed) for values in kept for seed in values])
         y = np.array([v for values in kept for v in values.values()])
         count = np.bincount(row)
-        X = np.zeros((len(y), len(seeds)))
-        X[np.arange(len(y)), column] = 1
-        X -= (_sums(X, row) / count[:, None])[row]  # each configuration's mean is taken out
+        X = np.eye(len(seeds))[column]
+        X -= (np.eye(len(kept))[:, row] @ X / count[:, None])[row]  # each configuration's mean is taken out
         centred = y - (np.bincount(row, y) / count)[row]
         inverse = np.linalg.pinv(X.T @ X, hermitian=True)
         residual = centred - X @ (inverse @ (X.T @ centred))
@@ -157,14 +155,13 @@ class Pool:
             typical = prior_of(mean, spread) if spread > ALIKE else typical
         between = max(0.0, within - float(squares.sum()))  # sum of squares of the seeds
         parts = np.array([between, float(squares.sum())]) / within_df
-        dfs = np.array([max(1, rank), df])
-        total, total_df = within / within_df, satterthwaite(parts, dfs)
-        return cls(variance, df, *typical, total, total_df, len(kept)), None
+        total, total_df = within / within_df, satterthwaite(parts, np.array([max(1, rank), df]))
+        return cls(variance, df, *typical, total, total_df), None
 
     def moderated(
         self, own: float, own_df: float, trained: int, expected: Prior | None = None
     ) -> tuple[float, float]:
-        """Variance of one accuracy, or of one difference, on one seed.
+        """Variance of one accuracy, or of one difference, on one seed, with its degrees of freedom.
 
         Args:
             own: Its own variance over seeds.
@@ -175,8 +172,7 @@ class Pool:
                 the study's prior.
 
         Returns:
-            The variance and its degrees of freedom, at most those of the study. What varies far more than the
-            study keeps its own.
+            Degrees of freedom at most those of the study. What varies far more than the study keeps its own.
         """
         from scipy.special import fdtrc
 
@@ -214,19 +210,10 @@ def _wild(squares: np.ndarray, df: np.ndarray) -> int | None:
     return place if fdtrc(df[place], rest_df, ratio) < WILD else None
 
 
-def _sums(X: np.ndarray, row: np.ndarray) -> np.ndarray:
-    sums = np.zeros((row[-1] + 1, X.shape[1]))
-    np.add.at(sums, row, X)
-    return sums
-
-
 def log_moments(variances: np.ndarray, df: np.ndarray, fitted: int = 1) -> tuple[float, float]:
-    """Mean and variance of the logarithms of true variances, from estimates of them.
+    """Mean and variance of the logarithms of true variances, from estimates [n] with [n] degrees of freedom.
 
-    Args:
-        variances: [n] more than 0; relative to a trend of `fitted` parameters, where there is one.
-        df: [n] the degrees of freedom of each, more than 0.
-        fitted: Parameters that were fitted to them, the mean included.
+    The estimates may be relative to a trend; `fitted` parameters were fitted to them, the mean included.
     """
     from scipy.special import digamma, polygamma
 

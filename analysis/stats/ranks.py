@@ -20,14 +20,10 @@ Effects = Sequence[tuple[float, float]]  # estimate and standard error of each l
 
 @dataclass(frozen=True)
 class Agreement:
-    """Kendall's tau of two rankings of the same choices.
+    """Kendall's tau of two rankings of the same choices, from -1 (reversed) to 1 (the same order).
 
-    Attributes:
-        tau: From -1 (reversed) to 1 (the same order).
-        low: Lower end of its interval; None with fewer than `LEAST_CHOICES` choices.
-        high: Upper end.
-        verdict: `alike` when the interval lies above zero, `opposite` below. With fewer seeds than
-            `LEAST_SEEDS` it is `undecided`.
+    Its interval is None with fewer than `LEAST_CHOICES` choices. The verdict is `alike` when the interval
+    lies above zero, `opposite` below; with fewer seeds than `LEAST_SEEDS` it is `undecided`.
     """
 
     tau: float
@@ -69,10 +65,9 @@ def agreement(
     fidelity = float(np.sqrt(max(0.05, alike[0] * alike[1]))) if min(alike) > 0 else 0.05
     low = max(-1.0, float(low / fidelity if low < 0 else low))
     high = min(1.0, float(high / fidelity if high > 0 else high))
-    shown: Literal["alike", "opposite", "undecided"] = (
-        "alike" if low > 0 else "opposite" if high < 0 else "undecided"
-    )
-    return Agreement(tau, low, high, shown if seeds >= LEAST_SEEDS else "undecided")
+    if seeds < LEAST_SEEDS or low <= 0 <= high:
+        return Agreement(tau, low, high, "undecided")
+    return Agreement(tau, low, high, "alike" if low > 0 else "opposite")
 
 
 def _squares(effects: Effects) -> float:

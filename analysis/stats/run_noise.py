@@ -8,22 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 THIRDS = 3  # of a range, in which lost points are counted
-RARE = (
-    0.01  # probability, over all thirds of all parameters, of calling a chance cluster a range that diverges
-)
+RARE = 0.01  # probability of calling any chance cluster a range that diverges, over all thirds
 
 
 @dataclass(frozen=True)
 class LostRange:
-    """A third of a parameter's range in which clearly more points were lost than elsewhere.
-
-    Attributes:
-        name: The parameter.
-        low: Lower end, as a share of the range.
-        high: Upper end.
-        lost: Points lost in it.
-        points: Points in it.
-    """
+    """A third of a parameter's range (its ends are shares) in which clearly more points were lost."""
 
     name: str
     low: float
@@ -47,12 +37,12 @@ def mean_and_noise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         return y.reshape(-1), None
     kept = np.isfinite(y)
     count = kept.sum(axis=1)
-    whole = kept.all(axis=1)
-    if not whole.any():
-        return np.where(count > 0, np.where(kept, y, 0).sum(axis=1) / np.maximum(count, 1), np.nan), None
-    of_seed = (y[whole] - y[whole].mean(axis=1, keepdims=True)).mean(axis=0)
+    whole = y[kept.all(axis=1)]
+    of_seed = (whole - whole.mean(axis=1, keepdims=True)).mean(axis=0) if len(whole) else 0.0
     y = np.where(kept, y - of_seed, 0.0)
     mean = np.where(count > 0, y.sum(axis=1) / np.maximum(count, 1), np.nan)
+    if not len(whole):
+        return mean, None
     squares = (np.where(kept, y - np.nan_to_num(mean)[:, None], 0.0) ** 2).sum(axis=1)
     able = count > 1
     points = max(1, int(able.sum()))
@@ -63,15 +53,9 @@ def mean_and_noise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def lost_ranges(U: np.ndarray, lost: np.ndarray, names: Sequence[str]) -> list[LostRange]:
-    """Find the thirds of the parameters' ranges that hold clearly more lost points than the rest.
+    """Find the thirds of ranges in which lost points are more than chance, the largest share first.
 
-    Args:
-        U: [n, k] points in [0, 1].
-        lost: [n] whether a point failed or diverged.
-        names: The k parameters.
-
-    Returns:
-        The thirds in which so many lost points are rarer than chance, the largest share first.
+    Points are U, [n, k] in [0, 1]; `lost` [n] says which of them failed or diverged.
     """
     from scipy.special import bdtrc
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .index import (
     bootstrap_weights,
     change_rate_bound,
     finite_groups,
+    indices,
     interval_union,
 )
 from .pools import NO_WIDTH
@@ -28,14 +30,13 @@ from .run_noise import mean_and_noise
 
 @dataclass(frozen=True)
 class Sobol:
-    """Indices of every parameter.
+    """Indices of every parameter: shares of the variance.
 
     Attributes:
-        first: Share of the variance that a parameter explains alone.
-        total: Share of the variance that a parameter explains with all its interactions.
-        pairs: Share of the variance that two parameters explain together beyond what each explains alone.
-        used: Blocks that were used.
-        dropped: Blocks with an outcome that is not finite.
+        first: What a parameter explains alone.
+        total: What it explains with all its interactions.
+        pairs: What two parameters explain together beyond what each explains alone.
+        used: Blocks that were used; `dropped` ones have an outcome that is not finite.
         reason: Why the indices are withheld and empty; "" where they are not.
         noise: Share of the variance between points that is run noise; None where each point has one seed.
     """
@@ -49,9 +50,8 @@ class Sobol:
     noise: float | None = None
 
 
-@dataclass(frozen=True)
-class _Terms:
-    """Terms to average over blocks: an index is (top - centre * shift) / variance of the means."""
+class _Terms(NamedTuple):
+    """Terms of blocks, or means of them: an index is (top - centre * shift) / variance of the means."""
 
     top: np.ndarray  # [N, P]
     shift: np.ndarray  # [N, P]
@@ -59,17 +59,19 @@ class _Terms:
     level: np.ndarray  # [N] mean of its rows A and B
     square: np.ndarray  # [N] mean of the squares of A and B, without the run noise
 
-    def mean(self, W: np.ndarray) -> tuple[np.ndarray, ...]:
+    def mean(self, W: np.ndarray) -> _Terms:
         """Compute weighted means; W [R, N]."""
-        return W @ self.top, W @ self.shift, W @ self.centre, W @ self.level, W @ self.square
+        return _Terms(*(W @ x for x in self))
 
-    def jackknife_means(self) -> tuple[np.ndarray, ...]:
+    def without_each(self) -> _Terms:
         """Compute the means without each block in turn."""
-        n = len(self.top)
-        return tuple(
-            (x.sum(axis=0) - x) / (n - 1)
-            for x in (self.top, self.shift, self.centre, self.level, self.square)
-        )
+        return _Terms(*((x.sum(axis=0) - x) / (len(x) - 1) for x in self))
+
+    def indices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Compute indices [R, P] and variances [R] from means; without variance an index is 0."""
+        variance = np.maximum(self.square - self.level**2, 0)
+        variance = np.where(variance > 1e-300, variance, np.inf)
+        return (self.top - self.centre[:, None] * self.shift) / variance[:, None], variance
 
     def errors(self, W: np.ndarray, value: np.ndarray, variance: np.ndarray) -> np.ndarray:
         """Compute standard errors [R, P] of resampled estimates by linearisation."""
@@ -118,20 +120,12 @@ def sobol_indices(
     if reason:
         return Sobol((), (), (), len(rows), dropped, reason, share)
     pairs = list(combinations(range(k), 2)) if second_order else []
+    value, low, high = _estimate(rows - rows.mean(), noise, k, pairs, confidence, seed)
+    if noise is None:  # unknown noise raises a total index, but it is at least the first-order index
+        low[k : 2 * k] = np.minimum(low[k : 2 * k], np.maximum(0, low[:k]))
     labels = [*names, *names, *(f"{names[i]} x {names[j]}" for i, j in pairs)]
-    estimates = _estimate(rows - rows.mean(), noise, k, pairs, confidence, seed)
-    indices = [Index(label, *numbers) for label, numbers in zip(labels, estimates, strict=True)]
-    first, total = indices[:k], indices[k : 2 * k]
-    if noise is None:
-        total = [_at_least(index, beside) for index, beside in zip(total, first, strict=True)]
-    return Sobol(tuple(first), tuple(total), tuple(indices[2 * k :]), len(rows), dropped, "", share)
-
-
-def _at_least(total: Index, first: Index) -> Index:
-    """The total index of one seed: unknown noise raises it, but it is at least the first-order index."""
-    if total.low is None or first.low is None:
-        return total
-    return Index(total.name, total.value, min(total.low, max(0.0, first.low)), total.high)
+    found = indices(labels, value, low, high)
+    return Sobol(found[:k], found[k : 2 * k], found[2 * k :], len(rows), dropped, "", share)
 
 
 def _terms(rows: np.ndarray, noise: np.ndarray | None, k: int, pairs: Sequence[tuple[int, int]]) -> _Terms:
@@ -146,21 +140,8 @@ def _terms(rows: np.ndarray, noise: np.ndarray | None, k: int, pairs: Sequence[t
         top.append(ba[:, i] * ab[:, j] - a * b - b * both)
         shift.append(ba[:, i] + ab[:, j] - a - b - both)
     ends = rows[:, [0, -1]]
-    return _Terms(
-        np.hstack(top),
-        np.hstack(shift),
-        rows.mean(axis=1),
-        ends.mean(axis=1),
-        (ends**2).mean(axis=1) - taken_out,
-    )
-
-
-def _ratio(means: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Compute indices [R, P] and variances [R] from means; without variance an index is 0."""
-    top, shift, centre, level, square = means
-    variance = np.maximum(square - level**2, 0)
-    variance = np.where(variance > 1e-300, variance, np.inf)
-    return (top - centre[:, None] * shift) / variance[:, None], variance
+    squares = (ends**2).mean(axis=1) - taken_out
+    return _Terms(np.hstack(top), np.hstack(shift), rows.mean(axis=1), ends.mean(axis=1), squares)
 
 
 def _estimate(
@@ -170,27 +151,25 @@ def _estimate(
     pairs: Sequence[tuple[int, int]],
     confidence: float,
     seed: int,
-) -> list[tuple[float, float | None, float | None]]:
-    """Estimate (value, low, high) of every index."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimate value, low and high of every index; with few blocks the ends are NaN."""
     n, terms = len(rows), _terms(rows, noise, k, pairs)
-    value = _ratio(terms.mean(np.full((1, n), 1 / n)))[0][0]
+    value = terms.mean(np.full((1, n), 1 / n)).indices()[0][0]
     value[k : 2 * k] = np.maximum(value[k : 2 * k], 0)
     if n < MIN_BLOCKS:
-        return [(float(v), None, None) for v in value]
-    jackknife, _ = _ratio(terms.jackknife_means())
+        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
+    jackknife, _ = terms.without_each().indices()
     error = np.sqrt((n - 1) / n * ((jackknife - jackknife.mean(axis=0)) ** 2).sum(axis=0))
     W = bootstrap_weights(n, seed)
-    again, variance = _ratio(terms.mean(W))
-    half, low, high = interval_union(
-        value, error, again, terms.errors(W, value=again, variance=variance), n, confidence
-    )
+    again, variance = terms.mean(W).indices()
+    half, low, high = interval_union(value, error, again, terms.errors(W, again, variance), n, confidence)
     total = slice(k, 2 * k)
     low[total] = np.maximum(low[total], 0)
     changed = (np.abs(rows[:, 1 : k + 1] - rows[:, :1]) > NO_WIDTH).sum(axis=0)
     high[total] = np.maximum(high[total], _upper_ends(value[total], half[total], changed, n, confidence))
     unchanged = np.flatnonzero(changed == 0)  # a first-order index is at most the total index
     high[unchanged] = np.maximum(high[unchanged], high[total][unchanged])
-    return [(float(v), float(lo), float(hi)) for v, lo, hi in zip(value, low, high, strict=True)]
+    return value, low, high
 
 
 def _upper_ends(

@@ -32,11 +32,8 @@ STEEPEST = 2.0  # slope of a log variance: a noise in proportion to the effect
 class Trend:
     """Log variance of a difference on one seed, by its size: `level` + `slope` x log(size + `offset`).
 
-    Attributes:
-        level: Of a size of one, in accuracy units squared.
-        slope: More than 0, at most 2.
-        offset: Size below which the variance hardly changes: the median standard deviation.
-        spread: Variance of the log variances around the trend.
+    The slope is more than 0, at most 2. The offset is the size below which the variance hardly changes: the
+    median standard deviation. `spread` is the variance of the log variances around the trend.
     """
 
     level: float
@@ -46,14 +43,10 @@ class Trend:
 
     @classmethod
     def of(cls, differences: Sequence[np.ndarray]) -> Trend | None:
-        """Fit the trend of a study.
+        """Fit the trend of a study to its differences, each [seeds]; None where none is clearly there.
 
-        Args:
-            differences: Of each comparison, [seeds].
-
-        Returns:
-            The trend; None where there are too few differences, or none is clearly there. One difference that
-            is large and varies much is no trend: that is a configuration that collapsed on a seed.
+        One difference that is large and varies much is no trend: that is a configuration that collapsed on a
+        seed.
         """
         from scipy.special import digamma, polygamma
 
@@ -110,7 +103,7 @@ def expected(family: Sequence[Comparison], pools: Mapping[str, Pool | None]) -> 
 
 def _difference(c: Comparison) -> np.ndarray:
     """[seeds] on the common seeds of two configurations that train; else none."""
-    if c.a.deterministic or c.b.deterministic:
+    if any(side.rule or side.deterministic for side in (c.a, c.b)):
         return np.array([])
     a, b = c.a.kept, c.b.kept
     return np.array([a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())])

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pyarrow.compute as pc
 
 from ..read.columns import GROUPS
 from ..read.results import Results, Row
@@ -18,18 +17,16 @@ OWN, GLOBAL = "acc_personal_own", "acc_personal_global"
 PERSONAL = (OWN, GLOBAL)
 FLOORS = {"majority": "most frequent class", "zeroshot": "zero-shot"}
 NOTHING = Sample(values={}, outcomes={})  # of what never ran
+Group = tuple[str, str, str]  # trials whose noise is pooled: space, scenario (or stress case), stage
+Images = tuple[str, np.ndarray, np.ndarray]  # digest of the images, and [N] cell and contribution of each
 WORST = ("complete", "pruned", "failed", "diverged")  # outcomes of a seed, the worst last
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a difference.
+    """One side of a difference: its name, what it measured, and the number of its trial.
 
-    Attributes:
-        words: Its name.
-        sample: What it measured; `NOTHING` where it never ran.
-        trial: Number of its trial.
-        digest: Digest of the images of its split; empty where they were not kept.
+    `digest` is that of the images of its split; empty where they were not kept.
     """
 
     words: str
@@ -43,20 +40,16 @@ class Difference:
     """Two configurations that are compared: a minus b.
 
     Attributes:
-        space: Name of the space.
-        scenario: Label of the scenario.
-        family: Differences that are judged together.
+        family: Differences that are judged together; they follow one another.
         kind: `choice`, `pair`, `lead`, `rival`, `floor`, `tuning`, `transfer`, `recipe` or `stress`.
-        subject: What is changed, or what it is compared with.
-        level: Its level.
+        subject: What is changed, or what it is compared with, at the `level`.
         a: The one that is judged.
         b: The one that it is compared with.
-        metric: The column.
-        split: `validation` or `test`.
         planned: Number of seeds that were planned.
-        pool: Group of the trials whose noise it shares.
+        group: The trials whose noise it shares.
         parts: Number of configurations on each side.
         reason: Why it never ran, where that is known.
+        strongest: Of a rival: whether it is the strongest.
     """
 
     space: str
@@ -70,41 +63,31 @@ class Difference:
     metric: str
     split: str
     planned: int
-    pool: str
+    group: Group
     parts: int = 1
     reason: str = ""
+    strongest: bool | None = None
 
 
 def paired_samples(a: Side, b: Side) -> tuple[Sample, Sample]:
     """Return the samples of two sides; without images where they were not evaluated on the same ones."""
     if a.digest and a.digest == b.digest:
         return a.sample, b.sample
-    return without_images(a.sample), without_images(b.sample)
+    return replace(a.sample, images={}, cell=None), replace(b.sample, images={}, cell=None)
 
 
 class Samples:
-    """Reads samples of the trials of one or several result folders.
-
-    Args:
-        results: The folders.
-    """
+    """Reads samples of the trials of one or several result folders."""
 
     def __init__(self, *results: Results) -> None:
         self.results = results
-        self._images: dict[tuple[str, str], dict[tuple[str, str], tuple[str, np.ndarray, np.ndarray]]] = {}
+        self._images: dict[tuple[str, str], dict[tuple[str, str], Images]] = {}
 
     def side(self, words: str, trial: Row | None, metric: str, split: str, floor: str = "") -> Side | None:
-        """Return one side of a difference.
+        """Return one side of a difference; None where its trial ran and this was not measured.
 
-        Args:
-            words: Its name.
-            trial: Its trial; None where it never ran.
-            metric: The column on validation.
-            split: `validation` or `test`.
-            floor: A key of `FLOORS`, for the rule without training that was measured beside the trial.
-
-        Returns:
-            The side, or None where the trial ran and this was not measured.
+        The metric is the column on validation. The trial is None where it never ran. `floor` is a key of
+        `FLOORS`, for the rule without training that was measured beside the trial.
         """
         if trial is None:
             return Side(words)
@@ -116,11 +99,12 @@ class Samples:
             values, outcomes = finite, dict.fromkeys(finite, "complete")
         if not finite and (floor or "complete" in outcomes.values()):
             return None
-        sample = Sample(values=values, outcomes=outcomes)
-        digest = ""
-        if metric in PERSONAL:
-            sample, digest = self._with_images(sample, trial, metric, split, floor or "personal")
-        return Side(words, sample, trial.get("trial"), digest)
+        zeroshot = (floor or trial.get("method")) == "zeroshot"
+        # on the global split all clients have the same accuracy, on every seed; a stress may change images
+        fixed = zeroshot and metric.endswith("_global") and trial.get("kind") != "stress"
+        sample = Sample(values=values, outcomes=outcomes, rule=zeroshot or bool(floor), fixed=fixed)
+        side = Side(words, sample, trial.get("trial"))
+        return self._with_images(side, trial, metric, split, floor) if metric in PERSONAL else side
 
     def _values(self, trial: Row, column: str, split: str) -> dict[int, float]:
         """Return seed -> value, NaN where there is none."""
@@ -129,55 +113,43 @@ class Samples:
         if listed is None and column in GROUPS:
             rows = self._groups
             listed = [rows.get((run, split), {}).get(column) for run in trial.get("runs") or []]
-        listed = listed or [None] * len(seeds)
-        return {
-            int(seed): math.nan if value is None else float(value)
-            for seed, value in zip(seeds, listed, strict=False)
-        }
+        pairs = zip(seeds, listed or [None] * len(seeds), strict=False)
+        return {int(seed): math.nan if value is None else float(value) for seed, value in pairs}
 
     @cached_property
     def _groups(self) -> dict[tuple[str, str], Row]:
         """Run and split -> the accuracies on groups of classes, which the trials do not have."""
-        text = (
-            f"SELECT run, split, {', '.join(GROUPS)} FROM rounds WHERE acc_shared_class_mean IS NOT NULL "
-            "OR acc_personal_class_mean IS NOT NULL "
-            "QUALIFY round = max(round) OVER (PARTITION BY run, split)"
-        )
+        text = f"""SELECT run, split, {", ".join(GROUPS)} FROM rounds
+WHERE coalesce(acc_shared_class_mean, acc_personal_class_mean) IS NOT NULL
+QUALIFY round = max(round) OVER (PARTITION BY run, split)"""
         return {(row["run"], row["split"]): row for folder in self.results for row in folder.sql(text)}
 
-    def _with_images(
-        self, sample: Sample, trial: Row, metric: str, split: str, scope: str
-    ) -> tuple[Sample, str]:
-        """Return the sample with what each image adds, where all its seeds have the same images."""
-        of_run = self._images_of(scope, metric.rpartition("_")[2])
+    def _with_images(self, side: Side, trial: Row, metric: str, split: str, floor: str) -> Side:
+        """Return the side with what each image adds, where all its seeds have the same images."""
+        of_run, kept = self._images_of(floor or "personal", metric.rpartition("_")[2]), side.sample.kept
         found = {
             int(seed): of_run[run, split]
             for seed, run in zip(trial.get("seeds") or [], trial.get("runs") or [], strict=False)
-            if (run, split) in of_run and int(seed) in sample.kept
+            if (run, split) in of_run and int(seed) in kept
         }
         digests = {digest for digest, _, _ in found.values()}
-        if len(digests) != 1 or len(found) < len(sample.kept):
-            return sample, ""
+        if len(digests) != 1 or len(found) < len(kept):
+            return side
         cell = next(iter(found.values()))[1]
         images = {seed: parts for seed, (_, _, parts) in found.items()}
-        return replace(sample, images=images, cell=cell), digests.pop()
+        return replace(side, sample=replace(side.sample, images=images, cell=cell), digest=digests.pop())
 
-    def _images_of(self, scope: str, place: str) -> dict[tuple[str, str], tuple[str, np.ndarray, np.ndarray]]:
-        """Return (run, split) -> digest of the images, cell and contribution of each image."""
+    def _images_of(self, scope: str, place: str) -> dict[tuple[str, str], Images]:
+        """Return (run, split) -> what was kept of its images."""
         if (scope, place) not in self._images:
-            found = self._images[scope, place] = {}
-            cells: dict[str, np.ndarray] = {}  # one array for all runs on the same images
-            names = ["run", "split", "images", "cell", place]
+            text = f'SELECT run, split, images, cell, "{place}" FROM images WHERE scope = $scope'
+            found, cells = dict[tuple[str, str], Images](), dict[str, np.ndarray]()
             for folder in self.results:
-                table = folder.table("images", columns=[*names, "scope"])
-                if table.num_rows:
-                    table = table.filter(pc.equal(table["scope"], scope))
-                    for row in zip(*(table[name] for name in names), strict=True):
-                        run, split, digest = (value.as_py() for value in row[:3])
-                        if digest not in cells:
-                            cells[digest] = row[3].values.to_numpy(zero_copy_only=False).astype(np.int32)
-                        parts = row[4].values.to_numpy(zero_copy_only=False).astype(np.float32)
-                        found[run, split] = (digest, cells[digest], parts)
+                columns = folder.arrays(text, scope=scope).values()
+                for run, split, digest, cell, parts in zip(*columns, strict=True):
+                    cells.setdefault(digest, cell)  # one array for all runs on the same images
+                    found[run, split] = (digest, cells[digest], parts)
+            self._images[scope, place] = found
         return self._images[scope, place]
 
 
@@ -185,16 +157,9 @@ def outcomes_of(trial: Row) -> dict[int, str]:
     """Return seed -> how the run ended; of a trial without this column, as the trial ended."""
     seeds = [int(seed) for seed in trial.get("seeds") or []]
     listed = trial.get("outcomes")
-    if not listed:
-        failed = "diverged" if str(trial.get("reason") or "").startswith("diverged") else "failed"
-        ended = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(str(trial.get("state")), failed)
-        listed = [ended] * len(seeds)
-    return dict(zip(seeds, listed, strict=False))
-
-
-def without_images(sample: Sample) -> Sample:
-    """Return the sample with its values alone."""
-    return replace(sample, images={}, cell=None) if sample.images else sample
+    failed = "diverged" if str(trial.get("reason") or "").startswith("diverged") else "failed"
+    ended = {"COMPLETE": "complete", "PRUNED": "pruned"}.get(str(trial.get("state")), failed)
+    return dict(zip(seeds, listed or [ended] * len(seeds), strict=False))
 
 
 def added(words: str, sides: Sequence[Side]) -> Side:
@@ -203,13 +168,12 @@ def added(words: str, sides: Sequence[Side]) -> Side:
     if any(not sample.outcomes for sample in samples):
         return Side(words)
     seeds = sorted(set.intersection(*(set(sample.outcomes) for sample in samples)))
-    digests = {side.digest for side in sides}
-    images = all(digests) and len(digests) == 1
-    kept = [seed for seed in seeds if all(seed in sample.images for sample in samples)] if images else []
+    same = len({side.digest for side in sides}) == 1 and sides[0].digest
+    kept = [seed for seed in seeds if same and all(seed in sample.images for sample in samples)]
     sample = Sample(
         values={seed: sum(s.values.get(seed, math.nan) for s in samples) for seed in seeds},
         outcomes={seed: max((s.outcomes[seed] for s in samples), key=WORST.index) for seed in seeds},
         images={seed: np.sum([s.images[seed] for s in samples], axis=0) for seed in kept},
-        cell=samples[0].cell if images else None,
+        cell=samples[0].cell if same else None,
     )
-    return Side(words, sample, None, digests.pop() if images else "")
+    return Side(words, sample, None, same or "")

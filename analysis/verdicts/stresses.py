@@ -5,74 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..read.results import Results, Row
-from ..read.stressed import REFERENCES, cases
+from ..read.stressed import REFERENCES, cases, labels_of, metric_of, reason_not_run, spaces_of
 from .samples import FLOORS, OWN, Difference, Samples, Side
-from .study import pool_name
+from .study import VALIDATION
 
 
 def stresses(results: Results, samples: Samples) -> Iterator[Difference]:
     """Yield the differences of all cases; the references themselves are not judged."""
+    trials = {
+        (str(t["study"]).split(" | ")[0], str(t["factor"]), str(t["level"]), str(t["label"])): t
+        for t in results.sql("FROM trials WHERE kind = 'stress' ORDER BY trial")
+    }
     for case in cases(results):
-        for space, labels in (case.get("entries") or {}).items():
-            yield from _of_case(results, samples, case, space, labels)
+        for space in spaces_of(case):
+            yield from _of_case(results, samples, case, space, trials)
 
 
 def _of_case(
-    results: Results, samples: Samples, case: Row, space: str, labels: list[str]
+    results: Results, samples: Samples, case: Row, space: str, trials: dict[tuple[str, str, str, str], Row]
 ) -> Iterator[Difference]:
-    trials = stress_trials(results)
     prefix = f"{space}: " if len(results.meta.get("spaces") or []) > 1 else ""
-    levels = [str(level["label"]) for level in case["levels"]]
-    metrics = (case.get("metrics") or {}).get(space) or {}
+    name, levels = str(case["name"]), [str(level["label"]) for level in case["levels"]]
+    entries = case["entries"][space]
 
-    def side(label: str, level: str, floor: str = "", of: str = "") -> Side | None:
-        trial = trials.get((space, case["name"], level, of or label))
-        metric = metrics.get(of or label) or OWN
-        return samples.side(f"{prefix}{label} at {level}", trial, metric, "validation", floor)
+    def side(label: str, level: str, floor: str = "") -> Side | None:
+        """Return an entry at a level, or the rule without training that was measured beside it."""
+        words = FLOORS[floor] if floor else label
+        trial, metric = trials.get((space, name, level, label)), metric_of(case, space, label)
+        return samples.side(f"{prefix}{words} at {level}", trial, metric, VALIDATION, floor)
 
-    for label in (label for label in labels if label not in REFERENCES):
-        metric = metrics.get(label) or OWN
+    for label in labels_of(case, space):
+        metric = metric_of(case, space, label)
         for level in levels:
-            others = [(name, level, "", "") for name in labels if name in REFERENCES]
-            others += [(label, levels[0], "", "")] if level != levels[0] else []
-            if metric == OWN:
-                others += [
-                    (words, level, floor, label) for floor, words in FLOORS.items() if floor not in labels
-                ]
+            others = [side(reference, level) for reference in entries if reference in REFERENCES]
+            others += [side(label, levels[0])] if level != levels[0] else []
+            others += [side(label, level, f) for f in FLOORS if metric == OWN and f not in entries]
             a = side(label, level)
-            for other in others:
-                b = side(*other)
+            for b in others:
                 if a and b:
+                    ran = bool(a.sample.outcomes)
                     yield Difference(
-                        space=space,
-                        scenario=str(case["name"]),
-                        family="stress",
-                        kind="stress",
-                        subject=label,
-                        level=level,
-                        a=a,
-                        b=b,
-                        metric=metric,
-                        split="validation",
-                        planned=len(results.meta.get("seeds") or []),
-                        pool=pool_name(space, str(case["name"]), "stress", metric, "validation"),
-                        reason=not_run(case, space, level, label) if not a.sample.outcomes else "",
-                    )
-
-
-def stress_trials(results: Results) -> dict[tuple[str, str, str, str], Row]:
-    """Return (space, case, level, entry) -> trial."""
-    rows = results.sql("FROM trials WHERE kind = 'stress' ORDER BY trial")
-    return {
-        (str(t["study"]).split(" | ")[0], str(t["factor"]), str(t["level"]), str(t["label"])): t for t in rows
-    }
-
-
-def not_run(case: Row, space: str, level: str, label: str) -> str:
-    """Return why an entry has no trial at a level."""
-    listed = [
-        str(row["reason"])
-        for row in case.get("not_run") or []
-        if row["space"] == space and row["level"] == level and row["label"] in ("", label)
-    ]
-    return next(iter([*listed, str(case.get("skipped") or "")]), "") or "never ran"
+                        space=space, scenario=name, family="stress", kind="stress", subject=label,
+                        level=level, a=a, b=b, metric=metric, split=VALIDATION,
+                        planned=len(results.meta.get("seeds") or []), group=(space, name, "stress"),
+                        reason="" if ran else reason_not_run(results, case, space, level, label),
+                    )  # fmt: skip

@@ -6,9 +6,11 @@ not at all, and made again when the trials changed.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,21 +21,14 @@ from ..read.columns import TABLES
 from ..read.results import Results, Row
 from ..stats.comparisons import Comparison, Judgement, Pool, judge
 from .choices import choices, leads, pairs
-from .confirmed import alone, confirmed, strongest_rival, transfers
-from .estimates import all_trials, estimates, pool_of
+from .confirmed import alone, confirmed, transfers
+from .estimates import estimates
 from .recipes import recipes
-from .samples import Difference, Samples, paired_samples
+from .samples import Difference, Group, Samples, paired_samples
 from .stresses import stresses
-from .study import Study
+from .study import TEST, Study, all_trials, group_of
 
-POOLED = (
-    "contrast",
-    "rival",
-    "interaction",
-    "confirm",
-    "transfer",
-    "stress",
-)  # kinds that ran on common seeds
+POOLED = ("contrast", "rival", "interaction", "confirm", "transfer", "stress")  # ran on common seeds
 MADE_FROM = b"made_from"  # key of the digest in the file
 TYPES = {
     "VARCHAR": pa.string(), "INTEGER": pa.int32(), "BIGINT[]": pa.list_(pa.int64()), "DOUBLE": pa.float64(),
@@ -42,11 +37,7 @@ TYPES = {
 
 
 def verdict_tables(results: Results) -> None:
-    """Write the tables `verdicts` and `estimates` of a result folder, unless they are up to date.
-
-    Args:
-        results: The whole result folder, finished or not; no view of one space.
-    """
+    """Write the tables `verdicts` and `estimates` of a whole result folder, unless they are up to date."""
     made_from = digest_of(results.folder)
     files = [file_of(results.folder, name) for name in ("verdicts", "estimates")]
     if all(_made_from(file) == made_from for file in files):
@@ -70,131 +61,79 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 class Maker:
-    """Makes the rows of both tables.
-
-    Args:
-        results: The whole result folder.
-    """
+    """Makes the rows of both tables of a whole result folder."""
 
     def __init__(self, results: Results) -> None:
         self.results, self.samples = results, Samples(results)
-        self._pools: dict[str, Pool | None] = {}
-        kinds = [t for t in all_trials(results) if t["kind"] in POOLED]
-        self._groups: dict[str, list[Row]] = {}  # without metric and split
-        for trial in kinds:
-            self._groups.setdefault(pool_of(results, trial, "", ""), []).append(trial)
+        self.pool = functools.cache(self._pool)
+        self._groups: dict[Group, list[Row]] = {}
+        for trial in all_trials(results):
+            if trial["kind"] in POOLED:
+                self._groups.setdefault(group_of(results, trial), []).append(trial)
 
     def verdicts(self) -> list[Row]:
         """Return the rows of the table of verdicts, numbered."""
-        differences = list(self.differences())
-        families: dict[str, list[int]] = {}
-        for place, difference in enumerate(differences):
-            families.setdefault(difference.family, []).append(place)
-        judged: dict[int, Judgement] = {}
-        for places in families.values():
-            found = self.judge([differences[place] for place in places])
-            judged |= dict(zip(places, found, strict=True))
-        strongest = self._strongest()
-        return [
-            {"number": place, **row_of(d, judged[place]), "strongest": _is_strongest(d, strongest)}
-            for place, d in enumerate(differences)
-        ]
-
-    def judge(self, family: Sequence[Difference]) -> list[Judgement]:
-        """Judge differences that are shown together."""
-        pools = {}
-        comparisons = []
-        for d in family:
-            key = f"{d.pool} | {d.parts}"
-            pools[key] = scaled(self.pool(d.pool), d.parts)
-            a, b = paired_samples(d.a, d.b)
-            home = d.split == "test"  # what a reader takes home holds for other images too
-            comparisons.append(Comparison(a=a, b=b, pool=key, seeds_planned=d.planned, other_images=home))
-        return judge(comparisons, pools, confidence=self.results.confidence)
+        families = itertools.groupby(self._differences(), key=lambda d: d.family)
+        rows = [row for _, family in families for row in self._judged(list(family))]
+        return [{"number": number, **row} for number, row in enumerate(rows)]
 
     def estimates(self) -> list[Row]:
         """Return the rows of the table of estimates, numbered."""
         rows = estimates(self.results, self.samples, self.pool)
         return [{"number": number, **row} for number, row in enumerate(rows)]
 
-    def differences(self) -> Iterator[Difference]:
+    def _judged(self, family: Sequence[Difference]) -> Iterator[Row]:
+        """Yield the rows of differences that are shown together."""
+        pools, comparisons = {}, []
+        for d in family:
+            a, b = paired_samples(d.a, d.b)
+            key = " | ".join((*d.group, d.metric, d.split, str(d.parts)))
+            pools[key] = scaled(self.pool(d.group, d.metric, d.split), d.parts)
+            home = d.split == TEST  # what a reader takes home holds for other images too
+            comparisons.append(Comparison(a=a, b=b, pool=key, seeds_planned=d.planned, other_images=home))
+        judged = judge(comparisons, pools, confidence=self.results.confidence)
+        return map(row_of, family, judged)
+
+    def _differences(self) -> Iterator[Difference]:
         """Yield every difference, each pair of sides once."""
         seen: set[tuple[object, ...]] = set()
-        for d in self._differences():
+        for d in self._listed():
             key = (frozenset((d.a.words, d.b.words)), d.metric, d.split, d.scenario)
             if key not in seen:
                 seen.add(key)
                 yield d
 
-    def _differences(self) -> Iterator[Difference]:
+    def _listed(self) -> Iterator[Difference]:
         if self.results.kind == "run":
             yield from alone(self.results, self.samples)
         if self.results.kind == "stress":
             yield from stresses(self.results, self.samples)
         if self.results.kind == "sweep":
-            for study in self._studies():
+            for study in [Study(view, self.samples) for view in self.results.views()]:
                 for kind in (choices, pairs, leads, confirmed, recipes, transfers):
                     yield from kind(study)
 
-    def _studies(self) -> list[Study]:
-        return [Study(view, self.samples) for view in self.results.views()]
-
-    def _strongest(self) -> dict[tuple[str, str], str]:
-        """Return (space, scenario) -> the strongest rival, as the sides are named."""
-        studies = self._studies() if self.results.kind == "sweep" else []
-        return {
-            (study.space, scenario): f"{study.prefix}{label}"
-            for study in studies
-            for scenario in study.scenarios
-            if (label := strongest_rival(study, scenario))
-        }
-
-    def pool(self, name: str) -> Pool | None:
-        """Return the pooled noise of a group of trials (see `estimates.pool_of`); None without a group."""
-        if not name:
-            return None
-        if name not in self._pools:
-            group, metric, split = name.rsplit(" | ", 2)
-            trials = self._groups.get(f"{group} |  | ", [])
-            sides = [self.samples.side("", trial, metric, split) for trial in trials]
-            self._pools[name] = Pool.of([side.sample for side in sides if side])
-        return self._pools[name]
+    def _pool(self, group: Group, metric: str, split: str) -> Pool | None:
+        """Return the pooled noise of a group of trials; None without one."""
+        sides = [self.samples.side("", trial, metric, split) for trial in self._groups.get(group, [])]
+        return Pool.of([side.sample for side in sides if side])
 
 
 def scaled(pool: Pool | None, parts: int) -> Pool | None:
     """Return the noise of a sum of several configurations."""
     if pool is None or parts == 1:
         return pool
-    return replace(
-        pool,
-        variance=parts * pool.variance,
-        prior_variance=parts * pool.prior_variance,
-        total=parts * pool.total,
-    )
+    names = ("variance", "prior_variance", "total")
+    return replace(pool, **{name: parts * getattr(pool, name) for name in names})
 
 
 def row_of(difference: Difference, judgement: Judgement) -> Row:
     """Return a row of the table of verdicts."""
-    found = asdict(judgement)
-    reason = difference.reason if judgement.verdict == "missing" and difference.reason else judgement.reason
-    names = ("space", "scenario", "family", "kind", "subject", "level", "metric", "split")
-    return {
-        **{name: getattr(difference, name) for name in names},
-        **found,
-        "a": difference.a.words,
-        "b": difference.b.words,
-        "trial_a": difference.a.trial,
-        "trial_b": difference.b.trial,
-        "seeds": list(judgement.seeds),
-        "reason": reason,
-    }
-
-
-def _is_strongest(d: Difference, strongest: Mapping[tuple[str, str], str]) -> bool | None:
-    """Return whether b is the strongest rival; None where that was not asked."""
-    if d.kind != "rival":
-        return None
-    return strongest.get((d.space, d.scenario)) == d.b.words
+    d, names = difference, ("space", "scenario", "family", "kind", "subject", "level", "metric", "split")
+    row = {name: getattr(d, name) for name in (*names, "strongest")} | asdict(judgement)
+    row |= {"a": d.a.words, "b": d.b.words, "trial_a": d.a.trial, "trial_b": d.b.trial}
+    row["seeds"] = list(judgement.seeds)
+    return row | ({"reason": d.reason} if judgement.verdict == "missing" and d.reason else {})
 
 
 def write_rows(file: Path, rows: Sequence[Row], made_from: str) -> None:
@@ -220,12 +159,11 @@ def _made_from(file: Path) -> str:
 
 def digest_of(folder: Path) -> str:
     """Return a digest of the files that both tables are made from, and of the code that makes them."""
-    code = [file for room in ("verdicts", "stats") for file in Path(__file__).parents[1].glob(f"{room}/*.py")]
-    tables = [
-        file for name in ("trials", "images", "rounds") for file in folder.glob(f"tables/{name}/*.parquet")
-    ]
+    patterns = [f"tables/{name}/*.parquet" for name in ("trials", "images", "rounds")]
+    code = [f"{room}/*.py" for room in ("verdicts", "stats")]
+    homes = [(folder, ("run.json", *patterns)), (Path(__file__).parents[1], code)]
     digest = hashlib.sha256()
-    for file in sorted([folder / "run.json", *tables, *code]):
+    for file in sorted(file for home, names in homes for name in names for file in home.glob(name)):
         try:
             stat = file.stat()
         except FileNotFoundError:  # parts are being joined

@@ -161,6 +161,7 @@ def _space_record(plan: SweepPlan, study: Study) -> dict[str, Any]:
     return {
         "method": study.base.method.name,
         "anchor": to_dict(study.base),
+        **study.space.record(),
         "seed": study.base.seed,
         "factors": _factor_records(study),
         "rivals": {label: "tuned" if label in tuned_rivals else "untuned" for label in study.space.rivals},

@@ -110,5 +110,6 @@ def _new_record(spaces: Sequence[Space], options: StressOptions) -> dict[str, An
         "kind": "stress",
         "space": names[0],
         "spaces": names,
+        "spaces_declared": {space.name: space.record() for space in spaces},
         "title": "Where does it break?",
     }

@@ -36,6 +36,7 @@ def run(
     clients: tuple[int, ...] = (0, 0, 1),
     torch: str = "2.15",
     scenario_label: str = "dirichlet alpha=0.1",
+    state: str = "",
     **settings: Any,
 ) -> Path:
     """A run's folder; all its accuracies are `value`."""
@@ -56,6 +57,8 @@ def run(
         "bytes_up": 300,
         "bytes_down": 100,
         "flops": 1e6 * experiment["rounds"],
+        "flops_server": 2e6,
+        "state_sha256": state,
     }  # type: ignore[operator]
     meta = {
         "id": "x",

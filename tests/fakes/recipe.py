@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from analysis import declared as recipes
+from analysis.figures.differences import with_basis
 from analysis.look.page import Exhibit
 from analysis.look.style import svg
 from analysis.read.results import Results, open_results
@@ -215,7 +216,16 @@ def at(level: float, wobble: float = 1.0) -> Callable[[int], float]:
 def drawn(results: Results) -> tuple[list[Any], list[str]]:
     """The parts that the recipe declares, and its sentences; the sweep is judged before."""
     verdict_tables(results)
-    return recipes.exhibits(results), recipes.sentences(results)
+    answers = recipes.answers(results)
+    parts = [part for answer in answers for part in recipes.parts_of(results, answer)]
+    return parts, [
+        text for answer in answers for text in with_basis(answer.sentences, answer.rows, results.confidence)
+    ]
+
+
+def headlines(results: Results) -> list[str]:
+    """The short sentences of the figures that the recipe declares; the sweep is judged before."""
+    return recipes.headlines(results, recipes.answers(results))
 
 
 def query(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Row]:

@@ -206,7 +206,7 @@ def trial_type(column: str) -> pa.DataType:
         return pa.float64()
     if column == "seeds":
         return pa.list_(pa.int64())
-    if column == "runs":
+    if column in {"runs", "outcomes"}:
         return pa.list_(pa.string())
     return pa.list_(pa.float64()) if column.startswith(("acc_", "worst_", "test_")) else pa.string()
 

@@ -7,7 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from raysim.experiment.records import to_dict
 from raysim.search import overview
+from tests.experiments import small
+from tests.fakes.sweeps import toy_space
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,12 @@ def test_the_best_accuracy_says_how_many_clients_it_holds(
     plan = SimpleNamespace(running={}, studies=[study])
     table = overview.panel(cast(Any, plan))
     assert list(table.columns[3].cells) == [shown]
+
+
+def test_the_record_of_a_space_has_the_base_from_which_commands_of_a_report_start() -> None:
+    space = toy_space(fixed={"rounds": 20})
+    in_scenario = small(rounds=20, evaluation__every=5, scenario="even")
+    study, plan = SimpleNamespace(space=space, base=in_scenario), SimpleNamespace(studies=[])
+    record = overview._space_record(cast(Any, plan), cast(Any, study))
+    assert (record["base"], record["fixed"]) == (to_dict(space.base), {"rounds": 20})
+    assert record["anchor"] == to_dict(in_scenario)

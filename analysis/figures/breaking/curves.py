@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...look.marks import draw_line
 from ...look.page import Exhibit, Panel, numbers, slug
 from ...look.style import (
     FAINT,
@@ -17,22 +15,18 @@ from ...look.style import (
     PALETTE,
     SMALL,
     UNTUNED,
-    WIDTH,
+    Figure,
     Look,
     blank,
     drawing,
     legend_below,
-    percent_axis,
 )
 from ...look.words import listing
 from ...read import stressed
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ...read.stressed import ACCURACIES, LOCAL, REFERENCE_NAMES, Outcome
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from ..lines import Axis, Line, put_lines
 
 VARIANT_PLACES = (4, 5, 3, 6)  # in the palette
 COLUMNS = ("space", "level", "x", "label", "mean", "low", "high", "seeds", "remark")
@@ -58,70 +52,38 @@ def looks(outcomes: Sequence[Outcome]) -> dict[str, Look]:
 def draw_breaking(outcomes: Sequence[Outcome], case: Row, metric: Metric) -> Figure:
     """Draw one case and space: a line per entry, from the mildest level (left) to the severest.
 
-    Args:
-        outcomes: The outcomes of the case in the space.
-        case: As declared: levels, axis, unit and log.
-        metric: The metric of the run.
+    A cross at the bottom: it diverged.
     """
-    figure, axes = blank(3.1, WIDTH)
-    label_looks, levels, log = looks(outcomes), case["levels"], bool(case.get("log"))
-    labels = list(dict.fromkeys(outcome.label for outcome in outcomes))
-    for i, label in enumerate(labels):
-        shift = 4.0 * (i - (len(labels) - 1) / 2)  # points, so that intervals stand side by side
-        line = [outcome for outcome in outcomes if outcome.label == label]
-        _draw_entry(axes, line, label_looks[label], REFERENCE_NAMES.get(label, label), shift)
-    if log:
-        axes.set_xscale("log")
-        axes.minorticks_off()
+    figure, axes = blank(3.1)
+    label_looks, levels = looks(outcomes), case["levels"]
+    entries = {label: group for (_, _, label), group in stressed.by_entry(outcomes).items()}
     xs = [level["x"] for level in levels]
+    stress, frame = f"{case['axis']}   (more stress \u2192)", (-0.03, 1.03)
+    axis = Axis(stress, f"validation {metric}, %", frame, values=sorted(xs), log=bool(case.get("log")))
+    lines = []
+    for label, group in entries.items():
+        measured = [{"x": outcome.x, **outcome.accuracy} for outcome in group if outcome.accuracy]
+        name = REFERENCE_NAMES.get(label, label) if measured else ""
+        lines.append(Line(name, label_looks[label], sorted(measured, key=lambda row: row["x"])))
+    put_lines(axes, lines, axis)
+    for outcome in (outcome for outcome in outcomes if outcome.diverged):
+        axes.plot(
+            [outcome.x], [0.0], "X", color=label_looks[outcome.label].colour, markersize=7, clip_on=False
+        )
+        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "rotation": 90}
+        style: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "bottom"}
+        axes.annotate("diverged", (outcome.x, 0.0), **place, **style)
     with_result = {outcome.level for outcome in outcomes if outcome.accuracy}
     names = [level["label"] + ("" if level["label"] in with_result else "\nno result") for level in levels]
     axes.set_xticks(xs, names)
-    axes.set_xlim(*_frame(xs[0], xs[-1], log))  # lines that are moved by points do not set it
-    axes.grid(axis="y")
-    x_label, y_label = f"{case['axis']}   (more stress \u2192)", f"validation {metric}, %"
-    axes.set(ylim=(-0.03, 1.03), xlabel=x_label, ylabel=y_label)
-    percent_axis(axes.yaxis)
+    if xs[0] > xs[-1]:
+        axes.invert_xaxis()
     legend_below(figure, axes)
     return figure
 
 
-def _frame(mildest: float, severest: float, log: bool) -> tuple[float, float]:
-    """Return the limits of the axis with room at both ends, from the mildest to the severest level."""
-    if log:
-        low, high = _frame(math.log(mildest), math.log(severest), False)
-        return math.exp(low), math.exp(high)
-    room = 0.1 * (severest - mildest) or 1.0
-    return mildest - room, severest + room
-
-
-def _draw_entry(axes: Axes, outcomes: Sequence[Outcome], look: Look, name: str, shift: float) -> None:
-    """Draw one entry, moved aside by `shift` points; a cross at the bottom where it diverged."""
-    from matplotlib.transforms import ScaledTranslation
-
-    scale = axes.get_figure(root=True).dpi_scale_trans  # type: ignore[union-attr]
-    moved = axes.transData + ScaledTranslation(shift / 72, 0, scale)
-    measured = {outcome.x: outcome.accuracy for outcome in outcomes if outcome.accuracy}
-    draw_line(
-        axes, list(measured), list(measured.values()), look, name if measured else "", linewidth=1.2,
-        transform=moved,
-    )  # fmt: skip
-    for outcome in (outcome for outcome in outcomes if outcome.diverged):
-        cross: dict[str, Any] = {"markersize": 7, "transform": moved, "clip_on": False}
-        axes.plot([outcome.x], [0.0], "X", color=look.colour, **cross)
-        place: dict[str, Any] = {"xytext": (shift, 6), "textcoords": "offset points", "rotation": 90}
-        style: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "bottom"}
-        axes.annotate("diverged", (outcome.x, 0.0), **place, **style)
-
-
 def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit:
-    """Return the figure of a case, a panel for each space.
-
-    Args:
-        results: The stress run.
-        case: As declared.
-        outcomes: All outcomes of the run.
-    """
+    """Return the figure of a case, as declared, with a panel for each space."""
     key, title = f"case-{slug(case['name'])}", str(case["title"])
     if case.get("skipped"):
         return Exhibit(key, title, missing=f"Skipped: {case['skipped']}.")
@@ -131,20 +93,22 @@ def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit
     if not spaces:
         reasons = listing(list(dict.fromkeys(o.remark for o in outcomes if o.role == "entry"))[:2])
         return Exhibit(key, title, missing=f"No trial of it has a result. {reasons}.".replace(". .", "."))
-    panels = []
-    for space in spaces:
-        figure = draw_breaking([o for o in outcomes if o.space == space], case, results.metric)
-        panels.append(Panel(f"{key}-{slug(space)}", space, figure))
-    metrics = sorted(
-        {metric for by_label in (case.get("metrics") or {}).values() for metric in by_label.values()}
-    )
-    sentences = [
-        f"Mean and {results.confidence:.0%} interval, over seeds and images where images were kept, on "
-        f"validation ({listing(metrics)}).",
-        case.get("note") or "",
-        "Cross at the bottom: diverged, no model." if any(outcome.diverged for outcome in outcomes) else "",
+    panels = [
+        Panel(
+            f"{key}-{slug(space)}",
+            space,
+            draw_breaking([o for o in outcomes if o.space == space], case, results.metric),
+        )
+        for space in spaces
     ]
-    caption = " ".join(sentence for sentence in sentences if sentence)
+    by_label = (case.get("metrics") or {}).values()
+    metrics = sorted({metric for of_label in by_label for metric in of_label.values()})
+    caption = (
+        f"Mean and {results.confidence:.0%} interval, over seeds and images where images were kept, on "
+        f"validation ({listing(metrics)}). {case.get('note') or ''}"
+    ).strip()
+    if any(outcome.diverged for outcome in outcomes):
+        caption += " Cross at the bottom: diverged, no model."
     names = ("space", "level", "x", "label", "remark")
     rows = [{**(o.accuracy or {}), **{name: getattr(o, name) for name in names}} for o in outcomes]
     source = results.shown(ACCURACIES, cases=[case["name"]])

@@ -28,14 +28,7 @@ WHERE kind = 'stress' AND state <> 'COMPLETE' ORDER BY trial"""
 def table(
     results: Results, case: Row, outcomes: Sequence[Outcome], fired: Mapping[str, Sequence[str]]
 ) -> Table | None:
-    """Return accuracy, differences, verdict and signatures of a case at every level; None if it was skipped.
-
-    Args:
-        results: The stress run.
-        case: As declared.
-        outcomes: All outcomes of the run.
-        fired: Run -> the signatures that fired in it.
-    """
+    """Return accuracy, differences, verdict and signatures of a case at every level; None if skipped."""
     judged = [o for o in outcomes if o.case == case["name"] and o.role == "entry"]
     if case.get("skipped") or not judged:
         return None
@@ -45,14 +38,9 @@ def table(
         for i, outcome in enumerate(levels):
             names = [Cell(text, "again" if i else "") for text in (space, label)]
             body.append([*names, *_outcome_cells(outcome, fired)])
-    against = ["zero-shot", "local-only", MAJORITY, "the mildest level"]
-    columns = [
-        "space",
-        "entry",
-        case["axis"],
-        f"{results.metric}, %",
-        *(f"to {name}, points" for name in against),
-    ]
+    against = [f"to {name}, points" for name in ("zero-shot", "local-only", MAJORITY, "the mildest level")]
+    columns = ["space", "entry", case["axis"], f"{results.metric}, %", *against]
+    columns += ["verdict", "signatures", "remark"]
     caption = (
         f"Breaking point of {'; '.join(breaking_points)}. Differences are paired by seed, with intervals "
         "that are adjusted for all differences of this run (false coverage rate); the margin is "
@@ -60,7 +48,7 @@ def table(
     )
     source = results.shown(DIFFERENCES, cases=[case["name"]])
     title, key = f"{case['title']}: verdicts", f"table-{slug(case['name'])}"
-    return Table([*columns, "verdict", "signatures", "remark"], body, caption, source, key=key, title=title)
+    return Table(columns, body, caption, source, key=key, title=title)
 
 
 def _outcome_cells(outcome: Outcome, fired: Mapping[str, Sequence[str]]) -> list[object]:
@@ -72,15 +60,14 @@ def _outcome_cells(outcome: Outcome, fired: Mapping[str, Sequence[str]]) -> list
         outcome.level,
         accuracy_text({**outcome.accuracy, "low_both": None}) if outcome.accuracy else "\u2013",
         *(_gap_text(row) for row in (zeroshot, local, outcome.gaps.get(MAJORITY), outcome.change)),
-        Cell(VERDICT_TEXTS[outcome.verdict], verdict_look(outcome.verdict)),
+        _verdict_cell(outcome.verdict),
         ", ".join(f"{signatures.words(name)} ({n} of {len(outcome.runs)})" for name, n in counts.items()),
         outcome.remark,
     ]
 
 
-def verdict_look(verdict: str) -> str:
-    """Return the CSS class of a verdict."""
-    return "undecided" if verdict == "not run" else verdict
+def _verdict_cell(verdict: str, more: str = "", hint: str = "") -> Cell:
+    return Cell(f"{VERDICT_TEXTS[verdict]}{more}", "undecided" if verdict == "not run" else verdict, hint)
 
 
 def _gap_text(row: Row | None) -> str:
@@ -93,12 +80,7 @@ def _gap_text(row: Row | None) -> str:
 
 
 def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
-    """Return the table of cases by methods: the worst verdict that was shown, and the level where it begins.
-
-    Args:
-        results: The stress run.
-        outcomes: All outcomes of the run.
-    """
+    """Return the table of cases by methods: the worst verdict that was shown, and where it begins."""
     groups = stressed.by_entry([outcome for outcome in outcomes if outcome.role == "entry"])
     cases = stressed.cases(results)
     labels = [(space, label) for case in cases for space in stressed.spaces_of(case)
@@ -131,7 +113,7 @@ def _worst_cell(levels: Sequence[Outcome]) -> Cell:
     """Return the worst verdict on an entry; the breaking point is its hint."""
     verdict = stressed.worst_verdict(levels)
     hint = stressed.breaking_point(levels).sentence if levels else ""
-    return Cell(f"{VERDICT_TEXTS[verdict]}{_first_level(levels, verdict)}", verdict_look(verdict), hint)
+    return _verdict_cell(verdict, _first_level(levels, verdict), hint)
 
 
 def _first_level(levels: Sequence[Outcome], verdict: str) -> str:
@@ -148,12 +130,7 @@ def _first_level(levels: Sequence[Outcome], verdict: str) -> str:
 
 
 def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
-    """Return the trials without a result, references too, with the reason; None where there are none.
-
-    Args:
-        results: The stress run.
-        outcomes: All outcomes of the run.
-    """
+    """Return the trials without a result, references too, with the reason; None where there are none."""
     cases = stressed.cases(results)
     titles = {case["name"]: case["title"] for case in cases}
     body = [
@@ -161,18 +138,17 @@ def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
         for case in cases
         if case.get("skipped")
     ]
-    failed = [
+    body += [
         [titles[outcome.case], outcome.space, outcome.level, outcome.label, outcome.remark]
         for outcome in outcomes
         if outcome.remark and not outcome.remark.startswith("it has not run")
     ]
-    if not body + failed:
+    if not body:
         return None
     caption = (
         "Trials that failed, that were not possible, or that did not fit in the time. All of them are listed."
     )
-    number = count(len(body + failed), "trial or case", "trials or cases")
-    return Table(
-        ["case", "space", "level", "entry", "reason"], body + failed, caption, results.shown(WITHOUT),
-        f"{number} without a result" if len(failed) > 12 else "", "table-failures", "Without a result",
-    )  # fmt: skip
+    number, source = count(len(body), "trial or case", "trials or cases"), results.shown(WITHOUT)
+    folded = f"{number} without a result" if len(body) > 12 else ""
+    columns, title = ["case", "space", "level", "entry", "reason"], "Without a result"
+    return Table(columns, body, caption, source, folded, "table-failures", title)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ... import stats as sensitivity
-from ...look.marks import name_rows, panel_width
-from ...look.page import Exhibit, Panel, numbers, slug
-from ...look.style import FAINT, MARKERS, PALETTE, WIDTH, blank, drawing, legend_below
+from ...look.entries import look_at
+from ...look.marks import name_rows
+from ...look.page import Exhibit, numbers
+from ...look.style import FAINT, blank, drawing, legend_below
 from ...look.words import count, shorten
 from ...read.results import Results, Row
-from ..rows import symbol_of, symbols_of
+from ..estimates import panels_by_title
+from ..rows import grouped, symbol_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,17 +23,10 @@ TITLE = "Hints from the search's trials (no verdict)"
 QUERY = """SELECT study, trial, state, objective, params
 FROM trials WHERE kind = 'search' ORDER BY study, trial"""
 COLUMNS = ("study", "path", "by", "value", "low", "high", "active")
+Diagnoses = Mapping[str, sensitivity.Importances]  # by study
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """Importances from the search of one study, or the reason why they are withheld."""
-
-    study: str
-    importances: sensitivity.Importances
-
-
-def diagnoses(results: Results) -> list[Diagnosis] | None:
+def diagnoses(results: Results) -> Diagnoses | None:
     """Return the importances of every study that was searched; None while the sweep runs.
 
     They take time to compute and change with every trial.
@@ -40,71 +34,52 @@ def diagnoses(results: Results) -> list[Diagnosis] | None:
     if results.meta.get("status") == "running":
         return None
     factors = (results.meta.get("design") or {}).get("factors") or {}
-    by_study: dict[str, list[Row]] = {}
-    for trial in results.sql(QUERY):
-        by_study.setdefault(trial["study"], []).append(trial)
-    return [
-        Diagnosis(
-            study,
-            sensitivity.importances(trials, factors=factors.get(study) or (), confidence=results.confidence),
+    return {
+        study: sensitivity.importances(
+            trials, factors=factors.get(study) or (), confidence=results.confidence
         )
-        for study, trials in by_study.items()
-    ]
-
-
-def rows_of(results: Results, diagnosis: Diagnosis) -> list[Row]:
-    """Return a row per parameter and measure, the parameters sorted by the loss when they are shuffled."""
-    symbols = symbols_of(results)
-    permutation_loss = {
-        index.name: index.value for index in diagnosis.importances.columns.get("permutation", ())
+        for study, trials in grouped(results.sql(QUERY), "study").items()
     }
+
+
+def rows_of(results: Results, study: str, found: sensitivity.Importances) -> list[Row]:
+    """Return a row per parameter and measure, the parameters sorted by the loss when they are shuffled."""
+    loss = {index.name: index.value for index in found.columns.get("permutation", ())}
     rows = [
         {
-            "study": diagnosis.study,
-            "path": index.name,
-            "symbol": symbol_of(symbols, index.name),
-            "by": measure,
-            "value": index.value,
-            "low": index.low,
-            "high": index.high,
-            "active": diagnosis.importances.active.get(index.name),
+            **{"study": study, "path": index.name, "symbol": symbol_of(results, index.name), "by": measure},
+            **{"value": index.value, "low": index.low, "high": index.high},
+            "active": found.active.get(index.name),
         }
-        for measure, indices in diagnosis.importances.columns.items()
+        for measure, indices in found.columns.items()
         for index in indices
         if math.isfinite(index.value)
     ]
-    return sorted(rows, key=lambda r: -permutation_loss.get(r["path"], 0.0))
+    return sorted(rows, key=lambda row: -loss.get(row["path"], 0.0))
 
 
 @drawing
-def draw_importances(rows: Sequence[Row], width: float = WIDTH) -> Figure:
+def draw_importances(rows: Sequence[Row]) -> Figure:
     """Draw a line per parameter and a mark per measure, with its interval over resampled trials."""
-    paths, measures = list(dict.fromkeys(r["path"] for r in rows)), list(dict.fromkeys(r["by"] for r in rows))
-    figure, axes = blank(0.95 + 0.27 * len(paths), width)
-    for y in range(len(paths)):
-        axes.axhline(y + 0.5, color=FAINT, linewidth=0.4, zorder=0)
-    for number, measure in enumerate(measures):
-        measure_rows = [r for r in rows if r["by"] == measure]
-        heights = [paths.index(r["path"]) + 0.24 * (number - (len(measures) - 1) / 2) for r in measure_rows]
-        for height, row in zip(heights, measure_rows, strict=True):
+    symbols, measures = {row["path"]: row["symbol"] for row in rows}, grouped(rows, "by")
+    figure, axes = blank(0.95 + 0.27 * len(symbols))
+    for place in range(len(symbols)):
+        axes.axhline(place + 0.5, color=FAINT, linewidth=0.4, zorder=0)
+    for place, (measure, group) in enumerate(measures.items()):
+        look, shift = look_at(place), 0.24 * (place - (len(measures) - 1) / 2)
+        heights = [list(symbols).index(row["path"]) + shift for row in group]
+        for y, row in zip(heights, group, strict=True):
             if row["low"] is not None and math.isfinite(row["low"]):
-                axes.plot([row["low"], row["high"]], [height, height], color=PALETTE[number], linewidth=1)
-        axes.plot(
-            [r["value"] for r in measure_rows],
-            heights,
-            MARKERS[number],
-            color=PALETTE[number],
-            markersize=3.8,
-            label=measure,
-        )
-    names = {r["path"]: r["symbol"] for r in rows}
-    name_rows(axes, [shorten(names[path], 18) for path in paths])
-    axes.set(ylim=(len(paths) - 0.5, -0.5), xlabel="share, or loss of held-out R2")
+                axes.plot([row["low"], row["high"]], [y, y], color=look.colour, linewidth=1)
+        values = [row["value"] for row in group]
+        axes.plot(values, heights, look.marker, color=look.colour, markersize=3.8, label=measure)
+    name_rows(axes, [shorten(symbol, 18) for symbol in symbols.values()])
+    axes.set(ylim=(len(symbols) - 0.5, -0.5), xlabel="share, or loss of held-out R2")
     legend_below(figure, axes)
     return figure
 
 
-def exhibit(results: Results, studies: Sequence[Diagnosis] | None) -> Exhibit | None:
+def exhibit(results: Results, studies: Diagnoses | None) -> Exhibit | None:
     """Return the figure of the importances, a panel per study; None where nothing was searched.
 
     Args:
@@ -115,24 +90,13 @@ def exhibit(results: Results, studies: Sequence[Diagnosis] | None) -> Exhibit | 
         searched = any(trial["kind"] == "search" for trial in results.trials)
         missing = "It is computed when the sweep has ended."
         return Exhibit("importances", TITLE, missing=missing) if searched else None
-    shown = [diagnosis for diagnosis in studies if not diagnosis.importances.reason]
-    withheld = " ".join(
-        f"{diagnosis.study}: withheld, {diagnosis.importances.reason}."
-        for diagnosis in studies
-        if diagnosis.importances.reason
-    )
+    shown = {study: found for study, found in studies.items() if not found.reason}
+    withheld = " ".join(f"{study}: withheld, {f.reason}." for study, f in studies.items() if f.reason)
+    source = results.shown(QUERY)
     if not shown:
-        return (
-            Exhibit("importances", TITLE, missing=withheld, source=results.shown(QUERY)) if studies else None
-        )
-    panels, rows, fits = [], [], []
-    for diagnosis in shown:
-        study_rows, study = rows_of(results, diagnosis), diagnosis.study
-        figure = draw_importances(study_rows, panel_width(len(shown)))
-        panels.append(Panel(f"importances-{slug(study)}", study, figure))
-        rows += study_rows
-        importances = diagnosis.importances
-        fits.append(f"{study}: held-out R2 {importances.r2:.2f}, {count(importances.used, 'trial')}")
+        return Exhibit("importances", TITLE, missing=withheld, source=source) if studies else None
+    rows = {study: rows_of(results, study, found) for study, found in shown.items()}
+    fits = [f"{study}: held-out R2 {f.r2:.2f}, {count(f.used, 'trial')}" for study, f in shown.items()]
     caption = (
         f"These are {sensitivity.Importances.caution}: they suggest where to look, and decide nothing. "
         "fANOVA and PED-ANOVA are shares of a whole. Permutation is the loss of held-out R2 when a "
@@ -140,5 +104,10 @@ def exhibit(results: Results, studies: Sequence[Diagnosis] | None) -> Exhibit | 
         f"where a surrogate predicts held-out trials with an R2 of at least 0.8. {'; '.join(fits)}. "
         f"{withheld}"
     )
-    source = results.shown(QUERY)
-    return Exhibit("importances", TITLE, caption.strip(), source, panels, numbers(rows, COLUMNS))
+    panels = panels_by_title(rows, "importances", draw_importances, _seen)
+    table = numbers([row for group in rows.values() for row in group], COLUMNS)
+    return Exhibit("importances", TITLE, caption.strip(), source, panels, table)
+
+
+def _seen(rows: Sequence[Row]) -> str:
+    return f"by importance, {', '.join(dict.fromkeys(row['symbol'] for row in rows))}"

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ... import stats as sensitivity
-from ...look.marks import name_rows, panel_width
+from ...look.marks import name_rows
 from ...look.page import Cell, Exhibit, Panel, Table, slug
-from ...look.style import FAINT, INK, SOFT, VERDICTS, WIDTH, blank, drawing
-from ...look.words import bracket, count, listing, points, shorten
+from ...look.style import FAINT, INK, SOFT, VERDICTS, blank, drawing
+from ...look.words import be, bracket, count, listing, shorten
 from ...read.metric import Metric
 from ...read.results import Results, Row
-from ..rows import two_digits
-from ..sentences import be
-from .indices import BLOCK_NAMES, LIMITS, QUERY, Estimate
+from ..rows import Column, filled, grouped
+from .indices import KINDS, Estimate, Kind, query_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,28 +23,23 @@ VERDICT_LOOKS = {"matters": "ahead", "does not matter": "level", "undecided": "u
 
 
 @drawing
-def draw_indices(rows: Sequence[Row], kind: str, top: float, width: float = WIDTH) -> Figure:
+def draw_indices(rows: Sequence[Row], kind: Kind, top: float) -> Figure:
     """Draw a line per parameter: a bar for the total index (or mu*), hollow for first-order (or sigma).
 
     Args:
         rows: Rows of an `Estimate`.
-        kind: `sobol` or `morris`.
+        kind: Of the design.
         top: End of the x axis, as a share or a fraction.
-        width: Width of the panel, inches.
     """
-    figure, axes = blank(0.6 + 0.24 * len(rows), width)
-    unit = 100.0 if kind == "morris" else 1.0
+    figure, axes = blank(0.6 + 0.24 * len(rows))
     for y, row in enumerate(rows):
         axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
-        _draw_index(axes, y, row, unit)
-    axes.axvline(unit * LIMITS[kind], color=INK, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0.5)
+        _draw_index(axes, y, row, kind.unit)
+    axes.axvline(kind.unit * kind.limit, color=INK, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0.5)
     name_rows(axes, [shorten(row["symbol"], 18) for row in rows])
     ends = [row[end] for row in rows for end in ("low", "other_low") if row[end] is not None]
-    left = max(min(0.0, *(unit * end for end in ends), 0.0), -0.15 * unit * top)
-    label = (
-        "mean absolute effect (mu*), points" if kind == "morris" else "share of the variance (Sobol index)"
-    )
-    axes.set(xlim=(left, unit * top), ylim=(len(rows) - 0.4, -0.6), xlabel=label)
+    left = kind.unit * max(min(0.0, *ends, 0.0), -0.15 * top)
+    axes.set(xlim=(left, kind.unit * top), ylim=(len(rows) - 0.4, -0.6), xlabel=kind.axis)
     return figure
 
 
@@ -70,32 +64,27 @@ def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
     """Return the figure of the indices, a panel per study; empty where no design was asked for."""
     if not estimates:
         return []
-    kind, shown = estimates[0].points.kind, [e for e in estimates if not e.reason]
-    title = "Elementary effects (Morris)" if kind == "morris" else "Shares of the variance (Sobol)"
+    design, shown = estimates[0].points, [found for found in estimates if not found.reason]
+    kind, source = KINDS[design.kind], query_shown(results, design)
     states = " ".join(map(state, estimates))
     if not shown:
-        return [Exhibit("design", title, missing=states, source=results.shown(QUERY))]
-    rows = [row for estimate in shown for row in estimate.rows]
-    top, width = _top(kind, rows), panel_width(len(shown))
+        return [Exhibit("design", kind.title, missing=states, source=source)]
+    rows = [row for found in shown for row in found.rows]
+    values = [row[key] for row in rows for key in ("value", "high", "other", "other_high")]
+    top = 1.05 * max(abs(value) for value in values if value is not None)  # of all panels
+    top = max(kind.limit * 1.5, top) if design.kind == "morris" else min(1.5, max(0.2, top))
     panels = [
-        Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top, width))
+        Panel(f"design-{slug(e.points.study)}", e.points.scenario, draw_indices(e.rows, kind, top))
         for e in shown
     ]
     caption = (
-        f"{_meaning(kind, results.metric)} {results.confidence:.0%} intervals, resampled by "
-        f"{BLOCK_NAMES[kind]}, not adjusted for the number of parameters. Blue: it matters (the interval "
+        f"{_meaning(design.kind, results.metric)} {results.confidence:.0%} intervals, resampled by "
+        f"{kind.block}, not adjusted for the number of parameters. Blue: it matters (the interval "
         "lies above the dashed limit); green: it does not matter (below); grey: undecided. A parameter that "
         "a choice switches off has no effect there; one that is active in fewer than "
-        f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {_plural(kind)} on average is undecided. {states}"
+        f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {kind.blocks} on average is undecided. {states}"
     )
-    return [Exhibit("design", title, caption, results.shown(QUERY), panels, _numbers(kind, rows))]
-
-
-def _top(kind: str, rows: Sequence[Row]) -> float:
-    """Return the end of the x axis, which all panels share."""
-    columns = ("value", "high", "other", "other_high")
-    largest = 1.05 * max(abs(row[column]) for row in rows for column in columns if row[column] is not None)
-    return max(LIMITS[kind] * 1.5, largest) if kind == "morris" else min(1.5, max(0.2, largest))
+    return [Exhibit("design", kind.title, caption, source, panels, _numbers(kind, rows))]
 
 
 def _meaning(kind: str, metric: Metric) -> str:
@@ -110,54 +99,45 @@ def _meaning(kind: str, metric: Metric) -> str:
     return (
         f"Bars: the total index, the share of the variance of {metric} over the whole space in which a "
         "parameter has any part. Hollow: the first-order index, the share of the parameter alone; the "
-        f"rest is interactions. Dashed: {LIMITS['sobol']:.0%} of the variance."
+        f"rest is interactions. Dashed: {KINDS[kind].limit:.0%} of the variance."
     )
 
 
 def state(estimate: Estimate) -> str:
     """Return how far a design is, what was lost and where, its run noise, and why indices are withheld."""
-    kind = estimate.points.kind
+    points, kind = estimate.points, KINDS[estimate.points.kind]
+    lost = f"{estimate.dropped} dropped because of a run that failed or diverged"
+    ran = f"{points.blocks} of {count(points.planned, kind.block, kind.blocks)}"
     clauses = [
-        f"{estimate.points.blocks} of {count(estimate.points.planned, BLOCK_NAMES[kind], _plural(kind))}"
-        + (
-            f", {estimate.dropped} dropped because of a run that failed or diverged"
-            if estimate.dropped
-            else ""
-        )
+        f"{ran}, {lost}" if estimate.dropped else ran,
+        f"lost mostly at {listing(estimate.lost)}" if estimate.lost else "",
+        estimate.noise,
+        f"withheld: {estimate.reason}" if estimate.reason else "",
     ]
-    clauses += [f"lost mostly at {listing(estimate.lost)}"] if estimate.lost else []
-    clauses += [estimate.noise] if estimate.noise else []
-    clauses += [f"withheld: {estimate.reason}"] if estimate.reason else []
-    return f"{estimate.points.scenario}: {'; '.join(clauses)}."
+    return f"{points.scenario}: {'; '.join(filter(None, clauses))}."
 
 
-def _plural(kind: str) -> str:
-    return "trajectories" if kind == "morris" else "Saltelli blocks"
-
-
-def _numbers(kind: str, rows: Sequence[Row]) -> Table:
+def _numbers(kind: Kind, rows: Sequence[Row]) -> Table:
     """Return the folded table of the indices with their verdicts."""
-    morris = kind == "morris"
-    form = points if morris else two_digits
-    body: list[list[Any]] = [
-        [
-            row["scenario"],
-            Cell(row["path"], "code"),
-            _with_interval(row["value"], row["low"], row["high"], form),
-            _with_interval(row["other"], row["other_low"], row["other_high"], form),
-            *([form(row["mu"])] if morris else []),
-            Cell(row["verdict"], VERDICT_LOOKS[row["verdict"]]),
-            f"{row['active']:.0%}{', too seldom for a verdict' if row['seldom'] else ''}",
-        ]
-        for row in rows
+
+    def interval(row: Row, value: str, low: str, high: str) -> str:
+        return f"{kind.form(row[value])} {bracket(row[low], row[high], kind.form)}".rstrip()
+
+    indices: list[Column] = [
+        (kind.columns[0], lambda row: interval(row, "value", "low", "high")),
+        (kind.columns[1], lambda row: interval(row, "other", "other_low", "other_high")),
+        *((name, lambda row: kind.form(row["mu"])) for name in kind.columns[2:]),
     ]
-    names = ("mu*, points", "sigma", "mu") if morris else ("total index", "first-order index")
-    columns = ["scenario", "parameter", *names, "verdict", "active in"]
-    return Table(columns, body, folded=f"The numbers ({len(body)} rows)")
-
-
-def _with_interval(value: float | None, low: float | None, high: float | None, form: Any) -> str:
-    return f"{form(value)} {bracket(low, high, form)}".rstrip()
+    seldom = {True: ", too seldom for a verdict", False: ""}
+    columns: list[Column] = [
+        ("scenario", lambda row: row["scenario"]),
+        ("parameter", lambda row: Cell(row["path"], "code")),
+        *indices,
+        ("verdict", lambda row: Cell(row["verdict"], VERDICT_LOOKS[row["verdict"]])),
+        ("active in", lambda row: f"{row['active']:.0%}{seldom[row['seldom']]}"),
+    ]
+    names, body = filled(rows, columns)
+    return Table(names, body, folded=f"The numbers ({len(body)} rows)")
 
 
 def sentences(estimates: Sequence[Estimate]) -> list[str]:
@@ -167,16 +147,14 @@ def sentences(estimates: Sequence[Estimate]) -> list[str]:
         if estimate.reason:
             texts.append(f"Over the whole space under {state(estimate)}")
             continue
-        symbols: dict[str, list[str]] = {verdict: [] for verdict in VERDICT_LOOKS}
-        for row in estimate.rows:
-            symbols[row["verdict"]].append(row["symbol"])
-        effect, level, undecided = (symbols[verdict] for verdict in VERDICT_LOOKS)
+        found = grouped(estimate.rows, "verdict")
+        effect, level, undecided = ([r["symbol"] for r in found.get(word, ())] for word in VERDICT_LOOKS)
         clauses = [
             f"{listing(effect)} {'matters' if len(effect) == 1 else 'matter'}" if effect else "",
             f"{listing(level)} {'does' if len(level) == 1 else 'do'} not" if level else "",
             f"{count(len(undecided), 'parameter')} {be(len(undecided))} undecided" if undecided else "",
             f"runs were lost mostly at {listing(estimate.lost)}" if estimate.lost else "",
         ]
-        text = "; ".join(clause for clause in clauses if clause)
-        texts.append(f"Over the whole space under {estimate.points.scenario}, {text}.")
+        said = "; ".join(filter(None, clauses))
+        texts.append(f"Over the whole space under {estimate.points.scenario}, {said}.")
     return texts

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ... import stats as sensitivity
-from ...look.words import count
+from ...look.words import count, points
 from ...read.results import Results, Row, parameters_of, space_of
-from ..rows import symbol_of, symbols_of
+from ..rows import grouped, symbol_of, two_digits
 
-LIMITS = {"sobol": sensitivity.TOTAL_LIMIT, "morris": sensitivity.MU_LIMIT}  # of a total index; of mu*
-BLOCK_NAMES = {"sobol": "Saltelli block", "morris": "trajectory"}
-QUERY = """SELECT study, point, unit, params, state, seeds, acc_personal_own AS outcomes
-FROM trials WHERE kind = 'design' AND point IS NOT NULL ORDER BY study, point"""
+# Whole blocks only.
+QUERY = """SELECT study, params, unit, seeds, if(state = 'COMPLETE', acc_personal_own, NULL) AS outcomes
+FROM trials WHERE kind = 'design' AND point IS NOT NULL
+QUALIFY count(DISTINCT point) OVER (PARTITION BY study, point // (len(unit) + $more)) = len(unit) + $more
+ORDER BY study, point"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Words and numbers of a kind of design."""
+
+    title: str
+    block: str  # points that share coordinates
+    blocks: str
+    more: int  # points of a block beyond the number of parameters
+    limit: float  # of a total index, or of mu*
+    unit: float  # what the x axis shows for 1
+    axis: str
+    form: Callable[[float | None], str]  # writes an index
+    columns: tuple[str, ...]  # names of the indices in the table
+
+
+KINDS = {
+    "sobol": Kind(
+        title="Shares of the variance (Sobol)",
+        block="Saltelli block",
+        blocks="Saltelli blocks",
+        more=2,
+        limit=sensitivity.TOTAL_LIMIT,
+        unit=1.0,
+        axis="share of the variance (Sobol index)",
+        form=two_digits,
+        columns=("total index", "first-order index"),
+    ),
+    "morris": Kind(
+        title="Elementary effects (Morris)",
+        block="trajectory",
+        blocks="trajectories",
+        more=1,
+        limit=sensitivity.MU_LIMIT,
+        unit=100.0,
+        axis="mean absolute effect (mu*), points",
+        form=points,
+        columns=("mu*, points", "sigma", "mu"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -27,9 +68,9 @@ class DesignPoints:
     Attributes:
         study: The study.
         scenario: Its scenario.
-        kind: `sobol` or `morris`.
+        kind: A key of `KINDS`.
         names: Parameters, in the design's order.
-        size: Points of a block (Sobol) or of a trajectory (Morris).
+        size: Points of a block.
         params: [n] parameters of each point, in the design's order.
         unit: [n, k] the points in [0, 1].
         y: [n, seeds] accuracy, a fraction; NaN where a trial failed, diverged or was stopped.
@@ -82,34 +123,30 @@ class Estimate:
     lost: tuple[str, ...] = ()
 
 
+def query_shown(results: Results, design: DesignPoints) -> str:
+    """Return the query of the points as a page prints it."""
+    return results.shown(QUERY, more=KINDS[design.kind].more)
+
+
 def points_of(results: Results) -> list[DesignPoints]:
     """Return the designs of all studies, as far as they have been run."""
     design, spaces = results.meta.get("design") or {}, results.meta.get("spaces") or []
-    by_study: dict[str, dict[int, Row]] = {}
-    for row in results.sql(QUERY):
-        by_study.setdefault(row["study"], {})[int(row["point"])] = row
+    if not design:
+        return []
+    by_study = grouped(results.sql(QUERY, more=KINDS[design["kind"]].more), "study")
     return [
-        _study_points(design, study, factors, by_study.get(study, {}))
+        _study_points(design, study, factors, by_study.get(study, []))
         for study, factors in (design.get("factors") or {}).items()
         if not results.space or space_of(study, spaces) == results.space
     ]
 
 
-def _study_points(design: Row, study: str, factors: Sequence[Row], row_at: dict[int, Row]) -> DesignPoints:
+def _study_points(design: Row, study: str, factors: Sequence[Row], rows: Sequence[Row]) -> DesignPoints:
     names, kind = [str(factor["path"]) for factor in factors], str(design["kind"])
-    size = len(names) + 1 if kind == "morris" else len(names) + 2
-    whole = [
-        block
-        for block in sorted({point // size for point in row_at})
-        if all(block * size + i in row_at for i in range(size))
-    ]
-    rows = [row_at[block * size + i] for block in whole for i in range(size)]
-    seeds = sorted({seed for row in rows for seed in row["seeds"] or []})
-    y = np.full((len(rows), max(1, len(seeds))), math.nan)
-    for i, row in enumerate(rows):
-        if row["state"] == "COMPLETE":
-            for seed, value in zip(row["seeds"], row["outcomes"] or [], strict=False):
-                y[i, seeds.index(seed)] = math.nan if value is None else value
+    size = len(names) + KINDS[kind].more
+    seeds = sorted({seed for row in rows for seed in row["seeds"] or []}) or [0]
+    outcomes = [dict(zip(row["seeds"] or [], row["outcomes"] or [], strict=False)) for row in rows]
+    y = np.array([[found.get(seed) for seed in seeds] for found in outcomes], float)
     return DesignPoints(
         study=study,
         scenario=study.rpartition(" | ")[2],
@@ -118,73 +155,57 @@ def _study_points(design: Row, study: str, factors: Sequence[Row], row_at: dict[
         size=size,
         params=[parameters_of(row) for row in rows],
         unit=np.array([row["unit"] for row in rows], float).reshape(len(rows), len(names)),
-        y=y,
-        planned=max(len(whole), int((design.get("N") or {}).get(study, 0))),
+        y=y.reshape(len(rows), len(seeds)),
+        planned=max(len(rows) // size, int((design.get("N") or {}).get(study, 0))),
         log=frozenset(str(factor["path"]) for factor in factors if factor.get("log")),
     )
 
 
 def estimate(results: Results, points: DesignPoints) -> Estimate:
     """Return the indices of one study's design."""
+    kind, names = KINDS[points.kind], points.names
     if points.blocks < 2:
-        blocks = count(points.blocks, BLOCK_NAMES[points.kind])
+        blocks = count(points.blocks, kind.block, kind.blocks)
         return Estimate(points, [], 0, f"{blocks} of {points.planned} finished; it takes two")
-    design, symbols = results.meta.get("design") or {}, symbols_of(results)
     found: Any
-    signed: Sequence[sensitivity.Index] = ()
     if points.kind == "sobol":
-        found = sensitivity.sobol_indices(points.y, points.names, confidence=results.confidence)
-        main, beside = found.total, found.first
+        found = sensitivity.sobol_indices(points.y, names, confidence=results.confidence)
+        main, beside, signed = found.total, found.first, [None] * len(found.total)
         noise = f"run noise is {found.noise:.0%} of the variance and is taken out" if found.noise else ""
     else:
-        levels = int(design.get("levels") or 4)
-        found = sensitivity.morris_effects(points.unit, points.y, points.names, levels, results.confidence)
-        main, beside, signed = found.mu_star, found.sigma, found.mu
+        levels = int(results.meta["design"].get("levels") or 4)
+        found = sensitivity.morris_effects(points.unit, points.y, names, levels, results.confidence)
+        main, beside, signed = found.mu_star, found.sigma, [index.value for index in found.mu]
         noise = f"run noise alone shows {100 * found.noise:.1f} points of mu*" if found.noise else ""
     if found.noise is None:
         noise = "one seed a point does not show the run noise, so fewer parameters can be shown to matter"
-    active = sensitivity.active_shares(points.params, points.names)
-    met = points.blocks - found.dropped
-    seldom = {name for name, share in active.items() if sensitivity.rarely_active(share, met)}
-    mu = {index.name: index.value for index in signed}
-    rows = [
-        {
-            "scenario": points.scenario,
-            "path": index.name,
-            "symbol": symbol_of(symbols, index.name),
-            **{"value": index.value, "low": index.low, "high": index.high},
-            **{"other": other.value, "other_low": other.low, "other_high": other.high},
-            "mu": mu.get(index.name),
-            "active": active[index.name],
-            "seldom": index.name in seldom,
-            "verdict": "undecided"
-            if index.name in seldom
-            else sensitivity.verdict(index, LIMITS[points.kind]),
-        }
-        for index, other in zip(main, beside, strict=True)
-    ]
+    active, met = sensitivity.active_shares(points.params, names), points.blocks - found.dropped
+    rows = []
+    for index, other, mu in zip(main, beside, signed, strict=True):
+        seldom = sensitivity.rarely_active(active[index.name], met)
+        rows.append(
+            {
+                **{"scenario": points.scenario, "path": index.name, "symbol": symbol_of(results, index.name)},
+                **{"value": index.value, "low": index.low, "high": index.high, "mu": mu},
+                **{"other": other.value, "other_low": other.low, "other_high": other.high},
+                **{"active": active[index.name], "seldom": seldom},
+                "verdict": "undecided" if seldom else sensitivity.verdict(index, kind.limit),
+            }
+        )
     rows.sort(key=lambda row: -row["value"])
-    lost = tuple(_lost(points, symbols))
-    return Estimate(points, rows, found.dropped, found.reason, noise, lost)
+    return Estimate(points, rows, found.dropped, found.reason, noise, tuple(_lost(results, points)))
 
 
-def _lost(points: DesignPoints, symbols: Row) -> list[str]:
+def _lost(results: Results, points: DesignPoints) -> Iterator[str]:
     """Say in which ranges clearly more points failed or diverged: `lr from 0.1 to 1: 12 of 40 points`."""
-    texts = []
-    lost = ~np.isfinite(points.means)
-    for found in sensitivity.lost_ranges(points.unit, lost, points.names):
+    for found in sensitivity.lost_ranges(points.unit, ~np.isfinite(points.means), points.names):
         x = points.unit[:, points.names.index(found.name)]
         inside = (x >= found.low - 1e-9) & (x < found.high - 1e-9 if found.high < 1 else x <= 1)
-        values = [
-            points.params[i][found.name] for i in np.flatnonzero(inside) if found.name in points.params[i]
-        ]
-        if not values:
-            continue
-        numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        place = (
-            f"from {min(values):.3g} to {max(values):.3g}"
-            if numeric
-            else " or ".join(map(str, dict.fromkeys(values)))
-        )
-        texts.append(f"{symbol_of(symbols, found.name)} {place}: {found.lost} of {found.points} points")
-    return texts
+        params = [points.params[i] for i in np.flatnonzero(inside)]
+        values = [point[found.name] for point in params if found.name in point]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+            place = f"from {min(values):.3g} to {max(values):.3g}" if values else ""
+        else:
+            place = " or ".join(map(str, dict.fromkeys(values)))
+        if place:
+            yield f"{symbol_of(results, found.name)} {place}: {found.lost} of {found.points} points"

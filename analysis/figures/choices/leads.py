@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...look.page import Cell, Table
-from ...look.style import VERDICTS
 from ...look.words import count, difference, listing, points, short_listing, shown
-from ...read.results import OBJECTIVE, Results, Row
-from .verdicts import QUERY, by_scenario, look
+from ...read.results import Results, Row
+from ..rows import grouped
+from .verdicts import look, query_shown, signed
 
 Key = tuple[str, str, str]  # subject, level and scenario; at the anchor the first two are empty
-ANCHOR = ("", "anchor", None)  # subjects of the rows at the anchor
+AT_ANCHOR = {
+    "ahead": "is ahead of every rival",
+    "behind": "is behind {}",
+    "level": "is level with {}",
+    "undecided": "is undecided against {}",
+    "diverges": "diverges",
+    "missing": "was not compared with every rival",
+}
 
 
 @dataclass(frozen=True)
@@ -40,16 +47,10 @@ def lead(rows: Sequence[Row]) -> Lead:
     nearest = (sorted(finite, key=lambda row: shown(row) or 0.0) or ran or list(rows))[0]
     if any(2 * row["diverged_a"] >= max(row["seeds_planned"] - row["missing"], 1) for row in lost):
         outcome = "diverges"
-    elif "behind" in verdicts:
-        outcome = "behind"
     elif verdicts == {"ahead"}:
         outcome = "ahead"
-    elif not ran or "missing" in verdicts:
-        outcome = "missing"
-    elif "undecided" in verdicts:
-        outcome = "undecided"
     else:
-        outcome = "level"
+        outcome = next((word for word in ("behind", "missing", "undecided") if word in verdicts), "level")
     return Lead(rows, nearest, outcome)
 
 
@@ -57,14 +58,14 @@ def leads_of(rows: Sequence[Row]) -> dict[Key, Lead]:
     """Return (subject, level, scenario) -> outcome, the anchor's with an empty subject and level."""
     groups: dict[Key, list[Row]] = {}
     for row in rows:
-        at_anchor = row["subject"] in ANCHOR
-        key = ("", "", row["scenario"]) if at_anchor else (row["subject"], str(row["level"]), row["scenario"])
-        groups.setdefault(key, []).append(row)
+        at_anchor = row["subject"] in ("", "anchor", None)
+        key = ("", "") if at_anchor else (row["subject"], str(row["level"]))
+        groups.setdefault((*key, row["scenario"]), []).append(row)
     return {key: lead(group) for key, group in groups.items()}
 
 
 def table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """Return levels (rows) by scenarios (columns), an outcome in each cell; None without rows.
+    """Return levels (rows) by scenarios (columns), an outcome in each cell; None where nothing ran.
 
     Args:
         results: The sweep.
@@ -72,7 +73,7 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
     """
     if all(row["verdict"] == "missing" for row in rows):
         return None
-    leads, scenarios = leads_of(rows), list(by_scenario(rows))
+    leads, scenarios = leads_of(rows), list(grouped(rows, "scenario"))
     symbols = {row["subject"]: row["symbol"] for row in rows}
     lines = list(dict.fromkeys((subject, level) for subject, level, _ in leads))
     changing = {line: sum(_changes(leads, (*line, s)) for s in scenarios) for line in lines}
@@ -90,17 +91,15 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
         "difference to it in points. A rival that diverges counts as beaten. Training settings are left out "
         "where they would change the rivals too."
     )
-    first = 1 + sum(many > 0 for many in changing.values())
-    source = results.shown(QUERY, kind="lead", metric=OBJECTIVE)
     return Table(
         ["at", *scenarios],
         body,
         caption,
-        source,
+        query_shown(results, rows),
         key="leads-table",
         look="matrix",
         folded=f"The outcome at each of {count(len(lines), 'level')}",
-        first=max(first, 4),
+        first=max(4, 1 + sum(many > 0 for many in changing.values())),
         says=sentence(rows),
     )
 
@@ -108,17 +107,15 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
 def _tile(found: Lead | None) -> Cell:
     if found is None:
         return Cell("", "missing")
-    sign = VERDICTS[found.outcome].sign
-    if found.outcome in ("missing", "diverges"):
-        return Cell(f"{sign} {'not run' if found.outcome == 'missing' else 'diverges'}", found.outcome)
-    row = found.nearest
+    row, outcome = found.nearest, found.outcome
+    if outcome in ("missing", "diverges"):
+        return Cell(signed(outcome, "not run" if outcome == "missing" else ""), outcome)
     hint = " | ".join(f"{r['b']}: {r['verdict']}, {difference(r)}" for r in found.rows)
     beside = f"{row['b']} diverges" if row["verdict"] == "diverges" else f"{points(shown(row))} {row['b']}"
-    text = f"{sign} {beside}"
-    return Cell(text, look({"verdict": found.outcome}), hint)
+    return Cell(signed(outcome, beside), look({"verdict": outcome}), hint)
 
 
-def _changes(leads: dict[Key, Lead], key: Key) -> bool:
+def _changes(leads: Mapping[Key, Lead], key: Key) -> bool:
     """Whether the outcome at a level is another one than at the anchor, both decided."""
     here, anchor = leads.get(key), leads.get(("", "", key[2]))
     pair = {here.outcome, anchor.outcome} if here and anchor else set()
@@ -132,27 +129,19 @@ def sentence(rows: Sequence[Row]) -> str:
         rows: Rows of `verdicts.rows_of` of the kind `lead`, with one at least that ran.
     """
     leads, symbols = leads_of(rows), {row["subject"]: row["symbol"] for row in rows}
+    verbs: dict[str, list[str]] = {}
     changes: dict[str, list[str]] = {}
-    for subject, level, scenario in leads:
-        if subject and _changes(leads, (subject, level, scenario)):
+    for (subject, level, scenario), found in leads.items():
+        if not subject:
+            verb = AT_ANCHOR[found.outcome].format(found.nearest["b"])
+            verbs.setdefault(verb, []).append(scenario)
+        elif _changes(leads, (subject, level, scenario)):
             changes.setdefault(scenario, []).append(f"{symbols[subject]} = {level}")
-    anchors = {scenario: found for (subject, _, scenario), found in leads.items() if not subject}
-    words = {
-        "ahead": "is ahead of every rival",
-        "behind": "is behind {}",
-        "level": "is level with {}",
-        "undecided": "is undecided against {}",
-        "diverges": "diverges",
-        "missing": "was not compared with every rival",
-    }
-    at_anchor: dict[str, list[str]] = {}
-    for scenario, found in anchors.items():
-        at_anchor.setdefault(words[found.outcome].format(found.nearest["b"]), []).append(scenario)
-    start = "; ".join(f"{verb} under {listing(places)}" for verb, places in at_anchor.items())
+    start = "; ".join(f"{verb} under {listing(places)}" for verb, places in verbs.items())
     text = f"At the anchor the method {start}. " if start else ""
     if changes:
         where = [f"{short_listing(names)} under {scenario}" for scenario, names in changes.items()]
         return f"{text}The winner changes at {'; and '.join(where)}."
-    decided = sum(lead.outcome in ("ahead", "behind") for key, lead in leads.items() if key[0])
-    total = sum(1 for key in leads if key[0])
-    return f"{text}No level is shown to change the winner ({decided} of {total} outcomes are decided)."
+    levels = [found.outcome for key, found in leads.items() if key[0]]
+    decided = sum(outcome in ("ahead", "behind") for outcome in levels)
+    return f"{text}No level is shown to change the winner ({decided} of {len(levels)} outcomes are decided)."

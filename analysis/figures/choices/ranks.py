@@ -7,23 +7,28 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...look.marks import hide_frame
+from ...look.entries import look_at
 from ...look.page import Cell, Exhibit, Panel, Table
-from ...look.style import INK, MARKERS, PALETTE, SOFT, blank, drawing
-from ...look.words import bracket, count, points, shorten
+from ...look.style import INK, SMALL, SOFT, blank, drawing
+from ...look.words import be, bracket, count, points, shorten
 from ...read.results import Results, Row
 from ...stats.ranks import LEAST_SEEDS, agreement, effect_size
-from ..rows import symbol_of, symbols_of, two_digits
-from ..sentences import be
+from ..rows import filled, grouped, symbol_of, two_digits
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-QUERY = """SELECT scenario, subject AS path, level, estimate, se, len(seeds) AS seeds
-FROM verdicts
-WHERE kind = 'choice' AND metric = 'acc_personal_own' AND split = 'validation' AND verdict <> 'diverges'
-  AND estimate IS NOT NULL AND (se IS NOT NULL OR estimate = 0)
+# The choices that have a measured level in every scenario.
+QUERY = """WITH measured AS (
+  SELECT scenario, subject AS path, min(number) AS number, min(len(seeds)) AS seeds,
+    list((estimate, coalesce(se, 0)::DOUBLE) ORDER BY number) AS effects
+  FROM verdicts
+  WHERE kind = 'choice' AND metric = 'acc_personal_own' AND split = 'validation' AND verdict <> 'diverges'
+    AND estimate IS NOT NULL AND (se IS NOT NULL OR estimate = 0)
+  GROUP BY ALL
+)
+SELECT scenario, path, seeds, effects FROM measured
+QUALIFY count(*) OVER (PARTITION BY path) = (SELECT count(DISTINCT scenario) FROM measured)
 ORDER BY number"""
 LOOKS = {"alike": "level", "opposite": "behind", "undecided": "undecided"}
 
@@ -36,82 +41,66 @@ def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
         measured level in every scenario; and rows with first, second, tau, low, high, choices, seeds and
         verdict (see `stats.ranks.Agreement`).
     """
-    effects: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    found = results.sql(QUERY)
-    for row in found:
-        of_choice = effects.setdefault(row["scenario"], {}).setdefault(row["path"], [])
-        of_choice.append((row["estimate"], row["se"] or 0.0))
-    common = set.intersection(*map(set, effects.values())) if effects else set()
-    if len(common) < 2:
+    rows = [{**row, "symbol": symbol_of(results, row["path"])} for row in results.sql(QUERY)]
+    by_scenario = grouped(rows, "scenario")
+    if len(grouped(rows, "path")) < 2:
         return [], []
-    paths = [path for path in next(iter(effects.values())) if path in common]
-    seeds, symbols = min(row["seeds"] for row in found), symbols_of(results)
     ranked = []
-    for scenario, of_path in effects.items():
-        sizes = {path: effect_size(of_path[path]) for path in paths}
-        for rank, path in enumerate(sorted(paths, key=lambda path: -sizes[path]), 1):
-            choice = {"path": path, "symbol": symbol_of(symbols, path)}
-            ranked.append({"scenario": scenario, **choice, "size": sizes[path], "rank": rank})
-    pairs: list[Row] = []
-    for first, second in itertools.combinations(effects, 2):
-        a, b = ([effects[scenario][path] for path in paths] for scenario in (first, second))
-        shown = agreement(a, b, seeds, results.confidence)
-        ends = {"tau": shown.tau, "low": shown.low, "high": shown.high, "verdict": shown.verdict}
-        pairs.append({"first": first, "second": second, **ends, "choices": len(paths), "seeds": seeds})
+    for group in by_scenario.values():
+        sized = [{**row, "size": effect_size(row["effects"])} for row in group]
+        sized.sort(key=lambda row: -row["size"])
+        ranked += [{**row, "rank": rank} for rank, row in enumerate(sized, 1)]
+    pairs, seeds = list[Row](), min(row["seeds"] for row in rows)
+    for first, second in itertools.combinations(by_scenario, 2):
+        effects = {row["path"]: row["effects"] for row in by_scenario[second]}
+        both = [(row["effects"], effects[row["path"]]) for row in by_scenario[first]]
+        found = agreement([a for a, _ in both], [b for _, b in both], seeds, results.confidence)
+        pairs.append({"first": first, "second": second, **vars(found), "choices": len(both), "seeds": seeds})
     return ranked, pairs
 
 
 @drawing
-def draw_ranks(rows: Sequence[Row], scenarios: Sequence[str]) -> Figure:
+def draw_ranks(rows: Sequence[Row]) -> Figure:
     """Draw a bump chart: a line per choice over the scenarios, the largest effect on top.
 
     Args:
         rows: Rows of `table_ranks`.
-        scenarios: The columns, in order.
     """
-    rank_of = {(row["path"], row["scenario"]): row["rank"] for row in rows}
-    symbols = {row["path"]: row["symbol"] for row in rows if row["scenario"] == scenarios[0]}
-    figure, axes = blank(0.7 + 0.23 * len(symbols), 2.9 + 0.75 * len(scenarios))
-    for i, (path, symbol) in enumerate(symbols.items()):
-        ranks = [rank_of[path, scenario] for scenario in scenarios]
-        marker = MARKERS[i // len(PALETTE) % len(MARKERS)]
-        style: dict[str, Any] = {"linewidth": 1.6, "markersize": 5, "clip_on": False}
-        axes.plot(range(len(scenarios)), ranks, "-", color=PALETTE[i % len(PALETTE)], marker=marker, **style)
-        name = shorten(symbol, 18)
-        _write_note(axes, name, (0, ranks[0]), (-8, 0), ha="right", va="center", fontsize=7, color=INK)
-        last = len(scenarios) - 1
-        _write_note(axes, name, (last, ranks[-1]), (8, 0), ha="left", va="center", fontsize=7, color=INK)
-    names = ["\n".join(textwrap.wrap(scenario, 16)) for scenario in scenarios]
-    axes.set_xticks(range(len(scenarios)), names, fontsize=7.5)
+    scenarios, lines = list(grouped(rows, "scenario")), grouped(rows, "path")
+    last = len(scenarios) - 1
+    figure, axes = blank(0.7 + 0.23 * len(lines), 2.9 + 0.75 * len(scenarios))
+    beside: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False}
+    for place, line in enumerate(lines.values()):
+        ranks, look, name = [row["rank"] for row in line], look_at(place), shorten(line[0]["symbol"], 18)
+        mark: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5}
+        axes.plot(range(len(ranks)), ranks, linewidth=1.6, clip_on=False, **mark)
+        for x, shift, side in ((0, -8, "right"), (last, 8, "left")):
+            style: dict[str, Any] = {"ha": side, "va": "center", "fontsize": SMALL, "color": INK}
+            axes.annotate(name, (x, ranks[x]), xytext=(shift, 0), **beside, **style)
+    axes.set_xticks(
+        range(len(scenarios)), ["\n".join(textwrap.wrap(s, 16)) for s in scenarios], fontsize=SMALL
+    )
     axes.xaxis.tick_top()
     axes.set_yticks([])
     axes.tick_params(length=0)
-    hide_frame(axes)
+    axes.set_frame_on(False)
     for x in range(len(scenarios)):
         axes.axvline(x, color="#ececec", linewidth=0.8, zorder=0)
-    axes.set(xlim=(-0.15, len(scenarios) - 0.85), ylim=(len(symbols) + 0.5, 0.5))
-    note: dict[str, Any] = {"xycoords": "axes fraction", "fontsize": 6.5, "color": SOFT, "va": "top"}
-    _write_note(axes, "largest effect on top", (0, 0), (0, -6), **note)
+    axes.set(xlim=(-0.15, last + 0.15), ylim=(len(lines) + 0.5, 0.5))
+    note: dict[str, Any] = {"xycoords": "axes fraction", "fontsize": SMALL, "color": SOFT, "va": "top"}
+    axes.annotate("largest effect on top", (0, 0), xytext=(0, -6), **beside, **note)
     return figure
 
 
-def _write_note(
-    axes: Axes, text: str, place: tuple[float, float], shift: tuple[float, float], **style: Any
-) -> None:
-    """Write a text at a place, moved by `shift` points."""
-    axes.annotate(text, place, xytext=shift, textcoords="offset points", annotation_clip=False, **style)
-
-
-def exhibit(results: Results, rows: Sequence[Row], pairs: Sequence[Row]) -> Exhibit | None:
+def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     """Return the figure of the ranks; None where there are not two scenarios.
 
     Args:
         results: The sweep.
         rows: The first rows of `table_ranks`.
-        pairs: Its second rows.
     """
     title = "Do scenarios agree on what matters most?"
-    scenarios = list(dict.fromkeys(r["scenario"] for r in rows))
+    scenarios = grouped(rows, "scenario")
     if len(results.meta.get("scenarios") or scenarios) < 2:
         return None
     if len(scenarios) < 2:
@@ -121,37 +110,47 @@ def exhibit(results: Results, rows: Sequence[Row], pairs: Sequence[Row]) -> Exhi
         "over the tried levels, on validation, without the part that noise adds (0 where that is all). "
         "Levels that diverged are not in it. Neighbours in rank may be equal."
     )
-    body = [[r["scenario"], r["rank"], Cell(r["path"], "code"), points(r["size"])] for r in rows]
-    table = Table(
-        ["scenario", "rank", "choice", "size, points"], body, folded=f"The numbers ({len(body)} rows)"
+    names, body = filled(
+        rows,
+        [
+            ("scenario", lambda row: row["scenario"]),
+            ("rank", lambda row: row["rank"]),
+            ("choice", lambda row: Cell(row["path"], "code")),
+            ("size, points", lambda row: points(row["size"])),
+        ],
     )
-    panel = Panel("ranks", "", draw_ranks(rows, scenarios))
-    return Exhibit("ranks", title, caption, results.shown(QUERY), [panel], table)
+    table = Table(names, body, folded=f"The numbers ({len(body)} rows)")
+    return Exhibit(
+        "ranks", title, caption, results.shown(QUERY), [Panel("ranks", "", draw_ranks(rows))], table
+    )
 
 
 def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     """Return the agreement of each pair of scenarios as a table; None where there is no pair."""
     if not pairs:
         return None
-    body: list[list[Any]] = [
+    names, body = filled(
+        pairs,
         [
-            p["first"],
-            p["second"],
-            f"{two_digits(p['tau'])} {bracket(p['low'], p['high'], two_digits)}".rstrip(),
-            p["choices"],
-            p["seeds"],
-            Cell(p["verdict"], LOOKS[p["verdict"]]),
-        ]
-        for p in pairs
-    ]
+            ("scenario", lambda pair: pair["first"]),
+            ("scenario", lambda pair: pair["second"]),
+            (f"tau [{results.confidence:.0%}]", _tau),
+            ("choices", lambda pair: pair["choices"]),
+            ("seeds", lambda pair: pair["seeds"]),
+            ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
+        ],
+    )
     caption = (
         "Kendall's tau-b between the two rankings: 1 = the same order, 0 = unrelated, \u22121 = reversed. "
         "The interval comes from redrawn effects; with much noise it reaches from \u22121 to 1. Alike: it "
         f"lies above 0. It takes {LEAST_SEEDS} seeds for a verdict."
     )
-    head = ["scenario", "scenario", f"tau [{results.confidence:.0%}]", "choices", "seeds", "verdict"]
-    source = results.shown(QUERY)
-    return Table(head, body, caption, source, key="table-ranks", title="Agreement of the rankings")
+    source, title = results.shown(QUERY), "Agreement of the rankings"
+    return Table(names, body, caption, source, key="table-ranks", title=title)
+
+
+def _tau(pair: Row) -> str:
+    return f"{two_digits(pair['tau'])} {bracket(pair['low'], pair['high'], two_digits)}".rstrip()
 
 
 def sentences(pairs: Sequence[Row]) -> list[str]:
@@ -162,12 +161,11 @@ def sentences(pairs: Sequence[Row]) -> list[str]:
     """
     if not pairs:
         return []
-    texts = []
+    texts, by_verdict = [], grouped(pairs, "verdict")
     for word, phrase in (("alike", "alike"), ("opposite", "in opposite order")):
-        names = [f"{pair['first']} and {pair['second']}" for pair in pairs if pair["verdict"] == word]
-        if names:
-            texts.append(f"The choices rank {phrase} under {'; and under '.join(names)}.")
-    undecided = [pair for pair in pairs if pair["verdict"] == "undecided"]
+        names = [f"{pair['first']} and {pair['second']}" for pair in by_verdict.get(word, ())]
+        texts += [f"The choices rank {phrase} under {'; and under '.join(names)}."] if names else []
+    undecided = by_verdict.get("undecided", [])
     if len(undecided) == len(pairs):
         texts.append("Nothing shows that two scenarios rank the choices alike, or that they do not.")
     elif undecided:

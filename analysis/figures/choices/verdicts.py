@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...look.forest import axis_frame, draw_verdicts
+from ...look.forest import axis_frame, draw_differences
 from ...look.page import Cell, Exhibit, Panel, Table, run_link, slug
 from ...look.style import VERDICTS
-from ...look.words import WITHIN, bracket, difference, listing, points, seeds_said, shown
-from ...read.queries import with_values
+from ...look.words import VERBS, WITHIN, bracket, difference, listing, points, seeds_said, shorten, shown
 from ...read.results import OBJECTIVE, Results, Row
-from ..rows import place_in, scenario_order, symbol_of, symbols_of
+from ..rows import Column, filled, grouped, symbol_of
 
+LETTERS = 19  # of the name of a line
 DECIDED = ("diverges", "ahead", "behind")  # the verdicts that a sentence names
 QUERY = """SELECT v.* EXCLUDE (seeds), coalesce(len(v.seeds), 0) AS seeds,
   (SELECT any_value(t.runs[1]) FROM trials t WHERE t.trial = v.trial_a AND t.scenario = v.scenario) AS run
-FROM verdicts v WHERE v.kind = $kind AND v.metric = $metric ORDER BY v.number"""
+FROM verdicts v LEFT JOIN scenarios s USING (scenario)
+WHERE v.kind IN $kinds AND v.metric IN $metrics
+ORDER BY s.place, list_position($kinds, v.kind), v.number"""
 GLOBAL = "acc_personal_global"
 READING = (
     "A thick bar is the interval of one difference, a thin one the interval adjusted for all differences "
@@ -26,23 +28,18 @@ READING = (
     "without a finite number. A lost seed counts as 0 in the difference and in the adjusted interval. "
     "Intervals wider than the axis end in an arrow."
 )
-VERBS = {  # verdict -> what the first side is beside the second
-    "diverges": "cannot be compared with {}",
-    "ahead": "is ahead of {}",
-    "behind": "is behind {}",
-    "negligible": "is all but equal to {}",
-    "level": f"is level ({WITHIN}) with {{}}",
-    "no effect": "gives the same runs as {}",
-    "undecided": "is undecided against {}",
-}
 
 
 def rows_of(results: Results, *kinds: str, metric: str = OBJECTIVE) -> list[Row]:
     """Return the rows of these kinds with `symbol` and `run`; scenarios in the order of the sweep."""
-    symbols, order = symbols_of(results), scenario_order(results)
-    rows = [row for kind in kinds for row in results.sql(QUERY, kind=kind, metric=metric)]
-    rows = [{**row, "symbol": symbol_of(symbols, row["subject"] or "")} for row in rows]
-    return sorted(rows, key=lambda row: place_in(order, row["scenario"]))
+    rows = results.sql(QUERY, kinds=list(kinds), metrics=[metric])
+    return [{**row, "symbol": symbol_of(results, row["subject"] or "")} for row in rows]
+
+
+def query_shown(results: Results, rows: Sequence[Row]) -> str:
+    """Return the query of rows of `rows_of` as a page prints it."""
+    kinds, metrics = (list(dict.fromkeys(row[key] for row in rows)) for key in ("kind", "metric"))
+    return results.shown(QUERY, kinds=kinds, metrics=metrics)
 
 
 def size(row: Row) -> float:
@@ -62,12 +59,9 @@ def look(row: Row) -> str:
     return str(row["verdict"]).replace(" ", "-")
 
 
-def by_scenario(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the rows of each scenario, in order."""
-    scenarios: dict[str, list[Row]] = {}
-    for row in rows:
-        scenarios.setdefault(row["scenario"], []).append(row)
-    return scenarios
+def signed(verdict: str, word: str = "") -> str:
+    """Return a verdict, or another word for it, after its sign."""
+    return f"{VERDICTS[verdict].sign} {word or verdict}"
 
 
 def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, str] = VERBS) -> str:
@@ -112,35 +106,20 @@ def exhibit(
         heads: Names of the columns of the two sides.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
-    kinds = dict.fromkeys((row["kind"], row["metric"]) for row in rows)
-    query = "\nUNION ALL BY NAME\n".join(
-        f"({with_values(QUERY, {'kind': kind, 'metric': metric})})" for kind, metric in kinds
-    )
     if not ran:
         missing = f"none of {len(rows)} comparisons ran." if rows else "nothing was compared."
         return Exhibit(key, title, missing=missing)
-    names = _lines(ran, name)
-    frame = axis_frame(ran)
-    panels = [
-        Panel(f"{key}-{slug(scenario)}", scenario, draw_verdicts(names, _by_line(group, name), frame, label))
-        for scenario, group in by_scenario(ran).items()
-    ]
-    table = table_of(rows, heads, name)
-    return Exhibit(key, title, f"{caption} {READING}", results.shown(query), panels, table, says=says)
-
-
-def _lines(rows: Sequence[Row], name: Callable[[Row], str]) -> Mapping[Any, str]:
-    """Return the names of all lines; lines of one subject stand together, those that say most come first."""
-    weights: dict[str, float] = {}
-    for row in rows:
-        subject = row["subject"] or ""
-        weights[subject] = max(weights.get(subject, 0.0), size(row))
-    ordered = sorted(rows, key=lambda row: -weights[row["subject"] or ""])
-    return {_line(row, name): name(row) for row in ordered}
-
-
-def _by_line(rows: Sequence[Row], name: Callable[[Row], str]) -> dict[Any, Row]:
-    return {_line(row, name): row for row in rows}
+    # Lines of one subject stand together, those that say most come first.
+    weight = {subject: max(map(size, group)) for subject, group in grouped(ran, "subject").items()}
+    names = {_line(r, name): name(r) for r in sorted(ran, key=lambda r: -weight[r["subject"]])}
+    frame, panels = axis_frame(ran), []
+    for scenario, group in grouped(ran, "scenario").items():
+        row_of = {_line(row, name): row for row in group}
+        lines = [(shorten(text, LETTERS), row_of.get(line)) for line, text in names.items()]
+        drawing = draw_differences({"": lines}, frame, label)
+        panels.append(Panel(f"{key}-{slug(scenario)}", scenario, drawing))
+    caption, table = f"{caption} {READING}", table_of(rows, heads, name)
+    return Exhibit(key, title, caption, query_shown(results, rows), panels, table, says=says)
 
 
 def _line(row: Row, name: Callable[[Row], str]) -> tuple[Any, ...]:
@@ -148,37 +127,31 @@ def _line(row: Row, name: Callable[[Row], str]) -> tuple[Any, ...]:
     return row["kind"], row["level"], name(row)
 
 
-def _of_common_seeds(row: Row, over: str) -> str:
-    """Write an interval that no lost seed is counted in; where some are, with the estimate that it is of."""
-    interval = bracket(row[f"low{over}"], row[f"high{over}"])
-    if row["verdict"] == "no effect" or not interval or row["worst_case"] is None:
-        return interval if row["verdict"] != "no effect" else ""
-    return f"{points(row['estimate'])} {interval} without the lost seeds"
-
-
 def table_of(rows: Sequence[Row], heads: tuple[str, str], name: Callable[[Row], str]) -> Table:
     """Return the folded table of differences, the strongest first; a row leads to its first run."""
-    body = []
-    for row in sorted(rows, key=size, reverse=True):
-        sign = VERDICTS[row["verdict"]].sign
-        body.append(
-            [
-                Cell(row["scenario"], "tight"),
-                Cell(name(row), "tight", row["a"] or "", run_link(row["run"])),
-                row["b"],
-                Cell(f"{sign} {row['verdict']}", f"tight {look(row)}", row["reason"] or ""),
-                Cell(
-                    points(shown(row)), "number", f"{points(row['estimate'])} on {row['seeds']} common seeds"
-                ),
-                Cell(bracket(row["adjusted_low"], row["adjusted_high"]), "tight"),
-                Cell(_of_common_seeds(row, ""), "tight"),
-                Cell(_of_common_seeds(row, "_both"), "tight"),
-                Cell(seeds_said(row), "tight"),
-                row["seeds_needed"],
-            ]
-        )
-    columns = [
-        *("scenario", heads[0] or "configuration", heads[1], "verdict", "points", "90 %, adjusted"),
-        *("90 %, these images", "90 %, seeds and images", "seeds", "seeds that would decide"),
+
+    def estimate(row: Row) -> str:
+        return f"{points(row['estimate'])} on {row['seeds']} common seeds"
+
+    columns: list[Column] = [
+        ("scenario", lambda row: Cell(row["scenario"], "tight")),
+        (heads[0] or "configuration", lambda r: Cell(name(r), "tight", r["a"] or "", run_link(r["run"]))),
+        (heads[1], lambda row: row["b"]),
+        ("verdict", lambda row: Cell(signed(row["verdict"]), f"tight {look(row)}", row["reason"] or "")),
+        ("points", lambda row: Cell(points(shown(row)), "number", estimate(row))),
+        ("90 %, adjusted", lambda r: Cell(bracket(r["adjusted_low"], r["adjusted_high"]), "tight")),
+        ("90 %, these images", lambda row: Cell(_of_common_seeds(row, ""), "tight")),
+        ("90 %, seeds and images", lambda row: Cell(_of_common_seeds(row, "_both"), "tight")),
+        ("seeds", lambda row: Cell(seeds_said(row), "tight")),
+        ("seeds that would decide", lambda row: row["seeds_needed"]),
     ]
-    return Table(columns, body, folded=f"The numbers ({len(body)} rows)")
+    names, body = filled(sorted(rows, key=size, reverse=True), columns)
+    return Table(names, body, folded=f"The numbers ({len(body)} rows)")
+
+
+def _of_common_seeds(row: Row, over: str) -> str:
+    """Write an interval that no lost seed is counted in; where some are, with the estimate that it is of."""
+    interval = "" if row["verdict"] == "no effect" else bracket(row[f"low{over}"], row[f"high{over}"])
+    if not interval or row["worst_case"] is None:
+        return interval
+    return f"{points(row['estimate'])} {interval} without the lost seeds"

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from ...look.page import Exhibit, numbers
-from ...look.style import SOFT, WIDTH, drawing, legend_below, stacked
+from ...look.page import Exhibit
+from ...look.style import SOFT, UNTUNED, Figure, drawing, legend_below, stacked
 from ...read.results import Results, Row
-from ..lines import Axis, Line, ends_said, panels_of, put_lines
+from ..exhibits import Draft, evenly_spaced
+from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from ..outcomes.curves import SHOWN, query_of_rounds, runs_of, table_curves
 from ..rows import grouped, two_digits
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 TITLE, COLUMNS = "D_CKA over rounds", ("d_cka", "mu", "beta")
 MOST_CLIENTS = 40  # drawn; of more clients, evenly spaced ones
@@ -39,49 +35,39 @@ QUALIFY seed = min(seed) OVER (PARTITION BY scenario, run_of.label) ORDER BY ALL
 
 
 @drawing
-def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row], width: float = WIDTH) -> Figure:
+def draw_divergence(client_rows: Sequence[Row], rows: Sequence[Row]) -> Figure:
     """Draw D_CKA above, clients as thin lines and means as bold lines; mu and beta below.
 
     Args:
         client_rows: Rows of `query_of_clients` of one configuration.
         rows: Rows of `curves.table_curves` of one scenario.
-        width: Width of the panel, inches.
     """
-    figure, (above, below) = stacked(3.9, (1.9, 1), width)
-    by_client = grouped(client_rows, "client")
-    places = np.linspace(0, len(by_client) - 1, min(MOST_CLIENTS, len(by_client))).round().astype(int)
-    for client in [sorted(by_client)[place] for place in dict.fromkeys(places.tolist())]:
-        line = by_client[client]
+    figure, (above, below) = stacked(3.9, (1.9, 1))
+    by_client, by_measure = grouped(client_rows, "client"), grouped(rows, "measure")
+    for place in evenly_spaced(len(by_client), MOST_CLIENTS):
+        line = by_client[sorted(by_client)[place]]
         style: dict[str, Any] = {"linewidth": 0.5, "alpha": 0.5, "marker": "." if len(line) == 1 else ""}
         above.plot([row["x"] for row in line], [row["mean"] for row in line], color=SOFT, **style)
-    by_measure = grouped(rows, "measure")
-    highest = max(
-        [SMALLEST_TOP, *(r["mean"] for r in client_rows), *(r["high"] for r in by_measure["d_cka"])]
-    )
+    ends = [*(row["mean"] for row in client_rows), *(row["high"] for row in by_measure["d_cka"])]
+    highest = max([SMALLEST_TOP, *ends])
     frame = (-0.02 * highest, min(1.02, 1.05 * highest))
-    put_lines(above, _lines(by_measure["d_cka"], named=True), Axis("", "D_CKA", frame, fractions=False))
-    lines = [
-        line for name in ("mu", "beta") for line in _lines(by_measure.get(name, []), dashed=name == "beta")
+    bold = lines_of(_named(by_measure["d_cka"]), band=True, width=1.9, marked=False)
+    put_lines(above, bold, Axis("", "D_CKA", frame, fractions=False))
+    shares = lines_of(by_measure.get("mu", []), band=True, width=1.9, marked=False)
+    shares += [
+        replace(line, look=replace(line.look, line=UNTUNED), width=1.0)
+        for line in lines_of(by_measure.get("beta", []), band=True, marked=False)
     ]
-    put_lines(below, lines, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
+    unnamed = [replace(line, name="") for line in shares]
+    put_lines(below, unnamed, Axis("round", "mu and beta", (-0.04, 1.04), fractions=False))
     below.set_yticks((0, 0.5, 1))
     legend_below(figure, above, below)
     return figure
 
 
-def _lines(rows: Sequence[Row], named: bool = False, dashed: bool = False) -> list[Line]:
-    """Return a bold line for each configuration; thin and dashed ones are beta."""
-    return [
-        Line(
-            (label or "mean of the cohort") if named else "",
-            replace(line[0]["look"], line=(0, (3, 1.5))) if dashed else line[0]["look"],
-            line,
-            band=True,
-            width=1.0 if dashed else 1.9,
-            marked=False,
-        )
-        for label, line in grouped(rows, "label").items()
-    ]
+def _named(rows: Sequence[Row]) -> list[Row]:
+    """Return rows with a label also in the folder of one run."""
+    return [{**row, "label": row["label"] or "mean of the cohort"} for row in rows]
 
 
 def exhibit_divergence(results: Results) -> Exhibit | None:
@@ -91,26 +77,22 @@ def exhibit_divergence(results: Results) -> Exhibit | None:
         return None
     clients = grouped(results.sql(query_of_clients(results)), "scenario", "label")
 
-    def draw(shown: list[Row], width: float) -> Figure:
-        return draw_divergence(clients.get((shown[0]["scenario"], shown[0]["label"]), []), shown, width)
+    def draw(shown: list[Row]) -> Figure:
+        return draw_divergence(clients.get((shown[0]["scenario"], shown[0]["label"]), []), shown)
 
-    panels = panels_of(rows, "divergence", draw, _seen)
+    panels, query = panels_of(rows, "divergence", draw, _seen), query_of_rounds(results, *COLUMNS)
     many = any(len({row["client"] for row in group}) > MOST_CLIENTS for group in clients.values())
     sampled = f" (of {MOST_CLIENTS} evenly spaced clients)" if many else ""
-    whose = (
-        "in the rounds in which they took part"
-        if results.kind == "run"
-        else "of the first configuration and seed"
-    )
+    of_run = results.kind == "run"
+    whose = "in the rounds in which they took part" if of_run else "of the first configuration and seed"
     caption = (
         f"Thin lines: single clients{sampled}, {whose}. Bold: the mean of the cohort; of a sweep the mean "
         f"over seeds, with the range from the lowest to the highest seed (band). {EXPLANATION}"
     )
-    source, says = results.shown(query_of_rounds(results, *COLUMNS)), "; ".join(p.alt for p in panels)
-    return Exhibit("divergence", TITLE, caption, source, panels, numbers(rows, SHOWN), says=f"{says}.")
+    return Draft(results, "divergence", TITLE).exhibit(panels, rows, SHOWN, query, caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:
     """Return what is seen: D_CKA at the first and the last round."""
-    d_cka = [{**row, "label": row["label"] or "the cohort"} for row in rows if row["measure"] == "d_cka"]
+    d_cka = _named([row for row in rows if row["measure"] == "d_cka"])
     return f"D_CKA, first to last round: {ends_said(d_cka, two_digits, '')}"

@@ -1,36 +1,54 @@
-"""Masks of SAFE's gate: the share of open positions, and the overlap with the foreground."""
+"""Masks of SAFE's gate: open positions over rounds, pictures beside the foreground, overlap with it."""
 
 from __future__ import annotations
 
-from ...look.page import Exhibit, numbers
-from ...look.style import INK, Look
-from ...look.words import bracket, count, percent, points
-from ...read.results import Results, Row
-from ...stats.intervals import paired, t_interval
-from ..estimates import draw_accuracies, panel, said
-from ..lines import Axis, draw_lines, ends_said
-from ..outcomes.run_curves import lines_of_columns
-from .gallery import meaning, panels_of_gallery
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-TITLE = "Masks of the gate"
-OVERLAP_NAMES = {"iou": "trained gate", "iou_untrained": "untrained gate", "iou_random": "random, equal area"}
-OVERLAP_LOOKS = {
-    "iou": Look("#0072B2", "o"),
-    "iou_untrained": Look("#B87A00", "s"),
-    "iou_random": Look("#777777", "D"),
+import numpy as np
+
+from ...look.page import Exhibit, Panel
+from ...look.style import INK, SMALL, UNTUNED, WIDTH, Figure, Look, drawing
+from ...look.words import bracket, count, percent, points
+from ...read.results import Gallery, Results, Row
+from ...stats.intervals import Interval, paired, t_interval
+from ..estimates import draw_accuracies, panel, said
+from ..exhibits import Draft, evenly_spaced
+from ..lines import Axis, draw_lines
+from ..outcomes.run_curves import ends_of, lines_of_columns
+
+TITLE, OVERLAP_TITLE = "Masks of the gate", "Overlap of masks with the foreground"
+OVERLAPS = {  # column -> name, look
+    "iou": ("trained gate", Look("#0072B2", "o")),
+    "iou_untrained": ("untrained gate", Look("#B87A00", "s")),
+    "iou_random": ("random, equal area", Look("#777777", "D")),
 }
-SHARE_NAMES = {"mask_ratio": "open positions", "mask_empty": "masks all zero", "mask_full": "masks all one"}
-SHARE_LOOKS = {
-    "mask_ratio": Look(INK, "o"),
-    "mask_empty": Look("#D55E00", "s", (0, (3, 1.5))),
-    "mask_full": Look("#0072B2", "D", (0, (3, 1.5))),
+SHARES = {  # column -> name, look
+    "mask_ratio": ("open positions", Look(INK, "o")),
+    "mask_empty": ("masks all zero", Look("#D55E00", "s", UNTUNED)),
+    "mask_full": ("masks all one", Look("#0072B2", "D", UNTUNED)),
 }
-GATE = f"""SELECT round, {", ".join(SHARE_NAMES)} FROM rounds
+GATE = f"""SELECT round, {", ".join(SHARES)} FROM rounds
 WHERE split = 'validation' AND mask_ratio IS NOT NULL ORDER BY round"""
+SHOWN = ("image", "class_name", "open", *OVERLAPS)
 # One row per image; of an image that was written twice, one.
-IMAGES = f"""SELECT image, class_name, open, {", ".join(OVERLAP_NAMES)} FROM masks
+IMAGES = f"""SELECT image, class_name, open, {", ".join(OVERLAPS)} FROM masks
 WHERE coalesce(split, 'validation') = 'validation'{{where}}
 QUALIFY row_number() OVER (PARTITION BY run, image) = 1 ORDER BY image"""
+COLUMNS = {  # array -> its heading, and what it is
+    "image": ("input", "the input"),
+    "foreground": ("foreground", "its true foreground"),
+    "soft": ("soft attention", "the soft attention (dark 0, bright 1)"),
+    "hard": ("hard mask", "the positions that the hard mask leaves open, with the closed positions dimmed"),
+    "hard_untrained": ("untrained", "the same for the gate before training"),
+}
+PANEL_IMAGES, MOST_PANELS, MOST_PIXELS = 4, 2, 128
+CLOSED_BRIGHTNESS = 0.22  # of a closed position, as a share of the image's
+OVERLAP_MEANING = (
+    "Overlaps are intersection over union with the foreground: of the trained mask, of the untrained "
+    "mask, and of a random mask with as many open positions as the trained mask."
+)
 
 
 def any_gate(results: Results) -> bool:
@@ -47,56 +65,46 @@ def exhibits_masks(results: Results) -> list[Exhibit]:
     images, shown = results.sql(query), [_exhibit_gate(results, gate)]
     if not images or gallery is None:
         return [*shown, Exhibit("masks", TITLE, missing="Masks are drawn when the run has ended.")]
-    columns, says, source = (
-        ("image", "class_name", "open", *OVERLAP_NAMES),
-        overlap_sentence(results, images),
-        results.shown(query),
-    )
-    panels, table = panels_of_gallery(gallery, "masks"), numbers(images, columns)
-    shown.append(Exhibit("masks", TITLE, meaning(gallery), source, panels, table, says=says))
-    rows = table_overlaps(results, images)
-    if rows:
-        title = "Overlap of masks with the foreground"
+    drawings = {"masks": (TITLE, panels_of_gallery(gallery, "masks"), meaning(gallery))}
+    if rows := table_overlaps(results, images):
         caption = (
             "Mean over images (mark), single images (dots), and the interval over images of this one model, "
             "which says nothing about other seeds."
         )
         figure = draw_accuracies(rows, (0.0, 1.0), "overlap with the foreground (IoU), %")
-        panels = [panel("overlap", "", figure, said(rows))]
-        shown.append(Exhibit("overlap", title, caption, source, panels, table, says=says))
-    return shown
+        drawings["overlap"] = (OVERLAP_TITLE, [panel("overlap", "", figure, said(rows))], caption)
+    says = overlap_sentence(results, images)
+    return shown + [
+        Draft(results, key, title).exhibit(panels, images, SHOWN, query, caption, says)
+        for key, (title, panels, caption) in drawings.items()
+    ]
 
 
 def table_overlaps(results: Results, images: list[Row]) -> list[Row]:
     """Return the overlaps of each kind of mask over images; [] where no foreground is known."""
     rows = []
-    for column, name in OVERLAP_NAMES.items():
+    for column, (name, look) in OVERLAPS.items():
         values = [row[column] for row in images if row[column] is not None]
         interval = t_interval(values, results.confidence)
         if interval:
             ends = {"mean": interval.mean, "low": interval.low, "high": interval.high, "values": values}
-            place = {
-                "scenario": "validation images",
-                "label": name,
-                "kind": "mask",
-                "look": OVERLAP_LOOKS[column],
-            }
+            place = {"scenario": "validation images", "label": name, "kind": "mask", "look": look}
             rows.append({**place, **ends, "images": interval.n})
     return rows
 
 
 def _exhibit_gate(results: Results, rows: list[Row]) -> Exhibit:
     """Return the figure of the shares that the gate leaves open, over rounds."""
-    lines = lines_of_columns(rows, SHARE_NAMES, SHARE_LOOKS)
+    lines = lines_of_columns(rows, SHARES)
     caption = (
         "Share of positions that the hard mask leaves open, mean over the images of a round, and share of "
         "images whose mask is all zero (nothing of the image is used) or all one (the gate has no effect). "
         "Where either share is near 100%, the gate has collapsed."
     )
     figure = draw_lines(lines, Axis("round", "share in training, %", (-0.03, 1.03)), height=2.4)
-    says = f"First to last round: {ends_said([row for line in lines for row in line.rows])}."
-    table, panels = numbers(rows, ("round", *SHARE_NAMES)), [panel("gate", "", figure, says)]
-    return Exhibit("gate", "The gate over rounds", caption, results.shown(GATE), panels, table, says=says)
+    says = ends_of(lines)
+    panels, draft = [panel("gate", "", figure, says)], Draft(results, "gate", "The gate over rounds")
+    return draft.exhibit(panels, rows, ("round", *SHARES), GATE, caption, says)
 
 
 def overlap_sentence(results: Results, images: list[Row]) -> str:
@@ -105,10 +113,9 @@ def overlap_sentence(results: Results, images: list[Row]) -> str:
     if opened is None:
         return ""
     basis = f"In brackets: {results.confidence:.0%} intervals over images, of this one model."
-    share = f"{percent(opened.mean)} {bracket(opened.low, opened.high, percent)}".strip()
-    text = f"Over {count(opened.n, 'image')} the mask leaves {share}% of the positions open"
+    text = f"Over {count(opened.n, 'image')} the mask leaves {_mean(opened)}% of the positions open"
     by_image = {
-        column: {r["image"]: r[column] for r in images if r[column] is not None} for column in OVERLAP_NAMES
+        column: {r["image"]: r[column] for r in images if r[column] is not None} for column in OVERLAPS
     }
     overlap = t_interval(list(by_image["iou"].values()), results.confidence)
     if overlap is None:
@@ -118,5 +125,94 @@ def overlap_sentence(results: Results, images: list[Row]) -> str:
         gain = paired(by_image["iou"], by_image[column], results.confidence)
         if gain:
             clauses.append(f"{points(gain.mean)} {bracket(gain.low, gain.high)} points against {name}")
-    mean = f"{percent(overlap.mean)} {bracket(overlap.low, overlap.high, percent)}".strip()
-    return f"{text} and overlaps the foreground by {mean}%: {', '.join(clauses)}. {basis}"
+    return f"{text} and overlaps the foreground by {_mean(overlap)}%: {', '.join(clauses)}. {basis}"
+
+
+def _mean(interval: Interval) -> str:
+    return f"{percent(interval.mean)} {bracket(interval.low, interval.high, percent)}".strip()
+
+
+def meaning(gallery: Gallery) -> str:
+    """Return what the columns of the pictures are, and how overlaps are measured."""
+    meanings = [meaning for column, (_, meaning) in COLUMNS.items() if column in gallery.arrays]
+    overlap = f" {OVERLAP_MEANING}" if "foreground" in gallery.arrays else ""
+    return f"From left to right: {'; '.join(meanings)}.{overlap}"
+
+
+def reduced(image: np.ndarray) -> np.ndarray:
+    """Return an image of at most `MOST_PIXELS` a side by block means: [S, S, 3] uint8, or a mask [S, S]."""
+    step = -(-image.shape[0] // MOST_PIXELS)
+    size = image.shape[0] // step * step
+    blocks = image[:size, :size].reshape(size // step, step, size // step, step, *image.shape[2:])
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def enlarged(mask: np.ndarray, size: int) -> np.ndarray:
+    """Return a mask [h, w] at [size, size], each position as a square."""
+    rows, columns = (np.arange(size) * length // size for length in mask.shape)
+    return np.asarray(mask[np.ix_(rows, columns)])
+
+
+def picture(arrays: dict[str, Any], number: int, column: str) -> np.ndarray:
+    """Return one cell of the gallery, [s, s, 3] uint8.
+
+    A mask is the image with the closed positions dimmed; the soft attention is a brightness.
+    """
+    image = reduced(arrays["image"][number])
+    shown = image
+    if column == "soft":
+        level = enlarged(arrays["soft"][number], len(image)).clip(0, 1)[..., None]
+        shown = (255 * level).repeat(3, axis=2)
+    elif column != "image":
+        opened = arrays[column][number] > 0
+        opened = reduced(opened) if column == "foreground" else enlarged(opened, len(image))
+        shown = image * (CLOSED_BRIGHTNESS + (1 - CLOSED_BRIGHTNESS) * opened[..., None])
+    return np.asarray(shown.round().astype(np.uint8))
+
+
+@drawing
+def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
+    """Draw images of a gallery by their numbers, one below the other, with class and overlaps above."""
+    from matplotlib.figure import Figure as NewFigure
+
+    columns = [column for column in COLUMNS if column in gallery.arrays]
+    cell, gap, line = WIDTH / len(columns), 0.05, 0.18  # inches: picture with its gap, gap, line of text
+    height = line + len(shown) * (cell + line)
+    figure = NewFigure(figsize=(WIDTH, height))
+    for y, number in enumerate(shown):
+        top = height - line - y * (cell + line)
+        figure.text(0, (top - line + 0.04) / height, _image_title(gallery.images[number]), fontsize=SMALL)
+        size = ((cell - gap) / WIDTH, (cell - gap) / height)
+        for x, column in enumerate(columns):
+            axes = figure.add_axes((x * cell / WIDTH, (top - line - cell + gap) / height, *size))
+            axes.imshow(picture(gallery.arrays, number, column), interpolation="none", aspect="auto")
+            axes.set(xticks=[], yticks=[])
+            for edge in axes.spines.values():  # a white picture needs a visible border
+                edge.set(visible=True, linewidth=0.4, color="#999999")
+    heading: dict[str, Any] = {"ha": "center", "fontsize": SMALL, "fontweight": "bold"}
+    for x, column in enumerate(columns):
+        figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, COLUMNS[column][0], **heading)
+    return figure
+
+
+def _image_title(row: Row) -> str:
+    """Return `river: IoU 62.0, untrained 30.1, random 25.0`."""
+    if row.get("iou") is None:
+        return str(row["class_name"])
+    return (
+        f"{row['class_name']}: IoU {percent(row['iou'])}, untrained {percent(row['iou_untrained'])}, "
+        f"random {percent(row['iou_random'])}"
+    )
+
+
+def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
+    """Return some evenly spaced images of a gallery, in panels of four."""
+    shown = evenly_spaced(len(gallery.arrays["image"]), PANEL_IMAGES * MOST_PANELS)
+    panels = []
+    for i, start in enumerate(range(0, len(shown), PANEL_IMAGES)):
+        chosen = shown[start : start + PANEL_IMAGES]
+        said = "; ".join(_image_title(gallery.images[n]) for n in chosen)
+        name = "More of them" if i else "Validation images"
+        drawn = panel(f"{key}-{i + 1}", name, draw_gallery(gallery, chosen), said)
+        panels.append(replace(drawn, pictures=True))
+    return panels

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
-from ...look.marks import panel_width
-from ...look.page import Exhibit, numbers, slug
-from ...look.style import SMALL, SOFT, WIDTH, Look, drawing, legend_below, stacked
+from ...look.page import Exhibit, slug
+from ...look.style import INK, SMALL, SOFT, Figure, Look, drawing, legend_below, stacked
 from ...read.results import Results, Row
 from ..estimates import panel, sort
-from ..lines import Axis, Line, ends_said, put_lines
+from ..exhibits import Draft
+from ..lines import Axis, ends_said, lines_of, put_lines
 from ..outcomes.curves import SHOWN, runs_of, table_curves
 from ..rows import grouped, two_digits
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 TITLE, CORRELATION = "Class ratios (CR) over rounds", "cr_spearman"
 EXPLANATION = (
@@ -47,32 +43,36 @@ GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
 
 
 @drawing
-def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row], width: float = WIDTH) -> Figure:
-    """Draw a line per class above, light for frequent and dark for rare classes; correlations below.
+def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row]) -> Figure:
+    """Draw a line per class above, its colour by how rare the class is; correlations below.
 
     Args:
         rows: Rows of `query_of_ratios` of one configuration.
         correlations: Rows of `curves.table_curves` of all configurations.
-        width: Width of the panel, inches.
     """
-    figure, (above, below) = stacked(4.1, (2.3, 1), width)
-    colours, by_place = _colours(), grouped(rows, "place")
-    last = max(2, *by_place)
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    figure, (above, below) = stacked(4.1, (2.3, 1))
+    by_place = grouped(rows, "place")
+    last, colours = max(2, *by_place), colormaps["viridis_r"]
+    scale = Normalize(1 - (last - 1) / 3, last)  # without the yellow that is invisible on paper
     for place, line in by_place.items():
-        colour = colours((place - 1) / (last - 1))
-        above.plot([row["x"] for row in line], [row["mean"] for row in line], color=colour, linewidth=1.1)
+        x, y = [row["x"] for row in line], [row["mean"] for row in line]
+        above.plot(x, y, color=colours(scale(place)), linewidth=1.1)
     above.axhline(1, color=SOFT, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
     values = [0.9, 1.1, *(row["mean"] for row in rows)]
     low, high = min(values), max(values)
     above.set(ylabel="CR of a class", ylim=(max(0.0, 1.03 * low - 0.03 * high), 1.03 * high - 0.03 * low))
     above.grid(axis="y")
-    _draw_bar(figure, above, colours, last)
-    lines = [
-        Line(
-            label if len(grouped(correlations, "label")) > 1 else "", line[0]["look"], line, True, 1.5, False
-        )
-        for label, line in grouped(correlations, "label").items()
-    ]
+    bar = figure.colorbar(ScalarMappable(scale, colours), ax=above, aspect=22, pad=0.02)
+    bar.set_ticks(sorted({round(1 + (last - 1) * step / 4) for step in range(5)}))
+    bar.set_label("classes, 1 is the most frequent", fontsize=SMALL)
+    bar.ax.set_ylim(last, 1)
+    bar.outline.set_linewidth(0.4)
+    lines = lines_of(correlations, band=True, width=1.5, marked=False)
+    lines = lines if len(lines) > 1 else [replace(line, name="") for line in lines]
     below.axhline(0, color=SOFT, linewidth=0.7, zorder=0)
     put_lines(below, lines, Axis("round", "correlation\nwith 1/n_c", (-1.05, 1.05), fractions=False))
     below.set_yticks((-1, 0, 1))
@@ -80,69 +80,38 @@ def draw_ratios(rows: Sequence[Row], correlations: Sequence[Row], width: float =
     return figure
 
 
-def _colours() -> Any:
-    """Return viridis, reversed and without the yellow that is invisible on paper."""
-    from matplotlib import colormaps
-    from matplotlib.colors import LinearSegmentedColormap
-
-    shades = [colormaps["viridis"](0.75 * (1 - i / 31)) for i in range(32)]
-    return LinearSegmentedColormap.from_list("frequent to rare", shades)
-
-
-def _draw_bar(figure: Figure, axes: Axes, colours: Any, last: int) -> None:
-    """Draw the colour bar beside the axes: the places of the classes."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    bar = figure.colorbar(ScalarMappable(Normalize(1, last), colours), ax=axes, aspect=22, pad=0.02)
-    bar.set_ticks(sorted({round(1 + (last - 1) * step / 4) for step in range(5)}))
-    bar.set_label("classes, 1 is the most frequent", fontsize=SMALL)
-    bar.ax.invert_yaxis()
-    bar.outline.set_linewidth(0.4)
-
-
 def exhibit_ratios(results: Results) -> Exhibit | None:
     """Return the figure of a run or of a sweep, a panel per scenario; None where no method has class ratios.
 
     A panel shows CR of the first configuration that has any.
     """
-    query = query_of_ratios(results)
+    query, of_run = query_of_ratios(results), results.kind == "run"
     ranks = sort(results, results.sql(query))
     if not ranks:
         return None
-    correlations, of_run = table_curves(results, CORRELATION), results.kind == "run"
+    correlations = table_curves(results, CORRELATION)
     if of_run:
-        correlations = [{**row, "look": Look("#222222", "")} for row in correlations]
-    by_scenario, panels = grouped(ranks, "scenario"), []
-    for scenario, group in by_scenario.items():
+        correlations = [{**row, "look": Look(INK, "")} for row in correlations]
+    panels = []
+    for scenario, group in grouped(ranks, "scenario").items():
         rows = [row for row in group if row["label"] == group[0]["label"]]
         below = [row for row in correlations if row["scenario"] == scenario]
-        figure = draw_ratios(rows, below, panel_width(len(by_scenario)))
         title = "" if of_run else f"{scenario}: CR of {rows[0]['label']}"
-        panels.append(panel(f"ratios-{slug(scenario)}", title, figure, _seen(rows, below)))
+        panels.append(panel(f"ratios-{slug(scenario)}", title, draw_ratios(rows, below), _seen(rows, below)))
     unit = "pixels" if results.metric.segments else "images"
-    which = (
-        ""
-        if of_run
-        else " Of a sweep: the first configuration of a scenario that has class ratios, mean over seeds."
-    )
+    which = " Of a sweep: the first configuration of a scenario that has class ratios, mean over seeds."
     caption = (
-        f"A line per place of a class in the order of training {unit}, from the most frequent (light) to "
-        f"the rarest (dark).{which} {EXPLANATION.format(unit=unit)}"
+        f"A line per place of a class in the order of training {unit}, from the most frequent to the "
+        f"rarest, as the colour bar says.{'' if of_run else which} {EXPLANATION.format(unit=unit)}"
     )
-    table, says = (
-        numbers([*correlations, *ranks], (*SHOWN, "class", "images")),
-        "; ".join(p.alt for p in panels),
-    )
-    return Exhibit("ratios", TITLE, caption, results.shown(query), panels, table, says=f"{says}.")
+    rows, columns = [*correlations, *ranks], (*SHOWN, "class", "images")
+    return Draft(results, "ratios", TITLE).exhibit(panels, rows, columns, query, caption)
 
 
 def _seen(rows: Sequence[Row], correlations: Sequence[Row]) -> str:
     """Return what is seen: CR of the rarest and the most frequent class at the end, and the correlations."""
     last = [row for row in rows if row["x"] == max(row["x"] for row in rows)]
-    rare, frequent = last[-1]["mean"], last[0]["mean"]
+    rare, frequent, after = last[-1]["mean"], last[0]["mean"], last[0]["x"]
+    text = f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {after}"
     said = ends_said(correlations, two_digits, "").strip()
-    return (
-        f"CR of the rarest class {rare:.2f}, of the most frequent {frequent:.2f} after round {last[0]['x']}"
-        + (f"; correlation with rarity, first to last round: {said}" if said else "")
-    )
+    return f"{text}; correlation with rarity, first to last round: {said}" if said else text

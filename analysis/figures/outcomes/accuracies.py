@@ -44,3 +44,8 @@ def title_of(column: str, metric: Metric) -> str:
         return f"Personal {metric} {PERSONAL_METRICS[column]}"
     _, scope, place = column.split("_", 2)
     return f"{scope.capitalize()} {metric} {SPLIT_WORDS[place]}"
+
+
+def counted(metric: Metric) -> str:
+    """Return for a caption what an image counts for where pixels are classified; empty elsewhere."""
+    return " An image counts for the class of most of its pixels." if metric.segments else ""

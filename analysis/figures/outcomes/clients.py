@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...look.marks import draw_spread, name_rows, scatter_offsets, write_beside
-from ...look.page import Exhibit, numbers
-from ...look.style import SOFT, blank, drawing, legend_below, percent_axis
+from ...look.page import Exhibit
+from ...look.style import SOFT, Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import count, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
-from ..estimates import panel
+from ..estimates import is_number, panel
+from ..exhibits import Draft
 from ..lines import draw_floors
 from .accuracies import FOUR_METRICS, SCOPE_NAMES, SCOPES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 QUERY = f"""SELECT client, round, examples, {", ".join(FOUR_METRICS)} FROM clients
 WHERE split = 'validation' AND acc_personal_own IS NOT NULL
@@ -32,21 +29,13 @@ ORDER BY round DESC LIMIT 1"""
 
 def floors_of_run(results: Results) -> dict[str, float]:
     """Return the floors of a run on the clients' own distributions: label -> accuracy."""
-    rows = results.sql(FLOORS)
-    names = ("most frequent class", "zero-shot")
-    return {
-        name: row[name] for row in rows for name in names if row[name] is not None and row[name] == row[name]
-    }
+    last = next(iter(results.sql(FLOORS)), {})
+    return {name: last[name] for name in ("most frequent class", "zero-shot") if is_number(last.get(name))}
 
 
 @drawing
 def draw_four(rows: Sequence[Row], metric: Metric) -> Figure:
-    """Draw the four accuracies: a dot per client, the middle 80% as a bar, the mean as a diamond.
-
-    Args:
-        rows: Rows of `QUERY`.
-        metric: The metric of the run.
-    """
+    """Draw the four accuracies: a dot per client, the middle 80% as a bar, the mean as a diamond."""
     figure, axes = blank(2.4)
     for height, column in enumerate(FOUR_METRICS):
         values = np.array([row[column] for row in rows if row[column] is not None])
@@ -66,13 +55,7 @@ def draw_four(rows: Sequence[Row], metric: Metric) -> Figure:
 
 @drawing
 def draw_distribution(rows: Sequence[Row], metric: Metric, floors: dict[str, float]) -> Figure:
-    """Draw the share of clients at or below each accuracy, with and without the private parameters.
-
-    Args:
-        rows: Rows of `QUERY`.
-        metric: The metric of the run.
-        floors: Label -> accuracy.
-    """
+    """Draw the share of clients at or below each accuracy, with and without the private parameters."""
     figure, axes = blank(2.7)
     for scope in ("personal", "shared"):
         values = np.sort([row[f"acc_{scope}_own"] for row in rows if row[f"acc_{scope}_own"] is not None])
@@ -97,8 +80,9 @@ def exhibits_clients(results: Results) -> list[Exhibit]:
         "four": f"Four {metric.plural} and the spread between clients",
         "distribution": f"Distribution of the {metric} over clients",
     }
+    drafts = {key: Draft(results, key, title) for key, title in titles.items()}
     if not rows:
-        return [Exhibit("four", titles["four"], missing="No evaluation of single clients is on disk.")]
+        return [drafts["four"].missing("No evaluation of single clients is on disk.")]
     floors = floors_of_run(results)
     captions = {
         "four": f"{clients_measured(results, len(rows))} after round {rows[0]['round']}. Dots: single "
@@ -112,10 +96,10 @@ def exhibits_clients(results: Results) -> list[Exhibit]:
     mean, low, high = (percent(float(v)) for v in (np.mean(own), *np.quantile(own, [0.1, 0.9])))
     says = f"Personal, own distribution: mean {mean}%, {low}% to {high}% for the middle 80% of the clients."
     drawings = {"four": draw_four(rows, metric), "distribution": draw_distribution(rows, metric, floors)}
-    table, source = numbers(rows, ("client", "examples", *FOUR_METRICS)), results.shown(QUERY)
+    columns = ("client", "examples", *FOUR_METRICS)
     return [
-        Exhibit(key, title, captions[key], source, [panel(key, "", drawings[key], says)], table, says=says)
-        for key, title in titles.items()
+        draft.exhibit([panel(key, "", drawings[key], says)], rows, columns, QUERY, captions[key], says)
+        for key, draft in drafts.items()
     ]
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from math import log10
-from typing import TYPE_CHECKING
 
 from ...look.marks import draw_line
-from ...look.page import Exhibit, Panel, numbers, slug
+from ...look.page import Exhibit, slug
 from ...look.placing import Mark, name_marks, parameter_count, spread_ticks
-from ...look.style import WIDTH, blank, drawing, legend_below, percent_axis
+from ...look.style import WIDTH, Axes, Figure, blank, drawing, legend_below, percent_axis
 from ...look.words import capitalized, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, floors_of, is_number, limits, panel, sort
+from ..exhibits import Draft
 from ..lines import draw_floors
 from ..rows import grouped
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUERY = f"""WITH run_of AS (
   SELECT scenario, label, unnest(runs) AS run FROM trials WHERE kind = 'confirm'
@@ -40,6 +35,17 @@ WHERE split = 'test' AND metric = 'acc_personal_own' AND kind IN ('confirm', 'fl
   AND (kind = 'floor' OR total IS NOT NULL)
 {ONE_FLOOR}
 ORDER BY ALL"""
+SHOWN = {  # column -> its name in the table
+    "scenario": "scenario",
+    "label": "configuration",
+    "parameters": "shared parameters",
+    "up": "bytes up, per client and round",
+    "down": "bytes down",
+    "total": "bytes of a whole run",
+    "mean": "",  # that of the metric
+    "low": "low",
+    "high": "high",
+}
 AMOUNTS = {"each": "bytes up and down, per client and round", "parameters": "shared parameters"}
 
 
@@ -55,21 +61,12 @@ def table_communication(results: Results) -> list[Row]:
 
 
 @drawing
-def draw_communication(
-    rows: Sequence[Row], key: str, limits: tuple[float, float], metric: Metric, width: float = WIDTH
-) -> Figure:
-    """Draw accuracy against what is sent in one scenario; each mark has its name.
+def draw_communication(rows: Sequence[Row], key: str, limits: tuple[float, float], metric: Metric) -> Figure:
+    """Draw accuracy against what is sent (`each` or `parameters`) in one scenario; each mark has its name.
 
     The x axis is logarithmic. Configurations that send nothing stand apart at 0.
-
-    Args:
-        rows: Rows of `table_communication`.
-        key: `each` or `parameters`.
-        limits: Ends of the y axis, as fractions.
-        metric: The metric of the sweep.
-        width: Width of the panel, inches.
     """
-    figure, axes = blank(3.3, width)
+    figure, axes = blank(3.3)
     shown = [row for row in entries_of(rows) if is_number(row["mean"])]
     amounts = sorted({float(row[key]) for row in shown if row[key] > 0}) or [1.0]
     nothing = log10(amounts[0]) - 0.3 * max(1.0, log10(amounts[-1] / amounts[0]))
@@ -78,11 +75,11 @@ def draw_communication(
         ends = (row["low"], row["high"]) if row["low"] is not None else (row["mean"], row["mean"])
         x = log10(row[key]) if row[key] > 0 else nothing
         marks.append(Mark(x, row["mean"], row["label"].removesuffix(" (tuned)"), *ends))
-    shifts = name_marks(axes, marks, limits, (72 * width - 48, 175.0))
+    shifts = name_marks(axes, marks, limits, (72 * WIDTH - 48, 175.0))
     for row, mark, shift in zip(shown, marks, shifts, strict=True):
         draw_line(axes, [mark.x + shift], [row], row["look"], "", linestyle="", markersize=4.8)
     draw_floors(axes, floors_of(rows))
-    _amount_axis(axes, amounts, key, nothing if any(row[key] <= 0 for row in shown) else None, width)
+    _amount_axis(axes, amounts, key, nothing if any(row[key] <= 0 for row in shown) else None)
     axes.grid(axis="y")
     axes.set(xlabel=AMOUNTS[key], ylabel=f"test {metric}, %")
     percent_axis(axes.yaxis)
@@ -90,10 +87,10 @@ def draw_communication(
     return figure
 
 
-def _amount_axis(axes: Axes, amounts: Sequence[float], key: str, nothing: float | None, width: float) -> None:
+def _amount_axis(axes: Axes, amounts: Sequence[float], key: str, nothing: float | None) -> None:
     """Set the ticks of the logarithmic x axis; a dotted line separates what sends nothing."""
     left, right = axes.get_xlim()
-    point = (right - left) / (72 * width - 48)  # decades
+    point = (right - left) / (72 * WIDTH - 48)  # decades
     ticks, form = spread_ticks(amounts, 36 * point), size if key == "each" else parameter_count
     places, names = [log10(tick) for tick in ticks], [form(tick) for tick in ticks]
     if nothing is not None:
@@ -105,17 +102,18 @@ def _amount_axis(axes: Axes, amounts: Sequence[float], key: str, nothing: float 
 def exhibit_communication(results: Results) -> Exhibit:
     """Return the figure of accuracy against bytes; of a single scenario also against parameters."""
     metric, rows = results.metric, table_communication(results)
-    title = f"{capitalized(str(metric))} against transmitted bytes"
+    draft = Draft(results, "communication", f"{capitalized(str(metric))} against transmitted bytes")
     if not rows:
-        missing = "No configuration is confirmed on fresh seeds."
-        return Exhibit("communication", title, missing=missing)
+        return draft.missing("No configuration is confirmed on fresh seeds.")
     by_scenario, frame = grouped(rows, "scenario"), limits(rows)
-    single, panels = len(by_scenario) == 1, list[Panel]()
-    for scenario, group in by_scenario.items():
-        for key, name in {"each": "Bytes", "parameters": "Parameters"}.items():
-            if single or key == "each":
-                figure, name = draw_communication(group, key, frame, metric), name if single else scenario
-                panels.append(panel(f"communication-{slug(name)}", name, figure, _seen(group, key)))
+    single = len(by_scenario) == 1
+    views = [("each", scenario, group) for scenario, group in by_scenario.items()]
+    if single:
+        views = [("each", "Bytes", rows), ("parameters", "Parameters", rows)]
+    panels = []
+    for key, name, group in views:
+        figure = draw_communication(group, key, frame, metric)
+        panels.append(panel(f"{draft.key}-{slug(name)}", name, figure, _seen(group, key)))
     caption = (
         f"Test {metric} (personal, own distribution; bars are {basis(rows, results.confidence)}) against "
         f"the bytes of the real payloads{' and the number of parameters in them' if single else ''}, on a "
@@ -123,20 +121,7 @@ def exhibit_communication(results: Results) -> Exhibit:
         "same size are moved apart a little. Hollow marks are untuned. Up and left is better. The thin "
         "lines are what no method should fall below."
     )
-    names = {
-        "scenario": "scenario",
-        "label": "configuration",
-        "parameters": "shared parameters",
-        "up": "bytes up, per client and round",
-        "down": "bytes down",
-        "total": "bytes of a whole run",
-        "mean": str(metric),
-        "low": "low",
-        "high": "high",
-    }
-    table = dataclasses.replace(numbers(entries_of(rows), list(names)), columns=list(names.values()))
-    says = f"{'; '.join(p.alt for p in panels)}."
-    return Exhibit("communication", title, caption, results.shown(QUERY), panels, table, says=says)
+    return draft.exhibit(panels, entries_of(rows), {**SHOWN, "mean": str(metric)}, QUERY, caption)
 
 
 def _seen(rows: Sequence[Row], key: str) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ...look.page import Exhibit, Panel, numbers
+from ...look.page import Exhibit, Panel
+from ...look.style import Figure
 from ...read.results import Results, Row
-from ..estimates import ONE_FLOOR, limits, sort
+from ..estimates import ONE_FLOOR, floors_of, limits, sort
+from ..exhibits import Draft
 from ..lines import Axis, draw_lines, ends_said, lines_of, panels_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ..rows import grouped
 
 # In the folder of one run: that run, under empty names.
 RUN = """run_of AS (
@@ -26,6 +25,10 @@ RUNS = """drawn AS (
 ), run_of AS (
   SELECT scenario, name AS label, method, kind, unnest(runs) AS run, unnest(seeds) AS seed FROM drawn
 )"""
+FLOORS = f"""SELECT scenario, label, kind, metric, mean FROM estimates
+WHERE kind = 'floor' AND split = 'validation' AND metric = 'acc_personal_own'
+{ONE_FLOOR}
+ORDER BY ALL"""
 SHOWN = ("scenario", "label", "measure", "round", "mean", "low", "high", "seeds")
 
 
@@ -59,40 +62,21 @@ def table_curves(results: Results, *columns: str) -> list[Row]:
 
 def panels_of_curves(results: Results, rows: Sequence[Row], key: str, floors: bool = True) -> list[Panel]:
     """Return a panel per scenario, or several where one would hold too many lines."""
-    frame, known = limits(rows), floors_by_scenario(results) if floors else {}
+    frame, known = limits(rows), grouped(results.sql(FLOORS), "scenario") if floors else {}
 
-    def draw(shown: list[Row], width: float) -> Figure:
+    def draw(shown: list[Row]) -> Figure:
         axis = Axis("round", f"validation {results.metric}, %", frame)
         lines = sorted(lines_of(shown, band=True), key=lambda line: -line.rows[-1]["mean"])
-        return draw_lines(lines, axis, width, known.get(shown[0]["scenario"]))
+        return draw_lines(lines, axis, floors_of(known.get(shown[0]["scenario"], [])))
 
     return panels_of(rows, key, draw, ends_said)
 
 
-FLOORS = f"""SELECT scenario, label, kind, metric, mean FROM estimates
-WHERE kind = 'floor' AND split = 'validation' AND metric = 'acc_personal_own' AND isfinite(mean)
-{ONE_FLOOR}
-ORDER BY ALL"""
-
-
-def floors_by_scenario(results: Results) -> dict[str, dict[str, float]]:
-    """Return scenario -> floor -> its accuracy on validation, on the clients' own distributions."""
-    floors: dict[str, dict[str, float]] = {}
-    for row in results.sql(FLOORS):
-        floors.setdefault(row["scenario"], {})[row["label"]] = row["mean"]
-    return floors
-
-
 def exhibit_curves(results: Results) -> Exhibit:
     """Return the figure of the learning curves, a panel per scenario."""
-    title, query, rows = (
-        "Learning curves",
-        query_of_rounds(results, "acc_personal_own"),
-        table_curves(results, "acc_personal_own"),
-    )
+    draft, rows = Draft(results, "curves", "Learning curves"), table_curves(results, "acc_personal_own")
     if not rows:
-        missing = "No evaluated round of an anchor or a confirmed configuration is on disk."
-        return Exhibit("curves", title, missing=missing)
+        return draft.missing("No evaluated round of an anchor or a confirmed configuration is on disk.")
     confirmed = any(row["kind"] == "confirm" for row in rows)
     which = "configurations confirmed on fresh seeds" if confirmed else "the anchors (nothing is confirmed)"
     caption = (
@@ -101,8 +85,8 @@ def exhibit_curves(results: Results) -> Exhibit:
         "that ends early diverged. Dashed lines and hollow marks: untuned; a single mark: no training. The "
         "thin grey lines are what no method should fall below."
     )
-    panels, says = panels_of_curves(results, rows, "curves"), f"First to last round: {ends_said(rows[:400])}."
-    if len({row["scenario"] for row in rows}) > 1:
-        says = "First to last round: " + "; ".join(panel.alt for panel in panels) + "."
-    table = numbers(rows, SHOWN)
-    return Exhibit("curves", title, caption, results.shown(query), panels, table, says=says)
+    panels, query = panels_of_curves(results, rows, draft.key), query_of_rounds(results, "acc_personal_own")
+    several = len({row["scenario"] for row in rows}) > 1
+    said = "; ".join(panel.alt for panel in panels) if several else ends_said(rows)
+    says = f"First to last round: {said}."
+    return draft.exhibit(panels, rows, SHOWN, query, caption, says)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...look.entries import base_label
-from ...look.page import Exhibit, numbers
+from ...look.page import Exhibit
 from ...look.placing import label_lines
-from ...look.style import GREY, SMALL, SOFT, Look, blank, drawing, legend_below
+from ...look.style import SMALL, SOFT, Axes, Figure, blank, drawing, legend_below
 from ...look.words import capitalized
 from ...read.results import Results, Row, tuning_of
-from ..estimates import COLUMNS, FLOORS, ONE_FLOOR, basis, limits, quoted, sort
-from ..lines import Axis, Line, ends_said, lines_of, panels_of, put_lines
+from ..estimates import COLUMNS, ONE_FLOOR, basis, entries_of, limits, quoted, sort
+from ..exhibits import Draft
+from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
 from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUERY = f"""WITH places AS (
   SELECT s ->> '$.label' AS scenario, (s ->> '$.heterogeneity.achieved.js_divergence')::DOUBLE AS x
@@ -28,7 +25,7 @@ FROM estimates JOIN places USING (scenario)
 WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*PERSONAL_METRICS)})
 {ONE_FLOOR}
 ORDER BY ALL"""
-COLUMNS_SHOWN = ("scenario", "x", "label", "metric", "mean", "low", "high")
+SHOWN = ("scenario", "x", "label", "metric", "mean", "low", "high")
 
 
 def exhibit_heterogeneity(results: Results) -> Exhibit | None:
@@ -36,20 +33,19 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
     if len(results.meta.get("scenarios") or []) < 2:
         return None
     metric, rows = results.metric, [row for row in results.sql(QUERY) if row["x"] is not None]
-    title = f"{capitalized(str(metric))} against heterogeneity"
-    if not any(row["kind"] == "confirm" for row in rows):
-        return Exhibit("heterogeneity", title, missing=NOT_YET)
+    draft = Draft(results, "heterogeneity", f"{capitalized(str(metric))} against heterogeneity")
+    if not entries_of(rows):
+        return draft.missing(NOT_YET)
     if len({row["x"] for row in rows}) < 2:
-        missing = "It takes confirmed configurations in two scenarios of different measured heterogeneity."
-        return Exhibit("heterogeneity", title, missing=missing)
+        needed = "confirmed configurations in two scenarios of different measured heterogeneity"
+        return draft.missing(f"It takes {needed}.")
     rows = [{**row, "panel": title_of(row["metric"], metric)} for row in sort(results, rows)]
     rows.sort(key=lambda row: list(PERSONAL_METRICS).index(row["metric"]))
-    table, rows = numbers(rows, COLUMNS_SHOWN), joined(rows)
-    frame = limits(rows)
+    lines, frame = joined(rows), limits(rows)
     panels = panels_of(
-        rows,
-        "heterogeneity",
-        lambda r, width: draw_heterogeneity(r, frame, str(metric), width),
+        lines,
+        draft.key,
+        lambda shown: draw_heterogeneity(shown, frame, str(metric)),
         ends_said,
         "panel",
     )
@@ -58,9 +54,9 @@ def exhibit_heterogeneity(results: Results) -> Exhibit | None:
         "not the requested one; it grows from left to right. Scenarios also differ in other ways (domains, "
         f"sizes). So a line joins settings; it is no dose response. Bars: {basis(rows, results.confidence)}."
     )
-    own = [row for row in rows if row["metric"] == "acc_personal_own"]
+    own = [row for row in lines if row["metric"] == "acc_personal_own"]
     says = f"From the most even to the most uneven scenario: {ends_said(own)}."
-    return Exhibit("heterogeneity", title, caption, results.shown(QUERY), panels, table, says=says)
+    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, says)
 
 
 def joined(rows: Sequence[Row]) -> list[Row]:
@@ -79,24 +75,12 @@ def joined(rows: Sequence[Row]) -> list[Row]:
 
 
 @drawing
-def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str, width: float) -> Figure:
-    """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart.
-
-    Args:
-        rows: Rows of `QUERY` of one metric, with `look`.
-        frame: Ends of the y axis, as fractions.
-        metric: The metric of the sweep.
-        width: Of the panel, inches.
-    """
-    figure, axes = blank(3.3, width)
-    floors = [row for row in rows if row["kind"] == "floor"]
-    lines = lines_of([row for row in rows if row["kind"] != "floor"])
-    for line in lines_of(floors):
-        look = Look(GREY, "", FLOORS.get(line.name, ":"))
-        lines.append(Line(line.name, look, [{**r, "low": None} for r in line.rows], width=1.0, marked=False))
+def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: str) -> Figure:
+    """Draw accuracy against the measured heterogeneity, a line per configuration, moved a little apart."""
+    figure, axes = blank(3.3)
     values = sorted({row["x"] for row in rows})
     divergence = "measured label divergence\nbetween clients (Jensen-Shannon)"
-    put_lines(axes, lines, Axis(divergence, f"test {metric}, %", frame, values=values))
+    put_lines(axes, lines_of(rows), Axis(divergence, f"test {metric}, %", frame, values=values))
     _write_scenarios(axes, sorted({(row["x"], row["scenario"]) for row in rows}))
     legend_below(figure, axes)
     return figure
@@ -105,17 +89,12 @@ def draw_heterogeneity(rows: Sequence[Row], frame: tuple[float, float], metric: 
 def _write_scenarios(axes: Axes, places: Sequence[tuple[float, str]]) -> None:
     """Write the name of each scenario above its place on the x axis."""
     heights = label_lines([js for js, _ in places], [scenario for _, scenario in places])
-    reach = places[-1][0] - places[0][0] or 1.0
+    first, reach = places[0][0], places[-1][0] - places[0][0] or 1.0
     for height, (js, scenario) in zip(heights, places, strict=True):
         axes.axvline(js, color="#dddddd", linewidth=0.7, zorder=0)
-        part = (js - places[0][0]) / reach
+        part = (js - first) / reach
         side, shift = ("left", -4) if part < 0.2 else ("right", 4) if part > 0.8 else ("center", 0)
-        style: dict[str, Any] = {
-            "color": SOFT,
-            "ha": side,
-            "va": "bottom",
-            "annotation_clip": False,
-            "fontsize": SMALL,
-        }
+        style: dict[str, Any] = {"color": SOFT, "ha": side, "va": "bottom", "fontsize": SMALL}
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-        axes.annotate(scenario, (js, 1), xytext=(shift, 3 + 9 * height), **place, **style)
+        at = (shift, 3 + 9 * height)
+        axes.annotate(scenario, (js, 1), xytext=at, annotation_clip=False, **place, **style)

@@ -1,22 +1,27 @@
-"""Confirmed configurations on the test split and fresh seeds."""
+"""Confirmed configurations on the test split and fresh seeds: their figure, and the table of all numbers."""
 
 from __future__ import annotations
 
-from ...look.page import Exhibit, numbers
-from ...look.words import listing
+from ...look.page import Cell, Exhibit, Table, show
+from ...look.words import listing, size
 from ...read.results import Results, Row
+from ..differences import FIELDS, difference_cell
 from ..estimates import (
+    accuracy_cell,
     basis,
     below_floors,
     clients_said,
     confirmed,
     draw_accuracies,
+    is_floor,
     limits,
     panel,
     query_of,
     said,
 )
-from .accuracies import NOT_YET, PERSONAL_METRICS, title_of
+from ..exhibits import LABEL, Draft
+from ..rows import Column, grouped
+from .accuracies import ALL_METRICS, NOT_YET, PERSONAL_METRICS, title_of
 
 QUERY = query_of(tuple(PERSONAL_METRICS))
 SHOWN = ("scenario", "label", "metric", "mean", "low", "high", "seeds", "seeds_planned", "lost")
@@ -24,26 +29,27 @@ PATCHES = """SELECT patches, list(DISTINCT label ORDER BY label) AS labels
 FROM trials
 WHERE kind = 'confirm' AND patches IS NOT NULL
 GROUP BY patches ORDER BY patches"""
-
-
-def table_methods(results: Results) -> list[Row]:
-    """Return the confirmed configurations and the floors, personal own and global (see `confirmed`)."""
-    return confirmed(results, tuple(PERSONAL_METRICS))
+# The other configuration minus the main one: in `verdicts` the main one is the first side.
+GAPS = f"""SELECT {FIELDS} FROM differences
+WHERE kind IN ('rival', 'floor', 'tuning') AND split = 'test' AND metric = 'acc_personal_own'
+  AND replace(a, space || ': ', '') = level
+ORDER BY number"""
+SENT = """SELECT scenario, label, bytes_up, shared_parameters FROM trials WHERE kind = 'confirm'"""
 
 
 def exhibit_methods(results: Results) -> Exhibit:
     """Return the figure of the methods by scenario, a panel per metric; floors are thin lines."""
-    title, metric, rows = "Methods by scenario", results.metric, table_methods(results)
+    draft, metric = Draft(results, "methods", "Methods by scenario"), results.metric
+    rows = confirmed(results, tuple(PERSONAL_METRICS))
     if not rows:
-        return Exhibit("methods", title, missing=NOT_YET)
-    own = [row for row in rows if row["metric"] == "acc_personal_own"]
+        return draft.missing(NOT_YET)
     panels = []
     for column in PERSONAL_METRICS:
         shown = [row for row in rows if row["metric"] == column]
         figure = draw_accuracies(shown, limits(rows), f"test {metric}, %")
-        panels.append(
-            panel(f"methods-{column.replace('_', '-')}", title_of(column, metric), figure, said(shown))
-        )
+        key = f"methods-{column.replace('_', '-')}"
+        panels.append(panel(key, title_of(column, metric), figure, said(shown)))
+    own = [row for row in rows if row["metric"] == "acc_personal_own"]
     caption = (
         f"Test {metric} on fresh seeds: mean (mark), {basis(rows, results.confidence)} (bar), single seeds "
         "(dots below the bar). Hollow marks are untuned. The thin lines are what no method should fall "
@@ -51,7 +57,7 @@ def exhibit_methods(results: Results) -> Exhibit:
         f"table of methods has the verdicts. {clients_said(own)}{patches(results)}"
     )
     says = " ".join([f"{said(own)}.", *below_floors(own)])
-    return Exhibit("methods", title, caption, results.shown(QUERY), panels, numbers(rows, SHOWN), says=says)
+    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, says)
 
 
 def patches(results: Results) -> str:
@@ -61,3 +67,39 @@ def patches(results: Results) -> str:
         f"M = {row['patches']} patches."
         for row in results.sql(PATCHES)
     )
+
+
+def table_of_methods(results: Results) -> Table | None:
+    """Return all accuracies, what is sent, and the difference to the main configuration; floors too."""
+    rows, gaps = confirmed(results, ALL_METRICS), results.sql(GAPS)
+    if not rows:
+        return None
+    main = gaps[0]["subject"] if gaps else ""
+    reached = {(row["scenario"], row["label"], row["metric"]): row for row in rows}
+    gap_of = {(row["scenario"], row["level"]): row for row in gaps}
+    sent = {(row["scenario"], row["label"]): row for row in results.sql(SENT)}
+
+    def accuracy(metric: str, head: str) -> Column:
+        return head, lambda row: accuracy_cell(reached.get((row["scenario"], row["label"], metric)))
+
+    def difference(row: Row) -> Cell:
+        gap = gap_of.get((row["scenario"], row["label"]))
+        return difference_cell(gap) if gap else Cell("reference" if row["label"] == main else "")
+
+    heads = ("personal own", "personal global", "shared own", "shared global", "worst client")
+    caption = (
+        f"Test {results.metric} in %, mean [{basis(rows, results.confidence)}] on fresh seeds. The "
+        "difference is on personal own, paired by seed, with its interval adjusted for all differences of "
+        f"its family. {clients_said(rows)}"
+    )
+    columns = [
+        *map(accuracy, ALL_METRICS, heads),
+        (f"minus {main}, points" if main else "paired difference", difference),
+        ("bytes up", lambda row: Cell("" if is_floor(row) else size(row.get("bytes_up")), "tight")),
+        ("parameters sent", lambda row: show(row.get("shared_parameters"))),
+    ]
+    lines = [
+        {**group[0], **sent.get(place, {})} for place, group in grouped(rows, "scenario", "label").items()
+    ]
+    draft, query = Draft(results, "methods", "Methods"), query_of(ALL_METRICS)
+    return draft.table(lines, columns, query, caption.strip(), draft.title, name=("method", LABEL[1]))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from ...look.marks import panel_width
-from ...look.page import Exhibit, numbers, slug
-from ...look.style import SMALL, WIDTH, drawing
+from ...look.page import Exhibit
+from ...look.style import SMALL, WIDTH, Figure, drawing
 from ...look.words import count
 from ...read.results import Results, Row
-from ..estimates import panel
+from ..estimates import panels_by_title
+from ..exhibits import Draft, evenly_spaced
 from ..rows import grouped, place_in, scenario_order
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .accuracies import counted
 
 SHOWN_CLIENTS = 60
 LONGEST_NAME = 24  # characters of a client's name
@@ -39,19 +37,14 @@ QUERY = f"""WITH tried AS (
 
 
 def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray, list[str], list[int]]:
-    """Return images [n, c] by client and `label` or `domain`, the names of the columns, and the clients.
-
-    Of more than 60 clients, 60 evenly spaced ones are kept.
-    """
+    """Return images [n, c] by client and `label` or `domain`, the names of the columns, and the clients."""
     clients = sorted({row["client"] for row in rows})
     columns = sorted({row[column]: row[names] for row in rows}.items())
     places = {value: i for i, (value, _) in enumerate(columns)}
     counts = np.zeros((len(clients), len(columns)), np.int64)
     for row in rows:
         counts[clients.index(row["client"]), places[row[column]]] += row["images"]
-    most = min(SHOWN_CLIENTS, len(clients))
-    kept = np.unique(np.linspace(0, len(clients) - 1, most).round().astype(int))
-    return counts[kept], [str(name) for _, name in columns], [clients[i] for i in kept]
+    return counts, [str(name) for _, name in columns], clients
 
 
 def names_of(rows: Sequence[Row]) -> dict[int, str]:
@@ -65,32 +58,26 @@ def names_of(rows: Sequence[Row]) -> dict[int, str]:
 
 
 @drawing
-def draw_partition(rows: Sequence[Row], largest: int, width: float = WIDTH) -> Figure:
+def draw_partition(rows: Sequence[Row], largest: int) -> Figure:
     """Draw clients (rows) by classes and, where there are several, by domains; darker means more images.
 
-    Args:
-        rows: Rows of `QUERY` of one scenario.
-        largest: The count that is darkest, the same in all panels.
-        width: Width of the panel, inches.
+    `largest` is the count that is darkest, the same in all panels.
     """
     from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure as NewFigure
 
     counts, classes, clients = counts_of(rows, "label", "class")
     domains, domain_names, _ = counts_of(rows, "domain", "domain_name")
+    kept = evenly_spaced(len(clients), SHOWN_CLIENTS)
+    counts, domains, clients = counts[kept], domains[kept], [clients[place] for place in kept]
     maps = [(counts, classes, largest)]
     maps += [(domains, domain_names, max(1, int(domains.max())))] if len(domain_names) > 1 else []
-    figure = NewFigure(figsize=(width, 1.9 + 0.055 * max(16, len(counts))), layout="constrained")
+    figure = NewFigure(figsize=(WIDTH, 1.9 + 0.055 * max(16, len(counts))), layout="constrained")
     ratios = [max(2.0, values.shape[1]) for values, _, _ in maps]
     grid = figure.subplots(1, len(maps), width_ratios=ratios, squeeze=False, sharey=True)[0]
     for axes, (values, names, darkest) in zip(grid, maps, strict=True):
-        style = {
-            "cmap": "Blues",
-            "norm": PowerNorm(0.5, 0, darkest),
-            "aspect": "auto",
-            "interpolation": "none",
-        }
-        image = axes.imshow(values, **style)
+        colours: dict[str, Any] = {"cmap": "Blues", "norm": PowerNorm(0.5, 0, darkest)}
+        image = axes.imshow(values, aspect="auto", interpolation="none", **colours)
         step = -(-len(names) // 20)
         axes.set_xticks(range(0, len(names), step), names[::step], rotation=90)
         axes.tick_params(length=0)
@@ -110,51 +97,39 @@ def draw_partition(rows: Sequence[Row], largest: int, width: float = WIDTH) -> F
 
 def exhibit_partition(results: Results) -> Exhibit:
     """Return the figure of clients by classes: of a run, or of the first run of each scenario of a sweep."""
-    title, query = "Clients by classes", QUERY_OF_RUN if results.kind == "run" else QUERY
-    order = scenario_order(results)
+    draft, order = Draft(results, "partition", "Clients by classes"), scenario_order(results)
+    query = QUERY_OF_RUN if results.kind == "run" else QUERY
     rows = sorted(results.sql(query), key=lambda row: place_in(order, row["scenario"]))
     if not rows:
-        return Exhibit("partition", title, missing="No partition is on disk.")
-    by_scenario = grouped(rows, "scenario")
-    largest = max(int(counts_of(group, "label", "class")[0].max()) for group in by_scenario.values())
-    panels, width = [], panel_width(len(by_scenario))
-    for scenario, group in by_scenario.items():
-        name = str(scenario or results.meta.get("scenario_label") or "")
-        figure = draw_partition(group, max(1, largest), width)
-        panels.append(panel(f"partition-{slug(name)}", name, figure, _seen(group)))
-    says = "; ".join(
-        f"{scenario}: {_seen(group)}" if scenario else _seen(group) for scenario, group in by_scenario.items()
-    )
-    sentences = [
+        return draft.missing("No partition is on disk.")
+    label = str(results.meta.get("scenario_label") or "")
+    titled = {scenario or label: group for scenario, group in grouped(rows, "scenario").items()}
+    largest = max(int(counts_of(group, "label", "class")[0].max()) for group in titled.values())
+    panels = panels_by_title(titled, draft.key, lambda group: draw_partition(group, max(1, largest)), _seen)
+    many = any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in titled.values())
+    caption = (
         "Training images of each client (row) and class (column). The colour grows with the square root of "
-        "the count and means the same in all panels.",
-        "The columns on the right are domains, with colours of their own."
-        if any(r["domain"] for r in rows)
-        else "",
-        "An image counts for the class of most of its pixels." if results.metric.segments else "",
-        f"Of more than {SHOWN_CLIENTS} clients, {SHOWN_CLIENTS} evenly spaced ones are shown."
-        if any(len({row["client"] for row in group}) > SHOWN_CLIENTS for group in by_scenario.values())
-        else "",
-        "One seed is shown; other seeds draw other partitions."
-        if results.kind == "sweep" and not all(row.get("client_name") for row in rows)
-        else "",
-    ]
-    caption = " ".join(sentence for sentence in sentences if sentence)
+        "the count and means the same in all panels."
+    )
+    if any(row["domain"] for row in rows):
+        caption += " The columns on the right are domains, with colours of their own."
+    caption += counted(results.metric)
+    if many:
+        caption += f" Of more than {SHOWN_CLIENTS} clients, {SHOWN_CLIENTS} evenly spaced ones are shown."
+    if results.kind == "sweep" and not all(row.get("client_name") for row in rows):
+        caption += " One seed is shown; other seeds draw other partitions."
     named = ("client_name",) if names_of(rows) else ()
-    table = numbers(rows, ("scenario", "client", *named, "class", "domain_name", "images"))
-    return Exhibit("partition", title, caption, results.shown(query), panels, table, says=f"{says}.")
+    columns = ("scenario", "client", *named, "class", "domain_name", "images")
+    return draft.exhibit(panels, rows, columns, query, caption)
 
 
 def _seen(rows: Sequence[Row]) -> str:
     """Return what is seen: how many images and classes a client holds."""
-    images, classes = dict[int, int](), dict[int, set[int]]()
-    for row in rows:
-        images[row["client"]] = images.get(row["client"], 0) + row["images"]
-        classes.setdefault(row["client"], set()).add(row["label"])
-    held = sorted(len(labels) for labels in classes.values())
-    amounts = _range(min(images.values()), max(images.values()))
-    return f"{count(len(images), 'client')} with {amounts} images of {_range(held[0], held[-1])} classes"
+    counts, _, _ = counts_of(rows, "label", "class")
+    images, classes = _range(counts.sum(axis=1)), _range((counts > 0).sum(axis=1))
+    return f"{count(len(counts), 'client')} with {images} images of {classes} classes"
 
 
-def _range(low: int, high: int) -> str:
+def _range(values: np.ndarray) -> str:
+    low, high = values.min(), values.max()
     return str(low) if low == high else f"{low} to {high}"

@@ -54,7 +54,7 @@ def exhibit_optimism(results: Results) -> Exhibit:
     panels = panels_of(
         placed,
         "optimism",
-        lambda shown, width: draw_lines(lines_of(shown), axis, width, height=2.9),
+        lambda shown: draw_lines(lines_of(shown), axis, height=2.9),
         _seen,
         "panel",
     )

@@ -7,9 +7,8 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...look.marks import panel_width
 from ...look.page import Cell, Exhibit, Table, numbers, slug
-from ...look.style import GREY, INK, PALETTE, WIDTH, blank, drawing, legend_below
+from ...look.style import GREY, INK, PALETTE, blank, drawing, legend_below
 from ...look.words import TITLES, bracket, listing, percent, size
 from ...read.metric import Metric
 from ...read.results import Results, Row
@@ -95,18 +94,15 @@ def named(name: str, metric: Metric) -> str:
 
 
 @drawing
-def draw_pareto(
-    rows: Sequence[Row], wanted: Sequence[Objective], metric: Metric, width: float = WIDTH
-) -> Figure:
+def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], metric: Metric) -> Figure:
     """Draw one study on its first two objectives: all trials grey, the front joined, confirmed points framed.
 
     Args:
         rows: Rows of `table_pareto` of one study.
         wanted: The objectives.
         metric: The metric of the sweep.
-        width: Width of the panel, inches.
     """
-    figure, axes = blank(3.1, width)
+    figure, axes = blank(3.1)
     y, x = (objective["name"] for objective in wanted[:2])
     x_scale, y_scale = (100.0 if name.startswith(FRACTIONS) else 1.0 for name in (x, y))
 
@@ -149,7 +145,7 @@ def exhibit(results: Results) -> Exhibit | None:
         seen = f"{len(front)} of {len(group)} trials on the front, " + "; ".join(
             ", ".join(form_of(name)(row[name]) for name in names[:2]) for row in front[:6]
         )
-        figure = draw_pareto(group, wanted, metric, panel_width(len(studies)))
+        figure = draw_pareto(group, wanted, metric)
         panels.append(panel(f"pareto-{slug(study)}", study, figure, seen))
     directions = {"minimize": "least", "maximize": "most"}
     aims = listing(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...look.marks import panel_width
 from ...look.page import Exhibit, numbers, slug
-from ...look.style import INK, WIDTH, blank, drawing, integer_axis, legend_below, percent_axis
+from ...look.style import INK, blank, drawing, integer_axis, legend_below, percent_axis
 from ...look.words import count, percent
 from ...read.metric import Metric
 from ...read.results import Results, Row
@@ -43,18 +42,15 @@ def look_of(row: Row) -> str:
 
 
 @drawing
-def draw_search(
-    rows: Sequence[Row], limits: tuple[float, float], metric: Metric, width: float = WIDTH
-) -> Figure:
+def draw_search(rows: Sequence[Row], limits: tuple[float, float], metric: Metric) -> Figure:
     """Draw the trials of one study as points with their intervals, and the best so far as a step line.
 
     Args:
         rows: Rows of `QUERY` of one study.
         limits: Ends of the y axis, as fractions; failed trials stand at the lower end.
         metric: The metric of the sweep.
-        width: Width of the panel, inches.
     """
-    figure, axes = blank(2.9, width)
+    figure, axes = blank(2.9)
     best = {row["place"]: row["best"] for row in rows if row["best"] is not None}
     axes.step(list(best), list(best.values()), where="post", color=INK, linewidth=1.2, label="best so far")
     by_look = grouped([{**row, "as": look_of(row)} for row in rows], "as")
@@ -93,7 +89,7 @@ def exhibit_search(results: Results) -> Exhibit:
         panel(
             f"search-{slug(study)}",
             study,
-            draw_search(group, limits, results.metric, panel_width(len(studies))),
+            draw_search(group, limits, results.metric),
             _seen(group),
         )
         for study, group in studies.items()

@@ -63,7 +63,7 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
     levels, frame = sorted({row["level"] for row in finished}), limits(finished)
     axis = Axis(finished[0]["path"], f"validation {results.metric}, %", frame, values=levels)
 
-    def draw(shown: list[Row], width: float) -> object:
+    def draw(shown: list[Row]) -> object:
         lines = lines_of(shown)
         rings = [
             Line(
@@ -71,7 +71,7 @@ def exhibit_tuning(results: Results) -> Exhibit | None:
             )
             for line in lines
         ]
-        return draw_lines([*lines, *rings], axis, width)
+        return draw_lines([*lines, *rings], axis)
 
     panels = panels_of(finished, "tuning", draw, _seen)  # type: ignore[arg-type]
     lost = [row for row in rows if not is_number(row["mean"])]

@@ -83,6 +83,10 @@ class Space:
             )
         return dict(zip(names, experiments, strict=True))
 
+    def record(self) -> dict[str, Any]:
+        """Return the base and the command line's overrides, from which the commands of a report start."""
+        return {"base": to_dict(self.base), "fixed": dict(self.fixed)}
+
     def _fixed_settings(self, scenario: Overrides) -> dict[str, Any]:
         """Return the settings of a scenario that the command line overrides."""
         return {path: value for path, value in self.fixed.items() if path in scenario}

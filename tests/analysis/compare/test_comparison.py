@@ -72,6 +72,28 @@ def test_verdicts_in_words(ours: Sequence[float], theirs: Sequence[float], said:
     assert compare(a, b).sentence.replace(a, "A").replace(b, "B").startswith(said)
 
 
+def test_runs_that_ended_in_the_same_state_are_the_same_in_every_metric(tmp_path: Path) -> None:
+    def verdicts(name: str, value: float, state: str) -> set[str]:
+        found = compare(a, str(run(tmp_path / name, 1, value, state=state)))
+        return {row["verdict"] for rows in found.rows.values() for row in rows}
+
+    a = str(run(tmp_path / "a", 1, 0.5, state="5d1"))
+    assert verdicts("b", 0.5, "5d1") == {"no effect"}
+    assert verdicts("other", 0.5, "777") == verdicts("silent", 0.5, "") == {"undecided"}
+    assert verdicts("moved", 0.4, "5d1") == {"undecided"}  # measured on other images
+    said = compare(a, str(tmp_path / "b"))
+    assert said.sentence.endswith("b: 0.0 points, the same final state on 1 seed.")
+    assert said.sentence.startswith(f"{a} gives the same as ")
+
+
+def test_the_cost_of_the_server_is_compared(tmp_path: Path) -> None:
+    found = compare(runs(tmp_path / "a", OURS), runs(tmp_path / "b", THEIRS))
+    (_, head, rows) = list(found.tables())[-1]
+    assert head[-3:] == ["server FLOPs A", "server FLOPs B", "server FLOPs A / B"]
+    assert rows[0][-3:] == ["2e+06", "2e+06", "1"]
+    assert found.json()["pairs"][0]["flops_server_ratio"] == 1.0
+
+
 def test_a_run_that_failed_is_a_lost_seed_of_its_side(tmp_path: Path) -> None:
     a, b = runs(tmp_path / "a", OURS), runs(tmp_path / "b", THEIRS)
     run(tmp_path / "a" / "seed2", 2, 0.0, status="failed")

@@ -42,7 +42,7 @@ def test_what_weakens_the_pairing_is_said(tmp_path: Path) -> None:
         moved[0].startswith("A and B differ in scenario.alpha: clients hold other images")
         and "only nominal" in moved[0]
     )
-    assert moved[1:] == ["different commits: A aaa, B bbb", "different versions: torch 2.15 in A, 2.16 in B"]
+    assert moved[1:] == ["different programs: commit aaa in A, bbb in B; torch 2.15 in A, 2.16 in B"]
     silent = compare(a, runs(tmp_path / "c", THEIRS, clients=(0, 1, 1))).warnings
     assert (
         len(silent) == 1

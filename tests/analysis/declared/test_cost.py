@@ -102,7 +102,7 @@ def test_cost_says_what_its_times_hold(tmp_path: Path) -> None:
     made.trial("batch, lambda 0.5", "even, batches of 8", at(0.7), settings=settings, patches=4)
     results = made.open()
     results.meta |= {"slots": 2, "hardware": {"cores": 4}}
-    for part in cost.exhibit_cost(results, {"reference": "plain", "x": X}, "cost"):
+    for part in cost.show_cost(results, {"reference": "plain", "x": X}, "cost").parts:
         assert part.caption.endswith(
             " With this backbone, batch, lambda 0.5 works on M = 4 patches. 2 trials ran at once on 4 "
             "cores: times hold that noise; --workers 1 times one trial alone."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,14 @@ import pytest
 from analysis import declared as recipes
 from analysis import write_report
 from analysis.declared import differences
-from analysis.figures.outcomes import balance
+from analysis.figures.outcomes import classes
 from analysis.look.style import VERDICTS
+from analysis.read.results import open_results
+from analysis.verdicts import verdict_tables
+from analysis.verdicts.tables import digest_of, write_rows
 from tests.fakes import safe as fake_safe
-from tests.fakes.recipe import NOISE, Recipe, Row, at, drawn, marks, query
+from tests.fakes.recipe import NOISE, Recipe, Row, at, drawn, headlines, marks, query
+from tests.fakes.whole import whole_sweep
 
 
 def ablation(folder: Path, to: str = "fedrsclip") -> Recipe:
@@ -62,6 +67,75 @@ def test_one_difference_has_one_verdict_wherever_it_stands(tmp_path: Path) -> No
         assert (row["verdict"], row["estimate"]) == (other, pytest.approx(-same["estimate"]))
 
 
+def test_sentences_follow_the_verdicts(tmp_path: Path) -> None:
+    """Also where seeds diverged: every decided difference is named with its verdict."""
+    figure = {"kind": "differences", "to": "promptfl"}
+    results = open_results(whole_sweep(tmp_path, figures=[figure]))
+    _, sentences = drawn(results)
+    (answer,) = recipes.answers(results)
+    said = " ".join(sentences)
+    own = [row for row in answer.rows if row["metric"] == "acc_personal_own"]
+    for row in own:
+        before = said.partition(f"\u201c{differences.short_label(row)}\u201d")[0]
+        assert max(differences.BESIDE, key=lambda verdict: before.rfind(f"{verdict}: ")) == row["verdict"]
+    assert own and "helps" not in said and "hurts" not in said and "may " not in said
+
+
+@pytest.mark.parametrize(
+    ("without", "over"),
+    [((), "over seeds and images, adjusted for"), (("images",), "over seeds, adjusted for")],
+)
+def test_brackets_say_whether_they_hold_for_other_images(
+    tmp_path: Path, without: tuple[str, ...], over: str
+) -> None:
+    """On the test split the adjusted interval is over images too, where these were kept."""
+    figure = {"kind": "differences", "to": "promptfl"}
+    _, sentences = drawn(open_results(whole_sweep(tmp_path, without=without, figures=[figure])))
+    assert f"In brackets: 90% intervals {over}" in sentences[0]
+
+
+def test_the_headline_is_the_surest_difference_in_one_clause(tmp_path: Path) -> None:
+    results = ablation(tmp_path).open()
+    drawn(results)
+    (first,) = headlines(results)
+    assert re.fullmatch(
+        r"Under even, leaving out private prompt \(\u22123\.0 points \[[^\]]*\]\) costs points in test accuracy "
+        r"on the clients' own distributions\. Of 3 differences, 1 behind and 2 undecided\. In brackets: 90% "
+        r"intervals over seeds, adjusted for 6 differences\.",
+        first,
+    )
+
+
+def test_what_is_said_above_the_figures_is_not_said_again(tmp_path: Path) -> None:
+    """The page begins with headlines; the sentences of a figure stand above it and nowhere else."""
+    figures: list[Row] = [{"kind": "groups", "to": "fedavg"}, {"kind": "convergence"}, {"kind": "traffic"}]
+    made = fake_safe.safe_recipe(tmp_path, figures)
+    _, sentences = drawn(made.open())
+    text = (write_report(made.folder).parent / "index.md").read_text().replace("\\[", "[").replace("\\]", "]")
+    for sentence in sentences:
+        assert text.count(sentence) == 1
+
+
+def test_floors_stand_beside_the_groups(tmp_path: Path) -> None:
+    """They are measured on the global split, over all classes; the caption says so."""
+    results = fake_safe.safe_recipe(tmp_path, [{"kind": "groups", "to": "fedavg"}]).open()
+    verdict_tables(results)
+    assert "Thin lines" not in drawn(results)[0][0].caption  # none was measured
+    file = results.folder / "tables" / "estimates" / "estimates.parquet"
+    rows = results.sql("FROM estimates ORDER BY number")
+    floor = {"kind": "floor", "label": "zero-shot", "metric": "acc_personal_global", "mean": 0.3, "low": None}
+    write_rows(
+        file, [*rows, *({**r, **floor} for r in rows if r["split"] == "test")], digest_of(results.folder)
+    )
+    results.forget("estimates")
+    (reached, _, table), _ = drawn(results)
+    for panel in reached.panels:
+        (line,) = [line for line in panel.figure.axes[0].lines if line.get_label() == "zero-shot"]
+        assert set(line.get_ydata()) == {0.3}
+    assert "floors are not measured on a third" in reached.caption
+    assert "zero-shot" not in [row[1].text for row in table.rows]
+
+
 def test_nothing_is_left_out_of_a_reference_that_is_not_the_whole(tmp_path: Path) -> None:
     _, sentences = drawn(ablation(tmp_path, to="OT alone").open())
     assert "\u201cwithout OT\u201d" in sentences[0] and "leaving out" not in sentences[0]
@@ -91,7 +165,7 @@ def test_head_medium_and_tail_classes(tmp_path: Path) -> None:
     results = fake_safe.safe_recipe(tmp_path, [{"kind": "groups", "to": "fedavg"}]).open()
     (reached, gap, table), said = drawn(results)
     assert said[0].startswith(
-        "Under imbalance 10, on tail classes with the shared parameters alone, compared with fedavg, ahead: "
+        "Under imbalance 10, on tail classes with the shared model alone, compared with fedavg, ahead: "
         "\u201csafe\u201d (+6.0 points ["
     )
     assert "on head classes, behind: \u201csafe\u201d (\u22121.0 points [" in said[2]
@@ -109,7 +183,7 @@ def test_groups_need_classes_of_different_frequency(tmp_path: Path) -> None:
     results = fake_safe.safe_recipe(tmp_path, [{"kind": "groups", "to": "fedavg"}], groups=False).open()
     (missing,), said = drawn(results)
     assert "1.5 times the training images of others" in missing.missing and said == []
-    assert balance.exhibit_groups(results) is None
+    assert classes.exhibit_groups(results) is None
 
 
 def test_what_a_recipe_draws_itself_is_not_drawn_twice(tmp_path: Path) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.explore import clients as explore_clients
 from analysis.explore import curves as explore_curves
-from analysis.explore.clients import skew_of
 from analysis.explore.page import data_of, in_script, render, write_explore
-from analysis.explore.trials import lost_seeds, parameters_of, state_of
+from analysis.explore.trials import parameters_of
 from analysis.read.results import open_results
 from tests.fakes import results as fake_results
 from tests.fakes import stress_results
+from tests.fakes.trials import contrast, written
 
 
 def embedded(page: str) -> Any:
@@ -58,12 +59,17 @@ def test_every_trial_is_there_as_it_ended(tmp_path: Path) -> None:
     assert trials["validation"]["acc_personal_own"][complete] == pytest.approx(expected, abs=1e-6)
 
 
-def test_states_and_lost_seeds() -> None:
-    assert state_of({"state": "PRUNED", "reason": "halving"}) == "pruned"
-    assert state_of({"state": "FAIL", "reason": "diverged: 2 of 3 seeds"}) == "diverged"
-    assert state_of({"state": "FAIL", "reason": "killed"}) == "failed"
-    assert lost_seeds({"outcomes": ["complete", "diverged", "failed", "pruned"]}) == 2
-    assert lost_seeds({}) == 0
+def test_states_lost_seeds_and_means(tmp_path: Path) -> None:
+    ended = [("COMPLETE", ""), ("PRUNED", "halving"), ("FAIL", "diverged: 2 of 3 seeds"), ("FAIL", "killed")]
+    rows = [
+        contrast("A", "f", str(i), [0.5, float("nan"), 0.6], state=state, reason=reason)
+        for i, (state, reason) in enumerate(ended)
+    ]
+    rows[1]["outcomes"] = ["complete", "diverged", "failed", "pruned"]
+    trials = data_of(written(tmp_path, rows))["trials"]
+    assert trials["columns"]["state"] == ["complete", "pruned", "diverged", "failed"]
+    assert trials["lost"] == [0, 2, 0, 0] and trials["seeds"] == [3] * 4
+    assert trials["validation"] == {"acc_personal_own": [0.55] * 4}
 
 
 def test_test_values_belong_to_confirmed_trials_only(tmp_path: Path) -> None:
@@ -150,10 +156,13 @@ def test_clients_have_images_skew_and_accuracy(tmp_path: Path) -> None:
     results = open_results(fake_results.fake_run(tmp_path))
     (group,) = data_of(results)["clients"]["groups"]
     assert {"images", "classes", "largest", "js", "acc_personal_own"} <= set(group["columns"])
-    labels = np.array([0, 0, 0, 1, 1, 1, 0, 1])
-    skew = skew_of(pa.table({"client": [7, 7, 7, 3, 3, 3, 5, 5], "label": labels}))
-    assert skew[7] == {"images": 3, "classes": 1, "largest": 1.0, "js": pytest.approx(0.311278, abs=1e-5)}
-    assert skew[5]["js"] == 0.0 and skew[5]["classes"] == 2
+    skew = {"client": [0, 0, 0, 1, 1, 1, 2, 2], "label": [0, 0, 0, 1, 1, 1, 0, 1], "domain": [0] * 8}
+    pq.write_table(pa.table(skew), tmp_path / "partition.parquet")
+    (group,) = data_of(open_results(tmp_path))["clients"]["groups"]
+    columns = {name: values[:3] for name, values in group["columns"].items()}
+    assert columns["client"] == [0, 1, 2] and columns["images"] == [3, 3, 2]
+    assert columns["classes"] == [1, 1, 2] and columns["largest"] == [1.0, 1.0, 0.5]
+    assert columns["js"] == [pytest.approx(0.311278, abs=1e-5)] * 2 + [0.0]
 
 
 def test_a_label_cannot_end_the_script(tmp_path: Path) -> None:

@@ -9,16 +9,14 @@ from typing import Any
 import pytest
 
 from analysis import declared
-from analysis.figures.inside import divergence, masks, ratios, signature_figures
+from analysis.figures.inside import divergence, masks, ratios, signatures
 from analysis.figures.outcomes import (
-    balance,
     classes,
     clients,
     communication,
     curves,
     heterogeneity,
     methods,
-    methods_table,
     partition,
     run_curves,
 )
@@ -51,16 +49,16 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
 }
 OF_SWEEPS: list[Callable[[Results], Any]] = [
     methods.exhibit_methods,
-    methods_table.table_of_methods,
+    methods.table_of_methods,
     heterogeneity.exhibit_heterogeneity,
     curves.exhibit_curves,
     partition.exhibit_partition,
     communication.exhibit_communication,
-    balance.exhibit_groups,
+    classes.exhibit_groups,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
-    signature_figures.exhibit,
-    signature_figures.table,
+    signatures.exhibit,
+    signatures.table,
     optimism.exhibit_optimism,
     tuning.exhibit_tuning,
     search.exhibit_search,
@@ -68,18 +66,20 @@ OF_SWEEPS: list[Callable[[Results], Any]] = [
     pareto.table,
     racing.table,
     trial_tables.table_trials,
-    declared.exhibits,
+    lambda results: [
+        part for answer in declared.answers(results) for part in declared.parts_of(results, answer)
+    ],
 ]
 OF_RUNS: list[Callable[[Results], Any]] = [
     clients.exhibits_clients,
     run_curves.exhibit_run_curve,
     run_curves.exhibit_losses,
-    balance.exhibit_balance,
+    classes.exhibit_balance,
     ratios.exhibit_ratios,
     divergence.exhibit_divergence,
     masks.exhibits_masks,
-    signature_figures.exhibit,
-    signature_figures.table,
+    signatures.exhibit,
+    signatures.table,
     partition.exhibit_partition,
     classes.exhibit_classes,
     classes.table_domains,
@@ -156,7 +156,7 @@ def test_no_table_shows_a_bare_number_as_if_it_were_certain(judged: Results) -> 
 
 
 def test_what_diverged_is_named_and_counted(whole: Results) -> None:
-    table, exhibit = methods_table.table_of_methods(whole), methods.exhibit_methods(whole)
+    table, exhibit = methods.table_of_methods(whole), methods.exhibit_methods(whole)
     assert table and exhibit.numbers
     tuned = next(row for row in table.rows if row[1].text == "fedrsclip (tuned)")
     assert tuned[2].text.endswith("(4 of 5 seeds)")
@@ -180,14 +180,14 @@ def test_floors_stand_in_every_accuracy_figure(whole: Results) -> None:
         for panel in exhibit.panels:
             texts = [text.get_text() for legend in panel.figure.legends for text in legend.get_texts()]
             assert {"most frequent class", "zero-shot"} <= set(texts), panel.key
-    labels = [row[1].text for row in methods_table.table_of_methods(whole).rows]  # type: ignore[union-attr]
+    labels = [row[1].text for row in methods.table_of_methods(whole).rows]  # type: ignore[union-attr]
     assert labels.count("most frequent class") == labels.count("zero-shot") == 2
 
 
 def test_a_configuration_that_diverges_on_every_seed_keeps_its_row(tmp_path: Path) -> None:
     results = open_results(fake_whole(tmp_path, lost={("confirm", "fedavg (untuned)"): 5}))
     verdict_tables(results)
-    exhibit, table = methods.exhibit_methods(results), methods_table.table_of_methods(results)
+    exhibit, table = methods.exhibit_methods(results), methods.table_of_methods(results)
     assert "fedavg (untuned) diverges" in exhibit.says and table
     assert "diverges" in [text.get_text() for text in exhibit.panels[0].figure.axes[0].texts]
     row = next(row for row in table.rows if row[1].text == "fedavg (untuned)")

@@ -36,6 +36,30 @@ def test_marks_have_a_contrast_of_three_to_their_card() -> None:
     assert {c: round(contrast(c, style.CARD), 2) for c in colours if contrast(c, style.CARD) < 3} == {}
 
 
+def turned(colour: str) -> str:
+    """The colour on a dark page, whose style turns light and dark (Filter Effects Module)."""
+    rule = re.search(
+        r"\.drawing:not\(\.pictures\) svg \{ filter: invert\(([.\d]+)\) hue-rotate\(180deg\)", CSS
+    )
+    assert rule is not None
+    part = float(rule[1])
+    rgb = [part + (1 - 2 * part) * int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    matrix = [(-0.574, 1.43, 0.144), (0.426, 0.43, 0.144), (0.426, 1.43, -0.856)]
+    mixed = (sum(a * b for a, b in zip(row, rgb, strict=True)) for row in matrix)
+    return "#" + "".join(f"{round(255 * min(max(value, 0.0), 1.0)):02x}" for value in mixed)
+
+
+def test_marks_on_a_dark_page_have_it_too_and_the_card_is_no_white_one() -> None:
+    card = turned(style.CARD)
+    paper = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+);", MODES[1]))["paper"]
+    assert contrast(card, paper) < 1.05
+    colours = {*style.PALETTE, style.GREY, style.SOFT, *(v.colour for v in style.VERDICTS.values())}
+    assert {c: turned(c) for c in colours if contrast(turned(c), card) < 3} == {}
+    assert contrast(turned(style.INK), card) > 10
+    hues = [int(turned(blue)[5:], 16) > int(turned(blue)[1:3], 16) for blue in ("#0072B2", "#2E93CC")]
+    assert all(hues)  # blue stays blue
+
+
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_words_have_a_contrast_of_four_and_a_half_in_both_modes(mode: int) -> None:
     tokens = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+);", MODES[mode]))

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from analysis.pages import commands
 from analysis.read.results import Results
+from raysim.cli.arguments import one_experiment
+from raysim.cli.main import _command, _parser
+from raysim.experiment.overrides import override
+from raysim.experiment.records import to_dict
+from raysim.search.spaces.files import load_space
 from tests.fakes.trials import sweep_of
 
 
@@ -73,3 +82,33 @@ def test_command_of_a_run_keeps_its_space(tmp_path: Path) -> None:
         commands.run_command(Results(tmp_path, meta))
         == "raysim run my_space.py --open-test method=m seed=3 method.h=4"
     )
+
+
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"rounds": 7, "training.lr": 0.02, "task.path": None},
+    {"scenario": "dirichlet", "scenario.alpha": 0.3},
+    {"method": "promptfl", "method.h": 2},
+]
+
+
+@pytest.mark.parametrize("fixed", CHANGES, ids=str)
+@pytest.mark.parametrize("space", ["fedrsclip", "fedrsclip_rivals", "safe"])
+def test_a_command_says_what_differs_from_its_space_and_gives_the_same_experiment(
+    space: str, fixed: dict[str, Any]
+) -> None:
+    loaded = load_space(space, fixed, base_only=True)
+    for settings in CHANGES[1:] if space != "safe" else CHANGES[1:3]:
+        for scenario, seed in ((loaded.scenarios[0], 5), (loaded.scenarios[-1], 6)):
+            made = override(loaded.base, {**scenario, **settings, "seed": seed})
+            trial = {
+                "study": f"{space} | x", "kind": "confirm", "label": "a", "scenario": "x", "trial": 0,
+                "seeds": [seed], "experiment": json.dumps(to_dict(made)),
+            }  # fmt: skip
+            about = {"space": space, "spaces": [space], "spaces_declared": {space: loaded.record()}}
+            command = commands.trial_command(sweep_of([trial], **about), trial)
+            said = command.removeprefix(f"for seed in {seed}; do raysim ").removesuffix("; done")
+            name, *words = shlex.split(said.replace("$seed", str(seed)))
+            arguments = _parser(name, _command(name)).parse_intermixed_args(words)
+            assert one_experiment(arguments)[1].id == made.id and arguments.open_test
+            assert "faults." not in said and "evaluation." not in said and "server." not in said

@@ -12,6 +12,7 @@ from analysis.pages.best import best_table
 from analysis.pages.sweep_page import sweep_page
 from analysis.read.results import open_results
 from tests.fakes import answers as fake
+from tests.fakes.trials import sweep_of
 
 
 def first(tmp_path: Path, rows: list[fake.Row], **meta: object) -> str:
@@ -114,11 +115,27 @@ def test_rivals_are_said_by_scenario_and_a_rival_ahead_on_the_global_split_is_no
     )
 
 
+def test_a_configuration_that_was_tuned_in_several_ways_is_said_so_in_plain_words() -> None:
+    tunings = ("best of 29 trials", "tuned", "best of 30 trials")
+    rows = [
+        fake.verdict("rival", "ahead", 0.05, a=f"m ({how})", b="n", scenario=scenario, strongest=False)
+        for how, scenario in zip(tunings, fake.SCENARIOS, strict=True)
+    ]
+    said = headline.rival_headline(sweep_of([]), rows)
+    subject = "m (best of 29 to 30 trials in 2 and tuned in 1 of 3 scenarios)"
+    assert said == (
+        f"On fresh seeds and test accuracy (own distribution), {subject} is ahead of n under all 3 scenarios."
+    )
+    same = headline.rival_headline(sweep_of([]), [{**row, "a": "m (tuned)"} for row in rows])
+    assert "m (tuned) is ahead" in same
+
+
 def test_the_best_configuration_has_its_interval_its_floors_and_its_command(tmp_path: Path) -> None:
     accuracies = fake.estimates()
     accuracies[4]["mean"] = 0.5  # on the test split, where the other one is better: validation chooses
     table = best_table(open_results(fake.write(tmp_path, fake.every_kind(), accuracies)))
     assert table is not None and [row[0] for row in table.rows] == list(fake.SCENARIOS)
+    assert table.columns[2] == "test accuracy (own distribution)"
     _, name, value, basis, floors, _ = table.rows[0]
     assert name.text == "m (best of 4 trials)" and value.text == "50.0 [76.1, 80.1] %"
     assert basis == "over seeds and images, 3 seeds" and "zero-shot 61.6 [59.6, 63.6]" in floors.text

@@ -55,9 +55,9 @@ def test_markdown_takes_no_cell_for_markup() -> None:
     from analysis.pages import markdown
 
     evil = "a|b <b>*c*</b> `d` $e$ [f](g) \\| h_i\nj"
-    (head, rule, row) = markdown.grid(Table(["x|y", "z"], [[evil, Cell(evil, "again")]]))
+    (head, rule, row) = markdown.grid(Table(["x|y", "z"], [[evil, Cell(evil, "again")]])).split("\n")
     assert (
         cells(head) == ["x|y", "z"] and rule == "| --- | --- |" and cells(row) == [" ".join(evil.split()), ""]
     )
     assert not re.search(r"(?<!\\)[*`$\[\]_]|<", row)
-    assert markdown.code("a ``` b", "sh") == ["````sh", "a ``` b", "````"]
+    assert markdown.code("a ``` b", "sh") == "````sh\na ``` b\n````"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from analysis import write_report
 from analysis.figures.outcomes import clients
+from analysis.look.page import Table
+from analysis.pages.run_page import run_page
 from analysis.read.results import open_results
+from raysim.storage.run_tables import COMMON
 from tests.fakes import results as fake_results
 from tests.fakes.tables import client_rows, write
 
@@ -35,6 +41,26 @@ def test_run_page(tmp_path: Path, tables: tuple[str, ...]) -> None:
         tables, "reaches 73.0% validation accuracy"
     )
     assert said in text_of(folder)
+
+
+def test_the_page_of_a_run_says_what_the_server_computed(tmp_path: Path) -> None:
+    folder = fake_results.fake_run(tmp_path, rounds=6)
+    assert "FLOPs of the server" not in [row[0] for row in costs_of(folder)]  # not recorded
+    for number in range(7):
+        row = {"run": "0123456789ab", "round": number, "split": "validation", "flops_server": 1e9}
+        schema = pa.schema([*COMMON.items(), ("flops_server", pa.float64())])
+        write(folder / "tables" / "rounds" / f"s{number}.parquet", [row], schema)
+    for part in (folder / "tables" / "rounds").glob("[!s]*.parquet"):
+        part.unlink()
+    assert ["FLOPs of the server", "7e+09"] in costs_of(folder)
+
+
+def costs_of(folder: Path) -> Sequence[Sequence[Any]]:
+    """The rows of the table of communication and cost."""
+    tables = [
+        p for p in run_page(open_results(folder)).parts() if isinstance(p, Table) and p.key == "table-cost"
+    ]
+    return tables[0].rows
 
 
 def test_clients_are_those_of_the_last_evaluation(tmp_path: Path) -> None:

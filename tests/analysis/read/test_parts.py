@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from html import unescape
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
+import duckdb
 import pytest
 
 from analysis import write_report
-from analysis.read import results as results_module
+from analysis.read import queries
 from analysis.read.results import open_results
 from tests.fakes import results as fake_results
-from tests.fakes import tables as fake_tables
 
 
 def text_of(folder: Path) -> str:
@@ -35,29 +33,15 @@ def test_damaged_parts_are_left_out_and_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_table_that_is_made_one_part_while_it_is_read_is_listed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_keeps_vanishing_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_results.fake_run(tmp_path, status="running", tables=("rounds",), rounds=6)
-    parts = sorted((folder / "tables" / "rounds").glob("*.parquet"))
-    read, results = results_module.Results._part, open_results(folder)
-
-    def compacting(self: Any, path: Path, *rest: Any) -> Any:
-        if path == parts[0] and path.exists():  # it was listed, and is gone before it is read
-            rows = [row for part in parts for row in pq.read_table(part).to_pylist()]
-            fake_tables.write(tmp_path / "whole.parquet", rows)
-            (tmp_path / "whole.parquet").replace(parts[-1])
-            for part in parts[:-1]:
-                part.unlink()
-        return read(self, path, *rest)
-
-    monkeypatch.setattr(results_module.Results, "_part", compacting)
-    assert sorted(results.table("rounds")["round"].to_pylist()) == list(range(7))
-    assert results.unreadable == []
+    results = open_results(folder)
     (folder / "tables" / "rounds" / "gone.parquet").symlink_to(tmp_path / "nowhere")
-    monkeypatch.setattr(results_module, "LISTINGS", 2)
-    with pytest.raises(FileNotFoundError):
-        results.table("rounds")
+    monkeypatch.setattr(queries, "ATTEMPTS", 2)
+    with pytest.raises(duckdb.IOException):
+        results.sql("FROM rounds")
+    (folder / "tables" / "rounds" / "gone.parquet").unlink()
+    assert len(results.sql("FROM rounds")) == 7 and results.unreadable == []
 
 
 def test_rows_that_a_resume_wrote_twice_count_once(tmp_path: Path) -> None:

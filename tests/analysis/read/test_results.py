@@ -35,13 +35,12 @@ def test_a_file_that_is_no_object_is_damaged(text: str, tmp_path: Path) -> None:
         read_object(path)
 
 
-def test_a_table_is_read_whole_in_part_or_not_at_all(tmp_path: Path) -> None:
+def test_a_table_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "0.parquet"
     with pytest.raises(FileNotFoundError):
         read_table(path)
     fake_tables.write(path, [{"a": 1, "b": 2}])
     assert read_table(path).to_pylist() == [{"a": 1, "b": 2}]
-    assert read_table(path, ["b", "c"]).to_pylist() == [{"b": 2}]
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(DamagedFile, match=r".+"):
         read_table(path)

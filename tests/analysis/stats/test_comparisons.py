@@ -15,10 +15,10 @@ from analysis.stats.comparisons import (
     Sample,
     estimate,
     judge,
+    strongest,
 )
 from analysis.stats.errors import Error
 from analysis.stats.pools import satterthwaite
-from analysis.stats.rivals import strongest
 
 LOST = math.nan
 
@@ -46,7 +46,7 @@ def judged(samples: Sequence[Sample], b: Sample | None = None, **options: float)
 def test_the_pool_is_the_two_way_table_on_paper() -> None:
     """Steps 1, 3, 2 with mean 2: residuals +-1/2, -+1/2, 0 and 0, on 2 degrees of freedom."""
     pool = Pool.of([sample(row) for row in ([1.0, 2.0], [2.0, 5.0], [3.0, 5.0])])
-    assert pool is not None and (pool.df, pool.configurations) == (2, 3)
+    assert pool is not None and pool.df == 2
     assert pool.variance == pytest.approx(4 * 0.25 / 2)
     assert pool.total == pytest.approx((0.5 + 4.5 + 2) / 3)
 
@@ -240,6 +240,27 @@ def test_two_seeds_with_one_accuracy_by_chance_are_no_rule() -> None:
     assert Sample(**both, images={0: right[0], 1: right[0]}).deterministic  # type: ignore[arg-type]
 
 
+def test_a_rule_without_training_neither_lends_nor_borrows_noise() -> None:
+    """One seed tells all of what is the same on every seed; of what clients hold, one seed tells nothing."""
+    right = np.arange(400) < 240
+    images = {"images": {0: right / 400}, "cell": np.zeros(400, int)}
+    once = {"values": {0: 0.6}, "outcomes": {0: "complete"}, "rule": True}
+    samples = study([0.0, 0.01, -0.01])
+    pool = Pool.of(samples)
+    fixed = Sample(**once, **images, fixed=True)  # type: ignore[arg-type]
+    found = estimate(fixed, pool)
+    assert fixed.deterministic and found.se is None
+    assert found.se_both == pytest.approx(math.sqrt(0.6 * 0.4 / 399))
+    own = Sample(**once, **images)  # type: ignore[arg-type]
+    assert not own.deterministic and estimate(own, pool).low_both is None is estimate(own, pool).low
+    pair = [sample([0.55, 0.65]), sample([0.6, 0.6])]
+    rules = [Sample(values=s.values, outcomes=s.outcomes, rule=True) for s in pair]
+    assert [rule.deterministic for rule in rules] == [False, True] and not pair[1].deterministic
+    assert Pool.of([*samples, *rules]) == pool != Pool.of([*samples, *pair])
+    varied = estimate(rules[0], pool)
+    assert (varied.se, varied.df) == (pytest.approx(0.05), 1)
+
+
 def test_image_noise_that_seeds_have_already_is_not_counted_twice() -> None:
     """Every seed gets other images right at random: no image is easier, so the image part is none."""
     rng = np.random.default_rng(1)
@@ -256,14 +277,12 @@ def test_image_noise_that_seeds_have_already_is_not_counted_twice() -> None:
 
 
 def test_the_moderated_variance_lies_between_the_pool_and_its_own() -> None:
-    pool = Pool(variance=1.0, df=40, prior_variance=0.8, prior_df=4, total=2.0, total_df=8, configurations=20)
+    pool = Pool(variance=1.0, df=40, prior_variance=0.8, prior_df=4, total=2.0, total_df=8)
     variance, df = pool.moderated(4.0, 2, trained=2)
     assert (variance, df) == (pytest.approx((4 * 1.6 + 2 * 4.0) / 6), 6)
     alone, alone_df = pool.moderated(4.0, 2, trained=1)
     assert (alone, alone_df) == (pytest.approx((4 * 1.8 + 2 * 4.0) / 6), 6)
-    alike = Pool(
-        variance=1.0, df=40, prior_variance=1.0, prior_df=math.inf, total=2.0, total_df=8, configurations=20
-    )
+    alike = Pool(variance=1.0, df=40, prior_variance=1.0, prior_df=math.inf, total=2.0, total_df=8)
     assert alike.moderated(4.0, 2, trained=2) == (2.0, 40)
     assert satterthwaite(np.array([1.0, 1.0]), np.array([4.0, 4.0])) == 8
 
@@ -341,7 +360,7 @@ def test_the_wider_question_never_has_the_narrower_interval() -> None:
 @pytest.mark.parametrize("se_both", [0.0101, 0.03])
 def test_p_is_the_level_at_which_the_wider_interval_holds_zero(level: float, se_both: float) -> None:
     error = Error(se=0.01, df=1, se_both=se_both, df_both=40)
-    low, high = error.over_seeds(0.0, level)
+    low, high = error.deciding(0.0, level, images=False)
     low_both, high_both = error.over_both(0.0, level)
     assert high is not None and high_both is not None and low is not None and low_both is not None
     assert high_both >= high and low_both <= low

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.figures import estimates
 from analysis.read.results import Results, Row, open_results
 from analysis.verdicts import verdict_tables
 from tests.fakes import results as fake_results
@@ -108,6 +109,19 @@ def test_every_rule_without_training_has_rows_and_an_interval_over_images(whole:
     assert all(row["low_both"] < row["mean"] < row["high_both"] for row in rows)
     floors = whole.sql("SELECT DISTINCT b, metric FROM verdicts WHERE kind = 'floor' ORDER BY ALL")
     assert len(floors) == 4
+
+
+def test_zero_shot_has_no_noise_over_seeds_where_clients_do_not_matter(tmp_path: Path) -> None:
+    results = judged(whole_sweep(tmp_path, without=("images",)))
+    text = "SELECT DISTINCT metric, no_noise, se IS NULL AS bare FROM estimates WHERE label = 'zero-shot'"
+    found = {row["metric"]: (row["no_noise"], row["bare"]) for row in results.sql(text)}
+    assert found == {MEASURED: (False, False), "acc_personal_global": (True, True)}
+    rows = estimates.confirmed(results, ["acc_personal_global"])
+    assert {estimates.accuracy_text(row) for row in rows if row["label"] == "zero-shot"} == {
+        "52.8 (no noise over seeds)"
+    }
+    trained = results.sql("FROM estimates WHERE kind NOT IN ('floor', 'search', 'race') AND no_noise")
+    assert trained == []
 
 
 def test_means_have_the_counts_of_clients(whole: Results) -> None:

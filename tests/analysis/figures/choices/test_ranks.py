@@ -35,7 +35,7 @@ def test_choices_are_ranked_by_a_size_without_noise(tmp_path: Path) -> None:
     assert size["lam"] == pytest.approx(0.0365, abs=0.003) and size["h"] == pytest.approx(0.0212, abs=0.003)
     assert size["fusion"] < 0.003
     assert pair["tau"] == 1 and pair["verdict"] == "alike" and pair["seeds"] == 4
-    exhibit, table = ranks.exhibit(results, rows, [pair]), ranks.table(results, [pair])
+    exhibit, table = ranks.exhibit(results, rows), ranks.table(results, [pair])
     assert exhibit is not None and exhibit.panels and table is not None and table.rows[0][-1].text == "alike"
     assert "The choices rank alike under " in ranks.sentences([pair])[0]
 

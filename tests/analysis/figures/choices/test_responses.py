@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from analysis.figures.choices import indices, responses
-from analysis.pages.sensitivity_page import _with_anchors
 from analysis.read.results import open_results
 from analysis.verdicts import verdict_tables
+from tests.fakes import answers
 from tests.fakes import sensitivity as fake
 from tests.fakes.designs import design_meta, saltelli
 
@@ -21,31 +23,36 @@ def test_binned_responses_have_intervals_over_blocks(tmp_path: Path) -> None:
         results := open_results(fake.write(tmp_path, sheet, design=design_meta("sobol", 16))),
         indices.points_of(results),
     )
-    lam = [r for r in rows if r["symbol"] == "lam"]
+    lam = [r for r in rows if r["path"] == "method.lam"]
     assert (
         len(lam) == responses.BINS
         and all(r["blocks"] <= 16 for r in rows)
         and sum(r["points"] for r in lam) == 80
     )
     assert [r["mean"] for r in lam] == sorted(r["mean"] for r in lam)
-    asked = next(r for r in rows if r["symbol"] == "theta")
-    assert sum(r["points"] for r in rows if r["symbol"] == "theta") < 80 and asked["low"] is not None
+    asked = next(r for r in rows if r["path"] == "method.theta")
+    assert sum(r["points"] for r in rows if r["path"] == "method.theta") < 80 and asked["low"] is not None
 
 
-def test_curves_need_three_values_and_plain_numbers(full_sweep: Path) -> None:
+def test_curves_need_three_values_and_plain_numbers(full_sweep: Path, tmp_path: Path) -> None:
     results = open_results(full_sweep)
     verdict_tables(results)
-    rows = responses.table_responses(_with_anchors(results))
-    lam = [r for r in rows if r["symbol"] == "lam" and r["scenario"] == EVEN]
-    assert [r["x"] for r in lam] == [0.005, 0.02, 0.1, 0.5] and [r["anchor"] for r in lam] == [
-        False,
-        True,
-        False,
-        False,
-    ]
-    assert {r["symbol"] for r in rows} == {"lam", "h"}
-    assert (
-        responses.number("5.0, s=1.0") is None
-        and responses.number(True) is None
-        and responses.number("1e-3") == 0.001
-    )
+    rows = responses.table_responses(results)
+    lam = [r for r in rows if r["path"] == "method.lam" and r["scenario"] == EVEN]
+    assert [r["x"] for r in lam] == [0.005, 0.02, 0.1, 0.5]
+    assert [(r["mean"], r["low"]) == (0, None) for r in lam] == [False, True, False, False]  # the anchor
+    assert {r["path"] for r in rows} == {"method.lam", "method.h"}
+    levels = ("1e-3", "0.5", "5.0, s=1.0", "True", "nan", "0.020")  # only the first two are other numbers
+    rows = [answers.verdict(level=level, estimate=0.01) for level in levels]
+    rows.append(answers.verdict("choice", "diverges", level="0.9"))
+    found = responses.table_responses(open_results(answers.write(tmp_path, rows)))
+    assert [r["x"] for r in found] == [0.001, 0.02, 0.5]
+    assert not responses.is_numeric(True) and not responses.is_numeric("1e-3") and responses.is_numeric(4)
+
+
+def test_bins_hold_equal_values_together_and_as_many_points_as_they_can() -> None:
+    few = [list(inside) for inside in responses._bins(np.array([2.0, 1.0, np.nan, 2.0]))]
+    assert few == [[1], [0, 3]] and not [*responses._bins(np.ones(4))]
+    x = np.repeat(np.arange(20.0), [9, *[1] * 19])
+    many = [set(x[inside]) for inside in responses._bins(x)]
+    assert sum(map(len, many)) == 20 and 1 < len(many) <= responses.BINS

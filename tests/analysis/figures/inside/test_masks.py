@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 from analysis import write_report
-from analysis.figures.inside import (
-    gallery,
-    masks,
-)
+from analysis.figures.inside import masks
 from analysis.look.style import svg
 from analysis.read.results import Results, open_results
 from analysis.stats.intervals import t_interval
@@ -28,18 +25,17 @@ def test_pictures_of_masks_by_hand() -> None:
         "soft": np.array([[[0.0, 0.5], [1.0, 0.2]]]),
         "hard": np.array([[[1, 0], [0, 1]]], np.uint8),
     }
-    assert (gallery.picture(arrays, 0, "image") == 200).all()
-    hard = gallery.picture(arrays, 0, "hard")[..., 0]
+    assert (masks.picture(arrays, 0, "image") == 200).all()
+    hard = masks.picture(arrays, 0, "hard")[..., 0]
     assert hard.tolist() == [[200, 200, 44, 44]] * 2 + [[44, 44, 200, 200]] * 2
-    assert gallery.picture(arrays, 0, "foreground")[..., 0].diagonal().tolist() == [200] * 4
+    assert masks.picture(arrays, 0, "foreground")[..., 0].diagonal().tolist() == [200] * 4
     assert (
-        gallery.picture(arrays, 0, "soft")[..., 1].tolist()
-        == [[0, 0, 128, 128]] * 2 + [[255, 255, 51, 51]] * 2
+        masks.picture(arrays, 0, "soft")[..., 1].tolist() == [[0, 0, 128, 128]] * 2 + [[255, 255, 51, 51]] * 2
     )
     assert (
-        gallery.enlarged(np.arange(3)[None], 4).tolist() == [[0, 0, 1, 2]] * 4
+        masks.enlarged(np.arange(3)[None], 4).tolist() == [[0, 0, 1, 2]] * 4
     )  # as where overlaps are measured
-    wide = gallery.reduced(np.arange(300 * 300 * 3).reshape(300, 300, 3))
+    wide = masks.reduced(np.arange(300 * 300 * 3).reshape(300, 300, 3))
     assert wide.shape == (100, 100, 3) and wide[0, 0, 0] == np.mean(
         [900 * i + 3 * j for i in range(3) for j in range(3)]
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.figures.inside import divergence, masks, ratios
-from analysis.figures.outcomes import balance
+from analysis.figures.outcomes import classes
 from analysis.read.results import Results, open_results
 from tests.fakes import results as fake_results
 from tests.fakes import safe as fake_safe
@@ -21,7 +21,7 @@ def test_class_ratios_of_a_run(safe_run: Results) -> None:
     exhibit = with_numbers(ratios.exhibit_ratios(safe_run))
     above = data_lines(exhibit.panels[0], 0)
     assert len(above) == len(CLASSES) and all(len(line.get_xdata()) == ROUNDS + 1 for line in above)
-    last = [r for r in safe_run.table("ratios").to_pylist() if r["round"] == ROUNDS]
+    last = [r for r in safe_run.sql("FROM ratios") if r["round"] == ROUNDS]
     assert sorted(line.get_ydata()[-1] for line in above) == sorted(row["cr"] for row in last)
     by_place = [r for r in safe_run.sql(ratios.query_of_ratios(safe_run)) if r["round"] == ROUNDS]
     assert [row["images"] for row in by_place] == sorted(IMAGES, reverse=True)
@@ -61,6 +61,6 @@ def test_class_ratios_of_a_sweep_go_by_rank_because_seeds_order_classes_differen
 
 def test_what_has_no_class_ratios_shows_none(tmp_path: Path) -> None:
     results = open_results(fake_results.fake_run(tmp_path, rounds=4))
-    for draw in (ratios.exhibit_ratios, divergence.exhibit_divergence, balance.exhibit_balance):
+    for draw in (ratios.exhibit_ratios, divergence.exhibit_divergence, classes.exhibit_balance):
         assert draw(results) is None
     assert masks.exhibits_masks(results) == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.figures.estimates import accuracy_text, below_floors, clients_said
-from analysis.figures.outcomes import balance, clients, communication, partition, rivalry
+from analysis.figures.exhibits import evenly_spaced
+from analysis.figures.outcomes import classes, clients, communication, partition
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
 from analysis.figures.outcomes.heterogeneity import joined
 from analysis.pages import run_page
@@ -19,7 +21,6 @@ from tests.fakes import safe as fake_safe
 from tests.fakes.recipe import Recipe, Row, at, marks, query, with_numbers
 from tests.fakes.safe import CLIENTS, IMAGES, ROUNDS
 from tests.fakes.tables import client_rows, write
-from tests.fakes.whole import whole_sweep
 
 RUN = "0123456789ab"
 
@@ -63,27 +64,10 @@ def test_clients_that_were_not_measured_are_counted() -> None:
     assert clients_said([{**row, "clients_measured": 6.0}]) == ""
 
 
-def test_sentences_follow_the_verdicts(whole: Results) -> None:
-    said = " ".join(rivalry.sentences(whole))
-    for row in rivalry.rivalry(whole):
-        if row["metric"] == "acc_personal_own" and row["verdict"] in ("ahead", "behind"):
-            assert f"is {row['verdict']}" in said and row["level"] in said
-    assert "helps" not in said and "hurts" not in said and "may " not in said
-
-
-def test_brackets_say_whether_they_hold_for_other_images(whole: Results, tmp_path: Path) -> None:
-    """On the test split the adjusted interval is over images too, where these were kept."""
-    whole_sweep(tmp_path, without=("images",))
-    bare = open_results(tmp_path)
-    verdict_tables(bare)
-    assert "90% intervals over seeds and images, adjusted for" in rivalry.sentences(whole)[0]
-    assert "90% intervals over seeds, adjusted for" in rivalry.sentences(bare)[0]
-
-
 def test_a_run_below_the_trivial_rule_says_so(tmp_path: Path) -> None:
     folder = fake_results.fake_run(tmp_path, rounds=4)
     for part in (folder / "tables" / "rounds").glob("*.parquet"):
-        row = open_results(folder).table("rounds").to_pylist()[int(part.stem)]
+        (row,) = pq.read_table(part).to_pylist()
         counts = {"clients_measured": 4, "clients_evaluated": 6}
         write(part, [{**row, "acc_majority_own": 0.9, "acc_zeroshot_own": 0.4, **counts}])
     results = open_results(folder)
@@ -186,14 +170,15 @@ def test_partition_on_paper() -> None:
         "a name that is too long for the edge of a figure",
     )
     assert partition.names_of(rows[::2]) == {0: "Köln", 2: "a name that is too long…"}
-    many = [{"client": c, "label": 0, "class": "a", "images": 1} for c in range(500)]
-    assert len(partition.counts_of(many, "label", "class")[2]) == partition.SHOWN_CLIENTS
+    kept = evenly_spaced(500, partition.SHOWN_CLIENTS)
+    assert (len(kept), kept[0], kept[-1]) == (partition.SHOWN_CLIENTS, 0, 499)
+    assert evenly_spaced(3, 60) == [0, 1, 2] and evenly_spaced(0, 60) == []
 
 
 def test_head_medium_and_tail_of_a_run(safe_run: Results) -> None:
-    exhibit = with_numbers(balance.exhibit_balance(safe_run))
+    exhibit = with_numbers(classes.exhibit_balance(safe_run))
     rows, last = (
-        safe_run.sql(balance.QUERY_OF_RUN),
+        safe_run.sql(classes.QUERY_OF_RUN),
         safe_run.sql("FROM rounds WHERE split = 'validation' ORDER BY round")[-1],
     )
     assert sorted(r["images"] for r in rows if r["images"] is not None) == sorted(IMAGES)
