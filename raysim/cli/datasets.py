@@ -13,7 +13,6 @@ from raysim.core.console import output
 from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo
 from raysim.data.registry import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
-from raysim.experiment.task import Task
 
 COLUMNS = ("name", "dataset", "classifies", "classes", "images", "here")
 NUMBERS = ("classes", "images")
@@ -27,6 +26,7 @@ def datasets(arguments: argparse.Namespace) -> None:
     if not arguments.name:
         raise UserError("raysim data check needs a name; `raysim data list` shows them")
     from raysim.cli.inspection import check_dataset  # torch and the backbones, which the list does not need
+    from raysim.experiment.task import Task
 
     settings = {"bands": arguments.bands, "stretch": arguments.stretch}
     task = parse(Task, {"dataset": arguments.name, **settings}, "task")
