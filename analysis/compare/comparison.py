@@ -13,7 +13,7 @@ from ..stats import comparisons as stats
 from ..stats.pools import NO_WIDTH
 from ..verdicts.samples import FLOORS, PERSONAL, Side, paired_samples
 from ..verdicts.tables import verdict_rows
-from .pairs import Pair, differences, doubts, match, origins, split_of
+from .pairs import Pair, differences, doubts, match, origins, other_images, split_of
 from .sides import MEASURED, Argument, Entry, Mistake, open_argument
 
 METRICS = ("acc_personal_own", "acc_personal_global", "acc_shared_own", "acc_shared_global", MEASURED[4])
@@ -214,7 +214,8 @@ class Comparison:
         """Limits of the comparison that a reader must know before using the verdict."""
         notes = [note for side in self.sides for note in side.notes]
         known = doubts(self.pairs, self.differs, self.metric, self.split)
-        return [*notes, *known, *origins(*self.sides), *self._left_out()]
+        images = other_images(self.pairs, self.differs)
+        return [*notes, *known, *images, *origins(*self.sides), *self._left_out()]
 
     def _left_out(self) -> Iterator[str]:
         """Say which entries and seeds only one side has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +146,32 @@ def _partition(home: Path | None) -> pa.Table | None:
         return read_table(path) if path and path.is_file() else None
     except DamagedFile as error:
         raise DamagedFile(f"{path} ({error})") from error
+
+
+def other_images(pairs: Sequence[Pair], differs: Sequence[Row]) -> Iterator[str]:
+    """Say where A and B were computed from different images of one dataset; older results do not say."""
+    settings = ("task.dataset", "task.crop", "task.bands", "task.stretch")
+    if any(row["path"] in settings for row in differs):
+        return  # which the list of differences says
+    sides: list[dict[str, str]] = [{}, {}]
+    for pair in pairs:
+        for side, entry in zip(sides, pair.both, strict=True):
+            for home in entry.homes.values():
+                if dataset := _dataset(home):
+                    number = f"{dataset.get('images', 0):,} images of {dataset.get('name')}"
+                    side[str(dataset["fingerprint"])] = f"{number}, fingerprint {dataset['fingerprint'][:12]}"
+    a, b = (sorted(side.values()) for side in sides)
+    if sides[0] and sides[1] and {*sides[0]} != {*sides[1]}:
+        yield f"different images: A {listing(a)}; B {listing(b)}: the difference includes that"
+
+
+def _dataset(home: Path) -> Row | None:
+    """Return what run.json of a run says of its images; None where it says nothing."""
+    try:
+        dataset = json.loads((home / "run.json").read_text()).get("dataset")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return dataset if isinstance(dataset, dict) and dataset.get("fingerprint") else None
 
 
 def origins(first: Argument, second: Argument) -> Iterator[str]:

@@ -48,8 +48,8 @@ def clients_of(results: Results) -> Row:
 
     Returns:
         `groups`: a record per run and split with `run`, `trials` (positions of its trials), `seed`, `split`,
-        `round`, `columns` (name -> number per client; `client` is its number) and `notes`; `titles` of
-        the columns; `notes`: which runs were left out.
+        `round`, `columns` (name -> number per client; `client` is its number), `names` of the clients
+        where they exist, and `notes`; `titles` of the columns; `notes`: which runs were left out.
     """
     alone = str(results.meta.get("id") or "") if results.kind == "run" else ""
     evaluations = results.sql(EVALUATIONS, alone=alone)
@@ -58,6 +58,8 @@ def clients_of(results: Results) -> Row:
     runs = sorted({row["run"] for row in kept})
     clients = grouped(results.sql(CLIENTS, runs=runs, alone=alone) if runs else [], "run", "split")
     groups = [{**row, **_group(clients[row["run"], row["split"]])} for row in kept]
+    for group in groups:
+        group |= _names(results, group["run"], group["columns"]["client"])
     notes = []
     if len(kept) < len(evaluations):
         notes.append(
@@ -66,6 +68,15 @@ def clients_of(results: Results) -> Row:
         )
     names = [name for name in (*SKEW, "loss", *ACCURACIES) if any(name in g["columns"] for g in groups)]
     return {"groups": groups, "titles": titles_of(names, results.metric), "notes": notes}
+
+
+def _names(results: Results, run: str, clients: list[int]) -> Row:
+    """Return the names of these clients where clients exist; nothing where they are drawn."""
+    meta = results.meta if results.kind == "run" else results.run_meta(run)
+    names = meta.get("client_names")
+    if not isinstance(names, list) or not all(client < len(names) for client in clients):
+        return {}
+    return {"names": [str(names[client]) for client in clients]}
 
 
 def _group(rows: Sequence[Row]) -> Row:

@@ -107,6 +107,6 @@ TABLES: dict[str, dict[str, str]] = {
 PARTITION = {"run": "VARCHAR", "client": "INTEGER", "label": "INTEGER", "domain": "INTEGER"}
 RUNS = {
     **_columns("VARCHAR", "run", "id", "status", "metric", "label", "scenario_label"),
-    **_columns("VARCHAR[]", "class_names", "domain_names", "signatures"),
+    **_columns("VARCHAR[]", "class_names", "domain_names", "client_names", "signatures"),
     **_columns("JSON", "signatures_watched", "experiment", "result", "test"),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from raysim.core.config import parse, unused_fields
 from raysim.core.console import output
 from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo
@@ -25,9 +26,22 @@ def datasets(arguments: argparse.Namespace) -> None:
     if not arguments.name:
         raise UserError("raysim data check needs a name; `raysim data list` shows them")
     from raysim.cli.inspection import check_dataset  # torch and the backbones, which the list does not need
+    from raysim.experiment.task import Task
 
+    settings = {"bands": arguments.bands, "stretch": arguments.stretch}
+    task = parse(Task, {"dataset": arguments.name, **settings}, "task")
+    for field, needed in unused_fields(task).items():
+        if settings.get(field) is not None:
+            raise UserError(
+                f"--{field} {settings[field]} has no effect here: it needs {needed}; leave it out"
+            )
     check_dataset(
-        arguments.name, arguments.path, arguments.backbone, arguments.backbone_path, arguments.sheet
+        arguments.name,
+        arguments.path,
+        arguments.backbone,
+        arguments.backbone_path,
+        arguments.sheet,
+        task.reading,
     )
 
 

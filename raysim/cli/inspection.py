@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,12 +15,14 @@ from PIL import Image
 from raysim.cli.arguments import one_experiment
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import bar, duration
-from raysim.core.errors import UserError
 from raysim.core.types import IGNORE, SPLITS, ServerState, nbytes
-from raysim.core.words import floor_words, image_words, measured_clients
+from raysim.core.words import floor_words, image_words, measured_clients, owner_words
 from raysim.data.dataset import Dataset
+from raysim.data.files import shorten_list
 from raysim.data.integrity import check_dataset as check_images
+from raysim.data.reading import Reading
 from raysim.data.splits import split
+from raysim.data.unreadable import all_unreadable
 from raysim.data.views import resize, resize_mask
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment, identity
@@ -30,7 +33,7 @@ from raysim.simulation.device import device_of
 from raysim.simulation.federation import Federation
 from raysim.simulation.floors import Floors
 from raysim.simulation.images import Progress, backbone_of, dataset_of, prepare
-from raysim.simulation.tables import images_used
+from raysim.simulation.tables import images_used, owners_record
 from raysim.simulation.worker import Worker, try_method, worker_of
 
 # Colours of pixel classes on a contact sheet: ignored pixels are black, the classes take the others in turn.
@@ -60,14 +63,26 @@ def check_experiment(experiment: Experiment, progress: Progress) -> None:
     try_method(experiment)
 
 
+def print_left_out(dataset: Dataset) -> None:
+    """Say on standard error what was not taken from the dataset's folder; nothing where all was."""
+    if dataset.left_out:
+        print(f"raysim: {dataset.name}: left out: {dataset.left_out.sentence}", file=sys.stderr)
+
+
 def check_dataset(
-    name: str, path: str | None, backbone: str, backbone_path: str | None, sheet: Path | None
+    name: str,
+    path: str | None,
+    backbone: str,
+    backbone_path: str | None,
+    sheet: Path | None,
+    reading: Reading,
 ) -> None:
-    """Open every image of a dataset; print classes, domains, sizes, and class words unknown to the backbone.
+    """Open every image of a dataset; print what was taken and what was not, and words the backbone never saw.
 
     Args:
         name: The dataset's name, or several names joined by `+`.
         path: The dataset's folder; None looks in `$RAYSIM_DATA`.
+        reading: How image files are read.
         backbone: The backbone whose vocabulary is compared with the class words.
         backbone_path: Local weights of the backbone.
         sheet: The file of a contact sheet; None writes none.
@@ -75,35 +90,43 @@ def check_dataset(
     Raises:
         UserError: The dataset is missing or incomplete, or images cannot be read.
     """
-    content = check_images(name, path)
-    dataset = dataset_of(Task(dataset=name, path=path))
+    content = check_images(name, path, reading=reading)
+    task = Task(dataset=name, path=path, bands=reading.bands, stretch=reading.stretch)
+    dataset = dataset_of(task)
     print(
         f"{name}: {content['images']:,} images, {len(content['classes'])} classes, sizes "
         + ", ".join(f"{size} ({count})" for size, count in content["sizes"].items())
     )
+    if content["left_out"]:
+        print(f"  left out: {content['left_out']}")
+    if content["read"]:
+        print("  read: " + "; ".join(f"{how} ({number:,})" for how, number in content["read"].items()))
     for kind in ("classes", "domains"):
         print(f"  {kind}: " + ", ".join(f"{word} {count}" for word, count in content[kind].items()))
+    if "client" in dataset.groups():
+        names, owners = dataset.groups()["client"]
+        images_K = np.bincount(owners[owners >= 0], minlength=len(names))
+        print(f"  clients: {shorten_list([f'{n} {k}' for n, k in zip(names, images_K, strict=True)], 20)}")
+        print(f"  split: {_images_per_split(dataset)}")
     if dataset.segments:
         print("  pixels: " + ", ".join(f"{word} {share:.1%}" for word, share in content["pixels"].items()))
         print(f"  split: {_images_per_split(dataset)}")
     else:
         print(f"  prompt: {dataset.templates[0]}")
     if content["damaged"]:
-        raise UserError(
-            f"{name}: {len(content['damaged'])} images cannot be read, the first: {content['damaged'][0]}; "
-            "fetch them again"
-        )
+        raise all_unreadable(name, content["damaged"], content["images"])
+    for note in content["notes"]:
+        print(f"  note: {note}")
     if not dataset.segments:
         unseen = backbone_of(backbone, backbone_path, "cpu").unseen_words(dataset.classes)
         print(f"  words that {backbone} never saw: {', '.join(unseen) if unseen else 'none known'}")
     if sheet is not None:
-        _contact_sheet(name, path, sheet)
+        _contact_sheet(dataset, sheet)
         print(f"  contact sheet: {sheet}")
 
 
-def _contact_sheet(name: str, path: str | None, file: Path, columns: int = 12, size: int = 64) -> None:
+def _contact_sheet(dataset: Dataset, file: Path, columns: int = 12, size: int = 64) -> None:
     """Draw one row of images per class; for segmentation with a row of masks below each."""
-    dataset = dataset_of(Task(dataset=name, path=path))
     rows = []
     for label in np.unique(dataset.labels):
         where = np.flatnonzero(dataset.labels == label)
@@ -154,7 +177,18 @@ def _print_size(experiment: Experiment, federation: Federation, state: ServerSta
     counts = dict(zip(COUNT_COLUMNS, (int(measurable.sum()), len(sample)), strict=True))
     engine = Serial(experiment.resources)
     floors = Floors.of(engine, identity(experiment), federation, "validation", state).columns(sample)
-    said = (image_words(images_used(federation)), measured_clients(counts), floor_words(floors))
+    described = owners_record(federation)
+    if described:  # the sizes of the clients that exist, by name
+        names = zip(described["client_names"], federation.shards, strict=True)
+        described["client_names"] = [f"{name} {len(shard):,}" for name, shard in names]
+    left_out = dataset_of(experiment.task).left_out.sentence
+    said = (
+        image_words(images_used(federation)),
+        f"left out: {left_out}" if left_out else "",
+        *owner_words(described),
+        measured_clients(counts),
+        floor_words(floors),
+    )
     print(*(f"  {line}" for line in said if line), sep="\n")
     print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from raysim.cli.data_options import add_data_options
 from raysim.cli.plugin_options import check_options, explain_options, new_options
 from raysim.core.columns import RESULT_COLUMNS
 
@@ -218,28 +219,6 @@ def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write {default}")
 
 
-def _data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "action",
-        choices=["list", "check"],
-        help="list: every dataset, and whether it is on this machine; check: open every image of one dataset",
-    )
-    parser.add_argument("name", nargs="?", help="check: a dataset, or several joined by '+'")
-    parser.add_argument(
-        "--path", metavar="DIR", help="check: folder of the dataset (default: $RAYSIM_DATA/NAME)"
-    )
-    parser.add_argument(
-        "--backbone",
-        default="scenes-clip",
-        metavar="NAME",
-        help="check: the backbone whose vocabulary is compared with the class names (default: %(default)s)",
-    )
-    parser.add_argument("--backbone-path", metavar="FILE", help="check: local weights of the backbone")
-    parser.add_argument(
-        "--sheet", type=Path, metavar="PNG", help="check: write a contact sheet of the images to this file"
-    )
-
-
 def _plan(parser: argparse.ArgumentParser) -> None:
     _experiment(parser, "a search space (default: fedrsclip)")
     parser.add_argument(
@@ -318,7 +297,9 @@ COMMANDS = {
         add_options=_export,
         home="results:export",
     ),
-    "data": Command(summary="list the datasets, or check one", add_options=_data, home="datasets:datasets"),
+    "data": Command(
+        summary="list the datasets, or check one", add_options=add_data_options, home="datasets:datasets"
+    ),
     "plan": Command(
         summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
         add_options=_plan,

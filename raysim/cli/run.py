@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from raysim.cli.arguments import one_experiment, result_folder
-from raysim.cli.inspection import check_experiment
+from raysim.cli.inspection import check_experiment, print_left_out
 from raysim.core.columns import OPTIONAL_COLUMNS, RESULT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
-from raysim.core.words import below_floors, floor_words, image_words, measured_clients, percent
+from raysim.core.words import below_floors, floor_words, image_words, measured_clients, owner_words, percent
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
+from raysim.simulation.images import contents_of, dataset_of
 from raysim.simulation.rounds import Simulation
 from raysim.storage.files import lock_folder
 from raysim.storage.plugin_files import check_plugins, keep_plugins
@@ -30,6 +31,12 @@ from raysim.storage.store import Store
 def run(arguments: argparse.Namespace) -> None:
     """Simulate the federation in its folder, write the report, and print the result."""
     space, experiment = one_experiment(arguments)
+    contents = contents_of([experiment.task])
+    if arguments.resume:  # before features of other images are computed
+        folder = result_folder(arguments, f"{space.name}-{experiment.id}")
+        Store(folder, experiment).refuse_other_images(contents)
+    if not arguments.quiet:
+        print_left_out(dataset_of(experiment.task))
     with bar("images and features", arguments.quiet) as progress:
         check_experiment(experiment, progress)
     folder = result_folder(arguments, f"{space.name}-{experiment.id}")
@@ -109,11 +116,14 @@ def _print_result(
     experiment: Experiment, result: dict[str, Any], described: dict[str, Any], page: Path
 ) -> None:
     """Print accuracies and the floors under them, costs and the digest of the final state."""
+    clients = described["heterogeneity"]["achieved"]["clients"]
     print(
-        f"{experiment.method.name}, {experiment.scenario.label}, {experiment.scenario.clients} clients, "
+        f"{experiment.method.name}, {experiment.scenario.label}, {clients} clients, "
         f"{experiment.total_rounds} rounds, seed {experiment.seed}"
     )
-    print(f"  {image_words(described)}")
+    print(*(f"  {line}" for line in (image_words(described), *owner_words(described))), sep="\n")
+    if left_out := dataset_of(experiment.task).left_out.sentence:
+        print(f"  left out: {left_out}")
     for name in (*RESULT_COLUMNS, *(name for name in OPTIONAL_COLUMNS if result[name] is not None)):
         value, test = result[name], (result["test"] or {}).get(name)
         print(f"  {name:24}{percent(value):>8}" + (f"   test {percent(test)}" if test is not None else ""))

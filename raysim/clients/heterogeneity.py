@@ -64,7 +64,12 @@ def heterogeneity(parts: Sequence[Ints], labels: Ints, attributes: Ints) -> dict
 
 
 def partition_table(
-    parts: Sequence[Ints], labels: Ints, attributes: Ints, images: Ints, training_labels: Ints | None = None
+    parts: Sequence[Ints],
+    labels: Ints,
+    attributes: Ints,
+    images: Ints,
+    training_labels: Ints | None = None,
+    names: Sequence[str] | None = None,
 ) -> pa.Table:
     """Return the table of all assigned images: one row for each, sorted by client.
 
@@ -74,10 +79,11 @@ def partition_table(
         attributes: Domain of each training image. [N]
         images: Index of each training image in its dataset. [N]
         training_labels: Class with which its client trains it, where labels are noisy. [N]
+        names: Names of the clients, where they have any. K
 
     Returns:
-        Columns client (int32), image (int64), label (int16), domain (int16), and training_label (int16)
-            where `training_labels` are given.
+        Columns client (int32), image (int64), label (int16), domain (int16), training_label (int16) where
+            `training_labels` are given, and client_name (string) where `names` are given.
     """
     rows = np.concatenate(parts)
     client = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -91,6 +97,11 @@ def partition_table(
                 {}
                 if training_labels is None
                 else {"training_label": pa.array(training_labels[rows], pa.int16())}
+            ),
+            **(
+                {}
+                if names is None
+                else {"client_name": pa.array([names[int(number)] for number in client], pa.string())}
             ),
         }
     )

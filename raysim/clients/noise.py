@@ -15,7 +15,8 @@ from raysim.clients.counts import Floats, Ints
 from raysim.core.errors import UserError
 from raysim.core.seeds import numpy_rng
 from raysim.data.dataset import Dataset
-from raysim.data.memo import Arrays, cache_folder, in_threads, remember
+from raysim.data.memo import Arrays, cache_folder, each_readable, remember
+from raysim.data.reading import READING_VERSION
 from raysim.data.views import probe_picture, resize
 
 # pixels a side of a thumbnail: colour and coarse layout only, so that the similarity of classes depends on no
@@ -78,11 +79,14 @@ def class_means(dataset: Dataset, train: Ints) -> Floats:
         "train": hashlib.sha256(np.ascontiguousarray(train, dtype=np.int64).tobytes()).hexdigest(),
         "transform": hashlib.sha256(resize(probe_picture(), SIDE).tobytes()).hexdigest(),
         "libraries": {name: version(name) for name in ("numpy", "pillow")},
+        **({"reading": READING_VERSION} if len(dataset.digests) else {}),
     }
 
     def compute() -> Arrays:
         thumbnails = np.stack(
-            in_threads(lambda place: resize(dataset.image(int(train[place])), SIDE), len(train))
+            each_readable(
+                dataset.name, lambda place: resize(dataset.image(int(train[place])), SIDE), len(train)
+            )
         )
         # integers, so that the order of the images does not matter
         total_CF = np.zeros((len(dataset.classes), thumbnails[0].size), dtype=np.int64)

@@ -1,8 +1,8 @@
-"""The scenarios: seven ways to assign the training images to clients, and their registry.
+"""The scenarios: seven ways to assign the training images to clients, clients that exist, and their registry.
 
-An assignment is a fixed number of draws and then integer arithmetic, so it always ends, for any number of
-clients and any skew. `requested()` returns the settings; `raysim.clients.heterogeneity` measures the result.
-Impossible settings raise a `UserError` that says what is possible.
+A drawn assignment is a fixed number of draws and then integer arithmetic, so it always ends, for any number
+of clients and any skew. `requested()` returns the settings; `raysim.clients.heterogeneity` measures the
+result. Impossible settings raise a `UserError` that says what is possible.
 
 Shapes: K clients, C classes, G groups of classes, D domains.
 """
@@ -15,6 +15,7 @@ import numpy as np
 
 from raysim.clients import counts
 from raysim.clients.counts import Ints
+from raysim.clients.given import Given
 from raysim.clients.scenario import Scenario, UnequalSizes, not_allowed
 from raysim.core.config import knob
 from raysim.core.errors import UserError
@@ -314,7 +315,7 @@ SCENARIOS: Registry[type[Scenario]] = Registry(
     "scenario",
     {
         scenario.name: scenario
-        for scenario in (Even, Dirichlet, ClassesPerClient, Disjoint, Quantity, LongTail, Domain)
+        for scenario in (Even, Dirichlet, ClassesPerClient, Disjoint, Quantity, LongTail, Domain, Given)
     },
     class_check(Scenario),
 )

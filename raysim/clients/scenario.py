@@ -6,6 +6,7 @@ Shapes: K clients, C classes, N images.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ class Scenario(Config, ABC):
     """
 
     name: ClassVar[str]
+    given: ClassVar[bool] = False  # whether the clients exist, instead of being drawn
 
     clients: int = knob(
         20,
@@ -61,6 +63,16 @@ class Scenario(Config, ABC):
     def skew(self) -> str:
         """Short name of the distribution of the images."""
         return self.name.replace("_", " ")
+
+    @property
+    def source(self) -> Hashable:
+        """What decides who holds an image and what it is for, besides the task; None where that is drawn."""
+        return None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Fields that only say where something lies, so that they are no part of an experiment's id."""
+        return ()
 
     def requested(self) -> dict[str, Any]:
         """Return the scenario's name and its settings, for `run.json`."""

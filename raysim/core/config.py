@@ -48,6 +48,7 @@ def knob(
     search: str = "",
     source: str = "",
     used_when: tuple[str, Callable[[Any], bool]] | None = None,
+    late: bool = False,
     **bounds: Any,
 ) -> Any:
     """Declare a field of a `Config` together with the source of its default.
@@ -61,9 +62,11 @@ def knob(
         source: Name of the related work or of the computation.
         used_when: Condition on the other fields under which this one has an effect, in words and as a
             function of the record; None: it always has.
+        late: Whether the field came after the first results: then it is part of an experiment's id only where
+            it is away from its default, so that older ids stay.
         **bounds: pydantic's constraints (`ge`, `gt`, `le`, `lt`).
     """
-    extra: Any = {"basis": basis, "search": search, "source": source}
+    extra: Any = {"basis": basis, "search": search, "source": source} | ({"late": True} if late else {})
     if used_when is not None:
         extra["used_when"] = Use(*used_when)
     return Field(default, description=doc, json_schema_extra=extra, **bounds)
@@ -74,6 +77,12 @@ def condition_of(cls: type[Config], name: str) -> Use | None:
     extra: Any = cls.model_fields[name].json_schema_extra
     condition: Use | None = extra.get("used_when") if isinstance(extra, dict) else None
     return condition
+
+
+def late_fields(cls: type[Config]) -> list[str]:
+    """Return the fields that came after the first results, as `knob(late=True)` declares them."""
+    extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+    return [name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("late")]
 
 
 def unused_fields(record: Config) -> dict[str, str]:

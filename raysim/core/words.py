@@ -60,6 +60,32 @@ def below_floors(method: str, measures: Mapping[str, Any]) -> str:
     return f"{method} is {', and '.join(clauses)}" if clauses else ""
 
 
+def owner_words(described: Mapping[str, Any], shown: int = 8) -> list[str]:
+    """Say who the clients are where they exist, and what their source leaves out.
+
+    Args:
+        described: What run.json says: `client_names` and `owners`, or neither where clients are drawn.
+        shown: Names that are written out.
+    """
+    names, owners = described.get("client_names"), described.get("owners")
+    if not names or not owners:
+        return []
+
+    def listing(words: Sequence[str]) -> str:
+        more = f" and {len(words) - shown} more" if len(words) > shown else ""
+        return ", ".join(words[:shown]) + more
+
+    absent, unnamed, drawn = owners["absent"], owners["unnamed_images"], owners["drawn_splits"]
+    lines = [f"clients: {listing(names)}"]
+    if absent:
+        lines.append(f"{len(absent)} more without a training image take no part: {listing(absent)}")
+    if unnamed:
+        lines.append(f"{unnamed:,} images are left out: nobody holds them")
+    if drawn:
+        lines.append(f"no image is said to be for {joined(drawn)}: drawn from the training images")
+    return lines
+
+
 def image_words(described: Mapping[str, Any]) -> str:
     """Say how many images a run uses, and why not all.
 

@@ -5,14 +5,17 @@ Shapes: N images, C classes, D domains.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from raysim.core.errors import UserError
+from raysim.data.listing import LeftOut
+from raysim.data.reading import Picture, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,13 @@ def comparable_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def with_settings(fingerprint: str, reading: Reading) -> str:
+    """Return the fingerprint of files that are read with these settings; the same for the defaults."""
+    if reading.is_default:
+        return fingerprint
+    return hashlib.sha256(f"{fingerprint} read with {reading.words}".encode()).hexdigest()
+
+
 class Dataset(ABC):
     """Labelled images; in a segmentation dataset every pixel has a class too.
 
@@ -86,6 +96,10 @@ class Dataset(ABC):
         attributes: Domain of each image. [N] int64
         segments: Whether the images have masks; then `labels` is the most frequent class of each image's
             pixels, unless the dataset's docstring says otherwise.
+        domain_kind: What a domain is, in one word: scale, tile, region, dataset.
+        left_out: What was not taken from the dataset's folder.
+        reading: How image files are read.
+        drawn: Whether a program draws the images.
     """
 
     name: str
@@ -95,6 +109,15 @@ class Dataset(ABC):
     labels: np.ndarray
     attributes: np.ndarray
     segments: bool = False
+    domain_kind: str = "domain"
+    left_out: LeftOut = LeftOut()
+    reading: Reading = Reading()
+    drawn: bool = False
+
+    @property
+    def digests(self) -> Sequence[bytes]:
+        """Digest of each image's file, N; empty where images are no files."""
+        return ()
 
     @property
     @abstractmethod
@@ -108,6 +131,20 @@ class Dataset(ABC):
         Returns:
             [H, W, 3] uint8 RGB.
         """
+
+    def picture(self, index: int) -> Picture:
+        """Return the image at `index`, with the words that say how it was read."""
+        return Picture(self.image(index))
+
+    def with_reading(self, reading: Reading) -> Dataset:
+        """Return the dataset with its files read in another way; what a program draws stays as it is.
+
+        Raises:
+            UserError: Its images are no files that raysim reads.
+        """
+        if self.drawn:
+            return self
+        raise UserError(f"{reading.words} is not allowed: '{self.name}' has no image files that raysim reads")
 
     def mask(self, index: int) -> np.ndarray:
         """Return the class of every pixel of the image at `index`; safe to call from several threads.
@@ -134,6 +171,31 @@ class Dataset(ABC):
             0 train, 1 validation, 2 test, -1 none. [N] int8
         """
         return None
+
+    def paths(self) -> list[str]:
+        """Return the name of each image, by which a table can speak of it: unique, with slashes.
+
+        It is the path of the file in the dataset's folder. An image without a file, such as a drawn one, has
+        the name of its class and its place among the images of the class: `forest/0`.
+
+        Returns:
+            N names
+        """
+        place = np.zeros(len(self.labels), dtype=np.int64)
+        for label in np.unique(self.labels):
+            place[self.labels == label] = np.arange(int((self.labels == label).sum()))
+        return [f"{self.classes[label]}/{k}" for label, k in zip(self.labels, place, strict=True)]
+
+    def groups(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """Return the attributes by which images can belong to clients, such as their tile or their sensor.
+
+        Returns:
+            By name of the attribute: the names of its values, and the value of each image, -1 for none [N].
+            `client` is among them only where the dataset itself says who its clients are.
+        """
+        if len(self.domains) < 2:
+            return {}
+        return dict.fromkeys((self.domain_kind, "domain"), (self.domains, self.attributes))
 
     def __len__(self) -> int:
         """Number of images."""

@@ -24,6 +24,9 @@ from raysim.core.seeds import numpy_rng
 from raysim.core.types import Inputs
 from raysim.data.cache import cached_array
 from raysim.data.dataset import Dataset
+from raysim.data.memo import each_readable
+from raysim.data.reading import READING_VERSION
+from raysim.data.unreadable import UnreadableImage
 from raysim.data.views import VIEWS_VERSION, probe_picture, random_view, resize, resize_mask
 
 Progress = Callable[[int, int], None]
@@ -135,7 +138,7 @@ def masks(
 
     def compute() -> Iterator[np.ndarray]:
         for block in _blocks(
-            len(dataset), lambda index: resize_mask(dataset.mask(index), image_size), progress
+            dataset, lambda index: resize_mask(dataset.mask(index), image_size), dataset.mask, progress
         ):
             yield np.array(block, dtype=np.uint8)
 
@@ -171,7 +174,10 @@ def _key(
     libraries = ["numpy", "pillow"] + (
         ["torch", "torchvision", "open_clip_torch"] if backbone is not None else []
     )
+    # files are read by a rule that may change; what a program draws is not read
+    rule = {"reading": READING_VERSION} if len(dataset.digests) else {}
     return {
+        **rule,
         "images": dataset.fingerprint,
         "backbone": None if backbone is None else backbone.fingerprint,
         "device": None if backbone is None else next(backbone.clip.parameters()).device.type,
@@ -211,7 +217,7 @@ def _compute(
     torch.set_num_threads(1)  # so that no rounding depends on the number of cores
     try:
         with torch.inference_mode():
-            for block in _blocks(len(dataset), prepare, progress):
+            for block in _blocks(dataset, prepare, dataset.image, progress):
                 yield (
                     np.array(block, dtype=np.uint8)
                     if backbone is None
@@ -221,12 +227,22 @@ def _compute(
         torch.set_num_threads(threads)
 
 
-def _blocks(images: int, prepare: Callable[[int], T], progress: Progress | None) -> Iterator[list[T]]:
-    """Yield `prepare` of every index in blocks of B, while a few threads prepare the next block."""
+def _blocks(
+    dataset: Dataset, prepare: Callable[[int], T], read: Callable[[int], Any], progress: Progress | None
+) -> Iterator[list[T]]:
+    """Yield `prepare` of every index in blocks of B, while a few threads prepare the next block.
+
+    Where an image cannot be read, all others are read too, so that the error names every one.
+    """
+    images = len(dataset)
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         ahead = [pool.submit(prepare, index) for index in range(min(BATCH, images))]
         for start in range(0, images, BATCH):
-            block = [future.result() for future in ahead]
+            try:
+                block = [future.result() for future in ahead]
+            except UnreadableImage:
+                each_readable(dataset.name, lambda index: read(index).size, images)
+                raise
             ahead = [
                 pool.submit(prepare, index) for index in range(start + BATCH, min(start + 2 * BATCH, images))
             ]

@@ -1,7 +1,4 @@
-"""Image files and folders: finding, listing, reading and hashing them.
-
-Shapes: H and W pixels of an image.
-"""
+"""Image files and folders: finding, listing, reading and hashing them."""
 
 from __future__ import annotations
 
@@ -9,12 +6,20 @@ import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from raysim.data.decode import read_image
+from raysim.data.listing import EXTENSIONS, entries, is_folder, is_hidden, is_image, scan_classes
+from raysim.data.unreadable import UnreadableImage, explain_os_error
 
-from raysim.core.errors import UserError
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"})
+__all__ = [
+    "EXTENSIONS",
+    "data_roots",
+    "file_digest",
+    "is_image",
+    "list_images",
+    "read_image",
+    "shorten_list",
+    "subfolders",
+]
 
 
 def data_roots() -> list[Path]:
@@ -26,76 +31,25 @@ def subfolders(folder: Path) -> list[str]:
     """Return the sorted names of the subfolders without hidden ones; none where there is no such folder."""
     if not folder.is_dir():
         return []
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith((".", "__"))
-    )
+    return [entry.name for entry in entries(folder) if is_folder(entry) and not is_hidden(entry.name)]
 
 
 def list_images(root: Path) -> dict[str, list[str]]:
     """Return the sorted names of the image files of each subfolder that has any, without hidden files."""
-    listing = {}
-    for folder in subfolders(root):
-        names = [entry.name for entry in os.scandir(root / folder) if is_image(entry)]
-        if names:
-            listing[folder] = sorted(names)
-    return listing
-
-
-def is_image(entry: os.DirEntry[str]) -> bool:
-    """Return whether this is a file with the extension of an image, and not hidden."""
-    return (
-        not entry.name.startswith(".")
-        and os.path.splitext(entry.name)[1].lower() in EXTENSIONS
-        and entry.is_file()
-    )
-
-
-def read_image(file: Path) -> np.ndarray:
-    """Read an image of any common format as RGB.
-
-    Transparent pixels become black, the colour of missing data. Gray images of more than 8 bits are stretched
-    from their 0.5 to their 99.5 percentile, because the ranges of sensors differ and are not in the file.
-
-    Returns:
-        [H, W, 3] uint8 RGB.
-
-    Raises:
-        UserError: The file is not a readable image.
-    """
-    try:
-        with Image.open(file) as image:
-            if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                return np.repeat(_stretch(np.asarray(image, dtype=np.float64))[:, :, None], 3, axis=2)
-            if image.has_transparency_data:
-                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-                return np.array(Image.alpha_composite(black, image.convert("RGBA")).convert("RGB"))
-            return np.array(image.convert("RGB"))
-    except Exception as error:  # Pillow's decoders raise many types
-        raise UserError(
-            f"cannot read the image {file} ({error}); it is damaged or not an image: download it again"
-        ) from error
-
-
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Scale values from their 0.5 to their 99.5 percentile to 0 .. 255."""
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    low, high = np.percentile(values, [0.5, 99.5])
-    return np.round(np.clip((values - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
+    return scan_classes(root)[0]
 
 
 def file_digest(file: Path) -> bytes:
     """Return the SHA-256 of a file's bytes.
 
     Raises:
-        UserError: The file cannot be read.
+        UnreadableImage: The file cannot be read.
     """
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
     except OSError as error:
-        raise UserError(f"cannot read {file} ({error.strerror})") from error
+        raise UnreadableImage(file, *explain_os_error(error)) from error
 
 
 def shorten_list(items: list[str], most: int = 8) -> str:

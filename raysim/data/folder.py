@@ -5,24 +5,29 @@ Shapes: N images, H and W pixels.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import re
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from raysim.core.errors import UserError
-from raysim.data.dataset import Dataset, DatasetInfo, comparable_name
-from raysim.data.files import data_roots, file_digest, list_images, read_image, shorten_list, subfolders
+from raysim.data.dataset import Dataset, DatasetInfo, comparable_name, with_settings
+from raysim.data.decode import read_picture
+from raysim.data.files import data_roots, file_digest, shorten_list, subfolders
+from raysim.data.listing import DEEPER, LeftOut, scan_classes
+from raysim.data.memo import each_readable
+from raysim.data.reading import Picture, Reading
+from raysim.data.unreadable import shown
 
 
 class ClassFolders(Dataset):
-    """Unpacked archive of class folders: `CLASS/*.{jpg,jpeg,png,tif,tiff,webp}`, also deep in its own layout.
+    """Unpacked archive of class folders: `CLASS/*.{jpg,png,tif,webp,bmp,gif,jp2}`, also in its own layout.
 
     A subclass describes the archive in `info`; every class must have its known number of images.
 
@@ -51,7 +56,7 @@ class ClassFolders(Dataset):
     def _read_folders(self, root: Path) -> tuple[list[Path], dict[str, str]]:
         """Set `classes`; return the image files in their order and the class of each folder."""
         self.classes = self.info.classes
-        listing = list_images(root)
+        listing, self.left_out = scan_classes(root)
         _check_complete(self.info, root, listing)
         folders = {folder: self.info.class_of(folder) or folder for folder in listing}
         order = sorted(listing, key=lambda folder: self.classes.index(folders[folder]))
@@ -61,20 +66,49 @@ class ClassFolders(Dataset):
         """Return the names of the domains and the domain of each image."""
         return ("all",), np.zeros(len(files), dtype=np.int64)
 
+    def paths(self) -> list[str]:
+        """Return the path of each image's file in the dataset's folder: `CLASS/IMAGE.png`."""
+        return [f"{file.parent.name}/{file.name}" for file in self.files]
+
     @classmethod
     def find(cls) -> Path | None:
         """Return the folder that contains the class folders, under `$RAYSIM_DATA`, or None."""
         return find_root(cls.info)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 over class, file name and bytes of every image, in hex; folder names do not enter."""
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            digests = list(pool.map(file_digest, self.files))
+        """SHA-256 over class, file name and bytes of every image, in hex, and the settings of reading.
+
+        Folder names do not enter, and settings at their defaults neither.
+        """
+        return with_settings(self._files_fingerprint, self.reading)
+
+    @cached_property
+    def _files_fingerprint(self) -> str:
         total = hashlib.sha256()
-        for file, label, digest in zip(self.files, self.labels, digests, strict=True):
-            total.update(f"{self.classes[label]}/{file.name}\0".encode() + digest)
+        for file, label, digest in zip(self.files, self.labels, self.digests, strict=True):
+            name = os.fsencode(file.name)  # its bytes may be no UTF-8
+            total.update(f"{self.classes[label]}/".encode() + name + b"\0" + digest)
         return total.hexdigest()
+
+    @cached_property
+    def digests(self) -> Sequence[bytes]:
+        """SHA-256 of each image's file. N.
+
+        Raises:
+            UserError: Files cannot be read; all are named.
+        """
+        return each_readable(self.name, lambda index: file_digest(self.files[index]), len(self.files))
+
+    def with_reading(self, reading: Reading) -> Self:
+        """Return the dataset with its files read in another way."""
+        other = copy.copy(self)
+        other.reading = reading
+        return other
+
+    def picture(self, index: int) -> Picture:
+        """Return the image at `index`, with the words that say how it was read."""
+        return read_picture(self.files[index], self.reading)
 
     def image(self, index: int) -> np.ndarray:
         """Return the image at `index`.
@@ -85,7 +119,7 @@ class ClassFolders(Dataset):
         Raises:
             UserError: The file is not a readable image.
         """
-        return read_image(self.files[index])
+        return self.picture(index).pixels
 
 
 class Folder(ClassFolders):
@@ -96,22 +130,35 @@ class Folder(ClassFolders):
     )
 
     def _read_folders(self, root: Path) -> tuple[list[Path], dict[str, str]]:
-        listing = list_images(root)
+        listing, self.left_out = scan_classes(root)
         folders = {folder: class_words(folder) for folder in listing}
         if len(set(folders.values())) < len(folders):
             equal = sorted(folder for folder in folders if list(folders.values()).count(folders[folder]) > 1)
             raise UserError(
-                f"{root}: the folders {', '.join(equal)} have the same class name; rename or merge them"
+                f"{shown(root)}: the folders {shown(', '.join(equal))} have the same class name; rename or "
+                "merge them"
             )
         if len(folders) < 2:
             raise UserError(
-                f"{root}: found {len(folders)} folders with images, expected at least 2 class folders "
-                "CLASS/*.jpg|png|tif|webp "
-                f"(folders here: {shorten_list(subfolders(root)) or 'none'})"
+                f"{shown(root)}: found {len(folders)} folders with images, expected at least 2 class folders "
+                "CLASS/*.jpg|png|tif|webp|bmp|gif|jp2 "
+                f"(folders here: {shown(shorten_list(subfolders(root))) or 'none'})"
+                f"{_whereabouts(root, self.left_out)}"
             )
         self.classes = tuple(sorted(folders.values()))
         order = sorted(listing, key=lambda folder: folders[folder])
         return [root / folder / name for folder in order for name in listing[folder]], folders
+
+
+def _whereabouts(root: Path, left_out: LeftOut) -> str:
+    """Say what was found instead of class folders, and which path may be meant."""
+    text = f". Left out: {left_out.sentence}" if left_out else ""
+    parents = [place.split("/")[0] for place in left_out.places.get(DEEPER, ())]
+    likely = [name for name in dict.fromkeys(parents) if parents.count(name) > 1]
+    if not likely:
+        return text
+    most = max(likely, key=lambda name: (name.lower().startswith("train"), parents.count(name)))
+    return f"{text}. If the folders in it are the classes, give the path {shown(root)}/{most}"
 
 
 def class_words(folder: str) -> str:
@@ -206,7 +253,7 @@ def _missing(info: DatasetInfo, path: str | None) -> str:
     home, data = (places[0], roots[0]) if places else (Path("/DATA") / info.name, Path("/DATA"))
     return (
         f"{info.title} ('{info.name}') was not found: {looked}{also}. Expected there: {info.example}, or "
-        "CLASS/*.jpg|png|tif|webp, one "
+        "CLASS/*.jpg|png|tif|webp|bmp|gif|jp2, one "
         f"folder for each of {len(info.classes)} classes ({shorten_list(list(info.classes))}). To fix it: "
         f"{get} to {home}" + (f", with RAYSIM_DATA={data}" if path is None else "")
     )

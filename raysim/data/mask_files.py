@@ -5,7 +5,7 @@ Shapes: N images, C pixel classes, H and W pixels.
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,11 @@ from PIL import Image
 
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
-from raysim.data.files import is_image, shorten_list
-from raysim.data.memo import cache_folder, in_threads, remember, stamp
+from raysim.data.decode import image_size, read_bytes
+from raysim.data.files import shorten_list
+from raysim.data.listing import MOST_LOOKED_AT, LeftOut, scan_folder
+from raysim.data.memo import cache_folder, each_readable, remember, stamp
+from raysim.data.unreadable import UnreadableImage, explain_content
 
 EXTENSIONS = (".png", ".tif", ".tiff")  # lossless formats
 MAX_CLASSES = 254  # mask values for classes are below this; 254 is reserved and 255 is ignored
@@ -34,14 +37,7 @@ def count_values(name: str, images: list[Path], masks: list[Path]) -> np.ndarray
     def count(index: int) -> np.ndarray:
         mask = read_mask(masks[index])
         height, width = mask.shape
-        try:
-            with Image.open(images[index]) as image:
-                size = image.size
-        except Exception as error:  # Pillow's decoders raise many types
-            raise UserError(
-                f"cannot read the image {images[index]} ({error}); "
-                "it is damaged or not an image: download it again"
-            ) from error
+        size = image_size(images[index])
         if size != (width, height):
             raise UserError(
                 f"{masks[index]}: a mask of {width}x{height} pixels is not allowed: it should be "
@@ -52,7 +48,10 @@ def count_values(name: str, images: list[Path], masks: list[Path]) -> np.ndarray
 
     key = {"version": 1, "files": stamp([*images, *masks])}
     return remember(
-        cache_folder(), f"{name}-values", key, lambda: {"values": np.stack(in_threads(count, len(masks)))}
+        cache_folder(),
+        f"{name}-values",
+        key,
+        lambda: {"values": np.stack(each_readable(name, count, len(masks)))},
     )["values"]
 
 
@@ -65,13 +64,12 @@ def read_mask(file: Path) -> np.ndarray:
     Raises:
         UserError: The file is not readable, or its values are not class numbers.
     """
+    content = read_bytes(file)
     try:
-        with Image.open(file) as image:
+        with Image.open(io.BytesIO(content)) as image:
             mode, values = image.mode, np.asarray(image)
     except Exception as error:  # Pillow's decoders raise many types
-        raise UserError(
-            f"cannot read the mask {file} ({error}); it is damaged or not an image: download it again"
-        ) from error
+        raise UnreadableImage(file, *explain_content(content, error)) from error
     if values.ndim != 2 or mode == "F":
         raise UserError(
             f"{file}: a mask of mode {mode} is not allowed: it should have one band of whole numbers, the "
@@ -85,8 +83,13 @@ def read_mask(file: Path) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def pair(images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
+def pair(images: Path, masks: Path, left_out: LeftOut | None = None) -> tuple[list[Path], list[Path]]:
     """Return the sorted image files of a folder and for each its mask, the file of the same name.
+
+    Args:
+        images: Folder of the images.
+        masks: Folder of the masks.
+        left_out: Record of what is not taken.
 
     Raises:
         UserError: A folder is missing or empty, or images and masks do not pair up.
@@ -97,7 +100,8 @@ def pair(images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
                 f"no folder {folder}: expected {images.name}/NAME.jpg|png|tif|webp and "
                 f"{masks.name}/NAME.png in {images.parent}"
             )
-    image_files, mask_files = _listed(images), _listed(masks)
+    left_out = LeftOut() if left_out is None else left_out
+    image_files, mask_files = _listed(images, left_out), _listed(masks, left_out)
     lossy = [file for file in mask_files if file.suffix.lower() not in EXTENSIONS]
     if lossy:
         raise UserError(
@@ -198,6 +202,6 @@ def domains_of(stems: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
     return names, np.array([names.index(group) for group in groups], dtype=np.int64)
 
 
-def _listed(folder: Path) -> list[Path]:
-    """Return the image files of a folder, sorted."""
-    return sorted(Path(entry.path) for entry in os.scandir(folder) if is_image(entry))
+def _listed(folder: Path, left_out: LeftOut) -> list[Path]:
+    """Return the image files of a folder, sorted, and count what else it holds."""
+    return [folder / name for name in scan_folder(folder, folder.name, left_out, [MOST_LOOKED_AT])]

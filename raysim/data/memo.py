@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from raysim.core.config import digest
+from raysim.data.unreadable import UnreadableImage, all_unreadable
 
 T = TypeVar("T")
 Arrays = dict[str, np.ndarray]
@@ -73,6 +74,31 @@ def in_threads(work: Callable[[int], T], number: int) -> list[T]:
     """Return `work` of 0 .. number - 1, in this order, computed by a few threads."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(work, range(number)))
+
+
+def each_readable(name: str, work: Callable[[int], T], number: int) -> list[T]:
+    """Return `work` of 0 .. number - 1 where it succeeds for all; else name all images that cannot be read.
+
+    Args:
+        name: Name of the dataset.
+        work: Function of an image's index.
+        number: Number of images.
+
+    Raises:
+        UserError: Images cannot be read; the message names the first ones, each with its reason.
+    """
+
+    def attempt(index: int) -> tuple[T | None, str]:
+        try:
+            return work(index), ""
+        except UnreadableImage as error:
+            return None, error.line
+
+    results = in_threads(attempt, number)
+    lines = [line for _, line in results if line]
+    if lines:
+        raise all_unreadable(name, lines, number)
+    return [result for result, _ in results]  # type: ignore[misc]  # none is None
 
 
 def _read(path: Path) -> Arrays | None:

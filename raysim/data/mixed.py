@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset
+from raysim.data.listing import LeftOut
+from raysim.data.reading import Picture, Reading
 
 
 class MixedDataset(Dataset):
@@ -24,6 +27,8 @@ class MixedDataset(Dataset):
         UserError: A dataset is given twice, or only one is given.
     """
 
+    domain_kind = "dataset"
+
     def __init__(self, parts: list[Dataset]) -> None:
         self.domains = tuple(part.name for part in parts)
         self.name = "+".join(self.domains)
@@ -38,11 +43,33 @@ class MixedDataset(Dataset):
         ).astype(np.int64)
         self.attributes = np.repeat(np.arange(len(parts)), [len(part) for part in parts]).astype(np.int64)
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self.left_out = LeftOut()
+        for part in parts:
+            self.left_out.merge(part.left_out)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the parts' fingerprints, in hex."""
         return hashlib.sha256("\0".join(part.fingerprint for part in self.datasets).encode()).hexdigest()
+
+    def paths(self) -> list[str]:
+        """Return the name of each image: its dataset, and its path there."""
+        return [f"{part.name}/{path}" for part in self.datasets for path in part.paths()]
+
+    @property
+    def digests(self) -> Sequence[bytes]:
+        """Digest of each image's file; empty where images of a part are no files. N."""
+        digests = [digest for part in self.datasets for digest in part.digests]
+        return digests if len(digests) == len(self) else ()
+
+    def with_reading(self, reading: Reading) -> MixedDataset:
+        """Return the mixture with all its files read in another way."""
+        return MixedDataset([part.with_reading(reading) for part in self.datasets])
+
+    def picture(self, index: int) -> Picture:
+        """Return the image at `index`, with the words that say how it was read."""
+        part, place = self._origin(index)
+        return part.picture(place)
 
     def image(self, index: int) -> np.ndarray:
         """Return the image at `index`.

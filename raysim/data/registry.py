@@ -9,6 +9,7 @@ from typing import Any
 from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset, DatasetInfo
+from raysim.data.reading import Reading
 
 REGISTRY = {
     "scenes": "raysim.data.scenes:SceneDataset",
@@ -20,26 +21,30 @@ REGISTRY = {
     "eurosat": "raysim.data.archives.eurosat:EuroSat",
     "rsscn7": "raysim.data.archives.rsscn7:Rsscn7",
     "folder": "raysim.data.folder:Folder",
+    "client_folders": "raysim.data.client_folders:ClientFolders",
     "scene_masks": "raysim.data.scenes.masks:SceneMasks",
     "loveda": "raysim.data.archives.loveda:LoveDA",
     "image_masks": "raysim.data.segmentation:ImageMasks",
 }
 SEGMENTATION = frozenset({"image_masks", "loveda", "scene_masks"})  # datasets with a class for every pixel
 DRAWN = frozenset({"scenes", "scene_masks"})  # datasets that a program draws: they have no path
-ANY_FOLDER = frozenset({"folder", "image_masks"})  # datasets that need a path
+ANY_FOLDER = frozenset({"folder", "client_folders", "image_masks"})  # datasets that need a path
 
 
-def load_dataset(name: str, path: str | None = None, crop: int | None = None) -> Dataset:
+def load_dataset(
+    name: str, path: str | None = None, crop: int | None = None, reading: Reading | None = None
+) -> Dataset:
     """Open a dataset and check that it is complete.
 
     Args:
         name: A name in the registry, or several joined by `+`: then the classes are the union by equal names
             and the domain of an image is its dataset of origin.
         path: The dataset's folder, or a folder that contains it (or all of several datasets); None searches
-            `$RAYSIM_DATA`, which may name several folders. `scenes` and `scene_masks` have no path, `folder`
-            and `image_masks` need one.
+            `$RAYSIM_DATA`, which may name several folders. `scenes` and `scene_masks` have no path,
+            `folder`, `client_folders` and `image_masks` need one.
         crop: Side in pixels of the squares into which the images of a segmentation dataset are cut; None
             keeps them whole.
+        reading: How image files are read; None: as the files say.
 
     Returns:
         The dataset; an image is read when it is needed.
@@ -57,13 +62,15 @@ def load_dataset(name: str, path: str | None = None, crop: int | None = None) ->
     else:
         from raysim.data.mixed import MixedDataset
 
-        not_allowed = [part for part in names if part in SEGMENTATION | {"folder"}]
+        not_allowed = [part for part in names if part in SEGMENTATION | ANY_FOLDER]
         if not_allowed:
-            allowed = ", ".join(part for part in REGISTRY if part not in SEGMENTATION | {"folder"})
+            allowed = ", ".join(part for part in REGISTRY if part not in SEGMENTATION | ANY_FOLDER)
             raise UserError(
                 f"dataset '{name}': '{not_allowed[0]}' cannot be part of a mixture; allowed are {allowed}"
             )
         dataset = MixedDataset([_open(part, None if part in DRAWN else path) for part in names])
+    if reading is not None and not reading.is_default:
+        dataset = dataset.with_reading(reading)
     if crop is None:
         return dataset
     from raysim.data.segmentation import Cropped

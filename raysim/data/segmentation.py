@@ -5,19 +5,25 @@ Shapes: N images, C pixel classes, H and W pixels.
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import os
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
-from raysim.data.dataset import Dataset, DatasetInfo
-from raysim.data.files import file_digest, read_image, shorten_list
+from raysim.data.dataset import Dataset, DatasetInfo, with_settings
+from raysim.data.decode import read_picture
+from raysim.data.files import file_digest, shorten_list
+from raysim.data.listing import LeftOut
 from raysim.data.mask_files import count_values, domains_of, number_classes, pair, read_classes, read_mask
-from raysim.data.memo import cache_folder, in_threads, remember, stamp
+from raysim.data.memo import cache_folder, each_readable, in_threads, remember, stamp
+from raysim.data.reading import Picture, Reading
 from raysim.data.splits import by_domain, split
 
 FORBIDDEN = 254  # entry of the table from mask values to classes for values that no mask may have
@@ -62,22 +68,51 @@ class MaskedFiles(Dataset):
         )
         self.labels = self.pixels[:, :-1].argmax(axis=1)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 over classes, domains, names and bytes of all images and masks, in hex."""
+        """SHA-256 over classes, domains, names and bytes of images and masks, in hex, and the settings."""
+        return with_settings(self._files_fingerprint, self.reading)
+
+    @property
+    def digests(self) -> Sequence[bytes]:
+        """SHA-256 of each image's file. N."""
+        return [digest.tobytes() for digest in self._contents[: len(self.images)]]
+
+    @cached_property
+    def _contents(self) -> np.ndarray:
+        """SHA-256 of each image's file, then of each mask's. [2 N, 32] uint8."""
         files = [*self.images, *self.masks]
 
         def read() -> dict[str, np.ndarray]:
-            digests = in_threads(lambda index: file_digest(files[index]), len(files))
+            digests = each_readable(self.name, lambda index: file_digest(files[index]), len(files))
             return {"digests": np.frombuffer(b"".join(digests), np.uint8).reshape(len(files), -1)}
 
         key = {"version": 1, "files": stamp(files)}
-        content = remember(cache_folder(), f"{self.name}-content", key, read)
+        return remember(cache_folder(), f"{self.name}-content", key, read)["digests"]
+
+    @cached_property
+    def _files_fingerprint(self) -> str:
         total = hashlib.sha256("\0".join(self.classes).encode() + self._table.tobytes())
         for index, file in enumerate(self.images):
-            total.update(f"{self.domains[self.attributes[index]]}/{file.stem}\0".encode())
-            total.update(content["digests"][[index, len(self) + index]].tobytes())
+            total.update(f"{self.domains[self.attributes[index]]}/".encode())
+            total.update(os.fsencode(file.stem) + b"\0")
+            total.update(self._contents[[index, len(self) + index]].tobytes())
         return total.hexdigest()
+
+    def paths(self) -> list[str]:
+        """Return the path of each image's file below the folder that holds all of them."""
+        home = os.path.commonpath([file.parent for file in self.images])
+        return [file.relative_to(home).as_posix() for file in self.images]
+
+    def with_reading(self, reading: Reading) -> Self:
+        """Return the dataset with its images read in another way."""
+        other = copy.copy(self)
+        other.reading = reading
+        return other
+
+    def picture(self, index: int) -> Picture:
+        """Return the image at `index`, with the words that say how it was read."""
+        return read_picture(self.images[index], self.reading)
 
     def image(self, index: int) -> np.ndarray:
         """Return the image at `index`.
@@ -85,7 +120,7 @@ class MaskedFiles(Dataset):
         Returns:
             [H, W, 3] uint8 RGB.
         """
-        return read_image(self.images[index])
+        return self.picture(index).pixels
 
     def mask(self, index: int) -> np.ndarray:
         """Return the class of every pixel of the image at `index`.
@@ -131,6 +166,7 @@ class ImageMasks(MaskedFiles):
         UserError: Files do not fit together; the message names the file and what is allowed.
     """
 
+    domain_kind = "tile"
     info = DatasetInfo(
         name="image_masks",
         title="Any folder of images and masks",
@@ -145,7 +181,8 @@ class ImageMasks(MaskedFiles):
             )
         root = Path(path).expanduser()
         self.name, self.templates = self.info.name, self.info.templates
-        self.images, self.masks = pair(root / "images", root / "masks")
+        self.left_out = LeftOut()
+        self.images, self.masks = pair(root / "images", root / "masks", self.left_out)
         self.domains, self.attributes = domains_of([file.stem for file in self.images])
         class_file = root / "classes.txt"
         words = (
@@ -208,6 +245,7 @@ class Cropped(Dataset):
             )
         self.owner, self._box, self.pixels = (squares[name][kept] for name in ("owner", "box", "pixels"))
         self.attributes, self.labels = dataset.attributes[self.owner], self.pixels[:, :-1].argmax(axis=1)
+        self.left_out = dataset.left_out
         self._image = lru_cache(maxsize=8)(dataset.image)  # squares of one image are read one after the other
         self._mask = lru_cache(maxsize=8)(dataset.mask)
 

@@ -29,10 +29,10 @@ def check_segmentation(method: Method, task: Task) -> None:
         )
 
 
-def check_architectures(method: Method, clients: int) -> None:
-    """Check that there is a client for every architecture."""
+def check_architectures(method: Method, clients: int | None) -> None:
+    """Check that there is a client for every architecture; None: the number of clients is not known yet."""
     names, pooled = method.architectures, method.traits.pooled
-    if len(names) > 1 and (pooled or clients < len(names)):
+    if len(names) > 1 and (pooled or (clients is not None and clients < len(names))):
         holders = "one network in one place" if pooled else f"{clients} clients"
         raise ValueError(
             f"method.network = '{'+'.join(names)}' is not allowed: {holders} cannot be of {len(names)} "
@@ -56,16 +56,21 @@ def check_shift(method: Method, task: Task, scenario: Scenario, evaluation: Eval
             f"scenario.label_noise = {scenario.label_noise:g} is not allowed: '{task.dataset}' has masks for "
             "labels; it should be 0"
         )
-    if evaluation.newcomers and scenario.clients < 2:
-        raise ValueError(
-            f"evaluation.newcomers = {evaluation.newcomers:g} is not allowed with a single client; it should "
-            "be 0"
-        )
+    check_newcomers(evaluation, scenario.clients)
     if task.novel and not method.traits.names_classes:
         able = ", ".join(name for name, cls in METHODS.usable().items() if cls().traits.names_classes)
         raise ValueError(
             f"task.novel = {task.novel} is not allowed: '{method.name}' trains a head for the classes it is "
             f"shown and cannot name others; methods that can: {able}, and any with method.network=image_tower"
+        )
+
+
+def check_newcomers(evaluation: Evaluation, clients: int | None) -> None:
+    """Check that a client is left to train; None: the number of clients is not known yet."""
+    if evaluation.newcomers and clients is not None and clients < 2:
+        raise ValueError(
+            f"evaluation.newcomers = {evaluation.newcomers:g} is not allowed with a single client; it should "
+            "be 0"
         )
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
 from raysim.core.config import suggest
 from raysim.core.errors import UserError
 from raysim.experiment.records import REGISTRIES, Experiment, from_dict, to_dict
+
+# what a record has noted about a setting, so that it is noted anew when the setting changes
+NOTED = dict.fromkeys(("scenario.file", "scenario.attribute"), ("content",))
 
 
 def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
@@ -41,7 +45,17 @@ def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
             values[parents[0]] = _switched(parents[0], value, block)
         else:
             block[key] = value
+            for other in NOTED.get(path, ()):
+                if other in block:
+                    block[other] = None
+    _refuse_clients(values["scenario"], changes)
     return from_dict(values)
+
+
+def _refuse_clients(scenario: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Bring back a number of clients that was asked for together with clients that exist: it is refused."""
+    if SCENARIOS[scenario["name"]].given and changes.get("scenario.clients") is not None:
+        scenario["clients"] = changes["scenario.clients"]
 
 
 def paths(values: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -82,7 +96,9 @@ def _switched(block: str, name: Any, values: dict[str, Any]) -> dict[str, Any]:
     registry = REGISTRIES[block]
     cls = registry.get_or_refuse(name)
     fields = cls.model_fields
-    common = Scenario.model_fields if block == "scenario" else fields
+    common = set(Scenario.model_fields if block == "scenario" else fields)
+    if block == "scenario" and cls.given:
+        common.discard("clients")  # they follow from who holds the images
     defaults = registry[values["name"]]().model_dump()
     kept = {
         key: value

@@ -12,7 +12,7 @@ from raysim.clients.faults import Faults
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
 from raysim.core import plugins
-from raysim.core.config import Config, canonical_json, digest, knob, parse
+from raysim.core.config import Config, canonical_json, digest, knob, late_fields, parse
 from raysim.core.errors import UserError
 from raysim.core.registry import Registry
 from raysim.experiment import checks, effects
@@ -99,12 +99,13 @@ class Experiment(Config):
         Settings without effect count as their defaults: experiments that differ in them alone are one run.
         The code of plug-ins that the experiment uses counts, too.
         """
-        values = to_dict(self)
+        values = without_places(self)
         del values["resources"]
         for path in effects.without_effect(self):
             group, _, field = path.rpartition(".")
             block = values[group] if group else values
             block[field] = effects.default_of(self, path)
+        values = without_late_defaults(self, values)
         code = foreign_code(self)
         return digest({**values, "code": code} if code else values)
 
@@ -118,6 +119,32 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     for block in REGISTRIES:
         values[block] = {"name": getattr(experiment, block).name, **values[block]}
     return values
+
+
+def without_places(experiment: Experiment) -> dict[str, Any]:
+    """Return an experiment as plain data that is equal wherever the table of its clients lies."""
+    values = to_dict(experiment)
+    values["scenario"] |= dict.fromkeys(experiment.scenario.places)
+    return values
+
+
+def without_late_defaults(experiment: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an experiment's plain data without late fields at their defaults, so that older ids stay.
+
+    Args:
+        experiment: The experiment.
+        values: Its data, as `to_dict` returns them.
+    """
+    kept = dict(values)
+    for group in type(experiment).model_fields:
+        record = getattr(experiment, group)
+        if isinstance(record, Config) and isinstance(kept.get(group), Mapping):
+            fields = type(record).model_fields
+            late = [
+                name for name in late_fields(type(record)) if kept[group].get(name) == fields[name].default
+            ]
+            kept[group] = {name: value for name, value in kept[group].items() if name not in late}
+    return kept
 
 
 def from_dict(values: Mapping[str, Any]) -> Experiment:

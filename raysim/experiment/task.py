@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from raysim.core.config import Config, knob
 from raysim.core.types import TaskKind
-from raysim.data.registry import SEGMENTATION
+from raysim.data.reading import Reading, checked_bands, checked_stretch
+from raysim.data.registry import DRAWN, SEGMENTATION
+
+FILES = ("a dataset of image files", lambda task: not set(task.dataset.split("+")) <= DRAWN)
 
 
 class Task(Config):
@@ -88,12 +91,45 @@ class Task(Config):
         ge=1,
         le=64,
     )
+    bands: str | None = knob(
+        None,
+        "bands of the image files to take, one or three (red, green, blue), counted from 1, such as 4,3,2; "
+        "by default those that the file calls so",
+        basis="guess",
+        used_when=FILES,
+        late=True,
+    )
+    stretch: str | None = knob(
+        None,
+        "values of the image files that become 0 and 255: p2-p98 (percentiles of each image), minmax, or "
+        "0-10000 (the same for all); by default values of 8 bits are kept, others stretched p0.5-p99.5",
+        basis="guess",
+        used_when=FILES,
+        late=True,
+    )
     split_seed: int = knob(0, "seed of the frozen train / validation / test split", basis="guess", ge=0)
 
     @property
     def kind(self) -> TaskKind:
         """Whether images or pixels are classified; the dataset decides."""
         return "segmentation" if self.dataset in SEGMENTATION else "classification"
+
+    @property
+    def reading(self) -> Reading:
+        """How image files are read."""
+        return Reading(self.bands, self.stretch)
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def check_bands(cls, value: Any) -> str | None:
+        """Check the bands, and return them in their one form."""
+        return checked_bands(value)
+
+    @field_validator("stretch", mode="before")
+    @classmethod
+    def check_stretch(cls, value: Any) -> str | None:
+        """Check the stretch, and return it in its one form."""
+        return checked_stretch(value)
 
     @model_validator(mode="after")
     def check_novel(self) -> Self:

@@ -75,10 +75,11 @@ def panel(plan: SweepPlan) -> Table:
 def dry_run(spaces: Sequence[Space], options: SweepOptions) -> str:
     """Return in words what a sweep would run."""
     plan = SweepPlan(spaces, options)
+    federations = [Federation.of(study.base) for study in plan.studies]
     lines = [
-        f"{study.name}: {study.base.scenario.clients} clients, {study.base.total_rounds} rounds, "
-        f"experiment {study.base.id}; {image_words(images_used(Federation.of(study.base)))}"
-        for study in plan.studies
+        f"{study.name}: {federation.clients} clients, {study.base.total_rounds} rounds, "
+        f"experiment {study.base.id}; {image_words(images_used(federation))}"
+        for study, federation in zip(plan.studies, federations, strict=True)
     ]
     for space in spaces:
         lines += [

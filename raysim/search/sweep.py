@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from raysim.core.config import digest
 from raysim.core.console import bar
 from raysim.core.errors import UserError
+from raysim.data.contents import refuse_other_images
 from raysim.experiment.overrides import override
-from raysim.experiment.records import Experiment, check_travels, to_dict
+from raysim.experiment.records import (
+    Experiment,
+    check_travels,
+    to_dict,
+    without_late_defaults,
+    without_places,
+)
+from raysim.experiment.task import Task
 from raysim.search.options import SweepOptions
 from raysim.search.overview import panel, plan_record, status_line
 from raysim.search.plans.sweep_plan import SweepPlan
@@ -59,13 +67,20 @@ def sweep(
     """
 
     def make_plan(record: Mapping[str, Any], rows: list[TrialRow]) -> SweepPlan:
+        refuse_other_images(f"--out {folder}", record.get("datasets", []), images.contents_of(_tasks(spaces)))
         extended = extended_options(folder, record, options, resume)
         stored = {row["key"]: row for row in valid_rows(rows, extended.extended)}
         return SweepPlan(spaces, extended, stored, record.get("learned"))
 
     def facts(plan: SweepPlan) -> dict[str, Any]:
         scenarios = prepare(spaces, quiet)
-        return {"scenarios": scenarios, **plan_record(plan), **_seeds_record(spaces[0], options)}
+        datasets = images.contents_of(_tasks(spaces))
+        return {
+            "scenarios": scenarios,
+            "datasets": datasets,
+            **plan_record(plan),
+            **_seeds_record(spaces[0], options),
+        }
 
     setup = PlanSetup(
         new_record=_new_record(spaces, options),
@@ -96,26 +111,37 @@ def prepare(spaces: Sequence[Space], quiet: bool) -> list[dict[str, Any]]:
         UserError: Something would fail in every trial: data or weights are missing, or a scenario is not
             possible.
     """
-    scenarios: dict[str, dict[str, Any]] = {}
-    variants: dict[tuple[Any, Any], Experiment] = {}
-    for space in spaces:
-        configurations: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
-        configurations += [
-            level_overrides(factor, level) for factor, levels in space.contrasts.items() for level in levels
-        ]
-        for name, experiment in space.experiments().items():
-            scenarios[name] = {
-                "values": to_dict(experiment)["scenario"],
-                "heterogeneity": Federation.of(experiment).heterogeneity(),
-            }
-            experiments = [override(experiment, overrides) for overrides in configurations]
-            variants |= {(variant.task, variant.method): variant for variant in experiments}
+    scenarios = {
+        name: {
+            "values": to_dict(experiment)["scenario"],
+            "heterogeneity": Federation.of(experiment).heterogeneity(),
+        }
+        for space in spaces
+        for name, experiment in space.experiments().items()
+    }
+    variants = {(variant.task, variant.method): variant for variant in _variants(spaces)}
     with bar("images and features", quiet) as progress:
         images.prepare(variants.values(), progress)
     for variant in variants.values():
         check_travels(variant)
         try_method(variant)
     return [{"label": label, **values} for label, values in scenarios.items()]
+
+
+def _variants(spaces: Sequence[Space]) -> Iterator[Experiment]:
+    """Yield the experiments of all spaces that may need other images, features or methods."""
+    for space in spaces:
+        configurations: list[Mapping[str, Any]] = [{}, *space.rivals.values(), *space.grid.values()]
+        configurations += [
+            level_overrides(factor, level) for factor, levels in space.contrasts.items() for level in levels
+        ]
+        for experiment in space.experiments().values():
+            yield from (override(experiment, overrides) for overrides in configurations)
+
+
+def _tasks(spaces: Sequence[Space]) -> list[Task]:
+    """Return the tasks of all experiments of these spaces."""
+    return [variant.task for variant in _variants(spaces)]
 
 
 def original_limits(folder: Path, options: SweepOptions, has_minutes: bool) -> SweepOptions:
@@ -169,7 +195,7 @@ def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any
     names = [space.name for space in spaces]
     identity = {
         "spaces": [
-            [space.name, to_dict(experiment)]
+            [space.name, without_late_defaults(experiment, without_places(experiment))]
             for space in spaces
             for experiment in space.experiments().values()
         ],

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from raysim.clients.given import first_images
 from raysim.clients.heterogeneity import heterogeneity
 from raysim.clients.noise import training_labels
 from raysim.core.config import canonical_json
@@ -19,8 +20,8 @@ from raysim.core.seeds import numpy_rng
 from raysim.core.types import POOLED
 from raysim.core.warm import kept
 from raysim.data.splits import limit_shots
+from raysim.experiment.checks import check_architectures, check_newcomers
 from raysim.experiment.records import Experiment, to_dict
-from raysim.experiment.task import Task
 from raysim.simulation.images import Images, confusable_of, images_of
 
 # blocks of an experiment on which the assignment of images to clients does not depend
@@ -58,7 +59,12 @@ class Federation:
         Raises:
             UserError: These images cannot meet the scenario.
         """
-        return replace(_deal(experiment), experiment=experiment)
+        federation = replace(_deal(experiment), experiment=experiment)
+        try:  # of drawn clients the experiment has made sure already
+            check_architectures(experiment.method, federation.clients)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return federation
 
     @property
     def clients(self) -> int:
@@ -106,15 +112,20 @@ def _dealing_key(experiment: Experiment) -> str:
 @kept("federations", maxsize=16, key=_dealing_key)
 def _deal(experiment: Experiment) -> Federation:
     """Deal the training images of a task to the server and the clients."""
-    _check_splits(experiment.task)
-    images = images_of(experiment.task)
-    train = images.indices("train")
-    samples = _samples(train, images.labels, experiment)
+    _check_splits(experiment)
+    images = images_of(experiment)
+    train, groups, kept_first = images.indices("train"), images.domains, np.array([], dtype=np.int64)
+    if images.given is not None:
+        train, groups = train[images.given.owners[train] >= 0], images.given.owners
+        rng = numpy_rng(experiment.seed, "first images")
+        kept_first = train[first_images(images.labels[train], groups[train], rng)]
+    samples = _samples(train, kept_first, images.labels, experiment)
     train = np.setdiff1d(train, samples)
     if experiment.task.shots:
-        train = limit_shots(train, images.labels, experiment.task.shots, numpy_rng(experiment.seed, "shots"))
+        rng = numpy_rng(experiment.seed, "shots")
+        train = limit_shots(train, images.labels, experiment.task.shots, rng, kept_first)
     rng = numpy_rng(experiment.seed, "partition")
-    parts = experiment.scenario.assign(images.labels[train], images.domains[train], rng)
+    parts = experiment.scenario.assign(images.labels[train], groups[train], rng)
     shards = tuple(train[part] for part in parts)
     cells = len(images.class_names) * len(images.domain_names)
     cell = images.labels * len(images.domain_names) + images.domains
@@ -127,22 +138,27 @@ def _deal(experiment: Experiment) -> Federation:
         samples,
         frequencies,
         _noisy(experiment, images, shards),
-        _newcomers(experiment),
+        _newcomers(experiment, len(shards)),
     )
 
 
-def _check_splits(task: Task) -> None:
+def _check_splits(experiment: Experiment) -> None:
     """Raise `UserError` where a task has no image to train on, or none to validate with."""
-    images = images_of(task)
+    images, task = images_of(experiment), experiment.task
     train, validation = len(images.indices("train")), len(images.indices("validation"))
     if not train or not validation:
         raise UserError(
             f"task.dataset = '{task.dataset}': {len(images.labels)} images leave {train} to train and "
             f"{validation} to validate; a class (of pixels: a domain) needs 4 or more"
         )
+    if images.given is not None and not images.given.names:
+        raise UserError(
+            f"scenario = 'given': nobody holds an image for training of the classes of task.dataset = "
+            f"'{task.dataset}'; of {len(images.given.absent)} clients none takes part"
+        )
     if not task.novel:
         return
-    novel = images_of(task, novel=True)
+    novel = images_of(experiment, novel=True)
     if not len(novel.indices("validation")):
         raise UserError(
             f"task.novel = {task.novel}: {', '.join(novel.class_names)} have no validation "
@@ -155,24 +171,31 @@ def _noisy(experiment: Experiment, images: Images, shards: Sequence[np.ndarray])
     share, pairs = experiment.scenario.label_noise, experiment.scenario.noise_kind == "pairs"
     if not share:
         return None
-    confused = confusable_of(experiment.task) if pairs else None
+    confused = confusable_of(experiment) if pairs else None
     return training_labels(images.labels, shards, share, len(images.class_names), confused, experiment.seed)
 
 
-def _newcomers(experiment: Experiment) -> np.ndarray:
+def _newcomers(experiment: Experiment, clients: int) -> np.ndarray:
     """Draw the clients that never take part, ascending.
 
     They are the first of a seeded order, so that a larger share includes a smaller one.
     """
-    share, clients = experiment.evaluation.newcomers, experiment.scenario.clients
+    share = experiment.evaluation.newcomers
+    try:  # of drawn clients the experiment has made sure already
+        check_newcomers(experiment.evaluation, clients)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     count = min(clients - 1, max(1, round(share * clients))) if share else 0
     return np.sort(numpy_rng(experiment.seed, "newcomers").permutation(clients)[:count])
 
 
-def _samples(train: np.ndarray, labels: np.ndarray, experiment: Experiment) -> np.ndarray:
+def _samples(
+    train: np.ndarray, kept_first: np.ndarray, labels: np.ndarray, experiment: Experiment
+) -> np.ndarray:
     """Draw the server's samples, ascending: `task.ses` per class, and at least one image is left to clients.
 
-    With `task.ses_imbalance` the number falls along a random order of the classes.
+    With `task.ses_imbalance` the number falls along a random order of the classes. The server never takes the
+    images in `kept_first`.
     """
     most = experiment.samples_per_class
     if not most:
@@ -184,7 +207,8 @@ def _samples(train: np.ndarray, labels: np.ndarray, experiment: Experiment) -> n
     samples = []
     for label, wanted in zip(present, wanted_C, strict=True):
         images = train[labels[train] == label]
-        samples.append(rng.permutation(images)[: min(wanted, len(images) - 1)])
+        wanted = min(wanted, len(images) - 1)
+        samples.append(rng.permutation(np.setdiff1d(images, kept_first))[:wanted])
     if not sum(map(len, samples)):
         raise UserError(
             f"task.ses = {most} is not allowed: no class has two training images, one for the server and "

@@ -141,8 +141,8 @@ def _zeroshot(worker: Worker, _state: ServerState, split: Split) -> np.ndarray:
 
 
 def _zeroshot_key(experiment: Experiment, device: torch.device, split: Split) -> tuple[object, ...]:
-    """Return what zero-shot depends on; the seed, the scenario and the training are no part of it."""
-    return experiment.task, experiment.method.traits.inputs, device, split
+    """Return what zero-shot depends on; the seed, how images are drawn and the training are no part of it."""
+    return experiment.task, experiment.scenario.source, experiment.method.traits.inputs, device, split
 
 
 @kept("zero-shot", maxsize=8, key=_zeroshot_key)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +18,15 @@ from raysim.core.errors import UserError
 from raysim.core.seeds import derive
 from raysim.core.types import IGNORE, SPLITS, Context, Inputs, Split
 from raysim.core.warm import kept
+from raysim.data.contents import describe_contents
 from raysim.data.dataset import Dataset
 from raysim.data.features import features, masks
+from raysim.data.reading import Reading
 from raysim.data.registry import load_dataset
-from raysim.data.splits import split
 from raysim.experiment.records import Experiment
 from raysim.experiment.task import Task
 from raysim.simulation.device import device_of, only_workers_have_gpu
+from raysim.simulation.given_clients import GivenClients, given_clients, split_of
 
 Progress = Callable[[int, int], None]
 
@@ -40,6 +43,7 @@ class Images:
         parts: 0 train, 1 validation, 2 test; -1 for an image that is in no split. [N]
         class_names: Names of the classes. C
         domain_names: Names of the domains.
+        given: Who holds which image, where the clients exist; None where they are drawn.
     """
 
     labels: np.ndarray
@@ -47,6 +51,7 @@ class Images:
     parts: np.ndarray
     class_names: tuple[str, ...]
     domain_names: tuple[str, ...]
+    given: GivenClients | None = None
 
     def indices(self, name: str) -> np.ndarray:
         """The images of a split, ascending."""
@@ -83,12 +88,22 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
 
 def dataset_of(task: Task) -> Dataset:
     """Return the dataset of a task, opened once per process."""
-    return _dataset(task.dataset, task.path, task.crop)
+    return _dataset(task.dataset, task.path, task.crop, task.reading)
+
+
+def contents_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
+    """Return the record of the images of each dataset of these tasks, and how its files are read."""
+    named = {(task.dataset, task.path, task.crop, task.bands, task.stretch): task for task in tasks}
+    settings = ("path", "crop", "bands", "stretch")
+    return [
+        {**describe_contents(dataset_of(task)), **{name: getattr(task, name) for name in settings}}
+        for task in named.values()
+    ]
 
 
 @kept("datasets", maxsize=4)
-def _dataset(name: str, path: str | None, crop: int | None) -> Dataset:
-    return load_dataset(name, path, crop)
+def _dataset(name: str, path: str | None, crop: int | None, reading: Reading) -> Dataset:
+    return load_dataset(name, path, crop, reading)
 
 
 @kept("backbones", maxsize=2)
@@ -97,26 +112,39 @@ def backbone_of(name: str, path: str | None, device: str) -> Backbone:
     return load_backbone(name, path, device)
 
 
-@kept("images", maxsize=4)
-def images_of(task: Task, novel: bool = False) -> Images:
-    """Return labels, domains and the frozen split of a task's images.
+@kept(
+    "images",
+    maxsize=4,
+    key=lambda experiment, novel=False: (experiment.task, experiment.scenario.source, novel),
+)
+def images_of(experiment: Experiment, novel: bool = False) -> Images:
+    """Return labels, domains and the split of a task's images, and who holds them where clients exist.
+
+    The split is the frozen one, or that of the scenario where clients exist and their table says it.
 
     Args:
-        task: Which dataset, and which of its classes.
+        experiment: Its task says which dataset, and which of its classes.
         novel: Return the images of the novel classes, of which none is for training, instead of the base
             classes.
     """
+    task = experiment.task
     dataset = dataset_of(task)
-    parts = split(dataset, task.split_seed)
+    parts, owners = split_of(dataset, experiment)
+    labels, names = _labels(dataset, task, novel)
+    unused = (labels < 0) | (novel & (parts == SPLITS["train"]))
+    parts = np.where(unused, -1, parts)
+    given = None if owners is None or novel else given_clients(owners, labels, parts)
+    return Images(labels, dataset.attributes, parts, names, dataset.domains, given)
+
+
+def _labels(dataset: Dataset, task: Task, novel: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the class of each image, -1 where the task leaves it out [N], and the names of the classes."""
     if task.classes is None and not task.novel:
-        return Images(dataset.labels, dataset.attributes, parts, dataset.classes, dataset.domains)
+        return dataset.labels, dataset.classes
     classes = _classes(dataset, task, novel)
     new_labels = np.full(len(dataset.classes), -1, dtype=np.int64)
     new_labels[classes] = np.arange(len(classes))
-    labels = new_labels[dataset.labels]
-    names = tuple(dataset.classes[label] for label in classes)
-    unused = (labels < 0) | (novel & (parts == SPLITS["train"]))
-    return Images(labels, dataset.attributes, np.where(unused, -1, parts), names, dataset.domains)
+    return new_labels[dataset.labels], tuple(dataset.classes[label] for label in classes)
 
 
 def _classes(dataset: Dataset, task: Task, novel: bool = False) -> np.ndarray:
@@ -142,15 +170,15 @@ def _classes(dataset: Dataset, task: Task, novel: bool = False) -> np.ndarray:
     return np.sort(np.array(ordered[base:] if novel else ordered[:base], dtype=int))
 
 
-@kept("confusable classes", maxsize=4)
-def confusable_of(task: Task) -> np.ndarray:
+@kept("confusable classes", maxsize=4, key=lambda experiment: (experiment.task, experiment.scenario.source))
+def confusable_of(experiment: Experiment) -> np.ndarray:
     """Return for each base class of a task the class that looks most alike: C numbers.
 
     All training images are read, unless the cache folder has the answer.
     """
-    dataset = dataset_of(task)
-    means = class_means(dataset, np.flatnonzero(split(dataset, task.split_seed) == SPLITS["train"]))
-    return most_confusable(means[_classes(dataset, task)])
+    dataset = dataset_of(experiment.task)
+    means = class_means(dataset, np.flatnonzero(split_of(dataset, experiment)[0] == SPLITS["train"]))
+    return most_confusable(means[_classes(dataset, experiment.task)])
 
 
 def frozen_of(experiment: Experiment, device: torch.device, progress: Progress | None = None) -> Frozen:
@@ -183,7 +211,7 @@ def evaluation_images(
     Returns:
         Inputs [n, ...], labels [n], and cells of class and domain [n].
     """
-    return _evaluation_images(*_address(experiment), device, name, novel)
+    return _evaluation_images(experiment, device, name, novel)
 
 
 def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
@@ -195,15 +223,19 @@ def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
     )
 
 
-@kept("evaluation splits", maxsize=4)
+@kept(
+    "evaluation splits",
+    maxsize=4,
+    key=lambda experiment, *which: (*_address(experiment), experiment.scenario.source, *which),
+)
 def _evaluation_images(
-    task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device, name: Split, novel: bool
+    experiment: Experiment, device: torch.device, name: Split, novel: bool
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    images = images_of(task, novel)
+    images = images_of(experiment, novel)
     indices = images.indices(name)
     labels = images.labels[indices]
     arrays = (
-        _frozen(task, inputs, needs_backbone, device).x[indices, 0],
+        _frozen(*_address(experiment), device).x[indices, 0],
         labels,
         labels * len(images.domain_names) + images.domains[indices],
     )
@@ -226,7 +258,8 @@ def pixel_counts(experiment: Experiment, device: torch.device) -> np.ndarray:
 
 @kept("pixel counts", maxsize=4)
 def _pixel_counts(task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device) -> np.ndarray:
-    classes, masks_NSS = len(images_of(task).class_names), _frozen(task, inputs, needs_backbone, device).masks
+    masks_NSS = _frozen(task, inputs, needs_backbone, device).masks
+    classes = len(dataset_of(task).classes)
     assert masks_NSS is not None
     return np.stack([np.bincount(mask.ravel(), minlength=IGNORE + 1)[:classes] for mask in masks_NSS])
 
@@ -255,7 +288,7 @@ def _load(
         progress=progress,
     )
     context = Context(
-        classes=images_of(task).class_names,
+        classes=_labels(dataset, task, novel=False)[1],
         templates=dataset.templates,
         backbone=backbone,
         image_size=size,

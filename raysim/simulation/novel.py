@@ -22,7 +22,7 @@ from raysim.simulation.images import evaluation_images, frozen_of, images_of
 @kept("models of novel classes", maxsize=2)
 def novel_model(experiment: Experiment, device: torch.device) -> Any:
     """Return the frozen part of the method with the novel names as its classes; it is never trained."""
-    names = images_of(experiment.task, novel=True).class_names
+    names = images_of(experiment, novel=True).class_names
     return experiment.method.build(replace(frozen_of(experiment, device).context, classes=names))
 
 

@@ -25,8 +25,9 @@ from raysim.simulation.diagnosis import RunDiagnosis
 from raysim.simulation.engine import Engine
 from raysim.simulation.evaluation import Evaluator
 from raysim.simulation.federation import Federation
+from raysim.simulation.images import contents_of
 from raysim.simulation.server import Server, ServerStep, with_late, without_late
-from raysim.simulation.tables import description, partition, with_training
+from raysim.simulation.tables import description, owners_record, partition, with_training
 from raysim.storage.store import Privates, Store, state_sha256
 
 
@@ -142,7 +143,8 @@ class Simulation:
             resume: Whether to go on with an unfinished run of this experiment.
 
         Raises:
-            UserError: The folder holds another experiment, or an unfinished run and `resume` is false.
+            UserError: The folder holds another experiment, a run on other images, or an unfinished run and
+                `resume` is false.
         """
         self.store.open()
         self.finished = self.store.finished
@@ -151,7 +153,9 @@ class Simulation:
                 f"--out {self.store.folder}: holds an unfinished run of this experiment; continue it with "
                 "--resume (Simulation.open(resume=True)), remove it (Store.clear()), or choose another folder"
             )
+        self.store.refuse_other_images(contents_of([self.experiment.task]))
         self.federation = Federation.of(self.experiment)
+        self._refuse_other_owners()
         self.initial = self.engine.initial(self.experiment_text)
         self._restore()
         self._assemble()
@@ -162,6 +166,17 @@ class Simulation:
                 {**description(self.federation, self.initial, self.clock.corrupt), "test": test_measures}
             )
         return self
+
+    def _refuse_other_owners(self) -> None:
+        """Raise `UserError` where the clients exist, and held other images when the run began."""
+        earlier = self.store.described().get("owners", {}).get("content")
+        owners = owners_record(self.federation).get("owners", {})
+        if earlier not in (None, owners.get("content")):
+            raise UserError(
+                f"--out {self.store.folder}: its run began with clients that held other images "
+                f"(owners.content {earlier}, now {owners.get('content')}); put the images back, or choose "
+                "another folder"
+            )
 
     def _restore(self) -> None:
         """Take the last finished round from the folder, or the state before training."""

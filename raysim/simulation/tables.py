@@ -14,7 +14,7 @@ from raysim.core.columns import TRAFFIC_COLUMNS
 from raysim.core.types import POOLED, InitialState, RoundRecord, Update
 from raysim.experiment.records import to_dict
 from raysim.simulation.federation import Federation
-from raysim.simulation.images import images_of
+from raysim.simulation.images import contents_of, images_of
 
 
 def with_training(
@@ -63,6 +63,7 @@ def partition(federation: Federation) -> pa.Table:
         images.domains,
         np.arange(len(images.labels)),
         federation.noisy,
+        None if images.given is None else images.given.names,
     )
 
 
@@ -100,6 +101,30 @@ def images_used(federation: Federation) -> dict[str, Any]:
     }
 
 
+def owners_record(federation: Federation) -> dict[str, Any]:
+    """Return what run.json says about clients that exist; nothing where they are drawn.
+
+    Returns:
+        client_names: Name of each client.
+        owners: `source` in words, `content` (a digest of who holds which image of which split), `absent`
+            (names of clients without an image for training), `unnamed_images` (images that nobody holds
+            for training, or that are in no split), `drawn_splits` (splits that nothing says).
+    """
+    given = federation.images.given
+    if given is None:
+        return {}
+    return {
+        "client_names": list(given.names),
+        "owners": {
+            "source": federation.experiment.scenario.skew,
+            "content": given.digest,
+            "absent": list(given.absent),
+            "unnamed_images": given.unnamed,
+            "drawn_splits": list(given.drawn),
+        },
+    }
+
+
 def description(federation: Federation, initial: InitialState, corrupt: Set[int]) -> dict[str, Any]:
     """Return the record of a run in run.json, as it starts or goes on.
 
@@ -111,7 +136,7 @@ def description(federation: Federation, initial: InitialState, corrupt: Set[int]
     experiment, images, task = federation.experiment, federation.images, federation.experiment.task
     newcomers = federation.newcomers.tolist()
     optional = {
-        "novel_class_names": list(images_of(task, novel=True).class_names) if task.novel else [],
+        "novel_class_names": list(images_of(experiment, novel=True).class_names) if task.novel else [],
         "newcomers": newcomers,
         "corrupt_clients": sorted(corrupt),
     }
@@ -127,7 +152,9 @@ def description(federation: Federation, initial: InitialState, corrupt: Set[int]
         "heterogeneity": federation.heterogeneity(),
         "metric": "mIoU" if task.kind == "segmentation" else "accuracy",
         "server_samples": len(federation.samples),
+        "dataset": contents_of([task])[0],
         **images_used(federation),
+        **owners_record(federation),
         "patches": initial.patches,
         "shared_parameters": sum(tensor.numel() for tensor in initial.state.shared.values()),
         **{name: values for name, values in optional.items() if values},

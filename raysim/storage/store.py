@@ -34,6 +34,7 @@ from raysim.core.types import (
     StoredState,
     Tensors,
 )
+from raysim.data.contents import refuse_other_images
 from raysim.experiment.records import Experiment, to_dict
 from raysim.storage.files import make_folder, write_json, write_table, write_text
 from raysim.storage.run_tables import RunTables
@@ -76,9 +77,17 @@ class Store:
         run = json.loads(path.read_text()).get("id", "of another program")
         if run != self.run:
             raise UserError(
-                f"--out {self.folder}: holds run {run}, this is run {self.run}; choose another folder"
+                f"--out {self.folder}: holds run {run}, this is run {self.run}{self._other_owners(path)}; "
+                "choose another folder"
             )
         return self
+
+    def _other_owners(self, path: Path) -> str:
+        """Return the words for a run whose table of owners says something else, empty for other runs."""
+        earlier = json.loads(path.read_text()).get("experiment", {}).get("scenario", {}).get("content")
+        now = to_dict(self.experiment)["scenario"].get("content")
+        differs = None not in (earlier, now) and earlier != now
+        return f" (scenario.file says something else: {earlier} then, {now} now)" if differs else ""
 
     @property
     def has_rounds(self) -> bool:
@@ -99,6 +108,18 @@ class Store:
         """Return what run.json says; nothing where there is none yet."""
         path = self.folder / "run.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def refuse_other_images(self, contents: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a folder whose run was computed from other images; one of an older version names none.
+
+        Args:
+            contents: The record of the images as they are (`raysim.data.contents`).
+
+        Raises:
+            UserError: They are other ones; says what changed.
+        """
+        recorded = self.described().get("dataset")
+        refuse_other_images(f"--out {self.folder}", [recorded] if recorded else [], contents)
 
     def write_partition(self, table: pa.Table) -> None:
         """Write which client holds which image."""

@@ -38,6 +38,7 @@ QUICK_NETWORKS: Overrides = {  # of a method that trains a network
     "training.lr": 0.05,
     "method.network": "cnn",
 }
+DEALING = ("scenario", "scenario.clients", "scenario.alpha")  # not asked of clients that exist
 LOCAL_METHODS = ("local", "local_network")
 # paths of settings, or their beginnings, that do not concern a reference
 SENDING = ("faults.", "server.", "participation")
@@ -65,7 +66,7 @@ def entries_of(case: Case, space: Space, quick: bool) -> dict[str, Overrides]:
         raise UserError(
             f"space '{space.name}' classifies pixels; the stress suite knows image classification only"
         )
-    if {"scenario", "scenario.name"} & set(space.fixed):
+    if {"scenario", "scenario.name"} & set(space.fixed) and not base.scenario.given:
         raise UserError("scenario: the stress suite sets it, case by case; leave it out")
     network, name = _trains_network(base), base.method.name
     local, sibling = ("local_network", "fedavg") if network else ("local", "promptfl")
@@ -98,12 +99,23 @@ def experiment_of(case: Case, level: Level, space: Space, changes: Overrides, qu
     """
     sizes = (QUICK_NETWORKS if _trains_network(space.base) else QUICK_PROMPTS) if quick else {}
     ignored = IGNORED_SETTINGS.get(str(changes.get("method")), ())
+    given = space.base.scenario.given
     experiment = override(
-        space.base, {path: value for path, value in sizes.items() if path not in space.fixed}
+        space.base,
+        {
+            path: value
+            for path, value in sizes.items()
+            if path not in space.fixed and not (given and path in DEALING)
+        },
     )
-    for settings in (COMMON_SETTINGS, case.settings, level.changes):
+    for settings in ({} if given else COMMON_SETTINGS, case.settings, level.changes):
         experiment = override(
-            experiment, {path: value for path, value in settings.items() if not path.startswith(ignored)}
+            experiment,
+            {
+                path: value
+                for path, value in settings.items()
+                if not path.startswith(ignored) and not (given and path in DEALING)
+            },
         )
     if case.scales_deadlines and "faults." not in ignored:
         experiment = override(experiment, {"faults.step_seconds": 1.0 / _median_steps(experiment)})

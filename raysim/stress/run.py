@@ -8,7 +8,8 @@ from typing import Any
 
 from raysim.core.config import digest
 from raysim.core.console import bar
-from raysim.experiment.records import Experiment, to_dict
+from raysim.data.contents import refuse_other_images
+from raysim.experiment.records import Experiment, without_late_defaults, without_places
 from raysim.search.plans.valid_rows import has_final_result
 from raysim.search.running.plan_run import PlanSetup, run_plan
 from raysim.search.seeds import drawn_seeds
@@ -49,11 +50,17 @@ def stress(
     """
 
     def make_plan(record: Mapping[str, Any], rows: list[TrialRow]) -> StressPlan:
-        return StressPlan(spaces, options, {row["key"]: row for row in rows if has_final_result(row)})
+        plan = StressPlan(spaces, options, {row["key"]: row for row in rows if has_final_result(row)})
+        refuse_other_images(f"--out {folder}", record.get("datasets", []), contents(plan))
+        return plan
+
+    def contents(plan: StressPlan) -> list[dict[str, Any]]:
+        return images.contents_of(experiment.task for spec in plan.specs() for experiment in spec.experiments)
 
     def facts(plan: StressPlan) -> dict[str, Any]:
         prepare(plan, quiet)
         return {
+            "datasets": contents(plan),
             "cases": plan.cases,
             "margin": NONINFERIORITY_MARGIN,
             "quick": options.quick,
@@ -91,7 +98,9 @@ def _new_record(spaces: Sequence[Space], options: StressOptions) -> dict[str, An
     """Return what `run.json` of a new stress run holds."""
     names = [space.name for space in spaces]
     identity = {
-        "spaces": [[space.name, to_dict(space.base)] for space in spaces],
+        "spaces": [
+            [space.name, without_late_defaults(space.base, without_places(space.base))] for space in spaces
+        ],
         "seeds": options.seeds,
         "quick": options.quick,
         "cases": options.cases,

@@ -7,6 +7,7 @@ their mildest levels are often one experiment and run once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from raysim.core.config import suggest
 from raysim.core.errors import UserError
@@ -16,6 +17,7 @@ from raysim.stress.cases import Case
 from raysim.stress.client_cases import TRAFFIC, UNSEEN
 from raysim.stress.data_cases import DOMAINS, NOISE, PARTNER_DATASETS, SKEW, mixed
 
+IS_GIVEN = "the clients exist, so who holds which image is not changed"
 CASES: tuple[Case, ...] = (*SKEW, *NOISE, DOMAINS, *TRAFFIC, *UNSEEN)
 
 
@@ -34,7 +36,29 @@ def chosen_cases(space: Space, names: Sequence[str]) -> list[Case]:
     for name in names:
         if name not in known:
             raise UserError(f"--cases: unknown case '{name}'{suggest(name, known)} Known: {', '.join(known)}")
-    return [case for case in suite if not names or case.name in names]
+    chosen = [case for case in suite if not names or case.name in names]
+    if not space.base.scenario.given:
+        return chosen
+    return [_of_given_clients(case) for case in chosen]
+
+
+def _of_given_clients(case: Case) -> Case:
+    """Return a case as it is for clients that exist: skipped where its levels deal images anew."""
+    if _deals_images(case):
+        return replace(case, skip_reason=case.skip_reason or IS_GIVEN)
+    if "scenario.clients" not in case.settings:
+        return case
+    return replace(case, note=f"{case.note} The number of clients is that of those who exist.".strip())
+
+
+def _deals_images(case: Case) -> bool:
+    """Return whether the levels of a case differ in who holds which image, or in the dataset."""
+    noise = ("scenario.label_noise", "scenario.noise_kind")
+    return any(
+        path.startswith(("scenario", "task.dataset")) and path not in noise
+        for level in case.levels
+        for path in level.changes
+    )
 
 
 def _partner(dataset: str) -> str | None:

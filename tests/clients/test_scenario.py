@@ -21,7 +21,7 @@ from raysim.core.errors import UserError
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_contract_of_a_record(name: str):
     cls = SCENARIOS[name]
-    scenario = parse(cls, {"clients": 7}, "scenario")
+    scenario = parse(cls, {} if cls.given else {"clients": 7}, "scenario")
     assert cls.name == name
     assert scenario.label and "_" not in scenario.label
     requested = json.loads(json.dumps(scenario.requested()))
@@ -33,12 +33,14 @@ def test_contract_of_a_record(name: str):
     with pytest.raises(UserError, match=r"unknown key 'scenario\.client'; did you mean 'clients'\?"):
         parse(cls, {"client": 3}, "scenario")
     for wrong in (0, 100_001):
-        with pytest.raises(UserError, match=rf"scenario\.clients = {wrong} is not allowed"):
+        with pytest.raises(UserError, match=rf"scenario\.clients = {wrong}(?: is not allowed|: the clients)"):
             parse(cls, {"clients": wrong}, "scenario")
 
 
 def test_check_runs_without_data():
     for cls in SCENARIOS.values():
+        if cls.given:
+            continue
         cls(clients=40).check(1344, 21, 4)
         with pytest.raises(UserError, match=r"scenario\.clients = 41"):
             cls(clients=41).check(40, 21, 4)

@@ -25,7 +25,7 @@ def test_damaged_images_are_named(tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:45])
     dataset = load_dataset("folder", str(tmp_path))
     assert dataset.classes == ("bare land", "dense residential")
-    with pytest.raises(UserError, match="damaged or not an image") as error:
+    with pytest.raises(UserError, match="is a damaged or truncated PNG file") as error:
         dataset.image(1)
     assert str(broken) in str(error.value)
     paint(tmp_path / "BareLand/2.png", size=9)

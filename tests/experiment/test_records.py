@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from raysim.core.errors import UserError
@@ -37,3 +39,50 @@ def test_every_choice_says_where_its_default_comes_from() -> None:
                 assert isinstance(field.json_schema_extra, dict)
                 assert field.json_schema_extra["basis"] in ("paper", "relative", "computed", "guess")
     assert "method.lam" in paths(to_dict(Experiment()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, "40c092d61c16"),
+        ({"scenario": "dirichlet", "scenario.alpha": 0.1}, "23670ff59edd"),
+        ({"method": "safe", "scenario": "long_tail"}, "81cbb790dddf"),
+        ({"scenario": "quantity", "scenario.clients": 7, "task.shots": 5}, None),
+    ],
+)
+def test_ids_stay_what_they_were(changes: dict[str, object], known: str | None) -> None:
+    """Results on disk are found by their id: a new setting enters it only away from its default."""
+    experiment = override(Experiment(), changes)
+    assert known is None or experiment.id == known
+    assert not {"file", "content", "attribute"} & to_dict(experiment)["scenario"].keys()
+
+
+def test_ids_of_older_results_stay() -> None:
+    """Fields that came later (`late`) are part of an id only where they are set."""
+    known: dict[str, dict[str, Any]] = {
+        "40c092d61c16": {},
+        "b59d463ba5eb": {"method": "safe"},
+        "44539b15ec45": {
+            "task.dataset": "ucmerced",
+            "scenario": "dirichlet",
+            "scenario.alpha": 0.1,
+            "scenario.clients": 40,
+        },
+        "fb846e58da1c": {"task.dataset": "folder", "task.path": "/x", "method": "promptfl"},
+        "5f34d3791783": {
+            "method": "fedavg",
+            "task.dataset": "image_masks",
+            "task.path": "/y",
+            "task.crop": 64,
+        },
+    }
+    assert {override(Experiment(), changes).id: changes for changes in known.values()} == known
+
+
+def test_bands_and_stretch_are_part_of_an_id_in_one_form() -> None:
+    folder = override(Experiment(), {"task.dataset": "folder", "task.path": "/x"})
+    bands = [override(folder, {"task.bands": value}).id for value in ("4,3,2", [4, 3, 2], " 4, 3,2 ")]
+    stretches = [override(folder, {"task.stretch": value}).id for value in ("p2-p98", "P02-p98.0", "minmax")]
+    assert len(set(bands)) == 1 and stretches[0] == stretches[1] != stretches[2]
+    assert len({folder.id, bands[0], *stretches}) == 4
+    assert override(Experiment(), {"task.bands": "3,2,1"}).id == Experiment().id  # scenes are drawn

@@ -160,8 +160,8 @@ def test_newcomers_are_a_seeded_share() -> None:
 
 def test_novel_classes_are_nowhere_in_training() -> None:
     experiment = small(task__novel=8, task__ses=2, scenario="even")
-    federation, whole = Federation.of(experiment), images_of(small().task)
-    base, novel = federation.images, images_of(experiment.task, novel=True)
+    federation, whole = Federation.of(experiment), images_of(small())
+    base, novel = federation.images, images_of(experiment, novel=True)
     assert (
         sorted(base.class_names + novel.class_names) == sorted(whole.class_names)
         and len(novel.class_names) == 8
@@ -177,8 +177,8 @@ def test_novel_classes_are_nowhere_in_training() -> None:
     assert not (novel.parts == 0).any() and (base.parts[novel.labels >= 0] == -1).all()
     for part in (1, 2):  # every held-out image is either's
         assert ((base.parts == part) ^ (novel.parts == part))[whole.parts == part].all()
-    fewer = images_of(small(task__novel=4).task, novel=True)
-    other = images_of(small(task__novel=8, task__split_seed=1).task, novel=True)
+    fewer = images_of(small(task__novel=4), novel=True)
+    other = images_of(small(task__novel=8, task__split_seed=1), novel=True)
     assert set(fewer.class_names) < set(novel.class_names) != set(other.class_names)
 
 

@@ -45,7 +45,7 @@ def test_novel_names_never_reach_what_trains(simulate: Run, monkeypatch: pytest.
         monkeypatch.setattr(METHODS["fedpgp"], name, spy)
     experiment = small(method="fedpgp", rounds=1, task__novel=8)
     simulate(experiment)
-    base, novel = (set(images_of(experiment.task, novel=which).class_names) for which in (False, True))
+    base, novel = (set(images_of(experiment, novel=which).class_names) for which in (False, True))
     assert seen["loss"] == seen["receive"] == base and seen["predict"] == base | novel
 
 
@@ -61,7 +61,7 @@ def test_base_and_novel_images_are_told_apart_among_their_own_names(
         assert [result[f"acc_{part}"] for part in ("base", "novel", "harmonic")] == [None] * 3
         return
     worker = Worker(Federation.of(experiment))
-    groups = [images_of(experiment.task, novel=which) for which in (False, True)]
+    groups = [images_of(experiment, novel=which) for which in (False, True)]
     everything = worker.method.build(
         replace(worker.frozen.context, classes=groups[0].class_names + groups[1].class_names)
     )
@@ -88,7 +88,7 @@ def test_zero_shot_of_novel_classes_is_open_clips() -> None:
     experiment = small(method="zeroshot", task__novel=8)
     worker = Worker(Federation.of(experiment))
     score = worker.evaluate(worker.initial().state, MicroCohort(-1, (), ()), "test")
-    novel, context = images_of(experiment.task, novel=True), worker.frozen.context
+    novel, context = images_of(experiment, novel=True), worker.frozen.context
     before = context.templates[0].split("{")[0].strip()
     with torch.no_grad():
         text = context.backbone.clip.encode_text(

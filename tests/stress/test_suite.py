@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from raysim.core.errors import UserError
 from raysim.search.spaces.files import load_space
 from raysim.stress.data_cases import mixed
 from raysim.stress.plan import StressOptions, StressPlan
@@ -46,3 +47,20 @@ def test_a_mixture_without_a_second_dataset_is_skipped_and_says_why(
     plan = StressPlan([load_space("fedrsclip")], stress_options(cases=("mixed",)))
     assert "rsscn7" in plan.cases[0]["skipped"] and plan.next() is None and plan.planned() == {"stress": 0}
     assert mixed("ucmerced", "scenes").levels[2].changes["task.dataset"] == "ucmerced+scenes"
+
+
+def test_clients_that_exist_are_stressed_by_what_does_not_deal_their_images() -> None:
+    space = load_space("fedrsclip", {"scenario": "given", "scenario.attribute": "domain"})
+    plan = StressPlan([space], stress_options(cases=()))
+    skipped = {case["name"] for case in plan.cases if case["skipped"]}
+    assert skipped == {
+        *("one_class", "dirichlet", "disjoint", "imbalance", "one_image", "quantity", "domains", "clients"),
+        "mixed",
+    }
+    specs = list(plan.specs())
+    assert {spec.experiments[0].scenario.name for spec in specs} == {"given"}
+    assert {spec.factor for spec in specs} == {case["name"] for case in plan.cases} - skipped
+    assert any(spec.experiments[0].scenario.label_noise for spec in specs)
+    assert not [left for case in plan.cases for left in case["not_run"]]
+    with pytest.raises(UserError, match="scenario: the stress suite sets it, case by case; leave it out"):
+        StressPlan([load_space("fedrsclip", {"scenario": "even"})], stress_options())

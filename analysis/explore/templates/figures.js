@@ -238,7 +238,7 @@ async function drawClients() {
     return value;
   };
   const x = choose("clientX", ["images"]), y = choose("clientY", ["acc_personal_own"]), c = choose("clientColour", ["js", "classes"]);
-  const text = group.columns.client.map((client, k) => [`client ${client}`, ...names.map((name) => `${titleOf(name)}: ${shown(name, group.columns[name][k])}`)].map(safe).join("<br>"));
+  const text = group.columns.client.map((client, k) => [`client ${group.names ? group.names[k] : client}`, ...names.map((name) => `${titleOf(name)}: ${shown(name, group.columns[name][k])}`)].map(safe).join("<br>"));
   const bar = { title: { text: safe(titleOf(c)), side: "right", font: { size: 12 } }, thickness: 12, tickfont: { size: 12 }, tickformat: isShare(c) ? ".0%" : "" };
   const trace = { type: "scatter", mode: "markers", x: group.columns[x], y: group.columns[y], text, hoverinfo: "text",
     marker: { size: 10, color: group.columns[c], colorscale: "Cividis", colorbar: bar, line: { width: 1, color: colour("soft") } } };

@@ -17,9 +17,11 @@ from ..rows import grouped, place_in, scenario_order
 from .accuracies import counted
 
 SHOWN_CLIENTS = 60
+LONGEST_NAME = 24  # characters of a client's name
 IMAGES = """SELECT {scenario} AS scenario, client, p.label, domain,
   any_value(coalesce(class_names[p.label + 1], p.label::VARCHAR)) AS class,
-  any_value(coalesce(domain_names[domain + 1], domain::VARCHAR)) AS domain_name, count(*) AS images
+  any_value(coalesce(domain_names[domain + 1], domain::VARCHAR)) AS domain_name,
+  any_value(client_names[client + 1]) AS client_name, count(*) AS images
 FROM partition p {joined}
 GROUP BY ALL ORDER BY ALL"""
 QUERY_OF_RUN = IMAGES.format(scenario="''", joined="CROSS JOIN runs")
@@ -43,6 +45,16 @@ def counts_of(rows: Sequence[Row], column: str, names: str) -> tuple[np.ndarray,
     for row in rows:
         counts[clients.index(row["client"]), places[row[column]]] += row["images"]
     return counts, [str(name) for _, name in columns], clients
+
+
+def names_of(rows: Sequence[Row]) -> dict[int, str]:
+    """Return the name of each client that has one, cut where it is too long for the edge of a figure."""
+    names = {row["client"]: row.get("client_name") for row in rows}
+    return {
+        client: name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+        for client, name in names.items()
+        if name
+    }
 
 
 @drawing
@@ -75,8 +87,10 @@ def draw_partition(rows: Sequence[Row], largest: int) -> Figure:
             bar = figure.colorbar(image, ax=list(grid), shrink=0.8, aspect=30, pad=0.015)
             bar.set_label("images of a class", fontsize=SMALL)
             bar.outline.set_linewidth(0.4)
-    step = max(1, -(-len(counts) // 10))
-    grid[0].set_yticks(range(0, len(counts), step), [str(client) for client in clients[::step]])
+    known = names_of(rows)
+    step = max(1, -(-len(counts) // (30 if known else 10)))  # clients that exist are known by their names
+    ticks = [known.get(client, str(client)) for client in clients[::step]]
+    grid[0].set_yticks(range(0, len(counts), step), ticks)
     grid[0].set_ylabel("client")
     return figure
 
@@ -102,9 +116,10 @@ def exhibit_partition(results: Results) -> Exhibit:
     caption += counted(results.metric)
     if many:
         caption += f" Of more than {SHOWN_CLIENTS} clients, {SHOWN_CLIENTS} evenly spaced ones are shown."
-    if results.kind == "sweep":
+    if results.kind == "sweep" and not all(row.get("client_name") for row in rows):
         caption += " One seed is shown; other seeds draw other partitions."
-    columns = ("scenario", "client", "class", "domain_name", "images")
+    named = ("client_name",) if names_of(rows) else ()
+    columns = ("scenario", "client", *named, "class", "domain_name", "images")
     return draft.exhibit(panels, rows, columns, query, caption)
 
 

@@ -19,6 +19,7 @@ from raysim.core.types import IGNORE
 from raysim.data.dataset import DatasetInfo
 from raysim.data.files import data_roots, subfolders
 from raysim.data.folder import candidate_folders
+from raysim.data.listing import LeftOut
 from raysim.data.mask_files import pair
 from raysim.data.segmentation import FORBIDDEN, MaskedFiles
 from raysim.data.splits import TEST, by_domain
@@ -46,6 +47,7 @@ class LoveDA(MaskedFiles):
         UserError: The dataset was not found, folders are missing, or files do not fit together.
     """
 
+    domain_kind = "region"
     info = DatasetInfo(
         name="loveda",
         title="LoveDA",
@@ -71,9 +73,12 @@ class LoveDA(MaskedFiles):
             DOMAINS,
         )
         self.images, self.masks, cells = [], [], []
+        self.left_out = LeftOut()
         for part, domain in COUNTS:
             images, masks = pair(
-                root / part / domain.title() / "images_png", root / part / domain.title() / "masks_png"
+                root / part / domain.title() / "images_png",
+                root / part / domain.title() / "masks_png",
+                self.left_out,
             )
             if len(images) != COUNTS[part, domain]:
                 LOG.warning(

@@ -34,6 +34,7 @@ IMAGES_PER_SCALE = 100
 class Rsscn7(ClassFolders):
     """Unpacked archive, laid out as `RSSCN7/aGrass/a001.jpg`; the domains are the four scales."""
 
+    domain_kind = "scale"
     info = DatasetInfo(
         name="rsscn7",
         title="RSSCN7",

@@ -87,6 +87,7 @@ class SceneDataset(Dataset):
         UserError: `per_cell` is less than 1.
     """
 
+    drawn = True
     info = DatasetInfo(
         name="scenes",
         title="Bundled scenes",

@@ -164,6 +164,12 @@ def test_partition_on_paper() -> None:
     counts, names, shown = partition.counts_of(rows, "label", "class")
     assert (counts.tolist(), names, shown) == ([[1, 1], [0, 3]], ["a", "b"], [0, 2])
     assert partition.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
+    assert partition.names_of(rows) == {}
+    rows[0]["client_name"], rows[2]["client_name"] = (
+        "Köln",
+        "a name that is too long for the edge of a figure",
+    )
+    assert partition.names_of(rows[::2]) == {0: "Köln", 2: "a name that is too long…"}
     kept = evenly_spaced(500, partition.SHOWN_CLIENTS)
     assert (len(kept), kept[0], kept[-1]) == (partition.SHOWN_CLIENTS, 0, 499)
     assert evenly_spaced(3, 60) == [0, 1, 2] and evenly_spaced(0, 60) == []

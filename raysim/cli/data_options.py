@@ -1,0 +1,39 @@
+"""The options of `raysim data`. Nothing heavy is imported, so that help and errors come at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `raysim data` on a parser."""
+    parser.add_argument(
+        "action",
+        choices=["list", "check"],
+        help="list: every dataset, and whether it is on this machine; check: open every image of one dataset",
+    )
+    parser.add_argument("name", nargs="?", help="check: a dataset, or several joined by '+'")
+    parser.add_argument(
+        "--path", metavar="DIR", help="check: folder of the dataset (default: $RAYSIM_DATA/NAME)"
+    )
+    parser.add_argument(
+        "--backbone",
+        default="scenes-clip",
+        metavar="NAME",
+        help="check: the backbone whose vocabulary is compared with the class names (default: %(default)s)",
+    )
+    parser.add_argument("--backbone-path", metavar="FILE", help="check: local weights of the backbone")
+    parser.add_argument(
+        "--sheet", type=Path, metavar="PNG", help="check: write a contact sheet of the images to this file"
+    )
+    parser.add_argument(
+        "--bands",
+        metavar="R,G,B",
+        help="check: bands of the image files to take, one or three, counted from 1, the same as task.bands",
+    )
+    parser.add_argument(
+        "--stretch",
+        metavar="RULE",
+        help="check: values that become black and white: p2-p98, minmax or 0-10000, the same as task.stretch",
+    )

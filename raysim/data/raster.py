@@ -1,0 +1,101 @@
+"""Rasters that Pillow does not read, or not whole: several bands, or bands of more than 8 bits.
+
+They are read by rasterio (GDAL), an extra: `pip install "raysim[geotiff]"`. rasterio is used because GDAL
+knows every compression, layout and no-data convention of GeoTIFF, and the colours that a file declares.
+
+Shapes: H and W pixels, B bands.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+
+from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, reading_words, to_rgb
+
+INSTALL = "install the reader: pip install rasterio, or raysim with its extra: pip install 'raysim[geotiff]'"
+MAX_PIXELS = 178_956_970  # of an image; half a gigabyte of RGB, the limit of Pillow too
+SOFT_ALPHA = 0.5  # share of partly transparent pixels from which a band is no transparency
+
+
+def refuse_large(width: int, height: int) -> None:
+    """Refuse an image whose pixels would not fit into the memory of an ordinary machine."""
+    if width * height > MAX_PIXELS:
+        raise large(width * height)
+
+
+def large(pixels: int) -> Refused:
+    """Return the refusal of an image by its number of pixels."""
+    return Refused(
+        f"has {pixels / 1e6:.0f} million pixels, and at most {MAX_PIXELS / 1e6:.0f} million are read",
+        "cut it into tiles or resize it",
+    )
+
+
+def refuse_soft_alpha(alpha_HW: np.ndarray, most: int) -> None:
+    """Refuse a raster whose transparency looks like a band: GDAL declares a fourth band of bytes so."""
+    if ((alpha_HW > 0) & (alpha_HW < most)).mean() > SOFT_ALPHA:
+        raise Refused(
+            "has a band that is declared as transparency and looks like measured values (near infrared?)",
+            "name the bands to take: task.bands=1,2,3, or with the fourth: task.bands=4,1,2",
+        )
+
+
+def read_raster(content: bytes, reading: Reading, why: str) -> Picture:
+    """Read a raster as RGB.
+
+    Args:
+        content: The whole file.
+        reading: The settings.
+        why: What the file has that needs rasterio, for the message where that is missing.
+
+    Raises:
+        Refused: rasterio is missing, or the raster cannot be read by the rule.
+    """
+    try:
+        import rasterio
+    except ImportError:
+        raise Refused(why, f"reading it needs rasterio; {INSTALL}") from None
+    from rasterio.errors import NotGeoreferencedWarning
+
+    logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what is wrong is raised
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # where an image lies is not needed
+    with rasterio.MemoryFile(content) as file, file.open() as raster:
+        refuse_large(raster.width, raster.height)
+        colours = [colour.name for colour in raster.colorinterp]
+        places, alpha = choose_bands(colours, reading)
+        values_HWB = np.stack([raster.read(place + 1) for place in places], axis=-1)
+        nodata = [raster.nodatavals[place] for place in places]
+        alpha_HW = None if alpha is None else raster.read(alpha + 1)
+    missing_HW = is_nodata(values_HWB, nodata)
+    if alpha_HW is None:
+        pixels = to_rgb(values_HWB, missing_HW, reading.stretch)
+    else:
+        most = np.iinfo(alpha_HW.dtype).max if alpha_HW.dtype.kind in "iu" else 1
+        refuse_soft_alpha(alpha_HW, most)
+        transparent_HW = alpha_HW == 0
+        missing_HW = transparent_HW if missing_HW is None else missing_HW | transparent_HW
+        pixels = over_black(to_rgb(values_HWB, missing_HW, reading.stretch), alpha_HW / most)
+    words = reading_words(bits_words(values_HWB.dtype), len(colours), reading)
+    return Picture(pixels, words)
+
+
+def over_black(pixels: np.ndarray, opacity_HW: np.ndarray) -> np.ndarray:
+    """Return an image in front of black. [H, W, 3] uint8."""
+    if (opacity_HW == 1).all():
+        return pixels
+    shaded: np.ndarray = np.round(pixels * opacity_HW[:, :, None]).astype(np.uint8)
+    return shaded
+
+
+def is_nodata(values_HWB: np.ndarray, nodata: list[float | None]) -> np.ndarray | None:
+    """Return the pixels whose bands all have the no-data value; None where the file declares none."""
+    if any(value is None for value in nodata):
+        return None
+    missing: np.ndarray = np.ones(values_HWB.shape[:2], dtype=bool)
+    for place, value in enumerate(nodata):
+        band = values_HWB[..., place]
+        missing &= np.isnan(band) if value != value else band == value
+    return missing
