@@ -67,7 +67,7 @@ LONGEST = 330  # lines of a file
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+    return sorted(path for path in folder.rglob("*.py") if "templates" not in path.parts)  # files of users
 
 
 def room(path: Path, home: Path) -> str:

@@ -99,15 +99,10 @@ class Experiment(Config):
         Settings without effect count as their defaults: experiments that differ in them alone are one run.
         The code of plug-ins that the experiment uses counts, too.
         """
-        values = without_places(self)
+        unused = effects.without_effect(self)
+        values = identity_values(self, {path: effects.default_of(self, path) for path in unused})
         del values["resources"]
-        for path in effects.without_effect(self):
-            group, _, field = path.rpartition(".")
-            block = values[group] if group else values
-            block[field] = effects.default_of(self, path)
-        values = without_late_defaults(self, values)
-        code = foreign_code(self)
-        return digest({**values, "code": code} if code else values)
+        return digest(values)
 
 
 REGISTRIES: dict[str, Registry[Any]] = {"scenario": SCENARIOS, "method": METHODS}
@@ -121,30 +116,29 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     return values
 
 
-def without_places(experiment: Experiment) -> dict[str, Any]:
-    """Return an experiment as plain data that is equal wherever the table of its clients lies."""
-    values = to_dict(experiment)
-    values["scenario"] |= dict.fromkeys(experiment.scenario.places)
-    return values
+def identity_values(experiment: Experiment, taken: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the plain data that decide an id, the same wherever the table of the clients lies.
 
-
-def without_late_defaults(experiment: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an experiment's plain data without late fields at their defaults, so that older ids stay.
+    Fields that came later are left out at their defaults, so that older ids stay. The digests of code from
+    plug-ins are added where it is used.
 
     Args:
         experiment: The experiment.
-        values: Its data, as `to_dict` returns them.
+        taken: Path -> value that counts in place of the experiment's.
     """
-    kept = dict(values)
+    values = to_dict(experiment)
+    values["scenario"] |= dict.fromkeys(experiment.scenario.places)
+    for path, value in (taken or {}).items():
+        group, _, field = path.rpartition(".")
+        (values[group] if group else values)[field] = value
     for group in type(experiment).model_fields:
         record = getattr(experiment, group)
-        if isinstance(record, Config) and isinstance(kept.get(group), Mapping):
-            fields = type(record).model_fields
-            late = [
-                name for name in late_fields(type(record)) if kept[group].get(name) == fields[name].default
-            ]
-            kept[group] = {name: value for name, value in kept[group].items() if name not in late}
-    return kept
+        if isinstance(record, Config):
+            for name in late_fields(type(record)):
+                if values[group][name] == type(record).model_fields[name].default:
+                    del values[group][name]
+    code = foreign_code(experiment)
+    return {**values, "code": code} if code else values
 
 
 def from_dict(values: Mapping[str, Any]) -> Experiment:

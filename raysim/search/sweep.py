@@ -11,13 +11,7 @@ from raysim.core.console import bar
 from raysim.core.errors import UserError
 from raysim.data.contents import refuse_other_images
 from raysim.experiment.overrides import override
-from raysim.experiment.records import (
-    Experiment,
-    check_travels,
-    to_dict,
-    without_late_defaults,
-    without_places,
-)
+from raysim.experiment.records import Experiment, check_travels, identity_values, to_dict
 from raysim.experiment.task import Task
 from raysim.search.options import SweepOptions
 from raysim.search.overview import panel, plan_record, status_line
@@ -195,7 +189,7 @@ def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any
     names = [space.name for space in spaces]
     identity = {
         "spaces": [
-            [space.name, without_late_defaults(experiment, without_places(experiment))]
+            [space.name, identity_values(experiment)]
             for space in spaces
             for experiment in space.experiments().values()
         ],

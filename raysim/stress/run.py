@@ -9,7 +9,7 @@ from typing import Any
 from raysim.core.config import digest
 from raysim.core.console import bar
 from raysim.data.contents import refuse_other_images
-from raysim.experiment.records import Experiment, without_late_defaults, without_places
+from raysim.experiment.records import Experiment, identity_values
 from raysim.search.plans.valid_rows import has_final_result
 from raysim.search.running.plan_run import PlanSetup, run_plan
 from raysim.search.seeds import drawn_seeds
@@ -98,9 +98,7 @@ def _new_record(spaces: Sequence[Space], options: StressOptions) -> dict[str, An
     """Return what `run.json` of a new stress run holds."""
     names = [space.name for space in spaces]
     identity = {
-        "spaces": [
-            [space.name, without_late_defaults(space.base, without_places(space.base))] for space in spaces
-        ],
+        "spaces": [[space.name, identity_values(space.base)] for space in spaces],
         "seeds": options.seeds,
         "quick": options.quick,
         "cases": options.cases,
