@@ -13,6 +13,7 @@ from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo
 from raysim.data.registry import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 
+BUNDLED = "scenes-clip"  # the backbone whose words are compared where none is named
 COLUMNS = ("name", "dataset", "classifies", "classes", "images", "here")
 NUMBERS = ("classes", "images")
 
@@ -26,9 +27,12 @@ def datasets(arguments: argparse.Namespace) -> None:
         raise UserError("raysim data check needs a name; `raysim data list` shows them")
     from raysim.cli.inspection import check_dataset  # torch and the backbones, which the list does not need
 
-    check_dataset(
-        arguments.name, arguments.path, arguments.backbone, arguments.backbone_path, arguments.sheet
-    )
+    backbone = arguments.backbone or BUNDLED
+    check_dataset(arguments.name, arguments.path, backbone, arguments.backbone_path, arguments.sheet)
+    if arguments.backbone is not None:
+        from raysim.cli.zeroshot import check_zeroshot
+
+        check_zeroshot(arguments.name, arguments.path, backbone, arguments.backbone_path)
 
 
 def _print_catalogue() -> None:
