@@ -36,7 +36,7 @@ MAGIC = {
     b"\xff\xd8\xff": "a picture, not weights",
     b"%PDF": "a PDF document, not weights",
 }
-SCALAR = np._core.multiarray.scalar
+SCALAR = np.float64(0).__reduce__()[0]  # what rebuilds a number of NumPy
 PLAIN_OBJECTS: list[Any] = [  # settings and numbers beside a checkpoint's tensors; none of them runs code
     argparse.Namespace,
     np.dtype,
