@@ -2,10 +2,10 @@
 
 Logistic regression (scikit-learn, L2, C = 1 on standardised features) on the pooled output of a network in
 evaluation mode. The training images are drawn from the training split by a seed, all test images are from
-the test split. The same network with random weights is beside it; its batch norms have seen the training
-images once, since untrained statistics would hide the features.
+the test split. The same network with random weights is beside it; its batch norms have seen training images
+once, since untrained statistics would hide the features.
 
-python -m benchmarks.linear_probe --dataset ucmerced --image-size 160 --shots 5
+    python -m benchmarks.linear_probe [--dataset ucmerced] [--image-size 160] [--shots 5 15]
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def pooled(name: str, pretrained: bool, pixels: np.ndarray, train: np.ndarray) -
     """Return the pooled features [N, d] of images [N, S, S, 3] uint8."""
     network = Network(name, 2, pretrained=pretrained)
     weights = initial_weights(network, torch.Generator().manual_seed(0))
-    x = torch.from_numpy(np.ascontiguousarray(pixels))
+    x = torch.from_numpy(np.array(pixels))
 
     def run(part: torch.Tensor) -> torch.Tensor:
         return functional_call(network, weights, (standardise(part, *pixel_statistics(name)),)).features
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="ucmerced")
     parser.add_argument("--network", choices=NETWORKS, default="efficientnet_lite0")
     parser.add_argument("--image-size", type=int, default=160)
-    parser.add_argument("--shots", type=int, default=5, help="training images of each class")
+    parser.add_argument("--shots", type=int, nargs="+", default=[5, 15], help="training images of each class")
     parser.add_argument("--seeds", type=int, default=5, help="draws of the training images")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -78,14 +79,15 @@ def main() -> None:
     pixels = features(dataset, None, inputs="pixels", image_size=given.image_size)[:, 0]
     parts = split(dataset, 0)
     candidates, test = (np.flatnonzero(parts == SPLITS[name]) for name in ("train", "test"))
-    result: dict[str, object] = vars(given)
+    result: dict[str, Any] = {**vars(given), "accuracy": {}}
     for name, pretrained in (("imagenet", True), ("random", False)):
-        feature = pooled(given.network, pretrained, pixels, drawn(dataset.labels, candidates, given.shots, 0))
-        values = [
-            accuracy(feature, dataset.labels, drawn(dataset.labels, candidates, given.shots, seed), test)
-            for seed in range(given.seeds)
-        ]
-        result[name] = {"mean": round(float(np.mean(values)), 4), "draws": [round(v, 4) for v in values]}
+        seen = drawn(dataset.labels, candidates, max(given.shots), 0)
+        feature = pooled(given.network, pretrained, pixels, seen)
+        for shots in given.shots:
+            draws = [drawn(dataset.labels, candidates, shots, seed) for seed in range(given.seeds)]
+            values = [accuracy(feature, dataset.labels, draw, test) for draw in draws]
+            result["accuracy"][f"{name}, {shots} a class"] = [round(value, 4) for value in values]
+            print(f"{name}, {shots} a class: {np.mean(values):.1%}", flush=True)
     result["test_images"] = len(test)
     result["seconds"] = round(time.perf_counter() - started, 1)
     print(json.dumps(result, indent=1))

