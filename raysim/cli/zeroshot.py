@@ -42,7 +42,7 @@ def check_zeroshot(name: str, path: str | None, backbone: str, backbone_path: st
         print("  zero-shot accuracy: not measured, the dataset classifies pixels")
         return
     loaded = backbone_of(backbone, backbone_path, "cpu")
-    _print_checksum(backbone, backbone_path)
+    _print_origin(backbone, backbone_path)
     indices = sample(dataset)
     with bar("zero-shot", False) as progress:
         result = zeroshot_accuracy(loaded, dataset, indices, progress)
@@ -59,15 +59,17 @@ def check_zeroshot(name: str, path: str | None, backbone: str, backbone_path: st
             print(f"    - {line}")
 
 
-def _print_checksum(backbone: str, backbone_path: str | None) -> None:
-    """Compare a local file with the published one, where its checksum is known."""
-    if backbone_path is None or backbone not in PUBLISHED or not PUBLISHED[backbone].sha256:
+def _print_origin(backbone: str, backbone_path: str | None) -> None:
+    """Print what is known of published weights, and whether a local file is the published one."""
+    entry = PUBLISHED.get(backbone)
+    if entry is None:
         return
-    same = file_digest(only_file(Path(backbone_path))) == PUBLISHED[backbone].sha256
-    said = (
-        "is the published one" if same else "is not that of the published file (converted, or another file?)"
-    )
-    print(f"  sha256 of {backbone_path}: {said}")
+    activation = "QuickGELU" if entry.quick_gelu else "GELU"
+    print(f"  {backbone}: {entry.architecture}, {activation} ({entry.why}); licence {entry.licence}")
+    if backbone_path is not None and entry.sha256:
+        same = file_digest(only_file(Path(backbone_path))) == entry.sha256
+        said = "the published one" if same else "not that of the published file (converted, or another file?)"
+        print(f"  sha256 of {backbone_path}: {said}")
 
 
 def verdict(result: ZeroShotAccuracy) -> list[str]:

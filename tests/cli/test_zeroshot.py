@@ -88,9 +88,11 @@ def test_verdicts_in_words() -> None:
     assert "a guess among 45 classes 2.2%: images and texts do not match" in words(0.02, 0.607)
 
 
-def test_the_checksum_of_a_local_file_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_origin_of_published_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "w.pt").write_bytes(b"another")
-    zeroshot._print_checksum("RemoteCLIP-RN50", str(tmp_path / "w.pt"))
-    zeroshot._print_checksum("GeoRSCLIP-ViT-B-32", str(tmp_path / "w.pt"))  # no checksum is known
-    zeroshot._print_checksum("RemoteCLIP-RN50", None)
-    assert capsys.readouterr().out.count("is not that of the published file") == 1
+    zeroshot._print_origin("RemoteCLIP-RN50", str(tmp_path / "w.pt"))
+    zeroshot._print_origin("GeoRSCLIP-ViT-H-14", str(tmp_path / "w.pt"))  # no checksum is known
+    zeroshot._print_origin("ViT-B-32", str(tmp_path / "w.pt"))
+    printed = capsys.readouterr().out
+    assert printed.count("not that of the published file") == 1 and len(printed.splitlines()) == 3
+    assert "ViT-H-14, GELU (its README loads it over LAION's weights); licence CC-BY-4.0" in printed
