@@ -44,14 +44,14 @@ FIGURES: list[dict[str, Any]] = [
 
 
 def base() -> Experiment:
-    """Return 5 clients and 8 rounds of 2 local epochs on 20 images a class, with 5 more at the server.
+    """Return 5 clients and 6 rounds of 2 local epochs on 20 images a class, with 5 more at the server.
 
     At 80 px the last map has 3 x 3 positions for ACE's gate; 64 px would leave 2 x 2.
     """
     return override(
         SPACE.base,
         {
-            "rounds": 8,
+            "rounds": 6,
             "task.classes": None,
             "task.shots": 20,
             "task.ses": 5,
@@ -61,6 +61,6 @@ def base() -> Experiment:
             "method.pretrained": True,
             "training.lr": 0.01,
             "training.batch": 8,
-            "evaluation.every": 8,
+            "evaluation.every": 6,
         },
     )
