@@ -1,8 +1,9 @@
 """Registry of the frozen CLIP backbones.
 
 The names are `scenes-clip` (bundled), `ARCH/TAG` (open_clip's, e.g. `ViT-B-16/openai`), `ARCH/random`, the
-published remote-sensing weights in `FILES` (with a path), and for a path to any other file or folder the
-architecture: `ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend from OpenAI's.
+published remote-sensing weights in `raysim.backbones.published`, `hf-hub:ORG/REPO` (a repository of Hugging
+Face in the layout of open_clip or transformers), and for a path to any other file or folder the architecture:
+`ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend from OpenAI's. A path replaces every download.
 
 Shapes: N images, S x S pixels, M patches, d embedding, T texts, L context length.
 """
@@ -20,22 +21,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from raysim.backbones import weights
+from raysim.backbones import hub, weights
+from raysim.backbones.published import PUBLISHED, published_file
 from raysim.backbones.weights import Source
 from raysim.core.config import canonical_json, unknown_name
 from raysim.core.errors import UserError
 
 BUNDLED = "scenes-clip"
-FILES = {
-    # both were trained from OpenAI's weights; RemoteCLIP's own example loads them into a model with plain
-    # GELU, as task.backbone=ViT-B-32 does
-    "RemoteCLIP-ViT-B-32": Source(
-        "ViT-B-32", True, where="https://huggingface.co/chendelong/RemoteCLIP (RemoteCLIP-ViT-B-32.pt)"
-    ),
-    "GeoRSCLIP-ViT-B-32": Source(
-        "ViT-B-32", True, where="https://huggingface.co/Zilun/GeoRSCLIP (ckpt/RS5M_ViT-B-32.pt)"
-    ),
-}
+FILES = {name: entry.source for name, entry in PUBLISHED.items()}
 DOWNLOADS = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-B-16/laion2b_s34b_b88k")
 RANDOM = ("ViT-B-32/random", "ViT-B-16/random")
 
@@ -158,27 +151,44 @@ def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "c
 
     Args:
         name: Name, as the module's docstring lists them.
-        path: Weight file, folder with one weight file, or folder in open_clip's layout. With `ARCH/TAG` and
-            the names in `FILES` it replaces the download; activation and preprocessing are those of the name.
+        path: Weight file, folder with one weight file, or folder in the layout of open_clip or transformers.
+            It replaces the download. Activation and preprocessing are those of the name, and with a folder
+            that describes itself the folder's.
         device: Device on which it computes.
 
     Raises:
         UserError: Unknown name, weights that cannot be loaded, or a file that does not fit.
     """
+    import open_clip
+
     if name == BUNDLED:
         return _bundled(path, device)
+    if name.startswith(hub.SCHEME):
+        return _backbone(name, *hub.from_hub(name, path), device)
     source = _source(name)
-    if path is not None and (Path(path) / weights.DIRECTORY_CONFIG).is_file():
-        clip, description = weights.from_directory(Path(path))
-        if _quick_gelu(clip) != source.quick_gelu:
-            raise UserError(
-                f"{Path(path) / weights.DIRECTORY_CONFIG} says quick_gelu = {_quick_gelu(clip)}, "
-                f"task.backbone={name} the opposite: "
-                f"use {source.architecture if source.quick_gelu else source.architecture + '-quickgelu'}"
-            )
-    else:
-        clip, description = _weights(name, source, path), source.description
+    described = _described(path)
+    if described is None:
+        return _backbone(name, _weights(name, source, path), source.description, device)
+    config, load = described
+    clip, description = load(config.parent)
+    if _quick_gelu(clip) != source.quick_gelu:
+        raise UserError(
+            f"{config} says quick_gelu = {_quick_gelu(clip)}, task.backbone={name} the opposite: "
+            f"use {source.architecture if source.quick_gelu else source.architecture + '-quickgelu'}"
+        )
+    if isinstance(clip, open_clip.CLIP):
+        weights.refuse_other_architecture(source, clip, config)
     return _backbone(name, clip, description, device)
+
+
+def _described(path: str | None) -> tuple[Path, Callable[[Path], tuple[Any, str]]] | None:
+    """Return the configuration in a folder that describes its weights, and what loads them."""
+    if path is None:
+        return None
+    own, transformers = Path(path) / weights.DIRECTORY_CONFIG, Path(path) / weights.TRANSFORMERS_CONFIG
+    if own.is_file():
+        return own, weights.from_directory
+    return (transformers, hub.from_transformers_folder) if transformers.is_file() else None
 
 
 def _weights(name: str, source: Source, path: str | None) -> Any:
@@ -191,12 +201,12 @@ def _weights(name: str, source: Source, path: str | None) -> Any:
         return weights.random(source)
     if source.tag:
         return weights.downloaded(source)
-    hint = (
-        f"download it from {source.where}"
-        if source.where
-        else "or name published weights, for example ViT-B-32/openai"
+    if name in PUBLISHED:
+        return weights.from_file(source, published_file(name))
+    raise UserError(
+        f"task.backbone={name} needs a local file, task.backbone_path=/path/file: or name published weights, "
+        f"for example ViT-B-32/openai; the remote-sensing ones are {', '.join(PUBLISHED)}"
     )
-    raise UserError(f"task.backbone={name} needs a local file, task.backbone_path=/path/file: {hint}")
 
 
 def _source(name: str) -> Source:
@@ -214,6 +224,7 @@ def _source(name: str) -> Source:
             *DOWNLOADS,
             *RANDOM,
             "any ARCH/TAG of open_clip",
+            "hf-hub:ORG/REPO",
             "any ARCH with task.backbone_path",
         ]
         raise unknown_name("backbone", name, names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,20 @@ from typing import Any
 
 import torch
 
+from raysim.backbones.layouts import check_fit, check_values, clip_tensors
+from raysim.backbones.weight_files import is_torchscript, read_tensors, refuse_other_files, short
 from raysim.core.config import canonical_json
 from raysim.core.errors import UserError
 from raysim.core.seeds import derive
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-DIRECTORY_CONFIG = "open_clip_config.json"
+DIRECTORY_CONFIG, TRANSFORMERS_CONFIG = "open_clip_config.json", "config.json"
+KNOWN_FILES = (  # of a repository on Hugging Face, in the order in which open_clip prefers them
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "model.safetensors",
+    "pytorch_model.bin",
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ def downloaded(source: Source) -> Any:
 
     cfg = source.tag_config
     try:
-        with _quiet():
+        with quiet():
             file = download_pretrained(cfg)
     except Exception as error:  # the hub's client raises many types
         tried = cfg.get("hf_hub") or cfg.get("url")
@@ -88,7 +95,7 @@ def downloaded(source: Source) -> Any:
             f"the weights '{source.tag}' of {source.architecture} cannot be loaded: they are in no local "
             f"cache, and {tried} "
             f"{f'was not asked (HF_HUB_OFFLINE={offline})' if offline else 'cannot be reached'} "
-            f"({_short(error)}). "
+            f"({short(error)}). "
             f"Name a file: task.backbone={source.architecture}/{source.tag} "
             "task.backbone_path=/path/file.safetensors; "
             "or use the bundled task.backbone=scenes-clip, which needs no download"
@@ -100,35 +107,41 @@ def from_file(source: Source, path: Path) -> Any:
     """Return the model with the weights of a file, or of the only weight file in a folder.
 
     Raises:
-        UserError: The file does not exist, has no weights, or has weights of another architecture.
+        UserError: The file does not exist, is no weights, or has weights of another architecture.
     """
-    import open_clip
-
-    file = _only_file(path)
-    scripted = zipfile.is_zipfile(file) and any(
-        name.endswith("/constants.pkl") for name in zipfile.ZipFile(file).namelist()
-    )
-    if scripted and not source.quick_gelu:
+    file = only_file(path)
+    refuse_other_files(file)
+    if is_torchscript(file) and not source.quick_gelu:
         raise UserError(
             f"{file} is an archive in OpenAI's format, trained with QuickGELU: use "
             f"task.backbone={source.architecture}-quickgelu"
         )
-    clip = _empty(source)
-    try:
-        with _quiet():
-            if scripted:
-                state = torch.jit.load(str(file), map_location="cpu").state_dict()
-                clip.load_state_dict(
-                    {
-                        k: v
-                        for k, v in state.items()
-                        if k not in ("input_resolution", "context_length", "vocab_size")
-                    }
-                )
-            else:
-                open_clip.load_checkpoint(clip, str(file), strict=True)
-    except Exception as error:  # torch, pickle, zip and safetensors raise their own types
-        raise UserError(f"{file} does not hold the weights of a {source.spelled}: {_short(error)}") from None
+    return filled(_empty(source), source.spelled, file)
+
+
+def filled(clip: Any, spelled: str, file: Path) -> Any:
+    """Return a model with the weights of a file: each tensor in its place, finite, and none left over.
+
+    Args:
+        clip: The model, with any weights. A model whose text tower is not CLIP's is returned as it is: the
+            registry refuses it by name.
+        spelled: Name of its architecture, for messages.
+        file: A weight file.
+
+    Raises:
+        UserError: The file is no weights, or does not fit.
+    """
+    import open_clip
+
+    if not isinstance(clip, open_clip.CLIP):
+        return clip
+    tensors = clip_tensors(read_tensors(file), file)
+    own = clip.state_dict()
+    check_fit(tensors, own, spelled, file)
+    check_values(tensors, file)
+    counters = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}
+    kept = {name: tensor for name, tensor in tensors.items() if name in own}
+    clip.load_state_dict({**counters, **kept}, strict=True)
     return clip
 
 
@@ -142,16 +155,28 @@ def from_directory(path: Path) -> tuple[Any, str]:
     """
     import open_clip
 
-    _only_file(path)
+    file = only_file(path)
+    refuse_other_files(file)
     try:
-        with _quiet():
-            clip, _, _ = open_clip.create_model_and_transforms(f"local-dir:{path}", pretrained_text=False)
+        with quiet():
+            clip, _, _ = open_clip.create_model_and_transforms(
+                f"local-dir:{path}", pretrained_text=False, load_weights=False
+            )
             description = {"quick_gelu": False, **open_clip.get_model_config(f"local-dir:{path}")}
     except Exception as error:
         raise UserError(
-            f"{path} cannot be loaded as its {DIRECTORY_CONFIG} describes it: {_short(error)}"
+            f"{path} cannot be loaded as its {DIRECTORY_CONFIG} describes it: {short(error)}"
         ) from None
-    return clip, canonical_json(description)
+    return filled(clip, f"model of {DIRECTORY_CONFIG}", file), canonical_json(description)
+
+
+def refuse_other_architecture(source: Source, clip: Any, config: Path) -> None:
+    """Refuse a folder whose configuration describes another architecture than the name says.
+
+    Raises:
+        UserError: The tensors of the folder's model do not fit.
+    """
+    check_fit(clip.state_dict(), _empty(source).state_dict(), source.spelled, config.parent)
 
 
 def random(source: Source) -> Any:
@@ -165,7 +190,7 @@ def _empty(source: Source) -> Any:
     """Build the model with the preprocessing of its source and random weights."""
     import open_clip
 
-    with _quiet():
+    with quiet():
         cfg = source.tag_config
         clip, _, _ = open_clip.create_model_and_transforms(
             source.architecture,
@@ -179,13 +204,21 @@ def _empty(source: Source) -> Any:
     return clip
 
 
-def _only_file(path: Path) -> Path:
-    """Return the file itself, or the only weight file of a folder."""
+def only_file(path: Path) -> Path:
+    """Return the file itself, or the only weight file of a folder.
+
+    A folder may hold the same weights as safetensors and as a PyTorch file (Hugging Face's repositories do):
+    the safetensors file is taken.
+    """
     if path.is_file():
         return path
     if not path.is_dir():
         raise UserError(f"task.backbone_path = {path}: no such file or folder")
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    known = [name for name in KNOWN_FILES if (path / name).is_file()]
+    described = any((path / name).is_file() for name in (DIRECTORY_CONFIG, TRANSFORMERS_CONFIG))
+    if len(files) > 1 and known and described:
+        return path / known[0]
     if len(files) != 1:
         content = (
             f"has several weight files ({', '.join(file.name for file in files)})"
@@ -198,14 +231,8 @@ def _only_file(path: Path) -> Path:
     return files[0]
 
 
-def _short(error: Exception) -> str:
-    """Return the message of an error on one line, cut at 300 characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:300]} ..."
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence open_clip, which uses the root logger and warns of flags that are set here on purpose."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -19,9 +19,9 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--backbone",
-        default="scenes-clip",
         metavar="NAME",
-        help="check: the backbone whose vocabulary is compared with the class names (default: %(default)s)",
+        help="check: measure the zero-shot accuracy of this backbone for each prompt template (by default "
+        "only the class names are compared with the words of scenes-clip)",
     )
     parser.add_argument("--backbone-path", metavar="FILE", help="check: local weights of the backbone")
     parser.add_argument(

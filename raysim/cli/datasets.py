@@ -14,6 +14,7 @@ from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo
 from raysim.data.registry import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
 
+BUNDLED = "scenes-clip"  # the backbone whose words are compared where none is named
 COLUMNS = ("name", "dataset", "classifies", "classes", "images", "here")
 NUMBERS = ("classes", "images")
 
@@ -29,20 +30,20 @@ def datasets(arguments: argparse.Namespace) -> None:
     from raysim.experiment.task import Task
 
     settings = {"bands": arguments.bands, "stretch": arguments.stretch}
-    task = parse(Task, {"dataset": arguments.name, **settings}, "task")
+    task = parse(Task, {"dataset": arguments.name, "path": arguments.path, **settings}, "task")
     for field, needed in unused_fields(task).items():
         if settings.get(field) is not None:
             raise UserError(
                 f"--{field} {settings[field]} has no effect here: it needs {needed}; leave it out"
             )
+    backbone = arguments.backbone or BUNDLED
     check_dataset(
-        arguments.name,
-        arguments.path,
-        arguments.backbone,
-        arguments.backbone_path,
-        arguments.sheet,
-        task.reading,
+        arguments.name, arguments.path, backbone, arguments.backbone_path, arguments.sheet, task.reading
     )
+    if arguments.backbone is not None:
+        from raysim.cli.zeroshot import check_zeroshot
+
+        check_zeroshot(task, backbone, arguments.backbone_path)
 
 
 def _print_catalogue() -> None:

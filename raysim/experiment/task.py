@@ -31,7 +31,8 @@ class Task(Config):
     backbone_path: str | None = knob(None, "a local weight file or folder for the backbone", basis="guess")
     image_size: int | None = knob(
         None,
-        "pixels; by default the backbone's, 64 for a network from scratch",
+        "pixels; by default the backbone's, 64 for a network from scratch, 224 for efficientnet_lite0 with "
+        "ImageNet weights",
         basis="guess",
         ge=16,
         le=1024,

@@ -25,6 +25,7 @@ class Traits:
         segments: Whether the method can classify pixels.
         names_classes: Whether its classifier is made of the classes' names by the frozen backbone, so that it
             can also name classes that no client trained on (`task.novel`).
+        image_size: Pixels a side where neither the task nor a backbone says otherwise; None = 64.
         serves: Whether the server works between rounds (`server_step`).
         needs_samples: Whether the server must hold labelled samples of its own (`task.ses`).
         sends_samples: Whether every client gets a copy of those samples before its first round.
@@ -40,6 +41,7 @@ class Traits:
     stackable: bool = True
     segments: bool = False
     names_classes: bool = False
+    image_size: int | None = None
     serves: bool = False
     needs_samples: bool = False
     sends_samples: bool = False

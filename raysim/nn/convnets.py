@@ -1,6 +1,6 @@
 """Convolutional backbones: from pixels to the feature maps of their stages, fine to coarse.
 
-Three small ones for images of 32 to 128 px, and torchvision's for larger images.
+Three small ones for images of 32 to 128 px, and for larger images torchvision's and EfficientNet-Lite0.
 
 Shapes: B images of S x S pixels, c channels of a map (each its own); a map of stride s has ceil(S / s) rows.
 
@@ -23,12 +23,28 @@ from torch import Tensor, nn
 
 from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
+from raysim.nn import efficientnet
 
 Norm = Literal["batch", "group"]
 SMALL_NETWORKS = ("cnn", "small_resnet", "small_mobilenet")
 TORCHVISION_NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_small")
-NETWORKS = (*SMALL_NETWORKS, *TORCHVISION_NETWORKS)
+NETWORKS = (*SMALL_NETWORKS, *TORCHVISION_NETWORKS, efficientnet.NAME)
+PRETRAINED_NETWORKS = (*TORCHVISION_NETWORKS, efficientnet.NAME)
 GROUPS = 8
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of its pixels
+
+
+def pixel_statistics(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the deviation of each channel by which a network's pixels in [0, 1] are scaled."""
+    return efficientnet.PIXELS if name == efficientnet.NAME else IMAGENET
+
+
+def pretrained_size(names: Sequence[str]) -> int | None:
+    """Return the pixels a side on which a network among these was pretrained, where that is its default.
+
+    torchvision's networks have none, so that results from before EfficientNet-Lite0 stay as they were.
+    """
+    return efficientnet.IMAGE_SIZE if efficientnet.NAME in names else None
 
 
 class ConvBackbone(nn.Module):
@@ -65,12 +81,12 @@ def build_backbone(
 
     Args:
         name: One of `NETWORKS`.
-        width: Channels of the first stage of the small ones, a multiple of 8; torchvision's networks have
-            their own widths.
+        width: Channels of the first stage of the small ones, a multiple of 8; the others have their own
+            widths.
         norm: "batch", or "group" (groups of channels of one image: no running statistics, nothing shared
             between images).
-        pretrained: Whether to load ImageNet weights (torchvision's first version), for torchvision's names
-            only. Group norms take scale and shift from the weights of batch norms.
+        pretrained: Whether to load ImageNet weights: torchvision's first version, or the package of
+            EfficientNet-Lite0. Group norms take scale and shift from the weights of batch norms.
 
     Raises:
         UserError: Unknown name, a wrong width, or pretrained weights that do not exist or cannot be loaded.
@@ -83,11 +99,14 @@ def build_backbone(
         if pretrained:
             raise UserError(
                 f"pretrained = true: there are no pretrained weights of '{name}'; "
-                f"{', '.join(TORCHVISION_NETWORKS)} have them"
+                f"{', '.join(PRETRAINED_NETWORKS)} have them"
             )
         if width % 8:
             raise UserError(f"width = {width} is not allowed: it should be a multiple of 8")
         return small[name](width, layer)
+    if name == efficientnet.NAME:
+        stages = efficientnet.stages(group_norm=norm == "group", pretrained=pretrained, groups=GROUPS)
+        return ConvBackbone(stages, efficientnet.CHANNELS, efficientnet.STRIDE)
     return _torchvision(name, norm, pretrained)
 
 

@@ -79,8 +79,7 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
     Raises:
         UserError: Data or weights are missing; says where to get them.
     """
-    needed = {(experiment.task, experiment.method.traits.inputs): experiment for experiment in experiments}
-    for experiment in needed.values():
+    for experiment in {_address(experiment): experiment for experiment in experiments}.values():
         dataset_of(experiment.task)
         if not only_workers_have_gpu(experiment.resources):
             frozen_of(experiment, device_of(experiment.resources), progress)
@@ -216,11 +215,10 @@ def evaluation_images(
 
 def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
     """Return what the frozen inputs depend on: the task, the kind of input, the need of a backbone."""
-    return (
-        experiment.task,
-        experiment.method.traits.inputs,
-        experiment.method.traits.needs_backbone,
-    )
+    task, traits = experiment.task, experiment.method.traits
+    if task.image_size is None and traits.image_size is not None:
+        task = task.model_copy(update={"image_size": traits.image_size})
+    return task, traits.inputs, traits.needs_backbone
 
 
 @kept(

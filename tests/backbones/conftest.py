@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import huggingface_hub.constants
 import open_clip
 import pytest
 from safetensors.torch import save_file
@@ -23,6 +24,17 @@ def architectures(tmp_path_factory):
     yield
     open_clip.factory._MODEL_CONFIG_PATHS.remove(folder)
     open_clip.factory._rescan_model_configs()
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty local cache of Hugging Face's hub, which is switched off."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture

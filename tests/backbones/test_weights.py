@@ -101,15 +101,15 @@ class _Parts(torch.nn.Module):
 
 @pytest.mark.parametrize("name", ["tiny-rn", "tiny-rn-quickgelu"])
 def test_weights_of_another_architecture(name: str, weight_file: Path):
-    with pytest.raises(UserError, match=f"does not hold the weights of a {name}"):
+    with pytest.raises(
+        UserError, match=f"does not hold the weights of a {name}: its shapes are those of tiny-vit .*use task"
+    ):
         load_backbone(name, str(weight_file))
 
 
-def test_files_that_are_no_weights(tmp_path: Path):
-    for name, content in (("a.pt", b"hello"), ("b.safetensors", b"hello"), ("c.bin", b"")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(UserError, match=f"{name} does not hold the weights of a tiny-vit"):
-            load_backbone("tiny-vit", str(tmp_path / name))
+def test_a_folder_with_no_or_several_weight_files(tmp_path: Path):
+    for name in ("a.pt", "b.safetensors", "c.bin"):
+        (tmp_path / name).write_bytes(b"hello")
     with pytest.raises(UserError, match=r"several weight files \(a.pt, b.safetensors, c.bin\)"):
         load_backbone("tiny-vit", str(tmp_path))
     (tmp_path / "empty").mkdir()

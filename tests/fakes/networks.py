@@ -23,7 +23,7 @@ W, B = "small_resnet/weight", "small_resnet/bias"
 
 def toy() -> NetworkModel:
     """Return a network of two weights and a bias, for numbers on paper."""
-    return NetworkModel(None, {"small_resnet": nn.Linear(2, 1)}, False, (0.0,) * 3, (1.0,) * 3)  # type: ignore[arg-type]
+    return NetworkModel(None, {"small_resnet": nn.Linear(2, 1)}, False, {})  # type: ignore[arg-type]
 
 
 def row(w0: float, w1: float, b: float = 0.0) -> Tensors:

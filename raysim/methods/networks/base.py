@@ -3,7 +3,7 @@
 Clients train one at a time (K = 1). Client i has architecture i mod n of the n that `network` joins by "+".
 
 With `batchnorm="local"` (FedBN) BatchNorm's scale, shift and statistics are private: they are never sent, up
-or down, and every client starts from the untrained ones. So the server has no complete network: it has no
+or down, and every client starts from the first ones. So the server has no complete network: it has no
 model of its own, and methods whose server runs the network on samples refuse this setting.
 
 Shapes: N images, B images of a batch, S x S pixels, C classes.
@@ -30,7 +30,6 @@ from raysim.core.types import IGNORE, Batch, ClientResult, Context, Scope, Serve
 from raysim.methods.base import Method, Metrics
 from raysim.methods.networks.model import (
     COMMON,
-    IMAGENET,
     TOWER,
     NetworkModel,
     Tower,
@@ -39,7 +38,7 @@ from raysim.methods.networks.model import (
 )
 from raysim.methods.prompts.zeroshot import ZeroShot
 from raysim.methods.traits import Traits
-from raysim.nn.convnets import NETWORKS, SMALL_NETWORKS
+from raysim.nn import convnets
 from raysim.nn.gate import GateConfig
 from raysim.nn.networks import Network, Output, initial_weights, standardise
 
@@ -49,16 +48,16 @@ class NetworkMethod(Method):
 
     network: str = knob(
         "small_resnet",
-        f"{', '.join(NETWORKS)}, or {TOWER} (CLIP's); several joined by '+' are dealt to the clients in turn",
+        f"{', '.join(convnets.NETWORKS)}, or {TOWER} (CLIP's); joined by '+', the clients take them in turn",
         basis="guess",
         search="{resnet18,resnet50}",
     )
     pretrained: bool = knob(
         False,
-        "start from ImageNet weights (torchvision's names)",
+        f"start from ImageNet weights ({', '.join(convnets.PRETRAINED_NETWORKS)})",
         basis="guess",
         search="{false,true}",
-        used_when=("a network of torchvision", lambda self: self.network != TOWER),
+        used_when=("a network of torchvision or efficientnet_lite0", lambda self: self.network != TOWER),
     )
     width: int = knob(
         16,
@@ -70,7 +69,7 @@ class NetworkMethod(Method):
         multiple_of=8,
         used_when=(
             "one of the small networks",
-            lambda self: any(name in SMALL_NETWORKS for name in self.architectures),
+            lambda self: any(name in convnets.SMALL_NETWORKS for name in self.architectures),
         ),
     )
     norm: Literal["batch", "group"] = knob(
@@ -104,12 +103,11 @@ class NetworkMethod(Method):
     @classmethod
     def check_network(cls, value: str) -> str:
         """Check that every architecture is known, stands once, and that CLIP's tower stands alone."""
-        names = value.split("+")
+        names, known = value.split("+"), [*convnets.NETWORKS, TOWER]
         for name in names:
-            if name not in (*NETWORKS, TOWER):
+            if name not in known:
                 raise ValueError(
-                    f"'{name}' is unknown{suggest(name, [*NETWORKS, TOWER])}; known: "
-                    f"{', '.join((*NETWORKS, TOWER))}, joined by '+'"
+                    f"'{name}' is unknown{suggest(name, known)}; known: {', '.join(known)}, joined by '+'"
                 )
         if len(set(names)) < len(names):
             raise ValueError(
@@ -138,6 +136,7 @@ class NetworkMethod(Method):
             stackable=False,
             segments=True,
             names_classes=self.network == TOWER,
+            image_size=convnets.pretrained_size(self.architectures) if self.pretrained else None,
         )
 
     @property
@@ -172,7 +171,8 @@ class NetworkMethod(Method):
             ).to(context.device)
             for name in self.architectures
         }
-        return NetworkModel(context, modules, self.projection is not None, *IMAGENET)
+        pixels = {name: convnets.pixel_statistics(name) for name in modules}
+        return NetworkModel(context, modules, self.projection is not None, pixels)
 
     def _tower(self, context: Context) -> NetworkModel:
         backbone = context.backbone
@@ -195,7 +195,7 @@ class NetworkMethod(Method):
         zeroshot = ZeroShot()
         text_CD = zeroshot.text_features(zeroshot.build(context), {}, "shared")[0]
         tower = Tower(backbone.clip.visual, text_CD, backbone.logit_scale)
-        return NetworkModel(context, {TOWER: tower}, False, backbone.mean, backbone.std)
+        return NetworkModel(context, {TOWER: tower}, False, {TOWER: (backbone.mean, backbone.std)})
 
     def init_shared(self, model: NetworkModel, rng: torch.Generator) -> Tensors:
         """Return each architecture's first weights and statistics; pretrained ones where there are such.
@@ -276,7 +276,8 @@ class NetworkMethod(Method):
         module = model.modules[architecture]
         # CLIP's tower belongs to all clients of this process: no batch may change its statistics
         module.train(rng is not None and len(x) > 1 and isinstance(module, Network))
-        inputs = (standardise(x, model.mean, model.std), *self.gate_inputs(module, row, x, rng, tau_g))
+        pixels = standardise(x, *model.pixels[architecture])
+        inputs = (pixels, *self.gate_inputs(module, row, x, rng, tau_g))
         return functional_call(module, weights, inputs)
 
     def gate_inputs(

@@ -18,7 +18,7 @@ from torch import nn
 from raysim.core.types import Context, Tensors
 from raysim.nn.networks import Network, Output
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of its pixels
+PixelStatistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of each channel
 TOWER = "image_tower"  # the architecture that is CLIP's image tower
 COMMON = "common"
 BEHIND_PROJECTION = ("head.", "gate.")  # modules that a projection makes the same for all architectures
@@ -47,15 +47,14 @@ class NetworkModel:
         context: Class names, backbone and device.
         modules: A module for each architecture.
         common: Whether head and gate are the same for all architectures.
-        mean: Mean of each colour channel, subtracted from pixels in [0, 1].
-        std: Standard deviation of each channel, by which pixels are divided.
+        pixels: For each architecture the mean of each colour channel, subtracted from pixels in [0, 1], and
+            the standard deviation, by which they are divided.
     """
 
     context: Context
     modules: dict[str, nn.Module]
     common: bool
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    pixels: dict[str, PixelStatistics]
 
     def row_name(self, architecture: str, name: str) -> str:
         """Return the name in a row of a module's own tensor name."""
