@@ -29,7 +29,7 @@ RECIPES = (
     "fedrsclip_label_skew", "fedrsclip_domains", "fedrsclip_origins", "fedrsclip_ot_cost",
     "fedrsclip_clients",
     "safe_rivals", "safe_baselines", "safe_cro", "safe_ablation", "safe_schedule", "safe_ses",
-    "safe_communication", "safe_architectures", "safe_segmentation", "safe_masks",
+    "safe_communication", "safe_architectures", "safe_segmentation", "safe_masks", "safe_pretrained",
 )  # fmt: skip
 SWEEP = ("-m", "raysim.sweep")
 # What is run for each section, after the name of Python; the folder of results is added.
