@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from raysim.core.config import knob
     from raysim.core.errors import UserError
     from raysim.core.plugins import load_plugin
+    from raysim.data.dataset import Dataset
     from raysim.data.files import data_roots
+    from raysim.data.registry import DATASETS
     from raysim.engines.serial import Serial
     from raysim.experiment.overrides import override
     from raysim.experiment.records import Experiment, from_dict, to_dict
     from raysim.experiment.resources import Resources
     from raysim.methods import METHODS, Method
+    from raysim.nn.convnets import NETWORKS, ConvBackbone
     from raysim.search.spaces.files import load_space
     from raysim.simulation.engine import Engine
     from raysim.simulation.rounds import Simulation
@@ -33,8 +36,12 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "DATASETS",
     "METHODS",
+    "NETWORKS",
     "SCENARIOS",
+    "ConvBackbone",
+    "Dataset",
     "Engine",
     "Experiment",
     "Method",
@@ -59,9 +66,12 @@ MODULES = {
     "core.config": ("knob",),
     "core.errors": ("UserError",),
     "core.plugins": ("load_plugin",),
+    "data.dataset": ("Dataset",),
     "data.files": ("data_roots",),
+    "data.registry": ("DATASETS",),
     "experiment": ("Experiment", "Resources", "from_dict", "override", "to_dict"),
     "methods": ("METHODS", "Method"),
+    "nn.convnets": ("NETWORKS", "ConvBackbone"),
     "simulation.engine": ("Engine",),
     "engines.serial": ("Serial",),
     "simulation.rounds": ("Simulation",),

@@ -55,7 +55,6 @@ OPTUNA_IN_ANALYSIS = {"analysis/stats/importances.py"}  # importances of adaptiv
 BY_NAME = {  # files that import a module by its name, and what that name may be
     "raysim/__init__.py": "public names, when they are first used",
     "raysim/cli/options.py": "the function behind a command, in raysim.cli",
-    "raysim/data/registry.py": "the reader of a data set, in raysim.data",
     "raysim/core/registry.py": "what stands behind a name, when it is first used",
     "raysim/storage/report.py": "analysis, which is no part of the package",
 }

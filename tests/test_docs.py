@@ -23,8 +23,10 @@ from raysim.cli.options import COMMANDS
 from raysim.core import plugins
 from raysim.core.config import parse_assignment
 from raysim.core.errors import UserError
+from raysim.data.registry import DATASETS
 from raysim.experiment.overrides import override, paths
 from raysim.experiment.records import REGISTRIES, Experiment, to_dict
+from raysim.nn.convnets import NETWORKS
 from raysim.search.spaces.files import load_space
 
 ROOT = Path(__file__).parents[1]
@@ -33,8 +35,10 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for name in FOLDERS for path in (
 GROUPS = ("task", "method", "scenario", "training", "evaluation", "faults", "server", "resources")
 
 # kind -> the file of this kind that a user writes, in the documents `my_KIND.py`
-OWN: dict[str, Path] = {kind: Path() for kind in ("method", "scenario", "space")}
-ENTRY_POINTS = {registry.group for registry in REGISTRIES.values()}  # groups by which packages add
+OWN: dict[str, Path] = {kind: Path() for kind in ("method", "scenario", "dataset", "space")}
+ENTRY_POINTS = {
+    registry.group for registry in (*REGISTRIES.values(), DATASETS, NETWORKS)
+}  # groups by which packages add
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -58,7 +62,7 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for kind in OWN:
         OWN[kind] = write_new(kind, f"my_{kind}", folder)
     before = os.environ.get(plugins.VARIABLE, "")
-    loaded = [OWN[kind] for kind in ("method", "scenario")]
+    loaded = [OWN[kind] for kind in ("method", "scenario", "dataset")]
     for path in loaded:
         plugins.load_plugin(path)
     yield

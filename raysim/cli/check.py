@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from raysim.cli import contracts
+from raysim.cli import contracts, data_contracts
 from raysim.cli.contracts import Check
 from raysim.clients.partition import SCENARIOS
 from raysim.core import plugins
 from raysim.core.errors import UserError
 from raysim.core.registry import Registry
+from raysim.data.registry import DATASETS, needs_path
 from raysim.methods import METHODS
+from raysim.nn.convnets import NETWORKS
 from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.sweep import prepare
-
-CONTRACTS: tuple[tuple[Registry, Callable[[str], list[Check]]], ...] = (
-    (METHODS, contracts.of_method),
-    (SCENARIOS, contracts.of_scenario),
-)
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -32,9 +30,15 @@ def check(arguments: argparse.Namespace) -> None:
     path = Path(arguments.file)
     module = plugins.load_plugin(path) if not _is_space(path) else plugins.load(path)
     failed = 0
+    contracts_of: tuple[tuple[Registry[Any], Callable[[str], list[Check]]], ...] = (
+        (METHODS, contracts.of_method),
+        (SCENARIOS, contracts.of_scenario),
+        (DATASETS, lambda name: data_contracts.of_dataset(name, arguments.path)),
+        (NETWORKS, data_contracts.of_network),
+    )
     groups = [
         (f"{registry.kind} {name}", checks_of(name))
-        for registry, checks_of in CONTRACTS
+        for registry, checks_of in contracts_of
         for name in registry
         if registry.module(name) == module.__name__
     ]
@@ -42,6 +46,9 @@ def check(arguments: argparse.Namespace) -> None:
         groups.insert(0, (path.name, [Check("workers can load it", _loadable)]))
     if _is_space(path):
         groups.append((f"space {path.stem}", [Check("every declaration is possible", lambda: _space(path))]))
+    lacking = [name for name in DATASETS if DATASETS.module(name) == module.__name__ and needs_path(name)]
+    if lacking and arguments.path is None:
+        raise UserError(f"{path}: dataset '{lacking[0]}' needs its images: add --path DIR")
     for title, checks in groups:
         print(title)
         for name, fault in contracts.results(checks):

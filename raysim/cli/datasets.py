@@ -12,7 +12,7 @@ from raysim.core.config import parse, unused_fields
 from raysim.core.console import output
 from raysim.core.errors import UserError
 from raysim.data.dataset import DatasetInfo
-from raysim.data.registry import ANY_FOLDER, DRAWN, SEGMENTATION, catalogue
+from raysim.data.registry import catalogue, is_drawn, needs_path, segments
 
 BUNDLED = "scenes-clip"  # the backbone whose words are compared where none is named
 COLUMNS = ("name", "dataset", "classifies", "classes", "images", "here")
@@ -56,12 +56,12 @@ def _print_catalogue() -> None:
         table.add_row(
             info.name,
             info.title,
-            "pixels" if info.name in SEGMENTATION else "images",
+            "pixels" if segments(info.name) else "images",
             str(len(info.classes) or ""),
             f"{info.images:,}" if info.images else "",
             _place(info, folder),
         )
-        if folder is None and info.name not in DRAWN | ANY_FOLDER:
+        if folder is None and info.archive:
             missing.append(
                 f"  {info.name}: {info.archive} ({info.size}), {info.page}; unpack to "
                 f"$RAYSIM_DATA/{info.name}. {info.terms}"
@@ -74,8 +74,8 @@ def _print_catalogue() -> None:
 
 def _place(info: DatasetInfo, folder: Path | None) -> str:
     """Return in words where the images of a dataset are."""
-    if info.name in DRAWN:
+    if is_drawn(info.name):
         return "drawn on demand"
-    if info.name in ANY_FOLDER:
+    if needs_path(info.name):
         return "give task.path"
     return str(folder or "no")

@@ -1,4 +1,4 @@
-"""`raysim new`: write a file for a method, scenario or space of one's own, small, commented and complete."""
+"""`raysim new`: write a small, commented and complete file for a method, scenario, dataset or space."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ def new(arguments: argparse.Namespace) -> None:
     """Write NAME.py here, and print what to do with it."""
     path = write_new(arguments.kind, arguments.name, Path.cwd() if arguments.out is None else arguments.out)
     print(f"{path}: a {arguments.kind} that runs; change what you need")
-    print(f"  raysim check {path}")
+    where = " --path FOLDER" if arguments.kind == "dataset" else ""
+    print(f"  raysim check {path}{where}")
     if arguments.kind == "space":
         print(f"  raysim sweep {path} --dry-run")
+    elif arguments.kind == "dataset":
+        print(f"  raysim run task.dataset={arguments.name} task.path=FOLDER --plugin {path}")
     else:
         print(f"  raysim run {arguments.kind}={arguments.name} --plugin {path}")
 

@@ -311,12 +311,12 @@ COMMANDS = {
         home="explain:explain",
     ),
     "new": Command(
-        summary="write a file for a method, scenario or space of your own",
+        summary="write a file for a method, scenario, dataset or space of your own",
         add_options=new_options,
         home="new:new",
     ),
     "check": Command(
-        summary="check a file of your own: methods, scenarios, a space",
+        summary="check a file of your own: methods, scenarios, datasets, networks, a space",
         add_options=check_options,
         home="check:check",
     ),

@@ -1,17 +1,30 @@
-"""Registry of datasets: their names, and the function that opens a dataset by its name."""
+"""Registry of datasets: their names, and the function that opens a dataset by its name.
+
+A class is imported when a dataset of it is opened, so that a list of names is light. Others come from
+plug-ins.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
+import inspect
 from pathlib import Path
-from typing import Any
 
-from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
+from raysim.core.registry import Registry
 from raysim.data.dataset import Dataset, DatasetInfo
 from raysim.data.reading import Reading
 
-REGISTRY = {
+
+def _check(name: str, thing: object) -> None:
+    """Raise UserError where a thing is no class of datasets."""
+    if not (isinstance(thing, type) and issubclass(thing, Dataset)):
+        raise UserError(f"'{name}' is {thing!r}; it should be a subclass of raysim.Dataset")
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    if missing:
+        raise UserError(f"class {thing.__name__} ('{name}') lacks {', '.join(missing)}")
+
+
+BUILT_IN = {
     "scenes": "raysim.data.scenes:SceneDataset",
     "ucmerced": "raysim.data.archives.ucmerced:UCMerced",
     "optimal31": "raysim.data.archives.optimal31:Optimal31",
@@ -26,6 +39,8 @@ REGISTRY = {
     "loveda": "raysim.data.archives.loveda:LoveDA",
     "image_masks": "raysim.data.segmentation:ImageMasks",
 }
+DATASETS: Registry[type[Dataset]] = Registry("dataset", BUILT_IN, _check)
+# what is known of the built-in ones without an import
 SEGMENTATION = frozenset({"image_masks", "loveda", "scene_masks"})  # datasets with a class for every pixel
 DRAWN = frozenset({"scenes", "scene_masks"})  # datasets that a program draws: they have no path
 ANY_FOLDER = frozenset({"folder", "client_folders", "image_masks"})  # datasets that need a path
@@ -55,20 +70,19 @@ def load_dataset(
     """
     names = name.split("+")
     for part in names:
-        if part not in REGISTRY:
-            raise unknown_name("dataset", part, list(REGISTRY))
+        DATASETS.get_or_refuse(part)
     if len(names) == 1:
         dataset = _open(name, path)
     else:
         from raysim.data.mixed import MixedDataset
 
-        not_allowed = [part for part in names if part in SEGMENTATION | ANY_FOLDER]
+        not_allowed = [part for part in names if segments(part) or needs_path(part)]
         if not_allowed:
-            allowed = ", ".join(part for part in REGISTRY if part not in SEGMENTATION | ANY_FOLDER)
+            allowed = ", ".join(part for part in DATASETS if not segments(part) and not needs_path(part))
             raise UserError(
                 f"dataset '{name}': '{not_allowed[0]}' cannot be part of a mixture; allowed are {allowed}"
             )
-        dataset = MixedDataset([_open(part, None if part in DRAWN else path) for part in names])
+        dataset = MixedDataset([_open(part, None if is_drawn(part) else path) for part in names])
     if reading is not None and not reading.is_default:
         dataset = dataset.with_reading(reading)
     if crop is None:
@@ -78,24 +92,51 @@ def load_dataset(
     return Cropped(dataset, crop)
 
 
+def segments(name: str) -> bool:
+    """Return whether a dataset has a class for every pixel; False for an unknown name."""
+    if name in BUILT_IN:
+        return name in SEGMENTATION
+    return name in DATASETS and DATASETS[name].segments
+
+
+def is_drawn(name: str) -> bool:
+    """Return whether a program draws a dataset's images: it has no path. False for an unknown name."""
+    if name in BUILT_IN:
+        return name in DRAWN
+    return name in DATASETS and not inspect.signature(DATASETS[name]).parameters
+
+
+def needs_path(name: str) -> bool:
+    """Return whether a dataset cannot be found without a path."""
+    if name in BUILT_IN:
+        return name in ANY_FOLDER
+    parameters = inspect.signature(DATASETS[name]).parameters.values()
+    return any(parameter.default is inspect.Parameter.empty for parameter in parameters)
+
+
 def catalogue() -> list[tuple[DatasetInfo, Path | None]]:
     """Return the record of every dataset and the folder where it was found.
 
     The folder is None for a dataset that was not found or needs no folder.
     """
-    classes = [_class(name) for name in REGISTRY]
-    return [(cls.info, cls.find() if cls.info.archive else None) for cls in classes]
-
-
-def _class(name: str) -> Any:
-    """Import the class of a dataset."""
-    module, _, attribute = REGISTRY[name].partition(":")
-    return getattr(import_module(module), attribute)
+    found: list[tuple[DatasetInfo, Path | None]] = []
+    for name, cls in DATASETS.usable().items():
+        title = inspect.cleandoc(cls.__doc__ or name).partition("\n")[0].rstrip(".")
+        info: DatasetInfo = getattr(cls, "info", None) or DatasetInfo(name=name, title=title)
+        found.append((info, cls.find() if info.archive else None))  # type: ignore[attr-defined]
+    return found
 
 
 def _open(name: str, path: str | None) -> Dataset:
-    if name not in DRAWN:
-        return _class(name)(path)
-    if path is not None:
-        raise UserError(f"dataset '{name}' is drawn by a program: leave out the path {path}")
-    return _class(name)()
+    """Open one dataset."""
+    if is_drawn(name):
+        if path is not None:
+            raise UserError(
+                f"task.path = {path} is not allowed: dataset '{name}' is drawn by a program; leave the path "
+                "out, or say how the folder is read, for example task.dataset=folder"
+            )
+        return DATASETS[name]()
+    if path is None and needs_path(name) and name not in BUILT_IN:
+        raise UserError(f"dataset '{name}' needs task.path, the place of its files")
+    dataset: Dataset = DATASETS[name](path)  # type: ignore[call-arg]
+    return dataset

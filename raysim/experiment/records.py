@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import SerializeAsAny, model_validator
@@ -15,6 +15,7 @@ from raysim.core import plugins
 from raysim.core.config import Config, canonical_json, digest, knob, late_fields, parse
 from raysim.core.errors import UserError
 from raysim.core.registry import Registry
+from raysim.data.registry import BUILT_IN, DATASETS
 from raysim.experiment import checks, effects
 from raysim.experiment.evaluation import Evaluation
 from raysim.experiment.resources import Resources
@@ -22,6 +23,7 @@ from raysim.experiment.task import Task
 from raysim.experiment.training import Training
 from raysim.methods import METHODS, Method
 from raysim.methods.aggregation import ServerOptimiser
+from raysim.nn.convnets import BUILT_IN_NETWORKS, NETWORKS
 
 SERVER_SAMPLES = 10  # per class, where a method needs them and `task.ses` says nothing
 
@@ -168,20 +170,13 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
 
 
 def foreign_code(experiment: Experiment) -> dict[str, str]:
-    """Return the digests of the code that an experiment uses and that is not raysim's own.
+    """Return the digests of the code that an experiment uses and that does not come with raysim.
 
     Returns:
-        `method mine` -> digest, for the method and the scenario; of a class from a plug-in that builds on a
-        class of another one, of both.
+        `method mine` -> digest, for method, scenario, dataset and networks; of a class from a plug-in that
+        builds on a class of another one, of both.
     """
-    code: dict[str, str] = {}
-    records: tuple[Method | Scenario, ...] = (experiment.method, experiment.scenario)
-    for block, record in zip(("method", "scenario"), records, strict=True):
-        for cls in type(record).__mro__:
-            if found := plugins.code_of(cls):
-                name = record.name if cls is type(record) else f"{record.name}: {cls.__name__}"
-                code[f"{block} {name}"] = found
-    return code
+    return {name: found for name, thing in used_things(experiment) if (found := plugins.code_of(thing))}
 
 
 def check_travels(experiment: Experiment) -> None:
@@ -190,9 +185,27 @@ def check_travels(experiment: Experiment) -> None:
     Raises:
         UserError: A class of it is defined in a script or in a notebook's cell.
     """
-    for block in REGISTRIES:
-        for cls in type(getattr(experiment, block)).__mro__:
-            plugins.check_travels(cls)
+    for _, thing in used_things(experiment):
+        plugins.check_travels(thing)
+
+
+def used_things(experiment: Experiment) -> Iterator[tuple[str, Any]]:
+    """Return the classes and functions behind an experiment's names, each with a name for messages."""
+    records: tuple[Method | Scenario, ...] = (experiment.method, experiment.scenario)
+    for block, record in zip(("method", "scenario"), records, strict=True):
+        yield from _with_bases(f"{block} {record.name}", type(record))
+    for name in experiment.task.dataset.split("+"):
+        if name not in BUILT_IN and name in DATASETS:
+            yield from _with_bases(f"dataset {name}", DATASETS[name])
+    for name in experiment.method.architectures:
+        if name not in BUILT_IN_NETWORKS and name in NETWORKS:
+            yield f"network {name}", NETWORKS[name]
+
+
+def _with_bases(name: str, cls: type) -> Iterator[tuple[str, type]]:
+    """Return a class and its bases, which may come from elsewhere."""
+    yield name, cls
+    yield from ((f"{name}: {base.__name__}", base) for base in cls.__mro__[1:])
 
 
 def identity(experiment: Experiment) -> str:

@@ -9,9 +9,9 @@ from pydantic import field_validator, model_validator
 from raysim.core.config import Config, knob
 from raysim.core.types import TaskKind
 from raysim.data.reading import Reading, checked_bands, checked_stretch
-from raysim.data.registry import DRAWN, SEGMENTATION
+from raysim.data.registry import is_drawn, segments
 
-FILES = ("a dataset of image files", lambda task: not set(task.dataset.split("+")) <= DRAWN)
+FILES = ("a dataset of image files", lambda task: not all(map(is_drawn, task.dataset.split("+"))))
 
 
 class Task(Config):
@@ -113,7 +113,7 @@ class Task(Config):
     @property
     def kind(self) -> TaskKind:
         """Whether images or pixels are classified; the dataset decides."""
-        return "segmentation" if self.dataset in SEGMENTATION else "classification"
+        return "segmentation" if segments(self.dataset) else "classification"
 
     @property
     def reading(self) -> Reading:

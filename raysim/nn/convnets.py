@@ -12,24 +12,26 @@ Reference: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016;
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from raysim.core.config import unknown_name
 from raysim.core.errors import UserError
+from raysim.core.registry import Registry
 from raysim.nn import efficientnet
 
 Norm = Literal["batch", "group"]
 SMALL_NETWORKS = ("cnn", "small_resnet", "small_mobilenet")
 TORCHVISION_NETWORKS = ("resnet18", "resnet50", "mobilenet_v3_small")
-NETWORKS = (*SMALL_NETWORKS, *TORCHVISION_NETWORKS, efficientnet.NAME)
+BUILT_IN_NETWORKS = (*SMALL_NETWORKS, *TORCHVISION_NETWORKS, efficientnet.NAME)
 PRETRAINED_NETWORKS = (*TORCHVISION_NETWORKS, efficientnet.NAME)
+OWN_WIDTHS = PRETRAINED_NETWORKS  # networks whose channels no setting changes
 GROUPS = 8
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation of its pixels
 
@@ -74,6 +76,13 @@ class ConvBackbone(nn.Module):
         return tuple(maps)
 
 
+class Builder(Protocol):
+    """What builds a network, as the registry has it."""
+
+    def __call__(self, *, width: int, norm: Norm, pretrained: bool) -> ConvBackbone:
+        """Build the backbone; see `build_backbone`."""
+
+
 def build_backbone(
     name: str, *, width: int = 16, norm: Norm = "batch", pretrained: bool = False
 ) -> ConvBackbone:
@@ -91,23 +100,7 @@ def build_backbone(
     Raises:
         UserError: Unknown name, a wrong width, or pretrained weights that do not exist or cannot be loaded.
     """
-    if name not in NETWORKS:
-        raise unknown_name("network", name, list(NETWORKS))
-    layer = _group_norm if norm == "group" else nn.BatchNorm2d
-    small = {"cnn": _cnn, "small_resnet": _small_resnet, "small_mobilenet": _small_mobilenet}
-    if name in small:
-        if pretrained:
-            raise UserError(
-                f"pretrained = true: there are no pretrained weights of '{name}'; "
-                f"{', '.join(PRETRAINED_NETWORKS)} have them"
-            )
-        if width % 8:
-            raise UserError(f"width = {width} is not allowed: it should be a multiple of 8")
-        return small[name](width, layer)
-    if name == efficientnet.NAME:
-        stages = efficientnet.stages(group_norm=norm == "group", pretrained=pretrained, groups=GROUPS)
-        return ConvBackbone(stages, efficientnet.CHANNELS, efficientnet.STRIDE)
-    return _torchvision(name, norm, pretrained)
+    return NETWORKS.get_or_refuse(name)(width=width, norm=norm, pretrained=pretrained)
 
 
 def _group_norm(channels: int) -> nn.GroupNorm:
@@ -215,3 +208,54 @@ def _load(whole: nn.Module, name: str) -> None:
             "or set TORCH_HOME to a folder that has it in hub/checkpoints"
         ) from error
     whole.load_state_dict(fitting, strict=False)
+
+
+def _small(name: str, build: Callable[[int, Callable[[int], nn.Module]], ConvBackbone]) -> Builder:
+    """Return the builder of a small network from scratch."""
+
+    def built(*, width: int, norm: Norm, pretrained: bool) -> ConvBackbone:
+        if pretrained:
+            raise UserError(
+                f"pretrained = true: there are no pretrained weights of '{name}'; "
+                f"{', '.join(PRETRAINED_NETWORKS)} have them"
+            )
+        if width % 8:
+            raise UserError(f"width = {width} is not allowed: it should be a multiple of 8")
+        return build(width, _group_norm if norm == "group" else nn.BatchNorm2d)
+
+    return built
+
+
+def _of_torchvision(name: str) -> Builder:
+    """Return the builder of one of torchvision's networks; its widths are its own."""
+    return lambda *, width, norm, pretrained: _torchvision(name, norm, pretrained)
+
+
+def _lite0(*, width: int, norm: Norm, pretrained: bool) -> ConvBackbone:
+    """Build EfficientNet-Lite0; its widths are its own."""
+    stages = efficientnet.stages(group_norm=norm == "group", pretrained=pretrained, groups=GROUPS)
+    return ConvBackbone(stages, efficientnet.CHANNELS, efficientnet.STRIDE)
+
+
+def _check(name: str, thing: object) -> None:
+    """Raise UserError where a thing cannot build a network."""
+    wanted = {"width", "norm", "pretrained"}
+    if not callable(thing) or not wanted <= set(inspect.signature(thing).parameters):
+        raise UserError(
+            f"network '{name}' is {thing!r}; it should be a function of (*, width, norm, pretrained) that "
+            "returns a ConvBackbone"
+        )
+
+
+NETWORKS: Registry[Builder] = Registry(
+    "network",
+    {
+        **{
+            name: _small(name, build)
+            for name, build in zip(SMALL_NETWORKS, (_cnn, _small_resnet, _small_mobilenet), strict=True)
+        },
+        **{name: _of_torchvision(name) for name in TORCHVISION_NETWORKS},
+        efficientnet.NAME: _lite0,
+    },
+    _check,
+)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from raysim.core.errors import UserError
-from raysim.data.registry import SEGMENTATION
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.record import Overrides, Space
@@ -62,7 +61,7 @@ def entries_of(case: Case, space: Space, quick: bool) -> dict[str, Overrides]:
         UserError: The suite cannot stress this space.
     """
     base = space.base
-    if base.task.kind == "segmentation" or base.task.dataset in SEGMENTATION:
+    if base.task.kind == "segmentation":
         raise UserError(
             f"space '{space.name}' classifies pixels; the stress suite knows image classification only"
         )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from raysim.core.config import suggest
 from raysim.core.errors import UserError
-from raysim.data.registry import ANY_FOLDER, DRAWN, catalogue
+from raysim.data.registry import catalogue, is_drawn, needs_path
 from raysim.search.spaces.record import Space
 from raysim.stress.cases import Case
 from raysim.stress.client_cases import TRAFFIC, UNSEEN
@@ -63,8 +63,8 @@ def _deals_images(case: Case) -> bool:
 
 def _partner(dataset: str) -> str | None:
     """Return a dataset on this machine that can be mixed with this one; None where there is none."""
-    if dataset in ANY_FOLDER or "+" in dataset:
+    if "+" in dataset or needs_path(dataset):
         return None
-    available = {info.name for info, folder in catalogue() if folder is not None} | DRAWN
+    available = {info.name for info, folder in catalogue() if folder is not None or is_drawn(info.name)}
     candidates = PARTNER_DATASETS if dataset == "scenes" else ("scenes",)
     return next((name for name in candidates if name in available and name != dataset), None)

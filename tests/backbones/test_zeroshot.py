@@ -11,7 +11,7 @@ from raysim.backbones.published import PUBLISHED, published_accuracies
 from raysim.backbones.registry import load_backbone
 from raysim.backbones.zeroshot import ENSEMBLE, ZeroShotAccuracy
 from raysim.core.errors import UserError
-from raysim.data.registry import REGISTRY
+from raysim.data.registry import DATASETS
 from raysim.data.scenes import SceneDataset
 
 
@@ -82,7 +82,7 @@ def test_published_figures_are_of_known_backbones_and_datasets() -> None:
         assert len(values) == len(published._DATASETS[study]) and all(10 < value < 95 for value in values)
         architecture, _, tag = name.partition("/")
         assert name in PUBLISHED or tag in open_clip.list_pretrained_tags_by_model(architecture)
-    assert set().union(*published._DATASETS.values()) <= set(REGISTRY)
+    assert set().union(*published._DATASETS.values()) <= set(DATASETS)
 
 
 def test_figures_by_other_names_of_the_same_weights() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from raysim.cli import contracts
+from raysim.cli import contracts, data_contracts
 from raysim.cli.main import main
 from raysim.cli.new import write_new
 from raysim.clients.partition import SCENARIOS
 from raysim.core import plugins
 from raysim.core.errors import UserError
+from tests.fakes.plugin import NETWORK, write_plugin, write_tiles
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,45 @@ def test_a_new_file_keeps_the_contract(kind: str, tmp_path: Path, capsys: pytest
     assert main(["check", str(path)]) == 0
     said = capsys.readouterr().out
     assert "FAILS" not in said and said.count("  ok ") >= (1 if kind == "space" else 5)
+
+
+def test_a_new_dataset_keeps_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, tiles = write_new("dataset", "my_own", tmp_path), write_tiles(tmp_path / "tiles")
+    assert main(["check", str(path)]) == 2
+    assert "dataset 'my_own' needs its images: add --path DIR" in capsys.readouterr().err
+    assert main(["check", str(path), "--path", str(tiles)]) == 0
+    assert "FAILS" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check"),
+    [
+        ("np.int64)  # [N]", "np.int32)  # [N]", "labels, classes and prompts"),
+        ('"a satellite photo of a {}."', '"a satellite photo."', "labels, classes and prompts"),
+        ("read_image(self.files[index])", "read_image(self.files[index])[..., 0]", "images are RGB"),
+        ("read_image(self.files[index])", "np.random.randint(0, 9, (8, 8, 3), 'uint8')", "images are RGB"),
+        ("total.hexdigest()", "os.urandom(8).hex()", "the fingerprint is"),
+        ('glob("*_*.png")', 'glob("*_00[0-2].png")', "it can be split"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_dataset_is_found(old: str, new: str, check: str, tmp_path: Path) -> None:
+    path, tiles = write_new("dataset", "faulty", tmp_path), write_tiles(tmp_path / "tiles")
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    plugins.load_plugin(path)
+    found = [
+        name for name, fault in contracts.results(data_contracts.of_dataset("faulty", str(tiles))) if fault
+    ]
+    assert any(name.startswith(check) for name in found)
+
+
+def test_a_network_keeps_the_contract_or_its_fault_is_found(tmp_path: Path) -> None:
+    path = write_plugin(tmp_path, "net", NETWORK)
+    assert main(["check", str(path)]) == 0
+    for old, new in (("(width, 2 * width), 4)", "(width, width), 4)"), ("2 * width), 4)", "2 * width), 8)")):
+        plugins.load_plugin(write_plugin(tmp_path, "net", NETWORK.replace(old, new)))
+        assert all(fault for _, fault in contracts.results(data_contracts.of_network("two_steps")))
 
 
 @pytest.mark.parametrize("name", ["my-own", "1st", "class", "", "später"])

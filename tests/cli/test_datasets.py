@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raysim.cli.main import main
-from raysim.data.registry import REGISTRY
+from raysim.data.registry import DATASETS
 
 
 def test_the_list_names_every_dataset_and_where_to_get_it(
@@ -14,5 +14,5 @@ def test_the_list_names_every_dataset_and_where_to_get_it(
     monkeypatch.setenv("RAYSIM_DATA", "")
     assert main(["data", "list"]) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in REGISTRY)
+    assert all(name in printed for name in DATASETS)
     assert "RAYSIM_DATA is not set" in printed and "UCMerced_LandUse.zip" in printed

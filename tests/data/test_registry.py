@@ -8,7 +8,12 @@ import pytest
 
 from raysim.core.errors import UserError
 from raysim.data.features import masks
-from raysim.data.registry import REGISTRY, SEGMENTATION, _class, catalogue, load_dataset
+from raysim.data.registry import (
+    DATASETS,
+    SEGMENTATION,
+    catalogue,
+    load_dataset,
+)
 from raysim.data.scenes import SceneDataset
 from tests.fakes.archives import (
     build,
@@ -19,13 +24,13 @@ def test_catalogue_finds_what_is_there(tmp_path: Path, monkeypatch: pytest.Monke
     build(tmp_path / "eurosat", "eurosat")
     monkeypatch.setenv("RAYSIM_DATA", str(tmp_path))
     found = {info.name: folder for info, folder in catalogue()}
-    assert list(found) == list(REGISTRY)
+    assert list(found) == list(DATASETS)
     assert found["eurosat"] == (tmp_path / "eurosat/EuroSAT_RGB").resolve()
     assert [name for name, folder in found.items() if folder is not None] == ["eurosat"]
 
 
 def test_registry_knows_which_classify_pixels() -> None:
-    assert {name for name in REGISTRY if _class(name).segments} == SEGMENTATION
+    assert {name for name in DATASETS if DATASETS[name].segments} == SEGMENTATION
 
 
 def test_only_some_datasets_have_masks(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 METHOD = '''"""PromptFL whose server keeps a share of its old prompt, and a scenario of its own."""
 
 from raysim import METHODS, SCENARIOS, Scenario, knob
@@ -35,6 +38,37 @@ class Fair(Scenario):
     def table(self, totals_C, rng):
         return counts.even_table(totals_C, self.clients, rng)
 '''
+
+
+NETWORK = '''"""A network of my own: two convolutions."""
+
+from torch import nn
+
+from raysim import NETWORKS, ConvBackbone
+
+
+def two_steps(*, width, norm, pretrained):
+    def made(channels):
+        return nn.GroupNorm(4, channels) if norm == "group" else nn.BatchNorm2d(channels)
+
+    first = nn.Sequential(nn.Conv2d(3, width, 3, 2, 1, bias=False), made(width), nn.ReLU())
+    second = nn.Sequential(nn.Conv2d(width, 2 * width, 3, 2, 1, bias=False), made(2 * width), nn.ReLU())
+    return ConvBackbone([first, second], (width, 2 * width), 4)
+
+
+NETWORKS.add(two_steps, name="two_steps")
+'''
+
+
+def write_tiles(folder: Path) -> Path:
+    """Write 36 small images of three classes, as the dataset of `raysim new` reads them."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(36):
+        name = ("forest", "bare_land", "river")[number % 3]
+        pixels = rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}_{number:03d}.png")
+    return folder
 
 
 def write_plugin(folder: Path, name: str = "slow_method", text: str = METHOD) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,19 +12,20 @@ from pathlib import Path
 import pytest
 
 from raysim.cli.main import main
+from raysim.cli.new import write_new
 from raysim.core import plugins
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
 from raysim.engines.driver import run_on_ray
 from raysim.engines.ray_pool import RayPool
 from raysim.engines.serial import Serial
-from raysim.experiment import Experiment, Resources
+from raysim.experiment import Experiment, Resources, override
 from raysim.methods.prompts.promptfl import PromptFL
 from raysim.simulation.rounds import Simulation
 from raysim.storage.files import read_record
 from raysim.storage.store import Store
 from tests.experiments import QUICK_WORDS, small
-from tests.fakes.plugin import METHOD, write_package, write_plugin
+from tests.fakes.plugin import METHOD, NETWORK, write_package, write_plugin, write_tiles
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +131,34 @@ def test_a_package_runs_on_ray(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         digests.append(done.stdout.split('"state_sha256": "')[1][:64])
     assert digests[0] == digests[1]
+
+
+def test_a_dataset_and_a_network_run_on_both_engines(tmp_path: Path) -> None:
+    """The digests of both files are part of the id."""
+    dataset, tiles = write_new("dataset", "my_tiles", tmp_path), write_tiles(tmp_path / "tiles")
+    network = write_plugin(tmp_path, "net", NETWORK)
+    words = ["task.dataset=my_tiles", f"task.path={tiles}", "task.image_size=32", "method=fedavg", "rounds=1"]
+    words += ["method.network=two_steps", "method.width=8", "scenario.clients=3", "--json"]
+    words += ["--plugin", str(dataset), "--plugin", str(network), "--workers", "2"]
+    digests, ids = [], []
+    for engine in ("serial", "ray"):
+        out = tmp_path / engine
+        command = [sys.executable, "-m", "raysim", "run", *words, "--engine", engine]
+        done = subprocess.run(
+            [*command, "--out", str(out)], capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        digests.append(done.stdout.split('"state_sha256": "')[1][:64])
+        ids.append(json.loads((out / "config.json").read_text())["id"])
+    assert digests[0] == digests[1] and ids[0] == ids[1]
+    for path in (dataset, network):
+        path.write_text(path.read_text() + "# another text\n")
+        changes = {"task.dataset": "my_tiles", "task.path": str(tiles), "method": "fedavg"}
+        for file in (dataset, network):
+            plugins.load_plugin(file)
+        changes |= {"method.network": "two_steps"}
+        ids.append(override(Experiment(), changes).id)
+    assert len(set(ids[1:])) == 3
 
 
 class Typed(PromptFL):

@@ -48,7 +48,7 @@ class NetworkMethod(Method):
 
     network: str = knob(
         "small_resnet",
-        f"{', '.join(convnets.NETWORKS)}, or {TOWER} (CLIP's); joined by '+', the clients take them in turn",
+        f"{', '.join(convnets.BUILT_IN_NETWORKS)}, or {TOWER} (CLIP's); joined by '+': clients in turn",
         basis="guess",
         search="{resnet18,resnet50}",
     )
@@ -69,7 +69,7 @@ class NetworkMethod(Method):
         multiple_of=8,
         used_when=(
             "one of the small networks",
-            lambda self: any(name in convnets.SMALL_NETWORKS for name in self.architectures),
+            lambda self: any(name not in (*convnets.OWN_WIDTHS, TOWER) for name in self.architectures),
         ),
     )
     norm: Literal["batch", "group"] = knob(
