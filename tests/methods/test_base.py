@@ -75,7 +75,7 @@ class LinearProbe(Method):
 def test_a_method_of_three_hooks_trains(
     monkeypatch: pytest.MonkeyPatch, simulate: Callable[[Experiment], Simulation]
 ) -> None:
-    monkeypatch.setitem(METHODS, LinearProbe.name, LinearProbe)
+    monkeypatch.setitem(METHODS._things, LinearProbe.name, LinearProbe)
     experiment = small(method="linear_probe", rounds=5, evaluation__every=5, training__lr=1.0)
     run = simulate(experiment)
     first, last = run.store.rounds()[0], run.store.rounds()[-1]

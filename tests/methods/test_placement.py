@@ -64,7 +64,7 @@ class FedProxPooled(Pooled, FedProx):
 
 
 def test_any_method_can_train_alone(monkeypatch: pytest.MonkeyPatch, simulate: Run) -> None:
-    monkeypatch.setitem(METHODS, FedOTPAlone.name, FedOTPAlone)
+    monkeypatch.setitem(METHODS._things, FedOTPAlone.name, FedOTPAlone)
     run = simulate(small(method="fedotp_alone", rounds=2))
     assert not run.state.shared and run.totals["bytes_up"] == run.totals["bytes_down"] == 0
     private = fetch(run.privates[0], run.store.vault)
@@ -75,7 +75,7 @@ def test_any_method_can_train_alone(monkeypatch: pytest.MonkeyPatch, simulate: R
 
 
 def test_any_method_can_train_in_one_place(monkeypatch: pytest.MonkeyPatch, simulate: Run) -> None:
-    monkeypatch.setitem(METHODS, FedProxPooled.name, FedProxPooled)
+    monkeypatch.setitem(METHODS._things, FedProxPooled.name, FedProxPooled)
     run = simulate(smallest("fedprox_pooled", rounds=1, method__mu=0.0))
     plain = simulate(smallest("centralized_network", rounds=1))
     assert run.totals["bytes_up"] == 0 and run.store.rounds()[-1]["clients"] == 1

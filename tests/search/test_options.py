@@ -21,7 +21,7 @@ from raysim.search.options import SweepOptions, trial_slots
         ({"--trials": -1}, "--trials = -1 is not allowed: it should be greater than or equal to 0"),
         (
             {"--search": "tpee"},
-            "--search = 'tpee' is not allowed: it should be 'tpe', 'qmc', 'random' or 'grid'",
+            "--search = 'tpee' is not allowed: it should be 'tpe', 'gp', 'qmc', 'random' or 'grid'",
         ),
         (
             {"--objectives": ("flop",)},
