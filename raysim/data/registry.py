@@ -132,8 +132,8 @@ def _open(name: str, path: str | None) -> Dataset:
     if is_drawn(name):
         if path is not None:
             raise UserError(
-                f"task.path = {path} is not allowed: dataset '{name}' is drawn by a program; leave the path "
-                "out, or say how the folder is read, for example task.dataset=folder"
+                f"task.path = {path} is not allowed: dataset '{name}' is drawn by a program; leave out the "
+                "path, or say how the folder is read, for example task.dataset=folder"
             )
         return DATASETS[name]()
     if path is None and needs_path(name) and name not in BUILT_IN:
