@@ -230,6 +230,9 @@ def start(resources: Resources) -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**{key: value for key, value in quiet_options.items() if key != "include_dashboard"})
     else:
+        # Ray's workers yield to every other process (nice 15), so that a busy program beside them would take
+        # nearly all of the time that a sweep is given
+        os.environ.setdefault("RAY_worker_niceness", "0")
         needed = -(-int(resources.workers * resources.cpus * 1000) // 1000)
         ray.init(num_cpus=max(os.cpu_count() or 1, needed), **quiet_options)
 
