@@ -69,8 +69,11 @@ def of_method(name: str) -> list[Check]:
 def of_scenario(name: str) -> list[Check]:
     """Return the checks of a scenario by its name."""
     cls = SCENARIOS[name]
+    settings = Check("its settings are described and go through JSON", lambda: _settings("scenario", cls))
+    if cls.given:  # nothing is drawn: the clients are as a table or a dataset says
+        return [settings]
     return [
-        Check("its settings are described and go through JSON", lambda: _settings("scenario", cls)),
+        settings,
         Check("every image has at most one client, every client an image", lambda: _whole(cls)),
         Check("the same seed gives the same clients", lambda: _drawn(cls)),
         Check("too many clients are refused with a message", lambda: _refused(cls)),

@@ -143,6 +143,6 @@ def test_a_fault_of_a_scenario_is_found(old: str, new: str, check: str, tmp_path
     assert any(name.startswith(check) for name in found)
 
 
-@pytest.mark.parametrize("name", [name for name, kind in SCENARIOS.items() if not kind.given])
+@pytest.mark.parametrize("name", list(SCENARIOS))
 def test_built_in_scenarios_keep_the_contract(name: str) -> None:
     assert {fault for _, fault in contracts.results(contracts.of_scenario(name))} == {""}
