@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raysim.backbones.own import BACKBONES
     from raysim.clients.partition import SCENARIOS
     from raysim.clients.scenario import Scenario
     from raysim.core.config import knob
@@ -31,20 +32,24 @@ if TYPE_CHECKING:
     from raysim.search.spaces.files import load_space
     from raysim.simulation.engine import Engine
     from raysim.simulation.rounds import Simulation
+    from raysim.storage.figures import REPORT_FIGURES, ReportFigure
     from raysim.storage.store import Store
 
     __version__: str
 
 __all__ = [
+    "BACKBONES",
     "DATASETS",
     "METHODS",
     "NETWORKS",
+    "REPORT_FIGURES",
     "SCENARIOS",
     "ConvBackbone",
     "Dataset",
     "Engine",
     "Experiment",
     "Method",
+    "ReportFigure",
     "Resources",
     "Scenario",
     "Serial",
@@ -61,6 +66,7 @@ __all__ = [
 ]
 
 MODULES = {
+    "backbones.own": ("BACKBONES",),
     "clients.partition": ("SCENARIOS",),
     "clients.scenario": ("Scenario",),
     "core.config": ("knob",),
@@ -76,6 +82,7 @@ MODULES = {
     "engines.serial": ("Serial",),
     "simulation.rounds": ("Simulation",),
     "search.spaces.files": ("load_space",),
+    "storage.figures": ("REPORT_FIGURES", "ReportFigure"),
     "storage.store": ("Store",),
 }
 

@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     from tests.sweep_commands import FinishedSweep
 
 
+SHARED = {
+    "ray_session",
+    "finished_sweep",
+}  # fixtures that take long to make: one process of the tests has them
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that share Ray or the finished sweep first and into one group, others into their own.
+
+    `make test` runs two processes of pytest (pytest-xdist); a group runs in one of them.
+    """
+    sharing = {item.path for item in items if SHARED & set(getattr(item, "fixturenames", ()))}
+    items.sort(key=lambda item: item.path not in sharing)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("shared" if item.path in sharing else str(item.path)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Features are computed once per test session, in a folder of its own unless RAYSIM_CACHE names one."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from raysim import BACKBONES, REPORT_FIGURES
 from raysim.cli.main import _parser
 from raysim.cli.new import write_new
 from raysim.cli.options import COMMANDS
@@ -37,7 +38,7 @@ GROUPS = ("task", "method", "scenario", "training", "evaluation", "faults", "ser
 # kind -> the file of this kind that a user writes, in the documents `my_KIND.py`
 OWN: dict[str, Path] = {kind: Path() for kind in ("method", "scenario", "dataset", "space")}
 ENTRY_POINTS = {
-    registry.group for registry in (*REGISTRIES.values(), DATASETS, NETWORKS)
+    registry.group for registry in (*REGISTRIES.values(), DATASETS, NETWORKS, BACKBONES, REPORT_FIGURES)
 }  # groups by which packages add
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")

@@ -12,6 +12,7 @@ One object per figure, such as `{"kind": "differences", "to": "fedrsclip", "titl
     convergence                the shared parameters alone, round by round
 
 Each may have a title. Labels of entries are given without `(tuned)`.
+Other kinds come from plug-ins (`offer`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .cost import show_cost
 from .differences import show_differences, show_groups
 from .domains import show_domains
 from .masks import show_masks
+from .own import show_unknown, shown_by
 from .traffic import show_traffic
 
 TEXT, PATHS, METRICS = "text", "a list of paths", "a list of metrics"  # what a value may be
@@ -55,21 +57,38 @@ FIGURE_KINDS = {
     "domains": FigureKind(show_domains),
     "convergence": FigureKind(show_convergence),
 }
+_offered: dict[str, FigureKind] = {}  # kinds of plug-ins
+
+
+def offer(classes: Mapping[str, Any]) -> None:
+    """Take the figures of plug-ins, name -> class (`raysim.ReportFigure`), in place of those of before.
+
+    Raises:
+        ValueError: A name is that of a built-in kind.
+    """
+    if taken := [name for name in classes if name in FIGURE_KINDS]:
+        raise ValueError(f"figure '{taken[0]}': this name belongs to a built-in kind; choose another name")
+    _offered.clear()
+    for name, figure in classes.items():
+        _offered[name] = FigureKind(shown_by(figure), may=dict.fromkeys(figure.keys, TEXT))
 
 
 def declared(results: Results) -> list[tuple[FigureKind, Row, str]]:
-    """Return the figures of a sweep (see `parse`)."""
-    meta = results.meta
-    return parse(meta.get("figures") or [], meta.get("grid") or [], f"{results.folder / 'run.json'}: figures")
+    """Return the figures of a sweep (see `parse`); those of an absent plug-in say so in their place."""
+    meta, source = results.meta, f"{results.folder / 'run.json'}: figures"
+    return parse(meta.get("figures") or [], meta.get("grid") or [], source, FigureKind(show_unknown))
 
 
-def parse(figures: Sequence[Any], grid: Sequence[str], source: str) -> list[tuple[FigureKind, Row, str]]:
+def parse(
+    figures: Sequence[Any], grid: Sequence[str], source: str, unknown: FigureKind | None = None
+) -> list[tuple[FigureKind, Row, str]]:
     """Return the declared figures with their kinds and keys, in order.
 
     Args:
         figures: As declared.
         grid: Labels of the recipe's entries; a figure may refer to these only, where there are any.
         source: Name of the place where they are declared, for messages.
+        unknown: What stands for a kind that is not known; None: such a figure is refused.
 
     Raises:
         ValueError: A figure is of an unknown kind, lacks a key that its kind needs, has an unknown key, or
@@ -78,27 +97,32 @@ def parse(figures: Sequence[Any], grid: Sequence[str], source: str) -> list[tupl
     parsed: list[tuple[FigureKind, Row, str]] = []
     for i, figure in enumerate(figures):
         place = f"{source}[{i}]"
-        kind = _checked(figure, grid, place)
+        kind = _checked(figure, grid, place, unknown)
         name = figure["kind"]
         earlier = sum(key.split("-")[0] == name for _, _, key in parsed)
         parsed.append((kind, figure, f"{name}-{earlier + 1}" if earlier else name))
     return parsed
 
 
-def _checked(figure: Any, grid: Sequence[str], place: str) -> FigureKind:
+def _checked(figure: Any, grid: Sequence[str], place: str, unknown: FigureKind | None) -> FigureKind:
     """Return the kind of a figure that has the keys and the values that the kind needs, else raise."""
     if not isinstance(figure, dict):
         raise ValueError(f"{place} is {figure!r}; it should be an object with a kind")
     name = str(figure.get("kind"))
-    kind = FIGURE_KINDS.get(name)
+    kind = FIGURE_KINDS.get(name) or _offered.get(name)
     if kind is None:
-        known = ", ".join(sorted(FIGURE_KINDS))
-        raise ValueError(f"{place}: the kind {name!r} is unknown; known kinds are {known}")
+        if unknown is not None:
+            return unknown
+        known = ", ".join(sorted({**FIGURE_KINDS, **_offered}))
+        raise ValueError(
+            f"{place}: the kind {name!r} is unknown; known kinds are {known}. "
+            "One of your own: --plugin FILE.py"
+        )
     takes = {**kind.needs, **kind.may, "title": TEXT}
     lacking = [key for key in kind.needs if not figure.get(key)]
-    unknown = [key for key in figure if key not in ("kind", *takes)]
-    if lacking or unknown:
-        fault = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown key {', '.join(unknown)}"
+    strange = [key for key in figure if key not in ("kind", *takes)]
+    if lacking or strange:
+        fault = f"lacks {', '.join(lacking)}" if lacking else f"has the unknown key {', '.join(strange)}"
         raise ValueError(f"{place}: a figure of kind {name!r} {fault}; it takes {', '.join(takes)}")
     for key, value in figure.items():
         words = takes.get(key, TEXT)

@@ -2,8 +2,9 @@
 
 The names are `scenes-clip` (bundled), `ARCH/TAG` (open_clip's, e.g. `ViT-B-16/openai`), `ARCH/random`, the
 published remote-sensing weights in `raysim.backbones.published`, `hf-hub:ORG/REPO` (a repository of Hugging
-Face in the layout of open_clip or transformers), and for a path to any other file or folder the architecture:
-`ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend from OpenAI's. A path replaces every download.
+Face in the layout of open_clip or transformers), what plug-ins add (`raysim.backbones.own`), and for a path
+to any other file or folder the architecture: `ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend
+from OpenAI's. A path replaces every download.
 
 Shapes: N images, S x S pixels, M patches, d embedding, T texts, L context length.
 """
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from raysim.backbones import hub, weights
+from raysim.backbones import hub, own, weights
 from raysim.backbones.published import PUBLISHED, published_file
 from raysim.backbones.weights import Source
 from raysim.core.config import canonical_json, unknown_name
@@ -165,6 +166,8 @@ def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "c
         return _bundled(path, device)
     if name.startswith(hub.SCHEME):
         return _backbone(name, *hub.from_hub(name, path), device)
+    if name in own.BACKBONES:
+        return _backbone(name, own.make(name, path), name, device)
     source = _source(name)
     described = _described(path)
     if described is None:
@@ -226,6 +229,7 @@ def _source(name: str) -> Source:
             "any ARCH/TAG of open_clip",
             "hf-hub:ORG/REPO",
             "any ARCH with task.backbone_path",
+            *own.BACKBONES,
         ]
         raise unknown_name("backbone", name, names)
     quick_gelu = spelled.endswith("-quickgelu") or bool(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from raysim.backbones.own import BACKBONES
 from raysim.cli import contracts, data_contracts
 from raysim.cli.contracts import Check
 from raysim.clients.partition import SCENARIOS
@@ -19,6 +20,7 @@ from raysim.nn.convnets import NETWORKS
 from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.sweep import prepare
+from raysim.storage.figures import REPORT_FIGURES
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -35,6 +37,8 @@ def check(arguments: argparse.Namespace) -> None:
         (SCENARIOS, contracts.of_scenario),
         (DATASETS, lambda name: data_contracts.of_dataset(name, arguments.path)),
         (NETWORKS, data_contracts.of_network),
+        (BACKBONES, lambda name: data_contracts.of_backbone(name, arguments.path)),
+        (REPORT_FIGURES, data_contracts.of_figure),
     )
     groups = [
         (f"{registry.kind} {name}", checks_of(name))

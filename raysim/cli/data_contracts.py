@@ -1,19 +1,25 @@
-"""What a dataset or a network must keep, as checks for `raysim check`."""
+"""What a dataset, a network, a backbone or a figure must keep, as checks for `raysim check`."""
 
 from __future__ import annotations
 
 import math
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from raysim.backbones.registry import load_backbone
 from raysim.cli.contracts import Check
 from raysim.core.types import SPLITS
 from raysim.data.dataset import Dataset
 from raysim.data.registry import load_dataset
 from raysim.data.splits import split
 from raysim.nn.convnets import NETWORKS, Norm
+from raysim.storage.figures import REPORT_FIGURES
+from raysim.storage.files import write_json
+from raysim.storage.report import analysis_module
 
 IMAGES = 40  # of a dataset that are opened
 
@@ -39,6 +45,50 @@ def of_network(name: str) -> list[Check]:
         Check("its maps are as declared, batch norm", lambda: _maps(name, "batch")),
         Check("its maps are as declared, group norm", lambda: _maps(name, "group")),
     ]
+
+
+def of_backbone(name: str, path: str | None) -> list[Check]:
+    """Return the checks of a backbone by its name.
+
+    Args:
+        name: The name.
+        path: Its weights, as `task.backbone_path`; None where it needs none.
+    """
+    return [
+        Check("images and texts have features of one size, finite", lambda: _features(name, path)),
+        Check("its weights are the same each time", lambda: _same_weights(name, path)),
+    ]
+
+
+def of_figure(name: str) -> list[Check]:
+    """Return the checks of a figure by its name."""
+    return [Check("its query runs on the tables of a sweep", lambda: _query(name))]
+
+
+def _features(name: str, path: str | None) -> str:
+    backbone = load_backbone(name, path)
+    image = backbone.preprocess(np.zeros((40, 50, 3), dtype=np.uint8))
+    side = backbone.image_size
+    if image.shape != (3, side, side):
+        return f"a preprocessed image is {tuple(image.shape)}; the tower takes (3, {side}, {side})"
+    images = backbone.encode_images(image[None])
+    with torch.no_grad():
+        texts = backbone.clip.encode_text(backbone.tokenize(["a photo of a river"]))
+    if images.shape[1:] != texts.shape[1:]:
+        return f"an image has {images.shape[1]} features, a text {texts.shape[1]}"
+    return "" if bool(images.isfinite().all() and texts.isfinite().all()) else "a feature is not finite"
+
+
+def _same_weights(name: str, path: str | None) -> str:
+    one, two = load_backbone(name, path).fingerprint, load_backbone(name, path).fingerprint
+    return "" if one == two else "two calls returned different weights: every run would have its own"
+
+
+def _query(name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(Path(folder) / "run.json", {"kind": "sweep"})
+        analysis_module("read.results").open_results(Path(folder)).sql(REPORT_FIGURES[name].sql)
+    return ""
 
 
 def _labelled(dataset: Dataset) -> str:

@@ -1,4 +1,4 @@
-"""`raysim new`: write a small, commented and complete file for a method, scenario, dataset or space."""
+"""`raysim new`: write a small, commented and complete file of one's own: a method, a scenario, a space."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ def new(arguments: argparse.Namespace) -> None:
     """Write NAME.py here, and print what to do with it."""
     path = write_new(arguments.kind, arguments.name, Path.cwd() if arguments.out is None else arguments.out)
     print(f"{path}: a {arguments.kind} that runs; change what you need")
-    where = " --path FOLDER" if arguments.kind == "dataset" else ""
+    where = {"dataset": " --path FOLDER", "backbone": " --path WEIGHTS"}.get(arguments.kind, "")
     print(f"  raysim check {path}{where}")
     if arguments.kind == "space":
         print(f"  raysim sweep {path} --dry-run")
     elif arguments.kind == "dataset":
         print(f"  raysim run task.dataset={arguments.name} task.path=FOLDER --plugin {path}")
+    elif arguments.kind == "backbone":
+        print(f"  raysim run task.backbone={arguments.name} task.backbone_path=WEIGHTS --plugin {path}")
+    elif arguments.kind == "figure":
+        print(f'  in a space: FIGURES = [{{"kind": "{arguments.name}"}}]')
+        print(f"  raysim sweep SPACE --plugin {path}")
     else:
         print(f"  raysim run {arguments.kind}={arguments.name} --plugin {path}")
 

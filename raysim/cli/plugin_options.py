@@ -15,15 +15,17 @@ def plugin_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="Python file with methods, scenarios, datasets or networks of your own; can be repeated "
-        f"(also: the environment variable {VARIABLE})",
+        help="Python file with methods, scenarios, datasets, networks, backbones or figures of your own; can "
+        f"be repeated (also: the environment variable {VARIABLE})",
     )
 
 
 def new_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `raysim new`."""
     parser.add_argument(
-        "kind", choices=["method", "scenario", "dataset", "space"], help="what the file is for"
+        "kind",
+        choices=["method", "scenario", "dataset", "space", "backbone", "figure"],
+        help="what the file is for",
     )
     parser.add_argument("name", help="its name on the command line; NAME.py is written")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the file (default: this one)")
@@ -32,7 +34,9 @@ def new_options(parser: argparse.ArgumentParser) -> None:
 def check_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `raysim check`."""
     parser.add_argument("file", metavar="FILE", help="a Python file that adds to raysim, or a space")
-    parser.add_argument("--path", metavar="DIR", help="place of the images of a dataset")
+    parser.add_argument(
+        "--path", metavar="DIR", help="place of the images of a dataset, or of the weights of a backbone"
+    )
 
 
 def explain_options(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import SerializeAsAny, model_validator
 
+from raysim.backbones.own import BACKBONES
 from raysim.clients.faults import Faults
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
@@ -173,8 +174,8 @@ def foreign_code(experiment: Experiment) -> dict[str, str]:
     """Return the digests of the code that an experiment uses and that does not come with raysim.
 
     Returns:
-        `method mine` -> digest, for method, scenario, dataset and networks; of a class from a plug-in that
-        builds on a class of another one, of both.
+        `method mine` -> digest, for method, scenario, dataset, backbone and networks; of a class
+        from a plug-in that builds on a class of another one, of both.
     """
     return {name: found for name, thing in used_things(experiment) if (found := plugins.code_of(thing))}
 
@@ -197,6 +198,8 @@ def used_things(experiment: Experiment) -> Iterator[tuple[str, Any]]:
     for name in experiment.task.dataset.split("+"):
         if name not in BUILT_IN and name in DATASETS:
             yield from _with_bases(f"dataset {name}", DATASETS[name])
+    if experiment.task.backbone in BACKBONES:
+        yield f"backbone {experiment.task.backbone}", BACKBONES[experiment.task.backbone]
     for name in experiment.method.architectures:
         if name not in BUILT_IN_NETWORKS and name in NETWORKS:
             yield f"network {name}", NETWORKS[name]

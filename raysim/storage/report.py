@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from raysim.core.errors import UserError
+from raysim.storage.figures import REPORT_FIGURES
 from raysim.storage.files import shipped_folder
 
 LOWEST_PRIORITY = 19  # nice value of a process that yields to every other one
@@ -26,6 +27,7 @@ def write_report(folder: Path) -> Path:
     Raises:
         UserError: The folder holds no result.
     """
+    figure_kinds()
     try:
         page: Path = analysis_module("report").write_report(folder)
     except analysis_module("read.results").NoResult as error:
@@ -43,6 +45,20 @@ def check_result_folder(folder: Path) -> None:
         analysis_module("read.results").open_results(folder)
     except analysis_module("read.results").NoResult as error:
         raise UserError(str(error)) from None
+
+
+def figure_kinds() -> ModuleType:
+    """Return `analysis.declared`, which knows the kinds of figures, those of plug-ins included.
+
+    Raises:
+        UserError: A plug-in's figure has the name of a built-in one.
+    """
+    module = analysis_module("declared")
+    try:
+        module.offer(REPORT_FIGURES.usable())
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return module
 
 
 def compare(first: str, second: str, metric: str) -> Any:

@@ -12,7 +12,7 @@ from raysim.experiment.overrides import override, paths
 from raysim.experiment.records import Experiment, to_dict
 from raysim.search.spaces.record import Overrides, Space, level_overrides
 from raysim.search.spaces.source_lines import line_of
-from raysim.storage.report import analysis_module
+from raysim.storage.report import figure_kinds
 
 TRIED_POINTS = 16  # points of a search space that are tried
 
@@ -41,9 +41,7 @@ def check_figures(space: Space) -> None:
         UserError: One cannot; the message names the space, the figure and what is allowed.
     """
     try:
-        figures = analysis_module("declared").parse(
-            space.figures, list(space.grid), f"space '{space.name}': FIGURES"
-        )
+        figures = figure_kinds().parse(space.figures, list(space.grid), f"space '{space.name}': FIGURES")
     except ValueError as error:
         raise UserError(str(error)) from None
     known = set(paths(to_dict(space.base)))

@@ -50,7 +50,7 @@ ALL = [
 def test_a_figure_that_cannot_be_drawn_is_named(tmp_path: Path, figure: Any, said: str) -> None:
     results = Recipe(tmp_path, {"even": {}}, [figure], ["a"]).open()
     with pytest.raises(ValueError, match=said):
-        recipes.answers(results)
+        recipes.parse(results.meta["figures"], results.meta["grid"], "run.json: figures")
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3, 7])

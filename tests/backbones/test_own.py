@@ -1,0 +1,73 @@
+"""A backbone that a user adds trains a prompt, is part of the id, and its faults are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from raysim.backbones.registry import load_backbone
+from raysim.cli import contracts, data_contracts
+from raysim.core import plugins
+from raysim.core.errors import UserError
+from raysim.engines.serial import Serial
+from raysim.experiment import override
+from raysim.simulation.rounds import Simulation
+from raysim.storage.store import Store
+from tests.experiments import small
+from tests.fakes.clips import TINY
+from tests.fakes.plugin import write_plugin
+
+BACKBONE = f"""
+import open_clip, torch
+from raysim import BACKBONES
+
+def make(path):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        clip = open_clip.CLIP(**{TINY!r})
+    clip.visual.preprocess_cfg = {{"size": 32}}
+    return clip
+
+BACKBONES.add(make, name="tiny")
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    yield
+    for file in plugins.active():
+        plugins.unload(file.path)
+
+
+def test_it_trains_a_prompt_and_its_code_is_part_of_the_id(tmp_path: Path) -> None:
+    path = write_plugin(tmp_path, "clip", BACKBONE)
+    plugins.load_plugin(path)
+    assert {fault for _, fault in contracts.results(data_contracts.of_backbone("tiny", None))} == {""}
+    changes = {"task.backbone": "tiny", "method": "promptfl", "rounds": 1, "task.classes": 3, "task.shots": 4}
+    experiment = override(small(), changes)
+    simulation = Simulation(experiment, Serial(), Store(tmp_path / "run", experiment)).open()
+    [*_, last] = simulation.rounds()
+    assert last.round == 1 and 0 <= last.row["acc_shared_global"] <= 1
+    before = experiment.id
+    path.write_text(BACKBONE.replace("manual_seed(0)", "manual_seed(1)"))
+    old = load_backbone("tiny").fingerprint
+    plugins.load_plugin(path)
+    assert override(small(), changes).id != before and load_backbone("tiny").fingerprint != old
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("return clip", "return 3", "returned a int without visual.preprocess_cfg"),
+        ("return clip", "raise OSError('no such weights')", r"'tiny' \(task.backbone_path = None\): no such"),
+        ('name="tiny"', 'name="ViT-B-32"', "is the name of an architecture of open_clip"),
+        ("BACKBONES.add(make,", "BACKBONES.add(3,", "should be a function of a path"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named(old: str, new: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
+        plugins.load_plugin(write_plugin(tmp_path, "clip", BACKBONE.replace(old, new)))
+        load_backbone("tiny")
