@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import field_validator, model_validator
@@ -119,6 +120,12 @@ class Task(Config):
     def reading(self) -> Reading:
         """How image files are read."""
         return Reading(self.bands, self.stretch)
+
+    @field_validator("path", "backbone_path")
+    @classmethod
+    def make_absolute(cls, value: str | None) -> str | None:
+        """Make a path absolute, because workers run elsewhere."""
+        return None if value is None else str(Path(value).expanduser().absolute())
 
     @field_validator("bands", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.record import Overrides, Space
 from raysim.simulation.federation import Federation
+from raysim.simulation.images import dataset_of
 from raysim.stress.cases import Case, Level
 
 COMMON_SETTINGS: Overrides = {"scenario": "dirichlet", "scenario.alpha": 0.5}
@@ -99,23 +100,17 @@ def experiment_of(case: Case, level: Level, space: Space, changes: Overrides, qu
     sizes = (QUICK_NETWORKS if _trains_network(space.base) else QUICK_PROMPTS) if quick else {}
     ignored = IGNORED_SETTINGS.get(str(changes.get("method")), ())
     given = space.base.scenario.given
-    experiment = override(
-        space.base,
-        {
+    sizes = {path: value for path, value in sizes.items() if path not in space.fixed}
+    experiment = space.base
+    for settings in (sizes, {} if given else COMMON_SETTINGS, case.settings, level.changes):
+        wanted = {
             path: value
-            for path, value in sizes.items()
-            if path not in space.fixed and not (given and path in DEALING)
-        },
-    )
-    for settings in ({} if given else COMMON_SETTINGS, case.settings, level.changes):
-        experiment = override(
-            experiment,
-            {
-                path: value
-                for path, value in settings.items()
-                if not path.startswith(ignored) and not (given and path in DEALING)
-            },
-        )
+            for path, value in settings.items()
+            if (settings is sizes or not path.startswith(ignored)) and not (given and path in DEALING)
+        }
+        if "task.classes" in wanted and "task.dataset" not in level.changes:
+            wanted["task.classes"] = min(wanted["task.classes"], len(dataset_of(experiment.task).classes))
+        experiment = override(experiment, wanted)
     if case.scales_deadlines and "faults." not in ignored:
         experiment = override(experiment, {"faults.step_seconds": 1.0 / _median_steps(experiment)})
     return override(experiment, changes)

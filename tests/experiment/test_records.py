@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,3 +87,11 @@ def test_bands_and_stretch_are_part_of_an_id_in_one_form() -> None:
     assert len(set(bands)) == 1 and stretches[0] == stretches[1] != stretches[2]
     assert len({folder.id, bands[0], *stretches}) == 4
     assert override(Experiment(), {"task.bands": "3,2,1"}).id == Experiment().id  # scenes are drawn
+
+
+def test_paths_are_those_of_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker and a trial's process stand in other folders than the command."""
+    monkeypatch.chdir(tmp_path)
+    task = override(Experiment(), {"task.path": "tiles", "task.backbone_path": "../clip.pt"}).task
+    assert task.path == str(tmp_path / "tiles")
+    assert task.backbone_path == str(tmp_path / "../clip.pt")

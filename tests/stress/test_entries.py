@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
-from raysim.experiment import to_dict, value_at
+import numpy as np
+import pytest
+from PIL import Image
+
+from raysim.experiment import override, to_dict, value_at
 from raysim.search.spaces.files import load_space
 from raysim.simulation.federation import Federation
 from raysim.stress.plan import StressPlan
@@ -63,3 +68,16 @@ def test_deadlines_are_in_units_of_the_median_clients_work() -> None:
 def test_the_command_line_has_the_last_word_on_sizes() -> None:
     plan = StressPlan([load_space("fedrsclip", {"rounds": 2, "scenario.clients": 5})], stress_options())
     assert {(s.experiments[0].rounds, s.experiments[0].scenario.clients) for s in plan.specs()} == {(2, 5)}
+
+
+def test_a_dataset_of_few_classes_is_stressed_with_those(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("forest", "river", "harbor"):
+        (tmp_path / name).mkdir()
+        for number in range(12):
+            pixels = rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    space = load_space("fedrsclip")
+    base = override(space.base, {"task.dataset": "folder", "task.path": str(tmp_path)})
+    plan = StressPlan([replace(space, base=base)], stress_options(cases=("dirichlet", "one_image")))
+    assert {spec.experiments[0].task.classes for spec in plan.specs()} == {3}

@@ -250,6 +250,7 @@ def _fit(
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # raysim writes its own tables
         "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C must raise KeyboardInterrupt in `execute`
         "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative RAYSIM_DATA means the same in every process
         "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
     }
     bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
