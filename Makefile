@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The second name is the one by which newer versions of pip constrain what builds the package.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet
 
-.PHONY: sweep test lint lock newest clean
+.PHONY: sweep test lint docs lock newest clean
 .DELETE_ON_ERROR:
 
 sweep: .venv/raysim                 ## the first run: bundled scenes and backbone, a report at the end, within ten minutes
@@ -20,6 +20,9 @@ lint: .venv/raysim-dev              ## style, types and dead code
 	$(BIN)/mypy
 	$(BIN)/vulture
 
+docs: .venv/raysim-docs             ## the documentation as a site: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 lock:                               ## write constraints.txt: the newest versions that pyproject.toml allows
 	$(PYTHON) .ci/versions.py lock
 
@@ -27,7 +30,7 @@ newest:                             ## print where newer versions are allowed th
 	$(PYTHON) .ci/versions.py newest
 
 clean:
-	rm -rf .venv .venv-newest
+	rm -rf .venv .venv-newest site
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raysim needs Python 3.11 or newer; name one with: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -46,3 +49,7 @@ clean:
 .venv/raysim-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ .venv/raysim .venv/raysim-test
+
+.venv/raysim-docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) --editable '.[docs]'
+	@touch $@ .venv/raysim

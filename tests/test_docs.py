@@ -288,3 +288,8 @@ def test_what_a_document_names_exists(path: Path) -> None:
 def test_the_checks_can_fail(right: str, wrong: str) -> None:
     assert problems(right) == []
     assert problems(wrong) != []
+
+
+def test_every_document_is_on_the_site() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text()
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f" {path.name}\n" not in listed] == []
