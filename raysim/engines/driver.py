@@ -13,6 +13,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from raysim.core import plugins
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
+from raysim.engines import places
 from raysim.engines.ray_pool import RayPool, reserve
 from raysim.experiment.records import Experiment, check_travels, from_dict, to_dict
 from raysim.simulation.rounds import Simulation
@@ -51,7 +52,9 @@ def run_on_ray(
     """
     check_travels(experiment)
     group = reserve(experiment.resources)
-    driver = ray.remote(Driver).options(num_cpus=0).remote(plugins.active())
+    driver = (
+        ray.remote(Driver).options(num_cpus=0, scheduling_strategy=places.here()).remote(plugins.active())
+    )
     try:
         for reference in driver.run.options(num_returns="streaming").remote(
             to_dict(experiment), folder.absolute(), resume, open_test, group

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import ray
@@ -22,6 +23,7 @@ from raysim.core import plugins
 from raysim.core.errors import UserError
 from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
+from raysim.engines import places
 from raysim.engines.serial import Serial
 from raysim.experiment.resources import Resources
 from raysim.simulation.device import device_of
@@ -49,16 +51,26 @@ class ClientActor(Serial):
             torch.cuda.set_per_process_memory_fraction(min(1.0, resources.gpus))
 
     def train(
-        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+        self, experiment: str, state: ServerState, micro_cohorts: Iterable[MicroCohort]
     ) -> list[Update]:
         """Return all updates in one message."""
-        return list(super().train(experiment, state, micro_cohorts))
+        return list(super().train(experiment, state, places.unpacked(micro_cohorts)))
 
     def stream(
-        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+        self, experiment: str, state: ServerState, micro_cohorts: Iterable[MicroCohort]
     ) -> Iterator[Update]:
         """Yield one update after the other, for a driver that has no room for all."""
-        yield from super().train(experiment, state, micro_cohorts)
+        yield from super().train(experiment, state, places.unpacked(micro_cohorts))
+
+    def evaluate(
+        self, experiment: str, state: ServerState, micro_cohorts: Iterable[MicroCohort], split: Split
+    ) -> list[Score | None]:
+        """Score one micro-cohort after the other."""
+        return super().evaluate(experiment, state, places.unpacked(micro_cohorts), split)
+
+    def sees(self, path: str) -> bool:
+        """Return whether a file of the driver's node is there for this actor, too."""
+        return os.path.exists(path)
 
     def place(self) -> tuple[int, str, list[str]]:
         """Return the process, the node and the GPUs of this actor, for error messages."""
@@ -79,6 +91,7 @@ class RayPool:
         self.resources, self.group = resources, group
         self.reserved: PlacementGroup | None = None
         self.actors: list[Any] = []
+        self._shared: dict[str, bool] = {}  # vault -> whether all actors see it
 
     def start(self) -> Self:
         """Reserve bundles, unless there is a group already, and start the actors.
@@ -113,15 +126,31 @@ class RayPool:
         self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
     ) -> Iterable[Update]:
         """Train on all actors: one message to and from each; updates of whole networks come one by one."""
-        if nbytes(state.shared) > STREAMED_BYTES:
-            return self._stream(experiment, state, micro_cohorts)
-        return self._call("train", experiment, state, micro_cohorts)
+        vault = micro_cohorts[0].vault if micro_cohorts else ""
+        travel = not self.shares(vault)
+        sent = places.packed(micro_cohorts) if travel else micro_cohorts
+        large = nbytes(state.shared) > STREAMED_BYTES
+        updates: Iterable[Update] = (
+            self._stream(experiment, state, sent) if large else self._call("train", experiment, state, sent)
+        )
+        return (places.kept(update, vault) for update in updates) if travel else updates
 
     def evaluate(
         self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort], split: Split
     ) -> list[Score | None]:
         """Score on all actors: one message to and from each."""
-        return self._call("evaluate", experiment, state, micro_cohorts, split)
+        shares = self.shares(micro_cohorts[0].vault if micro_cohorts else "")
+        sent = micro_cohorts if shares else places.packed(micro_cohorts)
+        return self._call("evaluate", experiment, state, sent, split)
+
+    def shares(self, vault: str) -> bool:
+        """Return whether all actors see the folder of large private states; asked once.
+
+        Where one of them does not, the states travel in messages.
+        """
+        if vault and vault not in self._shared:
+            self._shared[vault] = places.all_see(Path(vault), self.actors)
+        return self._shared.get(vault, True)
 
     def run(
         self, experiment: str, function: Callable[[Worker, ServerState], Result], state: ServerState

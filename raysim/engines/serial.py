@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update
 from raysim.experiment.resources import Resources
@@ -36,13 +36,13 @@ class Serial:
         return self.worker(experiment).initial()
 
     def train(
-        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
+        self, experiment: str, state: ServerState, micro_cohorts: Iterable[MicroCohort]
     ) -> Iterable[Update]:
         """Train one micro-cohort after the other, each when its update is asked for."""
         return (self.worker(experiment).train(state, cohort) for cohort in micro_cohorts)
 
     def evaluate(
-        self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort], split: Split
+        self, experiment: str, state: ServerState, micro_cohorts: Iterable[MicroCohort], split: Split
     ) -> list[Score | None]:
         """Score one micro-cohort after the other."""
         return [self.worker(experiment).evaluate(state, cohort, split) for cohort in micro_cohorts]

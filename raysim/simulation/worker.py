@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -186,7 +185,7 @@ class Worker:
             client_tensors=tuple(result.up for result in results)
             if self.method.traits.needs_updates or cohort.needs_client_tensors
             else (),
-            private=tuple(keep(result.private, Path(cohort.vault)) for result in results),
+            private=tuple(keep(result.private, cohort.vault) for result in results),
             metrics=trained.metrics,
             bytes_up=sum(map(bytes_sent, results[:senders])),
             bytes_down=senders * nbytes(trained.received),

@@ -42,14 +42,19 @@ def file_of(vault: Path, digest: str) -> Path:
     return vault / f"{digest}.safetensors"
 
 
-def keep(private: Tensors, vault: Path) -> Private:
-    """Return a state as it travels: itself, or above `LARGE` bytes a reference to its file in the vault."""
-    if nbytes(private) <= LARGE:
+def keep(private: Tensors, vault: str) -> Private:
+    """Return a state as it travels: itself, or above `LARGE` bytes a reference to its file in the vault.
+
+    Args:
+        private: The state.
+        vault: The folder; empty where there is none on this machine: then every state travels itself.
+    """
+    if not vault or nbytes(private) <= LARGE:
         return private
     digest = digest_of(private)
-    file = file_of(vault, digest)
+    file = file_of(Path(vault), digest)
     if not file.exists():
-        vault.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_name(f".{digest}.{os.getpid()}")
         save_file({name: tensor.contiguous() for name, tensor in private.items()}, beside)
         os.replace(beside, file)

@@ -18,10 +18,10 @@ from tests.experiments import small
 
 def test_small_travels_large_is_kept(tmp_path: Path) -> None:
     little = {"p": torch.zeros(4)}
-    assert vault.keep(little, tmp_path) is little and not list(tmp_path.iterdir())
+    assert vault.keep(little, str(tmp_path)) is little and not list(tmp_path.iterdir())
     large = {"p": torch.arange(vault.LARGE // 4 + 1, dtype=torch.float32), "q": torch.ones(2, 2).T}
-    kept = vault.keep(large, tmp_path)
-    assert kept == StoredState(vault.digest_of(large)) == vault.keep(large, tmp_path)
+    kept = vault.keep(large, str(tmp_path))
+    assert kept == StoredState(vault.digest_of(large)) == vault.keep(large, str(tmp_path))
     assert [file.stem for file in tmp_path.iterdir()] == [kept.digest]
     back = vault.fetch(kept, tmp_path)
     assert (

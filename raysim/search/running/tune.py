@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 
 from raysim.core import plugins
 from raysim.core.console import Panel
-from raysim.engines import ray_pool
+from raysim.engines import places, ray_pool
 from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
 from raysim.search.plans.left_out import command_of_rest
@@ -253,7 +253,7 @@ def _fit(
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative RAYSIM_DATA means the same in every process
         "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
     }
-    bundles = tune.PlacementGroupFactory([{}, *ray_pool.bundles_of(resources)])
+    bundles = tune.PlacementGroupFactory([places.bundle_here(), *ray_pool.bundles_of(resources)])
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), bundles),
         tune_config=tune.TuneConfig(

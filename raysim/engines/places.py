@@ -1,0 +1,82 @@
+"""Where things are on a cluster: the node of this process, and whether all actors see a run's folder.
+
+The driver of a run writes its folder. It stays on the node where the command was typed, so that no result
+lies on a worker that may be taken away. A worker on another host need not see that folder: then the large
+private states of its clients travel in messages, and the driver writes them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raysim.core.types import MicroCohort, StoredState, Update
+from raysim.storage.vault import fetch, keep
+
+SLIVER = 0.001  # of a node's own resource: it places a process and reserves nothing
+
+
+def here() -> NodeAffinitySchedulingStrategy:
+    """Return the strategy that places an actor on the node of this process, and nowhere else."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def bundle_here() -> dict[str, float]:
+    """Return a bundle that only the node of this process can give."""
+    return {f"node:{ray.util.get_node_ip_address()}": SLIVER}
+
+
+def all_see(folder: Path, actors: Sequence[Any]) -> bool:
+    """Return whether all actors see a folder of this node.
+
+    Args:
+        folder: The folder; it is made where it is not there yet.
+        actors: Handles of client actors.
+    """
+    if sum(node["Alive"] for node in ray.nodes()) < 2:
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / f".seen-{uuid.uuid4().hex}"
+    probe.touch()
+    try:
+        return all(ray.get([actor.sees.remote(str(probe)) for actor in actors]))
+    finally:
+        probe.unlink()
+
+
+def packed(micro_cohorts: Sequence[MicroCohort]) -> list[MicroCohort]:
+    """Return micro-cohorts whose large private states travel along, as references into Ray's object store."""
+    return [
+        replace(
+            cohort,
+            private=tuple(
+                ray.put(fetch(private, Path(cohort.vault))) if isinstance(private, StoredState) else private
+                for private in cohort.private
+            ),
+            vault="",
+        )
+        for cohort in micro_cohorts
+    ]
+
+
+def unpacked(micro_cohorts: Iterable[MicroCohort]) -> Iterator[MicroCohort]:
+    """Yield micro-cohorts with their private states, fetched one micro-cohort at a time."""
+    for cohort in micro_cohorts:
+        states = tuple(
+            ray.get(private) if isinstance(private, ray.ObjectRef) else private for private in cohort.private
+        )
+        yield replace(cohort, private=states)
+
+
+def kept(update: Update, vault: str) -> Update:
+    """Return an update whose large private states lie in the vault of this node."""
+    states = tuple(
+        private if isinstance(private, StoredState) else keep(private, vault) for private in update.private
+    )
+    return replace(update, private=states)
