@@ -16,9 +16,11 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raysim.core.errors import UserError
 from raysim.core.types import MicroCohort, StoredState, Update
 from raysim.storage.vault import fetch, keep
 
+DIGITS = 12  # of a fingerprint in a message
 SLIVER = 0.001  # of a node's own resource: it places a process and reserves nothing
 
 
@@ -32,6 +34,29 @@ def bundle_here() -> dict[str, float]:
     return {f"node:{ray.util.get_node_ip_address()}": SLIVER}
 
 
+def nodes() -> int:
+    """Return the number of nodes that are alive."""
+    return sum(node["Alive"] for node in ray.nodes())
+
+
+def check_images(found: Sequence[tuple[str, str]]) -> None:
+    """Check that all hosts have the same images.
+
+    Args:
+        found: Host and fingerprint of the images, of each worker.
+
+    Raises:
+        UserError: Two differ.
+    """
+    hosts = {digest: host for host, digest in reversed(found)}
+    if len(hosts) > 1:
+        listed = ", ".join(f"{host} {digest[:DIGITS]}" for digest, host in hosts.items())
+        raise UserError(
+            f"task.dataset: the hosts have different images (fingerprints: {listed}); give every node "
+            "the same files, and RAYSIM_DATA the folder where they lie there"
+        )
+
+
 def all_see(folder: Path, actors: Sequence[Any]) -> bool:
     """Return whether all actors see a folder of this node.
 
@@ -39,7 +64,7 @@ def all_see(folder: Path, actors: Sequence[Any]) -> bool:
         folder: The folder; it is made where it is not there yet.
         actors: Handles of client actors.
     """
-    if sum(node["Alive"] for node in ray.nodes()) < 2:
+    if nodes() < 2:
         return True
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".seen-{uuid.uuid4().hex}"

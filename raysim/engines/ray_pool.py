@@ -25,9 +25,11 @@ from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
 from raysim.engines import places
 from raysim.engines.serial import Serial
+from raysim.experiment.records import of_identity
 from raysim.experiment.resources import Resources
 from raysim.simulation.device import device_of
 from raysim.simulation.engine import Result
+from raysim.simulation.images import dataset_of
 from raysim.simulation.worker import Worker
 
 STREAMED_BYTES = 1_000_000  # bytes of shared tensors above which updates are streamed
@@ -67,6 +69,11 @@ class ClientActor(Serial):
     ) -> list[Score | None]:
         """Score one micro-cohort after the other."""
         return super().evaluate(experiment, state, places.unpacked(micro_cohorts), split)
+
+    def images(self, experiment: str) -> tuple[str, str]:
+        """Return the name of this host and the fingerprint of the images that it has."""
+        task = of_identity(experiment).task
+        return os.uname().nodename, dataset_of(task).fingerprint
 
     def sees(self, path: str) -> bool:
         """Return whether a file of the driver's node is there for this actor, too."""
@@ -120,6 +127,8 @@ class RayPool:
     def initial(self, experiment: str) -> InitialState:
         """Return what the run starts from; every actor loads what it needs meanwhile."""
         states: list[InitialState] = ray.get([actor.initial.remote(experiment) for actor in self.actors])
+        if places.nodes() > 1:
+            places.check_images(ray.get([actor.images.remote(experiment) for actor in self.actors]))
         return states[0]
 
     def train(

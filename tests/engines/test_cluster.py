@@ -169,6 +169,20 @@ def test_workers_install_what_the_head_installed(config: dict[str, Any]):
     assert f"-c {lock}" in config["worker_setup_commands"][0]
 
 
+def test_other_ways_in_are_what_their_tools_read():
+    folder = ROOT / "docs" / "cluster"
+    subprocess.run(["bash", "-n", folder / "slurm.sh"], check=True)
+    sky = yaml.safe_load((folder / "sky.yaml").read_text())
+    for script in (sky["setup"], sky["run"]):
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+    job = yaml.safe_load((folder / "rayjob.yaml").read_text())
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    [workers] = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    assert "nvidia.com/gpu" in workers["template"]["spec"]["containers"][0]["resources"]["limits"]
+    pins = set(re.findall(r'"ray\[.*?\]==(.*?)"', TEXT))
+    assert {job["spec"]["rayClusterSpec"]["rayVersion"]} == pins
+
+
 def test_commands_are_shell(config: dict[str, Any]):
     for command in [command for key in COMMANDS for command in config[key]]:
         subprocess.run(["bash", "-n", "-c", command], check=True)

@@ -8,6 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from raysim.core.errors import UserError
+from raysim.engines import places
+
+
+def test_hosts_with_other_images_are_named() -> None:
+    places.check_images([("a", "1" * 64), ("b", "1" * 64)])
+    with pytest.raises(UserError, match=r"different images \(fingerprints: b 2{12}, a 1{12}\)"):
+        places.check_images([("a", "1" * 64), ("a", "1" * 64), ("b", "2" * 64)])
+
 
 def test_two_nodes_give_the_bits_of_one_process(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
