@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raysim.cli.data_options import add_data_options
 from raysim.cli.plugin_options import check_options, explain_options, new_options
+from raysim.cli.predict_options import predict_options
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
@@ -286,6 +287,11 @@ COMMANDS = {
         summary="write DIR/report/index.html from the result files in DIR, or serve it",
         add_options=_report,
         home="report:report",
+    ),
+    "predict": Command(
+        summary="classify images with what a run learned",
+        add_options=predict_options,
+        home="predict:predict",
     ),
     "compare": Command(
         summary="decide which of two results is better, from their files",
