@@ -1,4 +1,4 @@
-"""Options of `raysim predict`."""
+"""Options of `raysim predict`, and those of a model that `raysim export` shares."""
 
 from __future__ import annotations
 
@@ -20,14 +20,7 @@ def predict_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", nargs="+", type=Path, metavar="IMAGES", help="image files, or folders with images"
     )
-    parser.add_argument(
-        "--client",
-        metavar="K",
-        help="number or name of the client whose own model predicts (default: the server's model)",
-    )
-    parser.add_argument(
-        "--architecture", metavar="NAME", help="which of the server's networks, where clients have several"
-    )
+    client_options(parser)
     parser.add_argument(
         "--top", type=int, default=1, metavar="N", help="number of classes for each image (default: 1)"
     )
@@ -39,3 +32,15 @@ def predict_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="folder for the masks, of a run that classifies pixels"
     )
     parser.add_argument("--quiet", action="store_true", help="print results and errors only")
+
+
+def client_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which of a run's models is meant."""
+    parser.add_argument(
+        "--client",
+        metavar="K",
+        help="number or name of the client whose own model is used (default: the server's model)",
+    )
+    parser.add_argument(
+        "--architecture", metavar="NAME", help="which of the server's networks, where clients have several"
+    )

@@ -39,7 +39,8 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
 
 def _centre_square(image: np.ndarray, size: int, resampling: Image.Resampling) -> np.ndarray:
     """Resize the shorter side to `size` and return the centre square."""
-    wide, high, left, top = view_box(*image.shape[:2], size)
+    height, width = image.shape[:2]
+    wide, high, left, top = view_box(height, width, size)
     resized = Image.fromarray(image).resize((wide, high), resampling)
     return np.asarray(resized.crop((left, top, left + size, top + size)))
 

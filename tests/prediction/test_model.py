@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,14 @@ import pytest
 from PIL import Image
 
 from raysim.core.errors import UserError
-from raysim.core.types import IGNORE
-from raysim.data.mask_files import read_mask
 from raysim.experiment.records import Experiment
 from raysim.prediction.model import Model, open_model
-from raysim.simulation.accuracy import intersection_union
 from raysim.simulation.images import dataset_of
 from raysim.simulation.rounds import Simulation
 from tests.experiments import four_clients, small
 
 Simulate = Callable[..., Simulation]
+FEW = {"task__classes": 3, "scenario__clients": 3, "rounds": 2}
 SAFE_ALL = {"method__fau": True, "method__cro": True, "method__ace": True}
 
 
@@ -46,14 +42,14 @@ def share_right(model: Model, files: list[Path], names: np.ndarray, client: int 
 @pytest.mark.parametrize(
     "experiment",
     [
-        small(participation=0.6),  # some clients train in earlier rounds only, and one may never
-        small(method__fusion="pair", task__classes=4),
-        small(method="promptfl_ft", method__epochs_ft=1),
-        small(method="zeroshot"),
-        small(method="local"),
-        four_clients("fedavg", task__ses=None, method__network="small_resnet+cnn"),
-        four_clients("fedavg", task__ses=None, method__batchnorm="local"),
-        four_clients("safe", **SAFE_ALL),
+        small(**FEW, participation=0.6),  # some clients train in earlier rounds only, and one may never
+        small(**FEW, method__fusion="mix"),
+        small(**FEW, method="promptfl_ft", method__epochs_ft=1),
+        small(**FEW, method="zeroshot"),
+        small(**FEW, method="local"),
+        four_clients("fedavg", **FEW, task__ses=None, method__network="small_resnet+cnn"),
+        four_clients("fedavg", **FEW, task__ses=None, method__batchnorm="local"),
+        four_clients("safe", **FEW, **SAFE_ALL),
     ],
     ids=lambda experiment: experiment.method.name,
 )
