@@ -10,7 +10,7 @@ from pathlib import Path
 
 from raysim.cli.data_options import add_data_options
 from raysim.cli.plugin_options import check_options, explain_options, new_options
-from raysim.cli.predict_options import client_options, predict_options
+from raysim.cli.predict_options import export_options, predict_options
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
@@ -208,22 +208,6 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON line instead")
 
 
-def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="folder of a sweep, or of a finished run for its model"
-    )
-    parser.add_argument(
-        "--to",
-        choices=["optuna", "csv", "torchscript", "onnx"],
-        required=True,
-        help="optuna: an Optuna journal (JournalStorage); csv: tables of trials, verdicts and estimates; "
-        "torchscript, onnx: the model of a run as one file that runs without raysim",
-    )
-    default = "(default: DIR/optuna.journal, DIR/trials.csv, DIR/model.pt or DIR/model.onnx)"
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write {default}")
-    client_options(parser)
-
-
 def _plan(parser: argparse.ArgumentParser) -> None:
     _experiment(parser, "a search space (default: fedrsclip)")
     parser.add_argument(
@@ -304,7 +288,7 @@ COMMANDS = {
     ),
     "export": Command(
         summary="write a sweep for Optuna or as CSV files, or a model as TorchScript or ONNX",
-        add_options=_export,
+        add_options=export_options,
         home="results:export",
     ),
     "data": Command(

@@ -44,3 +44,20 @@ def client_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--architecture", metavar="NAME", help="which of the server's networks, where clients have several"
     )
+
+
+def export_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `raysim export`."""
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="folder of a sweep, or of a finished run for its model"
+    )
+    parser.add_argument(
+        "--to",
+        choices=["optuna", "csv", "torchscript", "onnx"],
+        required=True,
+        help="optuna: an Optuna journal (JournalStorage); csv: tables of trials, verdicts and estimates; "
+        "torchscript, onnx: the model of a run as one file that runs without raysim",
+    )
+    default = "(default: DIR/optuna.journal, DIR/trials.csv, DIR/model.pt or DIR/model.onnx)"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write {default}")
+    client_options(parser)

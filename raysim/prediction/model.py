@@ -27,7 +27,7 @@ from raysim.prediction.exporting import Format, classifier, write_model
 from raysim.prediction.images import GivenImages, given_images
 from raysim.prediction.masks import mask_of, mask_paths, write_mask
 from raysim.prediction.places import experiment_of, run_of
-from raysim.prediction.rows import Rows
+from raysim.prediction.rows import Rows, client_number
 from raysim.prediction.words import nearest_words
 from raysim.simulation.device import device_of
 from raysim.simulation.finite import NotFinite, finite_logits
@@ -85,14 +85,10 @@ class Model:
         if not self.card["personal"]:
             return f"method {self.method.name}: all clients use the server's model"
         traits = self.method.traits
-        if number not in self.card["trained_clients"] and not traits.tuning_epochs and not self._shares_only:
+        trained = self.card["trained_clients"]  # none where no client keeps anything
+        if trained and number not in trained and not traits.tuning_epochs:
             return f"client {client} never trained: its own part of the model is as it was drawn"
         return ""
-
-    @property
-    def _shares_only(self) -> bool:
-        """Whether no client keeps anything: each has a model of its own made of shared tensors."""
-        return not self.card["trained_clients"]
 
     def predict(
         self,
@@ -243,15 +239,7 @@ class Model:
         return Rows(self.folder, self.card, self.experiment, self._model, self.device)
 
     def _number(self, client: int | str) -> int:
-        """Return the number of a client, who may be named where clients exist."""
-        names: list[str] = self.card["client_names"]
-        if isinstance(client, str) and client in names:
-            return names.index(client)
-        number = int(client) if str(client).isdecimal() else -1
-        if not 0 <= number < self.clients:
-            named = f", or one of {', '.join(names[:8])}{' ..' * (len(names) > 8)}" if names else ""
-            raise UserError(f"client = {client} is not allowed: it should be 0 to {self.clients - 1}{named}")
-        return number
+        return client_number(self.card, client)
 
     def _logits(
         self, given: GivenImages, row: Tensors, scope: Scope, progress: Progress | None

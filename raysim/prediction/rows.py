@@ -138,3 +138,19 @@ class Rows:
             state, privates = self.store.read_state(manifest)
             self._state = without_late(state)[0], privates
         return self._state
+
+
+def client_number(card: dict[str, Any], client: int | str) -> int:
+    """Return the number of a client, who may be named where clients exist.
+
+    Raises:
+        UserError: There is no such client.
+    """
+    names: list[str] = card["client_names"]
+    if isinstance(client, str) and client in names:
+        return names.index(client)
+    number = int(client) if str(client).isdecimal() else -1
+    if not 0 <= number < card["clients"]:
+        named = f", or one of {', '.join(names[:8])}{' ..' * (len(names) > 8)}" if names else ""
+        raise UserError(f"client = {client} is not allowed: it should be 0 to {card['clients'] - 1}{named}")
+    return number
