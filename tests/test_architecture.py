@@ -28,7 +28,7 @@ FLOORS = [
     {"experiment"},
     {"storage"},
     {"simulation"},
-    {"engines"},
+    {"engines", "prediction"},
     {"search"},
     {"stress"},
     {"cli"},

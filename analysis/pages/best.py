@@ -58,3 +58,22 @@ def _name(row: Row) -> str:
     """Return the label of a configuration, with its method where the label does not begin with it."""
     label, method = str(row["label"]), str(row["method"])
     return label if row["kind"] == "confirm" or label.startswith(method) else f"{method} {label}"
+
+
+def best_runs(results: Results) -> list[Row]:
+    """Return the best configurations as the page names them, those of each space in turn.
+
+    Returns:
+        By name: scenario, split, label, value, run (that on the first seed), and seed (that seed).
+    """
+    trials = {trial.get("trial"): trial for trial in results.trials}
+    found = []
+    for view in results.views():
+        for row in view.sql(QUERY):
+            runs, seeds = (trials.get(row["trial"], {}).get(name) or [] for name in ("runs", "seeds"))
+            if runs:
+                where = {name: row[name] for name in ("scenario", "split")}
+                found.append(
+                    {**where, "label": _name(row), "value": row["mean"], "run": runs[0], "seed": seeds[0]}
+                )
+    return found

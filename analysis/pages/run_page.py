@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +73,10 @@ def run_page(results: Results) -> Page:
             Section("What was run", [], facts=facts(results, last)),
             Section("What can be trusted", [Text(points=[*TRUST, *assumptions(results)])]),
         ],
-        [Text(["The same run, every setting spelled out:"], code=run_command(results))],
+        [
+            *present(use_of_model(results)),
+            Text(["The same run, every setting spelled out:"], code=run_command(results)),
+        ],
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
         question="How accurate is this one run, for whom, and at what cost?",
         lead=[sentence(results)],
@@ -123,7 +127,27 @@ def facts(results: Results, last: int) -> list[tuple[str, str]]:
         ("rounds", f"{last} of {experiment.get('rounds', '?')}"),
         ("took", took(results)),
         ("test split", "opened" if meta.get("test") else "never opened"),
+        ("model", _model_said(results)),
     ]
+
+
+def use_of_model(results: Results) -> Text | None:
+    """Return the command that classifies images with the model; None where none is saved."""
+    if not (results.folder / "model.json").is_file():
+        return None
+    masks = " --out masks" if results.metric.segments else ""
+    command = f"raysim predict {shlex.quote(str(results.folder))} IMAGES{masks}"
+    return Text(
+        ["Images of your own, with what was learned (`--client K`: a client's own model):"], code=command
+    )
+
+
+def _model_said(results: Results) -> str:
+    """Say where the model of the run lies."""
+    card = results.folder / "model.json"
+    if not card.is_file():
+        return "not saved: the run is not finished, or was made by an earlier version"
+    return f"{card}, tensors in {results.folder / 'checkpoints'}"
 
 
 def table_accuracies(results: Results) -> Table | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raysim.cli.data_options import add_data_options
 from raysim.cli.plugin_options import check_options, explain_options, new_options
+from raysim.cli.predict_options import export_options, predict_options
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
@@ -207,18 +208,6 @@ def _compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON line instead")
 
 
-def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a sweep, finished or not")
-    parser.add_argument(
-        "--to",
-        choices=["optuna", "csv"],
-        required=True,
-        help="optuna: an Optuna journal (JournalStorage); csv: tables of trials, verdicts and estimates",
-    )
-    default = "(default: DIR/optuna.journal or DIR/trials.csv)"
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"file to write {default}")
-
-
 def _plan(parser: argparse.ArgumentParser) -> None:
     _experiment(parser, "a search space (default: fedrsclip)")
     parser.add_argument(
@@ -287,14 +276,19 @@ COMMANDS = {
         add_options=_report,
         home="report:report",
     ),
+    "predict": Command(
+        summary="classify images with what a run learned",
+        add_options=predict_options,
+        home="predict:predict",
+    ),
     "compare": Command(
         summary="decide which of two results is better, from their files",
         add_options=_compare,
         home="results:compare",
     ),
     "export": Command(
-        summary="write a sweep as an Optuna journal, or its trials and verdicts as CSV files",
-        add_options=_export,
+        summary="write a sweep for Optuna or as CSV files, or a model as TorchScript or ONNX",
+        add_options=export_options,
         home="results:export",
     ),
     "data": Command(

@@ -16,7 +16,15 @@ from raysim.core.columns import OPTIONAL_COLUMNS, RESULT_COLUMNS
 from raysim.core.console import bar, duration
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
-from raysim.core.words import below_floors, floor_words, image_words, measured_clients, owner_words, percent
+from raysim.core.words import (
+    below_floors,
+    floor_words,
+    image_words,
+    measured_clients,
+    owner_words,
+    percent,
+    predict_words,
+)
 from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
 from raysim.simulation.images import contents_of, dataset_of
@@ -140,4 +148,4 @@ def _print_result(
         f"{duration(result['seconds'])}"
     )
     print(f"  state_sha256 {result['state_sha256']}")
-    print(f"report: {page}")
+    print(f"report: {page}\npredict: {predict_words(page.parents[1])}")

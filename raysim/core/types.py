@@ -83,6 +83,8 @@ class InitialState:
         totals: Training images of each class, in segmentation pixels. [C]
         payloads: Bytes per round of a client, by architecture; empty without a virtual clock.
         flops_server: Floating-point operations of the server's own work before the first round.
+        image_size: Side of an image in pixels, as the method gets it.
+        backbone: Fingerprint of the frozen backbone; empty without one.
     """
 
     state: ServerState
@@ -93,6 +95,8 @@ class InitialState:
     totals: np.ndarray
     payloads: dict[str, Payload] = field(default_factory=dict)
     flops_server: float = 0.0
+    image_size: int = 0
+    backbone: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 PLACES = {"own": "on own distributions", "global": "on the global split"}
@@ -84,6 +86,11 @@ def owner_words(described: Mapping[str, Any], shown: int = 8) -> list[str]:
     if drawn:
         lines.append(f"no image is said to be for {joined(drawn)}: drawn from the training images")
     return lines
+
+
+def predict_words(folder: Path | str) -> str:
+    """Return the command that uses the model of a run."""
+    return f"raysim predict {shlex.quote(str(folder))} IMAGES"
 
 
 def image_words(described: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def features(
         key,
         len(dataset),
         cache_dir,
-        lambda: _compute(dataset, backbone, inputs, image_size, views, progress),
+        lambda: compute_inputs(dataset, backbone, inputs, image_size, views, progress),
     )
 
 
@@ -189,7 +189,7 @@ def _key(
     }
 
 
-def _compute(
+def compute_inputs(
     dataset: Dataset,
     backbone: Encoder | None,
     inputs: Inputs,
@@ -197,7 +197,7 @@ def _compute(
     views: int,
     progress: Progress | None,
 ) -> Iterator[np.ndarray]:
-    """Yield blocks [B, V, ...] in the order of the images."""
+    """Yield blocks [B, V, ...] in the order of the images, without the cache; arguments as for `features`."""
 
     def prepare(index: int) -> list[Any]:
         """Return the views of an image, preprocessed for the backbone where there is one."""

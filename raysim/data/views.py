@@ -40,11 +40,16 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
 def _centre_square(image: np.ndarray, size: int, resampling: Image.Resampling) -> np.ndarray:
     """Resize the shorter side to `size` and return the centre square."""
     height, width = image.shape[:2]
-    scale = size / min(height, width)
-    wide, high = max(size, round(width * scale)), max(size, round(height * scale))
-    left, top = (wide - size) // 2, (high - size) // 2
+    wide, high, left, top = view_box(height, width, size)
     resized = Image.fromarray(image).resize((wide, high), resampling)
     return np.asarray(resized.crop((left, top, left + size, top + size)))
+
+
+def view_box(height: int, width: int, size: int) -> tuple[int, int, int, int]:
+    """Return width and height of an image after resizing, and left and top of the square that is taken."""
+    scale = size / min(height, width)
+    wide, high = max(size, round(width * scale)), max(size, round(height * scale))
+    return wide, high, (wide - size) // 2, (high - size) // 2
 
 
 def random_view(image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -26,8 +26,10 @@ from raysim.simulation.engine import Engine
 from raysim.simulation.evaluation import Evaluator
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import contents_of
+from raysim.simulation.learned import learned
 from raysim.simulation.server import Server, ServerStep, with_late, without_late
 from raysim.simulation.tables import description, owners_record, partition, with_training
+from raysim.storage.model_card import has_card, write_card
 from raysim.storage.store import Privates, Store, state_sha256
 
 
@@ -67,6 +69,8 @@ class Simulation:
         """
         if self.finished:
             yield from self.store.tables.records()
+            if not has_card(self.store.folder):  # a run of an earlier version
+                self._save_model(self.result())
             return
         if self.fresh:
             yield self._write(self._first_record(), time.perf_counter(), {})
@@ -132,9 +136,15 @@ class Simulation:
         """Write the diagnosis and the result of a run whose rounds are all done."""
         signatures = self.diagnosis.write(self.engine, self.experiment_text, self.state)
         self.store.tables.compact()
-        result = {"status": "done", "seconds": self.totals["seconds"], "result": self.result()}
-        self.store.describe({**result, **signatures})
+        result = self.result()
+        self._save_model(result)
+        ended = {"status": "done", "seconds": self.totals["seconds"], "result": result}
+        self.store.describe({**ended, **signatures})
         self.finished = True
+
+    def _save_model(self, result: Mapping[str, Any]) -> None:
+        """Write the card of what was learned; the last checkpoint holds its tensors."""
+        write_card(self.store, learned(self.federation, self.initial, self.privates, result))
 
     def open(self, resume: bool = False) -> Self:
         """Start the run, or read it from the folder if it is finished there: equal ids have equal results.

@@ -19,6 +19,7 @@ from raysim.clients.faults import corrupt_clients
 from raysim.core.errors import Diverged
 from raysim.core.seeds import torch_rng
 from raysim.core.types import Batch, ClientResult, MicroCohort, ServerState, Tensors
+from raysim.experiment.records import Experiment
 from raysim.nn.flops import count_flops
 from raysim.nn.rows import prefix, stack, to_cpu
 from raysim.simulation.batches import Batches
@@ -41,6 +42,17 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def first_private(experiment: Experiment, model: Any, client: int) -> Tensors:
+    """Draw the private state of a client that takes part for the first time.
+
+    Args:
+        experiment: Its seed and method.
+        model: What the method's `build` returned.
+        client: The client's number.
+    """
+    return experiment.method.init_private(model, torch_rng(experiment.seed, "private", client), client)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +137,7 @@ class LocalTraining:
 
     def first_private(self, client: int) -> Tensors:
         """Draw the private state of a client that takes part for the first time."""
-        rng = torch_rng(self.experiment.seed, "private", client)
-        return self.method.init_private(self.model, rng, client)
+        return first_private(self.experiment, self.model, client)
 
     def fit(self, state: ServerState, cohort: MicroCohort, epochs: int, purpose: str) -> TrainedClients:
         """Train the clients of a micro-cohort side by side.

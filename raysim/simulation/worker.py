@@ -131,6 +131,7 @@ class Worker:
             state, flops = self.serve(state)
         traits = method.traits
         patches = self.frozen.x.shape[2] - 1  # the pooled feature comes before them
+        context = self.frozen.context
         return InitialState(
             state=state,
             personal=bool(self.training.first_private(0)) or traits.personal,
@@ -140,6 +141,8 @@ class Worker:
             totals=self.batches.class_totals(),
             payloads=self._payloads(state) if self.experiment.clocked else {},
             flops_server=flops,
+            image_size=context.image_size,
+            backbone=context.backbone.fingerprint if context.backbone else "",
         )
 
     def serve(self, state: ServerState) -> Served:

@@ -79,6 +79,19 @@ def compare(first: str, second: str, metric: str) -> Any:
         raise UserError(str(error)) from None
 
 
+def best_configurations(folder: Path) -> list[dict[str, Any]]:
+    """Return the best configurations of a sweep as its page names them, `analysis.pages.best.best_runs`.
+
+    Raises:
+        UserError: The folder holds no result.
+    """
+    check_result_folder(folder)
+    found: list[dict[str, Any]] = analysis_module("pages.best").best_runs(
+        analysis_module("read.results").open_results(folder)
+    )
+    return found
+
+
 def analysis_module(name: str) -> ModuleType:
     """Return a module of `analysis/`, which is loaded by its file path."""
     if "analysis" not in sys.modules:

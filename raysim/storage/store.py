@@ -1,6 +1,6 @@
 """The folder of a run: config, tables, checkpoints. A kill -9 at any moment costs at most the current round.
 
-    DIR/config.json  run.json  partition.parquet  checkpoints/
+    DIR/config.json  run.json  model.json  partition.parquet  checkpoints/
     DIR/tables/{rounds,clients,classes,ratios,images,masks,signatures}/*.parquet
     DIR/gallery.safetensors (of a run with masks over its images)
 
@@ -92,12 +92,12 @@ class Store:
     @property
     def has_rounds(self) -> bool:
         """Whether rounds of this run are in the folder."""
-        return self._manifest() is not None or bool(self.tables.parts())
+        return self.manifest() is not None or bool(self.tables.parts())
 
     @property
     def finished(self) -> bool:
         """Whether the folder holds all of this run: its rounds, its result, and every private state."""
-        return self.described().get("status") == "done" and self._whole(self._manifest())
+        return self.described().get("status") == "done" and self._whole(self.manifest())
 
     def describe(self, values: Mapping[str, Any]) -> None:
         """Add values to run.json."""
@@ -206,7 +206,7 @@ class Store:
         rows = {row["round"]: row for row in self.tables.rows("rounds")}
         return [rows[round_] for round_ in sorted(rows)]
 
-    def _manifest(self) -> dict[str, Any] | None:
+    def manifest(self) -> dict[str, Any] | None:
         """Read the manifest of the last finished round; None where no round has finished."""
         path = self.folder / "checkpoints" / MANIFEST
         return dict(json.loads(path.read_text())) if path.exists() else None
@@ -224,15 +224,19 @@ class Store:
 
         None where no round has finished, or where large private states were dropped.
         """
-        path = self.folder / "checkpoints" / MANIFEST
-        manifest = self._manifest()
+        manifest = self.manifest()
         if not self._whole(manifest):
             manifest = None
-        finished = manifest["round"] if manifest else -1
-        self.tables.drop_after(finished)
+        self.tables.drop_after(manifest["round"] if manifest else -1)
         if manifest is None:
             return None
-        tensors = read_tensors(path.parent / manifest["state"])
+        state, privates = self.read_state(manifest)
+        return state, privates, {key: manifest[key] for key in ("totals", "last", "history")}
+
+    def read_state(self, manifest: Mapping[str, Any]) -> tuple[ServerState, Privates]:
+        """Read the server's state and the private states that a manifest names; large ones as references."""
+        folder = self.folder / "checkpoints"
+        tensors = read_tensors(folder / manifest["state"])
         shared, extra = (
             {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(kind)}
             for kind in ("shared/", "extra/")
@@ -245,17 +249,13 @@ class Store:
         }
         for file in sorted({file for file in self._private_files.values() if not file.startswith(VAULT)}):
             packed: dict[int, Tensors] = {}
-            for key, tensor in read_tensors(path.parent / file).items():
+            for key, tensor in read_tensors(folder / file).items():
                 kind, _, rest = key.partition("/")
                 if kind == "private" and self._private_files.get(int(rest.split("/")[0])) == file:
                     client, name = rest.split("/", 1)
                     packed.setdefault(int(client), {})[name] = tensor
             privates |= packed
-        return (
-            ServerState(finished, shared, extra),
-            privates,
-            {key: manifest[key] for key in ("totals", "last", "history")},
-        )
+        return ServerState(manifest["round"], shared, extra), privates
 
     def drop_vault(self) -> None:
         """Remove the large private states of a finished run; if it is resumed, it starts afresh."""
