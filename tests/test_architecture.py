@@ -31,6 +31,7 @@ FLOORS = [
     {"engines"},
     {"search"},
     {"stress"},
+    {"api"},
     {"cli"},
     {"__main__", "sweep", "__init__"},
 ]
