@@ -58,9 +58,9 @@ def run(
         KeyboardInterrupt: You interrupted; every finished round is on disk, and `resume=True` goes on.
     """
     load_plugins(plugins)
-    changes = dict(overrides or {})
+    changes: dict[str, Any] = dict(overrides or {})
     if isinstance(experiment, Mapping):
-        experiment, changes = DEFAULT_SPACE, {**experiment, **changes}
+        experiment, changes = DEFAULT_SPACE, dict(experiment) | changes
     changes |= {} if rounds is None else {"rounds": rounds}
     changes |= {} if workers is None else {"resources.workers": workers}
     chosen = engine or ("serial" if workers is None else "ray")

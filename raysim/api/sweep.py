@@ -79,9 +79,9 @@ def sweep(
     """
     started = time.monotonic()
     load_plugins(plugins)
-    changes = dict(overrides or {})
+    changes: dict[str, Any] = dict(overrides or {})
     if isinstance(spaces, Mapping):
-        spaces, changes = DEFAULT_SPACE, {**spaces, **changes}
+        spaces, changes = DEFAULT_SPACE, dict(spaces) | changes
     names = [str(name) for name in ([spaces] if isinstance(spaces, str | Path) else spaces)]
     changes |= {} if rounds is None else {"rounds": rounds}
     named = [objectives] if isinstance(objectives, str) else objectives

@@ -242,8 +242,8 @@ def check_travels(thing: Any) -> None:
     if module_of(thing) == MAIN:
         raise UserError(
             f"'{getattr(thing, 'name', thing)}' is defined in this script or notebook, so Ray's workers "
-            "cannot load it: move it to a file (in a notebook, %%writefile my.py on top of the cell) and load "
-            "that with raysim.load_plugin('my.py'), or use the serial engine"
+            "cannot load it: move it to a file (in a notebook, %%writefile my.py on top of the cell) and "
+            "load that with raysim.load_plugin('my.py'), or use the serial engine"
         )
 
 

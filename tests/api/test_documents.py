@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import raysim
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,6 +24,20 @@ def test_the_blocks_run(
     for block in blocks:
         exec(block, names)
     assert "method.lam = 99" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["raysim.__doc__", "README.md"])
+def test_the_short_example_runs_as_pasted(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if where == "README.md":
+        code = (ROOT / where).read_text().split("```python\n")[1].split("```")[0]
+    else:
+        code = (raysim.__doc__ or "").split("\n\n")[1]
+    assert "raysim.run(" in code and "rounds=5" in code
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("rounds=5", "rounds=1"), {})  # as it stands, but for the number of rounds
+    assert "acc_personal_own" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["first_study", "own_method"])

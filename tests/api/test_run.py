@@ -70,7 +70,7 @@ def test_a_runs_config_goes_back_in(
     [
         ("{", "is damaged: "),
         ("[1]", "needs the field 'experiment'"),
-        ('{"model": 1}', "it has model"),
+        ('{"model": 1}', "its fields are model"),
         ('{"experiment": {"method": 5}}', "method = 5 is not allowed"),
         ('{"experiment": {"method": {"name": "fedrsclip", "lam": 99}}}', "method.lam = 99"),
         ('{"experiment": {"rouns": 5}}', "unknown key 'rouns'; did you mean 'rounds'?"),
