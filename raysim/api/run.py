@@ -60,7 +60,8 @@ def run(
     load_plugins(plugins)
     changes: dict[str, Any] = dict(overrides or {})
     if isinstance(experiment, Mapping):
-        experiment, changes = DEFAULT_SPACE, dict(experiment) | changes
+        changes = {**experiment, **changes}
+        experiment = DEFAULT_SPACE
     changes |= {} if rounds is None else {"rounds": rounds}
     changes |= {} if workers is None else {"resources.workers": workers}
     chosen = engine or ("serial" if workers is None else "ray")

@@ -81,7 +81,8 @@ def sweep(
     load_plugins(plugins)
     changes: dict[str, Any] = dict(overrides or {})
     if isinstance(spaces, Mapping):
-        spaces, changes = DEFAULT_SPACE, dict(spaces) | changes
+        changes = {**spaces, **changes}
+        spaces = DEFAULT_SPACE
     names = [str(name) for name in ([spaces] if isinstance(spaces, str | Path) else spaces)]
     changes |= {} if rounds is None else {"rounds": rounds}
     named = [objectives] if isinstance(objectives, str) else objectives
