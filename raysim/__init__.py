@@ -1,13 +1,12 @@
 """raysim: Ray-based simulation and hyperparameter search of federated learning for remote sensing.
 
-from pathlib import Path
-from raysim import Experiment, Serial, Simulation, Store, override
-experiment = override(Experiment(), {"scenario": "dirichlet", "scenario.alpha": 0.1})
-simulation = Simulation(experiment, Serial(), Store(Path("results/mine"), experiment)).open()
-for record in simulation.rounds():
-    print(record.round, record.row.get("acc_personal_own"))
+import raysim
+result = raysim.run("fedrsclip", {"scenario": "dirichlet", "scenario.alpha": 0.1}, rounds=5)
+print(result.summary["acc_personal_own"])
+print(result.rounds[["round", "acc_personal_own"]])
 
-Equal experiments have equal results, so a second run of these lines reads the finished run from its folder.
+`raysim.sweep` searches, `raysim.load` opens a result folder, `raysim.compare` decides between two; see
+docs/python.md.
 """
 
 from importlib import import_module
@@ -15,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raysim.backbones.own import BACKBONES
+    from raysim.api.reading import compare, load
+    from raysim.api.run import run
+    from raysim.api.sweep import sweep
     from raysim.clients.partition import SCENARIOS
     from raysim.clients.scenario import Scenario
     from raysim.core.config import knob
@@ -56,17 +58,24 @@ __all__ = [
     "Simulation",
     "Store",
     "UserError",
+    "compare",
     "data_roots",
     "from_dict",
     "knob",
+    "load",
     "load_plugin",
     "load_space",
     "override",
+    "run",
+    "sweep",
     "to_dict",
 ]
 
 MODULES = {
     "backbones.own": ("BACKBONES",),
+    "api.reading": ("compare", "load"),
+    "api.run": ("run",),
+    "api.sweep": ("sweep",),
     "clients.partition": ("SCENARIOS",),
     "clients.scenario": ("Scenario",),
     "core.config": ("knob",),

@@ -31,6 +31,7 @@ FLOORS = [
     {"engines", "prediction"},
     {"search"},
     {"stress"},
+    {"api"},
     {"cli"},
     {"__main__", "sweep", "__init__"},
 ]

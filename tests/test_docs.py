@@ -31,7 +31,7 @@ from raysim.nn.convnets import NETWORKS
 from raysim.search.spaces.files import load_space
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("raysim", "analysis", "search_spaces", "benchmarks", "tests", "docs", ".ci")
+FOLDERS = ("raysim", "analysis", "search_spaces", "benchmarks", "tests", "docs", "notebooks", ".ci")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*.md"))])
 GROUPS = ("task", "method", "scenario", "training", "evaluation", "faults", "server", "resources")
 
@@ -216,7 +216,11 @@ def check_command(words: list[str], complete: bool) -> None:
             raise UserError(f"unknown options {unknown}")
         return
     arguments = parser.parse_intermixed_args(words[2:])
-    named = [word for word in getattr(arguments, "words", []) if not PLACEHOLDER.fullmatch(word)]
+    named = [
+        word
+        for word in getattr(arguments, "words", [])
+        if not PLACEHOLDER.fullmatch(word.removesuffix("/config.json"))
+    ]
     changes = dict(parse_assignment(word) for word in named if "=" in word)
     for space in [word for word in named if "=" not in word] or ["fedrsclip"]:
         space = str(OWN["space"]) if space == "my_space.py" else space

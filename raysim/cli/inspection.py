@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from raysim.api.running import check_experiment
 from raysim.cli.arguments import one_experiment
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import bar, duration
@@ -32,9 +32,9 @@ from raysim.simulation.contributions import own_weights
 from raysim.simulation.device import device_of
 from raysim.simulation.federation import Federation
 from raysim.simulation.floors import Floors
-from raysim.simulation.images import Progress, backbone_of, dataset_of, prepare
+from raysim.simulation.images import backbone_of, dataset_of
 from raysim.simulation.tables import images_used, owners_record
-from raysim.simulation.worker import Worker, try_method, worker_of
+from raysim.simulation.worker import Worker, worker_of
 
 # Colours of pixel classes on a contact sheet: ignored pixels are black, the classes take the others in turn.
 COLOURS = np.array(
@@ -50,23 +50,6 @@ COLOURS = np.array(
     ],
     np.uint8,
 )
-
-
-def check_experiment(experiment: Experiment, progress: Progress) -> None:
-    """Check before any work what a user may have got wrong: data, weights, the scenario, the method.
-
-    Raises:
-        UserError: what is wrong, and how to correct it.
-    """
-    Federation.of(experiment)
-    prepare([experiment], progress)
-    try_method(experiment)
-
-
-def print_left_out(dataset: Dataset) -> None:
-    """Say on standard error what was not taken from the dataset's folder; nothing where all was."""
-    if dataset.left_out:
-        print(f"raysim: {dataset.name}: left out: {dataset.left_out.sentence}", file=sys.stderr)
 
 
 def check_dataset(

@@ -17,7 +17,7 @@ from typing import Any
 from raysim.cli.options import COMMANDS, Command
 from raysim.cli.plugin_options import plugin_option
 from raysim.core.errors import UserError, first_cause
-from raysim.core.plugins import load_from_environment, load_plugin
+from raysim.core.plugins import load_plugins
 
 
 class _Parser(argparse.ArgumentParser):
@@ -103,13 +103,6 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
     command.add_options(parser)
     plugin_option(parser)
     return parser
-
-
-def load_plugins(files: Sequence[str]) -> None:
-    """Load the plug-in files of the environment and of the command line."""
-    load_from_environment()
-    for file in files:
-        load_plugin(file)
 
 
 def _how_to_resume(arguments: argparse.Namespace) -> str:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from raysim.cli.arguments import one_experiment, result_folder
-from raysim.cli.inspection import check_experiment, print_left_out
+from raysim.api.experiments import result_folder
+from raysim.api.running import RunOptions, plain_summary, run_in_folder
+from raysim.cli.arguments import one_experiment
 from raysim.core.columns import OPTIONAL_COLUMNS, RESULT_COLUMNS
-from raysim.core.console import bar, duration
-from raysim.core.errors import UserError
-from raysim.core.types import RoundRecord
+from raysim.core.console import duration
 from raysim.core.words import (
     below_floors,
     floor_words,
@@ -25,99 +21,27 @@ from raysim.core.words import (
     percent,
     predict_words,
 )
-from raysim.engines.serial import Serial
 from raysim.experiment.records import Experiment
-from raysim.simulation.images import contents_of, dataset_of
-from raysim.simulation.rounds import Simulation
-from raysim.storage.files import lock_folder
-from raysim.storage.plugin_files import check_plugins, keep_plugins
-from raysim.storage.provenance import provenance
-from raysim.storage.report import write_report
-from raysim.storage.store import Store
+from raysim.simulation.images import dataset_of
+from raysim.storage.files import read_record
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Simulate the federation in its folder, write the report, and print the result."""
-    space, experiment = one_experiment(arguments)
-    contents = contents_of([experiment.task])
-    if arguments.resume:  # before features of other images are computed
-        folder = result_folder(arguments, f"{space.name}-{experiment.id}")
-        Store(folder, experiment).refuse_other_images(contents)
-    if not arguments.quiet:
-        print_left_out(dataset_of(experiment.task))
-    with bar("images and features", arguments.quiet) as progress:
-        check_experiment(experiment, progress)
-    folder = result_folder(arguments, f"{space.name}-{experiment.id}")
-    lock = lock_folder(folder)
-    try:
-        store = Store(folder, experiment)
-        check_plugins(folder, store.described())
-        store.open()
-        keep_plugins(folder)
-        described = store.described()
-        if described and not arguments.resume:
-            raise UserError(
-                f"--out {folder}: holds this run already ({described['status']}); use --resume or choose "
-                "another folder"
-            )
-        store.describe(
-            {
-                **provenance(arguments.command_line),
-                "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                "status": "running",
-            }
-        )
-        try:
-            result = _simulate(experiment, folder, arguments)
-        except BaseException as error:
-            store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
-            raise
-    finally:
-        lock.release()
-    page = write_report(folder)
-    if arguments.json:
-        print(_json_line(result))
-    elif not arguments.quiet:
-        _print_result(experiment, result, store.described(), page)
-
-
-def _simulate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Simulate on the chosen engine with a progress bar; returns the result."""
-    with bar("rounds", arguments.quiet) as progress:
-        if arguments.engine == "ray":
-            return _simulate_on_ray(experiment, folder, arguments, progress)
-        store = Store(folder, experiment)
-        simulation = Simulation(experiment, Serial(experiment.resources), store).open(arguments.resume)
-        for record in simulation.rounds():
-            progress(record.round, experiment.total_rounds)
-        return {**simulation.result(), "test": simulation.open_test() if arguments.open_test else None}
-
-
-def _simulate_on_ray(
-    experiment: Experiment, folder: Path, arguments: argparse.Namespace, progress: Callable[[int, int], None]
-) -> dict[str, Any]:
-    """Simulate on Ray's client actors; returns the result."""
-    from raysim.engines import driver, ray_pool  # the serial engine needs no Ray
-
-    ray_pool.start(experiment.resources)
-    try:
-        for item in driver.run_on_ray(experiment, folder, arguments.resume, arguments.open_test):
-            if not isinstance(item, RoundRecord):
-                return item
-            progress(item.round, experiment.total_rounds)
-    finally:
-        ray_pool.stop()
-    raise RuntimeError("the driver actor ended without a result")
-
-
-def _json_line(result: dict[str, Any]) -> str:
-    """The result as one JSON object; NaN, which JSON does not have, becomes null."""
-    return json.dumps(
-        {
-            name: None if isinstance(value, float) and math.isnan(value) else value
-            for name, value in result.items()
-        }
+    name, experiment = one_experiment(arguments)
+    arguments.out = result_folder(arguments.out, f"{name}-{experiment.id}", arguments.resume)
+    options = RunOptions(
+        engine=arguments.engine,
+        resume=arguments.resume,
+        open_test=arguments.open_test,
+        quiet=arguments.quiet,
+        command=arguments.command_line,
     )
+    result, page = run_in_folder(experiment, arguments.out, options)
+    if arguments.json:
+        print(json.dumps(plain_summary(result)))
+    elif not arguments.quiet:
+        _print_result(experiment, result, read_record(arguments.out), page)
 
 
 def _print_result(

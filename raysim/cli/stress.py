@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from raysim.cli.arguments import result_folder, split_words
+from raysim.api.experiments import result_folder
+from raysim.cli.arguments import split_words
 from raysim.core.config import parse
 from raysim.core.console import duration
 from raysim.core.plugins import check_loadable
@@ -41,7 +42,7 @@ def stress(arguments: argparse.Namespace) -> None:
         check_loadable()
         print(dry_run(StressPlan(spaces, options)))
         return
-    folder = result_folder(arguments, "stress")
+    arguments.out = folder = result_folder(arguments.out, "stress", arguments.resume)
     plan = run_stress(
         spaces,
         options,

@@ -139,7 +139,19 @@ def load_from_environment() -> None:
         UserError: See `load_plugin`.
     """
     for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
-        load_plugin(path)
+        if path not in _active or Path(path).exists():  # this process may have named it, and its file be gone
+            load_plugin(path)
+
+
+def load_plugins(files: Iterable[str | Path]) -> None:
+    """Load the plug-in files that `RAYSIM_PLUGINS` names, and then these.
+
+    Raises:
+        UserError: See `load_plugin`.
+    """
+    load_from_environment()
+    for file in files:
+        load_plugin(file)
 
 
 def install(files: Iterable[PluginFile]) -> None:
@@ -230,8 +242,8 @@ def check_travels(thing: Any) -> None:
     if module_of(thing) == MAIN:
         raise UserError(
             f"'{getattr(thing, 'name', thing)}' is defined in this script or notebook, so Ray's workers "
-            "cannot load it: move it to a file and load that with raysim.load_plugin('my.py'), or use the "
-            "serial engine"
+            "cannot load it: move it to a file (in a notebook, %%writefile my.py on top of the cell) and "
+            "load that with raysim.load_plugin('my.py'), or use the serial engine"
         )
 
 

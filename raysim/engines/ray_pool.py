@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -225,15 +226,9 @@ def reserve(resources: Resources) -> PlacementGroup:
     Raises:
         UserError: The cluster cannot give the resources.
     """
+    check_room(resources)
     bundles = bundles_of(resources)
-    cluster = bool(os.environ.get("RAY_ADDRESS"))  # it may still grow: the reservation asks its autoscaler
-    total = ray.cluster_resources()
-    for key, amount in bundles[0].items():
-        if not cluster and amount * len(bundles) > total.get(key, 0) + 1e-9:
-            raise UserError(
-                f"resources: {len(bundles)} workers need {amount * len(bundles):g} {key}, "
-                f"the cluster has {total.get(key, 0):g}; lower resources.workers"
-            )
+    cluster = bool(os.environ.get("RAY_ADDRESS"))
     group = placement_group(bundles)
     seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
     if not group.wait(seconds):
@@ -245,10 +240,41 @@ def reserve(resources: Resources) -> PlacementGroup:
     return group
 
 
+def check_room(resources: Resources) -> None:
+    """Check that the Ray of this process is large enough for all client actors of a run.
+
+    Raises:
+        UserError: It is not. A cluster is not asked: it may still grow by its autoscaler.
+    """
+    bundles, total = bundles_of(resources), ray.cluster_resources()
+    for key, amount in bundles[0].items():
+        if not os.environ.get("RAY_ADDRESS") and amount * len(bundles) > total.get(key, 0) + 1e-9:
+            raise UserError(
+                f"resources: {len(bundles)} workers need {amount * len(bundles):g} {key}, "
+                f"the cluster has {total.get(key, 0):g}; lower resources.workers"
+            )
+
+
 def bundles_of(resources: Resources) -> list[dict[str, float]]:
     """Return one bundle per client actor. The driver needs none: it waits while they work."""
     bundle = {"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})}
     return [dict(bundle) for _ in range(resources.workers)]
+
+
+@contextmanager
+def session(resources: Resources) -> Iterator[None]:
+    """Use the Ray that this process has started, or one that ends with this context.
+
+    Raises:
+        UserError: Workers could not load a plug-in.
+    """
+    there_already = ray.is_initialized()
+    start(resources)
+    try:
+        yield
+    finally:
+        if not there_already:
+            stop()
 
 
 def start(resources: Resources) -> None:
@@ -272,7 +298,7 @@ def start(resources: Resources) -> None:
         # nearly all of the time that a sweep is given
         os.environ.setdefault("RAY_worker_niceness", "0")
         needed = -(-int(resources.workers * resources.cpus * 1000) // 1000)
-        ray.init(num_cpus=max(os.cpu_count() or 1, needed), **quiet_options)
+        ray.init(address="local", num_cpus=max(os.cpu_count() or 1, needed), **quiet_options)
 
 
 def stop() -> None:

@@ -153,6 +153,10 @@ def from_dict(values: Mapping[str, Any]) -> Experiment:
     parsed: dict[str, Any] = dict(values)
     for block, registry in REGISTRIES.items():
         if block in parsed:
+            if not isinstance(parsed[block], Mapping):
+                raise UserError(
+                    f"{block} = {parsed[block]!r} is not allowed: it should be a group with a name"
+                )
             fields = dict(parsed[block])
             name = fields.pop("name", None)
             parsed[block] = parse(registry.get_or_refuse(name, f"{block}.name"), fields, block)

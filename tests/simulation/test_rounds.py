@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-import raysim
 from raysim.core.errors import UserError
 from raysim.core.types import (
     RoundRecord,
@@ -69,7 +66,7 @@ def known(record: RoundRecord) -> list[Any]:
 
 @pytest.mark.parametrize("method", ["fedrsclip", "safe", "zeroshot"])
 def test_a_finished_run_is_read_and_nothing_is_written(method: str, tmp_path: Path) -> None:
-    """The example of `raysim/__init__.py`, twice: the same records, the same result, the same files."""
+    """Twice: the same records, the same result, the same files."""
     experiment = smallest(method, rounds=2)
     folder = tmp_path / "run"
     runs = []
@@ -82,27 +79,6 @@ def test_a_finished_run_is_read_and_nothing_is_written(method: str, tmp_path: Pa
     again = list(simulation.rounds())  # and a third time, from the same object
     assert [known(record) for record in again] == runs[0][0]
     assert simulation.open_test()["acc_personal_own"] is not None  # a run that was read is as good as new
-
-
-def test_the_example_of_the_package_runs_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines of the module's docstring, as they stand, with few rounds."""
-    monkeypatch.chdir(tmp_path)
-    lines = [
-        line
-        for line in (raysim.__doc__ or "").splitlines()
-        if line.startswith(("from", " ", "exp", "sim", "for"))
-    ]
-    code = "\n".join(lines).replace(
-        '"scenario.alpha": 0.1', '"scenario.alpha": 0.1, "rounds": 1, "task.shots": 4'
-    )
-    assert "Simulation(" in code and "rounds()" in code and "override(" in code
-    shown = []
-    for _ in range(2):
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            exec(code, {})
-        shown.append(out.getvalue())
-    assert shown[0] == shown[1] and shown[0].count("\n") == 2
 
 
 def test_constructors_touch_nothing(simulate: Run, tmp_path: Path) -> None:

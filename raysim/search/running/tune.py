@@ -183,15 +183,16 @@ def execute(
     try:
         with panel:
             searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end, progress)
-            ray_pool.start(resources.model_copy(update={"workers": resources.workers * plan.options.slots}))
-            _fit(searcher, resources, plan.options.slots, scratch, callbacks)
+            room = resources.model_copy(update={"workers": resources.workers * plan.options.slots})
+            with ray_pool.session(room):
+                ray_pool.check_room(resources)
+                _fit(searcher, resources, plan.options.slots, scratch, callbacks)
         status = "done"
         move_superseded_rows(folder, plan.finished)
     except KeyboardInterrupt:
         status = "interrupted"
         raise
     finally:
-        ray_pool.stop()
         shutil.rmtree(scratch, ignore_errors=True)
         write_progress(folder, record, plan, status)
         refresher.close()

@@ -60,6 +60,14 @@ def space_names() -> list[str]:
     )
 
 
+def is_run(name: str | Path) -> bool:
+    """Whether a user's word names the folder of a run or its config.json, and not a space."""
+    text = str(name)
+    if text.endswith(".json"):
+        return True
+    return not text.endswith(".py") and text not in space_names() and Path(text).is_dir()
+
+
 def load_space(name: str, changes: Overrides | None = None, base_only: bool = False) -> Space:
     """Load a space by name or path and apply overrides to its base.
 
@@ -73,6 +81,11 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
         UserError: There is no such space, or its file has a mistake: with file, line and the mistake.
     """
     path = Path(name) if name.endswith(".py") else shipped_folder("search_spaces") / f"{name}.py"
+    if is_run(name):
+        raise UserError(
+            f"{name}: is one run, and a space is needed here; `raysim run {name}` runs it again, `raysim new "
+            "space NAME` writes a space"
+        )
     if not path.exists():
         raise UserError(
             f"unknown space '{name}'{suggest(name, space_names())} Known: {', '.join(space_names())}; or "

@@ -1,0 +1,166 @@
+"""One run in its folder, from the check before it to its report: what `raysim run` and `raysim.run` share."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from raysim.core.console import bar
+from raysim.core.errors import UserError
+from raysim.core.types import RoundRecord
+from raysim.data.dataset import Dataset
+from raysim.engines.serial import Serial
+from raysim.experiment.records import Experiment
+from raysim.simulation.federation import Federation
+from raysim.simulation.images import Progress, contents_of, dataset_of, prepare
+from raysim.simulation.rounds import Simulation
+from raysim.simulation.worker import try_method
+from raysim.storage.files import lock_folder
+from raysim.storage.plugin_files import check_plugins, keep_plugins
+from raysim.storage.provenance import provenance
+from raysim.storage.report import write_report
+from raysim.storage.store import Store
+
+OnRound = Callable[[RoundRecord], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run is carried out; none of it changes a number.
+
+    Attributes:
+        engine: Where clients are trained.
+        resume: Whether to go on with the run that the folder holds.
+        reuse: Whether a finished run of this experiment in the folder is read in place of a new one.
+        open_test: Whether the final model is measured on the test split, too.
+        quiet: Whether to show no progress.
+        command: The command line that does the same, for run.json.
+        on_round: Called with the record of every round; None: nothing.
+    """
+
+    engine: Literal["serial", "ray"]
+    resume: bool = False
+    reuse: bool = False
+    open_test: bool = False
+    quiet: bool = False
+    command: str = ""
+    on_round: OnRound | None = None
+
+
+def run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> tuple[dict[str, Any], Path]:
+    """Simulate a federation in its folder and write the report.
+
+    Returns:
+        The result (see `plain_summary`), and the page of the report.
+
+    Raises:
+        UserError: What a user can correct, before any work starts.
+        KeyboardInterrupt: The user interrupted; every finished round is on disk.
+    """
+    contents = contents_of([experiment.task])
+    if options.resume:  # before features of other images are computed
+        Store(folder, experiment).refuse_other_images(contents)
+    if not options.quiet:
+        print_left_out(dataset_of(experiment.task))
+    with bar("images and features", options.quiet) as progress:
+        check_experiment(experiment, progress)
+    lock = lock_folder(folder)
+    try:
+        store = Store(folder, experiment)
+        check_plugins(folder, store.described())
+        store.open()
+        keep_plugins(folder)
+        described = store.described()
+        if options.reuse and store.finished:
+            result = _last(_serial_items(experiment, folder, options), options, experiment)
+        elif described and not options.resume:
+            raise UserError(
+                f"--out {folder}: holds this run already ({described['status']}); use --resume or choose "
+                "another folder"
+            )
+        else:
+            result = _new_result(experiment, store, options)
+    finally:
+        lock.release()
+    return result, write_report(folder)
+
+
+def check_experiment(experiment: Experiment, progress: Progress) -> None:
+    """Check before any work what a user may have got wrong: data, weights, the scenario, the method.
+
+    Raises:
+        UserError: What is wrong, and how to correct it.
+    """
+    Federation.of(experiment)
+    prepare([experiment], progress)
+    try_method(experiment)
+
+
+def print_left_out(dataset: Dataset) -> None:
+    """Say on standard error what was not taken from the dataset's folder; nothing where all was."""
+    if dataset.left_out:
+        print(f"raysim: {dataset.name}: left out: {dataset.left_out.sentence}", file=sys.stderr)
+
+
+def plain_summary(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the result that `raysim run --json` prints; NaN, which JSON does not have, becomes None."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in result.items()
+    }
+
+
+def _new_result(experiment: Experiment, store: Store, options: RunOptions) -> dict[str, Any]:
+    """Run the rounds that are left; `run.json` says how it ended."""
+    store.describe(
+        {
+            **provenance(options.command),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "status": "running",
+        }
+    )
+    items = {"serial": _serial_items, "ray": _ray_items}[options.engine]
+    try:
+        return _last(items(experiment, store.folder, options), options, experiment)
+    except BaseException as error:
+        store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
+        raise
+
+
+def _last(
+    items: Iterator[RoundRecord | dict[str, Any]], options: RunOptions, experiment: Experiment
+) -> dict[str, Any]:
+    """Show and pass on every round; returns the result that comes after them."""
+    with bar("rounds", options.quiet) as progress:
+        for item in items:
+            if not isinstance(item, RoundRecord):
+                return item
+            progress(item.round, experiment.total_rounds)
+            if options.on_round is not None:
+                options.on_round(item)
+    raise RuntimeError("the run ended without a result")
+
+
+def _serial_items(
+    experiment: Experiment, folder: Path, options: RunOptions
+) -> Iterator[RoundRecord | dict[str, Any]]:
+    """Yield each round as it comes, then the result, in this process."""
+    store = Store(folder, experiment)
+    simulation = Simulation(experiment, Serial(experiment.resources), store).open(options.resume)
+    yield from simulation.rounds()
+    yield {**simulation.result(), "test": simulation.open_test() if options.open_test else None}
+
+
+def _ray_items(
+    experiment: Experiment, folder: Path, options: RunOptions
+) -> Iterator[RoundRecord | dict[str, Any]]:
+    """Yield each round as it comes, then the result, on Ray's client actors."""
+    from raysim.engines import driver, ray_pool  # the serial engine needs no Ray
+
+    with ray_pool.session(experiment.resources):
+        yield from driver.run_on_ray(experiment, folder, options.resume, options.open_test)
