@@ -303,7 +303,7 @@ COMMANDS = {
     "plan": Command(
         summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
         add_options=_plan,
-        home="inspection:plan",
+        home="plan:plan",
     ),
     "explain": Command(
         summary="say what a setting, method or scenario is",
