@@ -122,6 +122,14 @@ def _search(parser: argparse.ArgumentParser) -> None:
         "one decides, several give a Pareto front (default: %(default)s)",
     )
     parser.add_argument(
+        "--constraint",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help="limit that the chosen configuration must meet, in quotes, such as 'bytes_up<=2e6' or "
+        "'worst_client_accuracy>=0.3'; can be repeated; it guides tpe and gp",
+    )
+    parser.add_argument(
         "--race",
         type=int,
         default=4,

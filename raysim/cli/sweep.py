@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from raysim.cli.arguments import result_folder, split_words
 from raysim.core.config import parse
 from raysim.core.console import duration
+from raysim.core.errors import UserError
 from raysim.core.plugins import check_loadable
+from raysim.search.constraints import constraints_of
 from raysim.search.options import SweepOptions, trial_slots
 from raysim.search.overview import dry_run
 from raysim.search.running.plan_run import record_seconds
@@ -46,6 +48,7 @@ def _options(arguments: argparse.Namespace, spaces: Sequence[Space]) -> SweepOpt
             "--race": arguments.race,
             "--design": arguments.design,
             "--budget": arguments.budget,
+            "constraints": constraints_of(arguments.constraint),
             "--extend": arguments.extend,
         },
     )
@@ -58,6 +61,12 @@ def sweep(arguments: argparse.Namespace) -> None:
     for space in spaces:
         check_figures(space)
     options = _options(arguments, spaces)
+    if options.constraints and (options.design or all(not (space.sample or space.tune) for space in spaces)):
+        raise UserError(
+            f"--constraint {options.constraints[0]}: nothing is chosen here, "
+            + ("a design has no winner" if options.design else f"{names[0]} runs what it declares")
+            + "; leave it out"
+        )
     if arguments.dry_run:
         check_loadable()
         prepare(spaces, arguments.quiet)

@@ -68,4 +68,4 @@ class Repeated:
         first, *rest = index if isinstance(index, tuple) else (index,)
         if isinstance(first, slice):
             first = np.arange(self.shape[0])[first]
-        return self._rows[(np.asarray(first) % len(self._rows), *rest)]  # type: ignore[no-any-return]
+        return self._rows[(np.asarray(first) % len(self._rows), *rest)]

@@ -281,9 +281,9 @@ def sampled_frozen(experiment: Experiment, device: torch.device, images: int) ->
     Raises:
         UserError: Data or weights are missing; says where to get them.
     """
-    task, *rest = _address(experiment)
+    task, inputs, needs_backbone = _address(experiment)
     whole = dataset_of(task)
-    frozen = _load(task, *rest, device, None, Sample(whole, images))
+    frozen = _load(task, inputs, needs_backbone, device, None, Sample(whole, images))
     x = cast(np.ndarray, Repeated(frozen.x, len(whole)))
     repeated = None if frozen.masks is None else cast(np.ndarray, Repeated(frozen.masks, len(whole)))
     return Frozen(x, frozen.context, repeated)
