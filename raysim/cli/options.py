@@ -55,6 +55,7 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="also measure the final model on the test split; the opening is logged",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON line")
+    _track(parser, "rounds")
 
 
 def _sweep(parser: argparse.ArgumentParser) -> None:
@@ -71,13 +72,7 @@ def _sweep(parser: argparse.ArgumentParser) -> None:
         help="run N more search trials per study in the finished sweep in --out",
     )
     _dry_run(parser)
-    parser.add_argument(
-        "--track",
-        action="append",
-        choices=["mlflow", "tensorboard"],
-        default=[],
-        help="also log the trials to DIR/track/ for this tracker; can be repeated",
-    )
+    _track(parser, "trials")
 
 
 def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
@@ -269,6 +264,16 @@ def _folder(parser: argparse.ArgumentParser, kind: str) -> None:
         "--resume",
         action="store_true",
         help=f"continue the {kind} in --out where it stopped (default: the newest folder in results/)",
+    )
+
+
+def _track(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--track",
+        action="append",
+        choices=["mlflow", "tensorboard", "wandb"],
+        default=[],
+        help=f"also log the {what} to DIR/track/ for this tracker; can be repeated",
     )
 
 

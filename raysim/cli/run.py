@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
 from raysim.core.words import below_floors, floor_words, image_words, measured_clients, owner_words, percent
 from raysim.engines.serial import Serial
-from raysim.experiment.records import Experiment
+from raysim.experiment.overrides import paths, value_at
+from raysim.experiment.records import Experiment, to_dict
+from raysim.search.running.trackers import RunTracking, check_trackers
 from raysim.simulation.images import contents_of, dataset_of
 from raysim.simulation.rounds import Simulation
 from raysim.storage.files import lock_folder
@@ -27,10 +29,14 @@ from raysim.storage.provenance import provenance
 from raysim.storage.report import write_report
 from raysim.storage.store import Store
 
+OnRound = Callable[[RoundRecord], None]
+
 
 def run(arguments: argparse.Namespace) -> None:
     """Simulate the federation in its folder, write the report, and print the result."""
     space, experiment = one_experiment(arguments)
+    if arguments.track:
+        check_trackers(arguments.track)
     contents = contents_of([experiment.task])
     if arguments.resume:  # before features of other images are computed
         folder = result_folder(arguments, f"{space.name}-{experiment.id}")
@@ -74,19 +80,46 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _simulate(experiment: Experiment, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Simulate on the chosen engine with a progress bar; returns the result."""
+    """Simulate on the chosen engine, with a progress bar and trackers; returns the result."""
+    result: dict[str, Any] | None = None
+    tracking = _tracking(experiment, folder, arguments.track)
     with bar("rounds", arguments.quiet) as progress:
-        if arguments.engine == "ray":
-            return _simulate_on_ray(experiment, folder, arguments, progress)
-        store = Store(folder, experiment)
-        simulation = Simulation(experiment, Serial(experiment.resources), store).open(arguments.resume)
-        for record in simulation.rounds():
+
+        def on_round(record: RoundRecord) -> None:
             progress(record.round, experiment.total_rounds)
-        return {**simulation.result(), "test": simulation.open_test() if arguments.open_test else None}
+            if tracking:
+                tracking.log(record)
+
+        try:
+            simulate = _simulate_on_ray if arguments.engine == "ray" else _simulate_here
+            result = simulate(experiment, folder, arguments, on_round)
+            return result
+        finally:
+            if tracking:
+                tracking.end(result)
+
+
+def _tracking(experiment: Experiment, folder: Path, names: Sequence[str]) -> RunTracking | None:
+    """Return the trackers of a run, started; None without any, so that Ray is not imported for nothing."""
+    if not names:
+        return None
+    values = to_dict(experiment)
+    return RunTracking(names, folder, folder.name, {path: value_at(values, path) for path in paths(values)})
+
+
+def _simulate_here(
+    experiment: Experiment, folder: Path, arguments: argparse.Namespace, on_round: OnRound
+) -> dict[str, Any]:
+    """Simulate in this process; returns the result."""
+    store = Store(folder, experiment)
+    simulation = Simulation(experiment, Serial(experiment.resources), store).open(arguments.resume)
+    for record in simulation.rounds():
+        on_round(record)
+    return {**simulation.result(), "test": simulation.open_test() if arguments.open_test else None}
 
 
 def _simulate_on_ray(
-    experiment: Experiment, folder: Path, arguments: argparse.Namespace, progress: Callable[[int, int], None]
+    experiment: Experiment, folder: Path, arguments: argparse.Namespace, on_round: OnRound
 ) -> dict[str, Any]:
     """Simulate on Ray's client actors; returns the result."""
     from raysim.engines import driver, ray_pool  # the serial engine needs no Ray
@@ -96,7 +129,7 @@ def _simulate_on_ray(
         for item in driver.run_on_ray(experiment, folder, arguments.resume, arguments.open_test):
             if not isinstance(item, RoundRecord):
                 return item
-            progress(item.round, experiment.total_rounds)
+            on_round(item)
     finally:
         ray_pool.stop()
     raise RuntimeError("the driver actor ended without a result")
