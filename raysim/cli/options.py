@@ -38,7 +38,7 @@ class Command:
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    _experiment(parser, "a search space (default: fedrsclip)")
+    _experiment(parser, "a search space, which names a method and its data (default: fedrsclip)")
     parser.add_argument(
         "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
     )
@@ -85,6 +85,7 @@ def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
+        metavar="N",
         help="time limit from the start of the command to the end of its report; with --resume, of all its "
         "starts together (default: the sum of the spaces' limits, unless --trials is given)",
     )
@@ -97,7 +98,7 @@ def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-contrasts",
         action="store_true",
-        help="search only, without the one-factor contrasts around the anchor",
+        help="search only, without first changing one choice at a time from the paper's values",
     )
 
 
@@ -129,13 +130,13 @@ def _search(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=4,
         metavar="SEEDS",
-        help="additional seeds, at most, to decide between the best configurations; 0: no race "
+        help="repeat the best configurations on up to this many more seeds, to decide between them; 0: no "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--design",
         choices=["sobol", "morris"],
-        help="run a designed sensitivity study of --budget trials instead of a search",
+        help="measure how much each setting matters, by a design of --budget trials, instead of a search",
     )
     parser.add_argument(
         "--budget",
@@ -164,6 +165,7 @@ def _stress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
+        metavar="N",
         help="time limit from the start of the command to the end of its report; with --resume, of all its "
         "starts together (default: with --quick 8, else only the time limits of the cases)",
     )
@@ -239,7 +241,8 @@ def _experiment(parser: argparse.ArgumentParser, spaces: str) -> None:
         "words",
         nargs="*",
         metavar="SPACE|path=value",
-        help=f"{spaces}, by name or as a path to a Python file; and settings, such as scenario.alpha=0.1",
+        help=f"{spaces}, by name or as a path to a Python file; and settings, such as scenario.clients=40 "
+        "(`raysim explain` lists them)",
     )
     parser.add_argument(
         "--rounds", type=int, metavar="R", help="number of communication rounds, the same as rounds=R"
@@ -314,7 +317,7 @@ COMMANDS = {
         summary="list the datasets, or check one", add_options=add_data_options, home="datasets:datasets"
     ),
     "plan": Command(
-        summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
+        summary="predict what an experiment costs, from a few images: parameters, bytes, FLOPs, seconds",
         add_options=_plan,
         home="plan:plan",
     ),

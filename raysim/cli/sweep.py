@@ -19,6 +19,7 @@ from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, prepare
 from raysim.search.sweep import sweep as run_sweep
+from raysim.storage.files import read_record
 from raysim.storage.report import write_report
 
 DESIGN_SEEDS = 2  # of a design: one seed would not say how much of an effect is noise
@@ -98,5 +99,8 @@ def sweep(arguments: argparse.Namespace) -> None:
             )
         )
         print(f"report: {page}")
+    if not plan.finished and arguments.minutes is None:  # the user's own limit may be as short as it likes
+        left = read_record(folder).get("left_out") or {}
+        raise RuntimeError(f"no trial has ended; to go on: {left.get('command', arguments.command_line)}")
     if plan.finished and len(failed) == len(plan.finished):
         raise RuntimeError(f"every trial failed; the first: {failed[0]['label']}: {failed[0]['reason']}")
