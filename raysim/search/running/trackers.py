@@ -10,7 +10,6 @@ import json
 import numbers
 import os
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,6 @@ from raysim.core.types import RoundRecord
 
 if TYPE_CHECKING:
     from ray.tune import Callback
-
-PACKAGES = {"mlflow": "mlflow", "tensorboard": "tensorboardX", "wandb": "wandb"}
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -32,7 +29,7 @@ def check_trackers(names: Sequence[str]) -> None:
     """
     for name in names:
         try:
-            import_module(PACKAGES[name])
+            _import(name)
         except ImportError as error:
             raise UserError(
                 f"--track {name}: the package '{error.name}' is missing; pip install 'raysim[{name}]'"
@@ -56,6 +53,16 @@ def trackers(names: Sequence[str], folder: Path) -> list[Callback]:
     """
     check_trackers(names)
     return [_tracker(name, folder.absolute() / "track") for name in dict.fromkeys(names)]
+
+
+def _import(name: str) -> None:
+    """Import the package of a tracker."""
+    if name == "mlflow":
+        import mlflow  # noqa: F401
+    elif name == "wandb":
+        import wandb  # noqa: F401
+    else:
+        import tensorboardX  # noqa: F401
 
 
 class RunTracking:
