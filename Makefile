@@ -3,7 +3,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The second name is the one by which newer versions of pip constrain what builds the package.
+# TORCH=cpu installs PyTorch without CUDA. It belongs together with torchvision: both come from one index, in one
+# command; what else they need comes afterwards from the usual one.
+TORCH ?=
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+SIZE := $(if $(TORCH),1.5,6)
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet
+
+ifneq ($(TORCH),)
+ifneq ($(TORCH),cpu)
+$(error TORCH=$(TORCH) is not allowed: it should be cpu, or left out)
+endif
+endif
 
 .PHONY: sweep test lint docs lock newest clean
 .DELETE_ON_ERROR:
@@ -35,14 +46,15 @@ clean:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "raysim needs Python 3.11 or newer; name one with: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
+	$(if $(TORCH),$(INSTALL) --no-deps --index-url $(CPU_INDEX) torch torchvision)
 
 .venv/raysim: pyproject.toml constraints.txt | .venv/bin/python
-	@echo "installing raysim and what it needs into .venv (some minutes, about 6 GB)"
+	@echo "installing raysim and what it needs into .venv (some minutes, about $(SIZE) GB)"
 	$(INSTALL) --editable .
 	@touch $@
 
 .venv/raysim-test: pyproject.toml constraints.txt | .venv/bin/python
-	@echo "installing raysim, what it needs and its test tools into .venv (some minutes, about 6 GB)"
+	@echo "installing raysim, what it needs and its test tools into .venv (some minutes, about $(SIZE) GB)"
 	$(INSTALL) --editable '.[test]'
 	@touch $@ .venv/raysim
 

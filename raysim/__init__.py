@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raysim.backbones.own import BACKBONES
     from raysim.api.reading import compare, load
     from raysim.api.run import run
     from raysim.api.sweep import sweep
+    from raysim.backbones.own import BACKBONES
     from raysim.clients.partition import SCENARIOS
     from raysim.clients.scenario import Scenario
     from raysim.core.config import knob

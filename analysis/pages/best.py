@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..figures.rows import grouped, place_in, scenario_order
 from ..look.page import Cell, Table, run_link
-from ..look.words import accuracy, basis, listing
+from ..look.words import accuracy, basis, count, listing
 from ..read.results import Results, Row
 from .commands import trial_command
 
 # Chosen by validation among the confirmed configurations, else among all; then its row on the test split.
+# What breaks a constraint is not chosen.
 QUERY = """WITH measured AS (
   FROM estimates WHERE metric = 'acc_personal_own' AND kind <> 'floor' AND isfinite(mean)
+    AND trial NOT IN (SELECT trial FROM trials WHERE violated <> '')
 ), best AS (
   FROM measured WHERE split = 'validation'
   QUALIFY row_number() OVER (PARTITION BY scenario ORDER BY kind = 'confirm' DESC, mean DESC, number) = 1
@@ -20,13 +24,16 @@ FROM best b JOIN measured e ON e.trial = b.trial AND e.scenario = b.scenario
 QUALIFY row_number() OVER (PARTITION BY e.scenario ORDER BY e.split = 'test' DESC, e.number) = 1"""
 FLOORS = """SELECT * EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds FROM estimates
 WHERE metric = 'acc_personal_own' AND kind = 'floor' AND isfinite(mean) ORDER BY number"""
+JUDGED = """SELECT scenario, count(DISTINCT params) AS configurations FROM trials
+WHERE violated IS NOT NULL GROUP BY scenario"""
 
 
 def best_table(results: Results) -> Table | None:
     """Return the table of the best configurations; None where nothing was measured."""
     order = scenario_order(results)
     chosen = sorted(results.sql(QUERY), key=lambda r: (place_in(order, r["scenario"]), r["scenario"]))
-    if not chosen:
+    infeasible = _infeasible(results, {row["scenario"] for row in chosen})
+    if not chosen and not infeasible:
         return None
     floors = grouped(results.sql(FLOORS), "trial", "split")
     trials = {trial.get("trial"): trial for trial in results.trials}
@@ -40,7 +47,9 @@ def best_table(results: Results) -> Table | None:
         value = Cell(f"{accuracy(row)} %", "tight", basis(row))
         name = Cell(_name(row), link=link)
         body.append([row["scenario"], name, value, basis(row), Cell(said or "not measured"), command])
-    split = "test" if all(row["split"] == "test" for row in chosen) else chosen[0]["split"]
+    body += [[scenario, Cell(said), *[""] * 4] for scenario, said in infeasible.items()]
+    limits = _limits(results)
+    split = next((row["split"] for row in chosen if row["split"] != "test"), "test")
     caption = "Shared and private parameters together, on each client's own distribution. " + (
         "The best by validation among the configurations confirmed on fresh seeds; the number is that of the "
         f"{split} split."
@@ -48,10 +57,26 @@ def best_table(results: Results) -> Table | None:
         else "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
         "little too good."
     )
-    measure = f"{chosen[0]['split']} {results.metric} (own distribution)"
+    caption += f" It meets {limits}." if limits and chosen else ""
+    measure = f"{chosen[0]['split'] if chosen else 'validation'} {results.metric} (own distribution)"
     columns = ["scenario", "best configuration", measure, "interval", "beside it", ""]
     source, title = results.shown(QUERY), "Best configuration"
     return Table(columns, body, caption, source, key="best", title=title, look="cards")
+
+
+def _limits(results: Results) -> str:
+    """Return the constraints of the search; empty without any."""
+    return ", ".join((results.meta.get("search") or {}).get("constraints") or [])
+
+
+def _infeasible(results: Results, named: Collection[str]) -> dict[str, str]:
+    """Say for each scenario without a best configuration that no configuration meets the constraints."""
+    return {
+        str(row["scenario"]): f"none of {count(row['configurations'], 'configuration')} meets "
+        + _limits(results)
+        for row in results.sql(JUDGED)
+        if row["scenario"] not in named
+    }
 
 
 def _name(row: Row) -> str:

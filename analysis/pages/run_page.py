@@ -74,7 +74,7 @@ def run_page(results: Results) -> Page:
             Section("What can be trusted", [Text(points=[*TRUST, *assumptions(results)])]),
         ],
         [
-            *present(use_of_model(results)),
+            *filter(None, [use_of_model(results)]),
             Text(["The same run, every setting spelled out:"], code=run_command(results)),
         ],
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",

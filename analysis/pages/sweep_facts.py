@@ -45,12 +45,14 @@ def facts(results: Results) -> list[tuple[str, str]]:
         if any(t["kind"] in TESTED for t in trials)
         else "the test split is closed"
     )
+    limits = (meta.get("search") or {}).get("constraints") or []
     selection = "shared by all trials of a scenario; the searcher saw validation only"
     return [
         ("data and backbone", data_said(results)),
         ("methods", listing(list(dict.fromkeys(t["method"] for t in trials))) or "none"),
         ("selection", f"{count(len(seeds), 'seed')} ({', '.join(map(str, seeds))}), {selection}"),
         ("confirmation", f"{count(len(fresh), 'fresh seed')} ({', '.join(map(str, fresh))}); {opened}"),
+        *([("constraints", ", ".join(limits))] if limits else []),
         ("rounds", " or ".join(map(str, rounds)) or "none"),
         ("took", took(results)),
     ]

@@ -42,7 +42,7 @@ TRIALS = {
     "runs": "VARCHAR[]",
     "seeds": "BIGINT[]",
     "outcomes": "VARCHAR[]",
-    **_columns("VARCHAR", "tuning", "state", "reason", "curve"),
+    **_columns("VARCHAR", "tuning", "violated", "state", "reason", "curve"),
     **_columns("INTEGER", "rounds", "patches"),
     **_columns("DOUBLE", "objective", "flops", "flops_server", "finished"),
     **_columns("DOUBLE", "seconds", "startup_seconds", "wall_seconds"),

@@ -26,6 +26,7 @@ def run(
     out: str | Path | None = None,
     open_test: bool = False,
     resume: bool = False,
+    track: Sequence[str] = (),
     plugins: Sequence[str | Path] = (),
     progress: bool = True,
     on_round: OnRound | None = None,
@@ -44,6 +45,8 @@ def run(
             is read, because equal experiments have equal results.
         open_test: Whether the final model is measured on the test split, too; the opening is logged.
         resume: Whether to go on with an unfinished run in `out` (None: the newest in `results/`).
+        track: Trackers that rounds and the result are logged to as well: `"wandb"`, `"mlflow"`,
+            `"tensorboard"`.
         plugins: Python files with methods, scenarios, datasets or networks of your own.
         progress: Whether a bar is shown; it suits a terminal, a notebook or a log.
         on_round: Called with the record of each round, as it comes: `record.round`, and the dictionary
@@ -78,6 +81,7 @@ def run(
         resume=resume,
         reuse=True,
         open_test=open_test,
+        track=tuple(track),
         quiet=not progress,
         command=command_words("run", [words], changes, engine=chosen, open_test=open_test, plugin=plugins),
         on_round=on_round,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,9 @@ from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
 from raysim.data.dataset import Dataset
 from raysim.engines.serial import Serial
-from raysim.experiment.records import Experiment
+from raysim.experiment.overrides import paths, value_at
+from raysim.experiment.records import Experiment, to_dict
+from raysim.search.running.trackers import RunTracking, check_trackers
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import Progress, contents_of, dataset_of, prepare
 from raysim.simulation.rounds import Simulation
@@ -40,6 +42,7 @@ class RunOptions:
         open_test: Whether the final model is measured on the test split, too.
         quiet: Whether to show no progress.
         command: The command line that does the same, for run.json.
+        track: Trackers that rounds and the result are logged to as well.
         on_round: Called with the record of every round; None: nothing.
     """
 
@@ -49,6 +52,7 @@ class RunOptions:
     open_test: bool = False
     quiet: bool = False
     command: str = ""
+    track: tuple[str, ...] = ()
     on_round: OnRound | None = None
 
 
@@ -62,6 +66,8 @@ def run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> 
         UserError: What a user can correct, before any work starts.
         KeyboardInterrupt: The user interrupted; every finished round is on disk.
     """
+    if options.track:
+        check_trackers(options.track)
     contents = contents_of([experiment.task])
     if options.resume:  # before features of other images are computed
         Store(folder, experiment).refuse_other_images(contents)
@@ -125,11 +131,32 @@ def _new_result(experiment: Experiment, store: Store, options: RunOptions) -> di
         }
     )
     items = {"serial": _serial_items, "ray": _ray_items}[options.engine]
+    tracking, result = _tracking(experiment, store.folder, options.track), None
     try:
-        return _last(items(experiment, store.folder, options), options, experiment)
+        result = _last(_tracked(items(experiment, store.folder, options), tracking), options, experiment)
+        return result
     except BaseException as error:
         store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
         raise
+    finally:
+        if tracking is not None:
+            tracking.end(result)
+
+
+def _tracking(experiment: Experiment, folder: Path, names: Sequence[str]) -> RunTracking | None:
+    """Return the trackers of a run, started; None without any, so that Ray is not imported for nothing."""
+    if not names:
+        return None
+    values = to_dict(experiment)
+    return RunTracking(names, folder, folder.name, {path: value_at(values, path) for path in paths(values)})
+
+
+def _tracked(items: Iterator[RoundRecord | dict[str, Any]], tracking: RunTracking | None) -> Iterator[Any]:
+    """Pass on what comes, and log the rounds."""
+    for item in items:
+        if tracking is not None and isinstance(item, RoundRecord):
+            tracking.log(item)
+        yield item
 
 
 def _last(

@@ -36,6 +36,7 @@ def sweep(
     design: str | None = None,
     budget: int = 0,
     extend: int = 0,
+    constraint: Sequence[str] = (),
     track: Sequence[str] = (),
     out: str | Path | None = None,
     resume: bool = False,
@@ -63,6 +64,7 @@ def sweep(
         design: `"sobol"` or `"morris"`: a designed sensitivity study of `budget` trials instead of a search.
         budget: Trials of the design in each study.
         extend: Search trials per study that the finished sweep in `out` gets in addition.
+        constraint: Limits that the chosen configuration must meet, such as `"bytes_up<=2e6"`.
         track: Trackers that the trials are logged to as well.
         out: The result folder; None: a new folder in `results/`.
         resume: Whether to go on with the sweep in `out` (None: the newest in `results/`).
@@ -89,6 +91,7 @@ def sweep(
     given: dict[str, Any] = {"trials": trials, "minutes": minutes, "seeds": seeds, "workers": workers}
     given |= {"search": search, "race": race, "no_contrasts": no_contrasts, "design": design}
     given |= {"budget": budget, "extend": extend, "track": tuple(track)}
+    given |= {"constraint": tuple(constraint)}
     text = command_words("sweep", names, changes, **given, objectives=",".join(named), plugin=plugins)
     words = SweepWords(
         **given,
@@ -102,5 +105,5 @@ def sweep(
     options = sweep_options(words, loaded)
     folder = result_folder(out, "-".join(space.name for space in loaded), resume or extend > 0)
     plan, _ = sweep_in_folder(loaded, options, folder, words)
-    refuse_all_failed(plan)
+    refuse_all_failed(plan, words, folder)
     return SweepResult(folder)

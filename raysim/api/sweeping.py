@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from raysim.core.config import parse
+from raysim.core.errors import UserError
+from raysim.search.constraints import constraints_of
 from raysim.search.options import SweepOptions, trial_slots
 from raysim.search.plans.sweep_plan import SweepPlan
 from raysim.search.running.plan_run import record_seconds
@@ -15,6 +17,7 @@ from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, sweep
+from raysim.storage.files import read_record
 from raysim.storage.report import write_report
 
 DESIGN_SEEDS = 2  # of a design: one seed would not say how much of an effect is noise
@@ -38,6 +41,7 @@ class SweepWords:
     design: str | None = None
     budget: int = 0
     extend: int = 0
+    constraint: Sequence[str] = ()
     resume: bool = False
     quiet: bool = False
     track: Sequence[str] = ()
@@ -68,6 +72,13 @@ def sweep_options(words: SweepWords, spaces: Sequence[Space]) -> SweepOptions:
     )
     minutes = words.minutes if has_limit else sum(space.minutes for space in spaces)
     default_seeds = DESIGN_SEEDS if words.design else max(space.seeds for space in spaces)
+    constraints = constraints_of(words.constraint)
+    if constraints and (words.design or all(not (space.sample or space.tune) for space in spaces)):
+        raise UserError(
+            f"--constraint {constraints[0]}: nothing is chosen here, "
+            + ("a design has no winner" if words.design else f"{spaces[0].name} runs what it declares")
+            + "; leave it out"
+        )
     return parse(
         SweepOptions,
         {
@@ -81,6 +92,7 @@ def sweep_options(words: SweepWords, spaces: Sequence[Space]) -> SweepOptions:
             "--race": words.race,
             "--design": words.design,
             "--budget": words.budget,
+            "constraints": constraints,
             "--extend": words.extend,
         },
     )
@@ -116,8 +128,14 @@ def sweep_in_folder(
     return plan, page
 
 
-def refuse_all_failed(plan: SweepPlan) -> None:
-    """Raise RuntimeError where every trial of a sweep failed; it names the first."""
+def refuse_all_failed(plan: SweepPlan, words: SweepWords, folder: Path) -> None:
+    """Raise RuntimeError where no trial of a sweep ended, or every one failed; it names the first.
+
+    A time limit that the user gave may be as short as it likes.
+    """
+    if not plan.finished and words.minutes is None:
+        left = read_record(folder).get("left_out") or {}
+        raise RuntimeError(f"no trial has ended; to go on: {left.get('command', words.command)}")
     failed = failed_trials(plan)
     if plan.finished and len(failed) == len(plan.finished):
         raise RuntimeError(f"every trial failed; the first: {failed[0]['label']}: {failed[0]['reason']}")

@@ -13,7 +13,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         choices=["list", "check"],
         help="list: every dataset, and whether it is on this machine; check: open every image of one dataset",
     )
-    parser.add_argument("name", nargs="?", help="check: a dataset, or several joined by '+'")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="check: a dataset, or several joined by '+'")
     parser.add_argument(
         "--path", metavar="DIR", help="check: folder of the dataset (default: $RAYSIM_DATA/NAME)"
     )

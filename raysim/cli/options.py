@@ -11,6 +11,13 @@ from pathlib import Path
 from raysim.cli.data_options import add_data_options
 from raysim.cli.plugin_options import check_options, explain_options, new_options
 from raysim.cli.predict_options import export_options, predict_options
+from raysim.cli.shared_options import (
+    dry_run_option,
+    experiment_options,
+    folder_options,
+    track_option,
+    workers_of_all_trials,
+)
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
@@ -39,7 +46,7 @@ class Command:
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    _experiment(parser, "a search space (default: fedrsclip)")
+    experiment_options(parser, "a search space, which names a method and its data (default: fedrsclip)")
     parser.add_argument(
         "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
     )
@@ -49,21 +56,22 @@ def _run(parser: argparse.ArgumentParser) -> None:
         default="ray",
         help="where clients are trained; the result is the same (default: %(default)s)",
     )
-    _folder(parser, "run")
+    folder_options(parser, "run")
     parser.add_argument(
         "--open-test",
         action="store_true",
         help="also measure the final model on the test split; the opening is logged",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON line")
+    track_option(parser, "rounds")
 
 
 def _sweep(parser: argparse.ArgumentParser) -> None:
-    _experiment(parser, "one or more search spaces or recipes (default: fedrsclip)")
-    _workers_of_all_trials(parser)
+    experiment_options(parser, "one or more search spaces or recipes (default: fedrsclip)")
+    workers_of_all_trials(parser)
     _size_of_a_sweep(parser)
     _search(parser)
-    _folder(parser, "sweep")
+    folder_options(parser, "sweep")
     parser.add_argument(
         "--extend",
         type=int,
@@ -71,14 +79,8 @@ def _sweep(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="run N more search trials per study in the finished sweep in --out",
     )
-    _dry_run(parser)
-    parser.add_argument(
-        "--track",
-        action="append",
-        choices=["mlflow", "tensorboard"],
-        default=[],
-        help="also log the trials to DIR/track/ for this tracker; can be repeated",
-    )
+    dry_run_option(parser)
+    track_option(parser, "trials")
 
 
 def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +93,7 @@ def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
+        metavar="N",
         help="time limit from the start of the command to the end of its report; with --resume, of all its "
         "starts together (default: the sum of the spaces' limits, unless --trials is given)",
     )
@@ -103,7 +106,7 @@ def _size_of_a_sweep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-contrasts",
         action="store_true",
-        help="search only, without the one-factor contrasts around the anchor",
+        help="search only, without first changing one choice at a time from the paper's values",
     )
 
 
@@ -123,17 +126,25 @@ def _search(parser: argparse.ArgumentParser) -> None:
         "one decides, several give a Pareto front (default: %(default)s)",
     )
     parser.add_argument(
+        "--constraint",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help="limit that the chosen configuration must meet, in quotes, such as 'bytes_up<=2e6' or "
+        "'worst_client_accuracy>=0.3'; can be repeated; it guides tpe and gp",
+    )
+    parser.add_argument(
         "--race",
         type=int,
         default=4,
         metavar="SEEDS",
-        help="additional seeds, at most, to decide between the best configurations; 0: no race "
+        help="repeat the best configurations on up to this many more seeds, to decide between them; 0: no "
         "(default: %(default)s)",
     )
     parser.add_argument(
         "--design",
         choices=["sobol", "morris"],
-        help="run a designed sensitivity study of --budget trials instead of a search",
+        help="measure how much each setting matters, by a design of --budget trials, instead of a search",
     )
     parser.add_argument(
         "--budget",
@@ -146,8 +157,8 @@ def _search(parser: argparse.ArgumentParser) -> None:
 
 
 def _stress(parser: argparse.ArgumentParser) -> None:
-    _experiment(parser, "one or more search spaces (default: fedrsclip and safe)")
-    _workers_of_all_trials(parser)
+    experiment_options(parser, "one or more search spaces (default: fedrsclip and safe)")
+    workers_of_all_trials(parser)
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -162,11 +173,12 @@ def _stress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
+        metavar="N",
         help="time limit from the start of the command to the end of its report; with --resume, of all its "
         "starts together (default: with --quick 8, else only the time limits of the cases)",
     )
-    _folder(parser, "stress run")
-    _dry_run(parser)
+    folder_options(parser, "stress run")
+    dry_run_option(parser)
 
 
 def _report(parser: argparse.ArgumentParser) -> None:
@@ -209,7 +221,7 @@ def _compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
-    _experiment(parser, "a search space (default: fedrsclip)")
+    experiment_options(parser, "a search space (default: fedrsclip)")
     parser.add_argument(
         "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
     )
@@ -217,46 +229,6 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
     """Nothing can be chosen."""
-
-
-def _experiment(parser: argparse.ArgumentParser, spaces: str) -> None:
-    """The words that name experiments; `spaces` says how many search spaces may be named."""
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="SPACE|path=value",
-        help=f"{spaces}, by name or as a path to a Python file; and settings, such as scenario.alpha=0.1",
-    )
-    parser.add_argument(
-        "--rounds", type=int, metavar="R", help="number of communication rounds, the same as rounds=R"
-    )
-    parser.add_argument("--quiet", action="store_true", help="print results and errors only")
-
-
-def _workers_of_all_trials(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers",
-        type=int,
-        metavar="W",
-        help="number of client actors of all simultaneous trials together (default: one per core)",
-    )
-
-
-def _folder(parser: argparse.ArgumentParser, kind: str) -> None:
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="result folder (default: a new folder in results/)"
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help=f"continue the {kind} in --out where it stopped (default: the newest folder in results/)",
-    )
-
-
-def _dry_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check everything and print what would run; run nothing"
-    )
 
 
 COMMANDS = {
@@ -295,9 +267,9 @@ COMMANDS = {
         summary="list the datasets, or check one", add_options=add_data_options, home="datasets:datasets"
     ),
     "plan": Command(
-        summary="estimate what an experiment costs: parameters, bytes, FLOPs, seconds",
+        summary="predict what an experiment costs: parameters, bytes, FLOPs, seconds",
         add_options=_plan,
-        home="inspection:plan",
+        home="plan:plan",
     ),
     "explain": Command(
         summary="say what a setting, method or scenario is",

@@ -27,7 +27,7 @@ def new_options(parser: argparse.ArgumentParser) -> None:
         choices=["method", "scenario", "dataset", "space", "backbone", "figure"],
         help="what the file is for",
     )
-    parser.add_argument("name", help="its name on the command line; NAME.py is written")
+    parser.add_argument("name", metavar="NAME", help="its name on the command line; NAME.py is written")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the file (default: this one)")
 
 

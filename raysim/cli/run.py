@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         open_test=arguments.open_test,
         quiet=arguments.quiet,
         command=arguments.command_line,
+        track=tuple(arguments.track),
     )
     result, page = run_in_folder(experiment, arguments.out, options)
     if arguments.json:

@@ -45,7 +45,7 @@ def sweep(arguments: argparse.Namespace) -> None:
             )
         )
         print(f"report: {page}")
-    refuse_all_failed(plan)
+    refuse_all_failed(plan, words, arguments.out)
 
 
 def _words(arguments: argparse.Namespace) -> SweepWords:
@@ -61,6 +61,7 @@ def _words(arguments: argparse.Namespace) -> SweepWords:
         race=arguments.race,
         design=arguments.design,
         budget=arguments.budget,
+        constraint=arguments.constraint,
         extend=arguments.extend,
         resume=arguments.resume,
         quiet=arguments.quiet,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -70,6 +70,7 @@ def features(
     views: int = 1,
     cache_dir: Path | None = None,
     progress: Progress | None = None,
+    cached: bool = True,
 ) -> np.ndarray:
     """Return the inputs of a method for every image, from the cache or computed now.
 
@@ -81,17 +82,21 @@ def features(
         image_size: Side S in pixels: the backbone's own, or any for `"pixels"`.
         views: Number V of views, at least 1. View 0 is the plain transform, the others are seeded random
             crops and flips.
-        cache_dir: Folder of the cache; None for `$RAYSIM_CACHE`, else `~/.cache/raysim`.
+        cache_dir: Folder of the cache; None for the usual one (`raysim.data.memo.cache_folder`).
         progress: Called with the number of computed images and of all images.
+        cached: Whether the cache is used; without it, nothing is read from it or written to it.
 
     Returns:
-        A read-only memory map: [N, V, d] float32, [N, V, 1 + M, d] float32 or [N, V, S, S, 3] uint8.
+        A read-only memory map, without the cache an array: [N, V, d] float32, [N, V, 1 + M, d] float32 or
+        [N, V, S, S, 3] uint8.
 
     Raises:
         UserError: An impossible size or number of views, an unreadable image, or a folder that cannot be
             written.
     """
     _check_arguments(dataset, backbone, inputs, image_size, views)
+    if not cached:
+        return np.concatenate([*compute_inputs(dataset, backbone, inputs, image_size, views, progress)])
     key = _key(dataset, backbone, inputs, image_size, views)
     name = f"{dataset.name}-{inputs}-{image_size}px-{views}v"
     return cached_array(
@@ -104,7 +109,12 @@ def features(
 
 
 def masks(
-    dataset: Dataset, *, image_size: int, cache_dir: Path | None = None, progress: Progress | None = None
+    dataset: Dataset,
+    *,
+    image_size: int,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    cached: bool = True,
 ) -> np.ndarray:
     """Return the class of every pixel of every image, cut and resized exactly as `"pixels"` inputs are.
 
@@ -113,9 +123,11 @@ def masks(
         image_size: Side S in pixels.
         cache_dir: Folder of the cache, as for `features`.
         progress: Called with the number of computed masks and of all masks.
+        cached: Whether the cache is used.
 
     Returns:
-        A read-only memory map, [N, S, S] uint8: indices into `dataset.classes`, 255 for ignored pixels.
+        A read-only memory map, without the cache an array, [N, S, S] uint8: indices into `dataset.classes`,
+        255 for ignored pixels.
 
     Raises:
         UserError: A dataset without masks, an impossible size, an unreadable mask, or a folder that cannot be
@@ -127,6 +139,15 @@ def masks(
             "`raysim data list` names those that have"
         )
     _check_arguments(dataset, None, "pixels", image_size, 1)
+
+    def compute() -> Iterator[np.ndarray]:
+        for block in _blocks(
+            dataset, lambda index: resize_mask(dataset.mask(index), image_size), dataset.mask, progress
+        ):
+            yield np.array(block, dtype=np.uint8)
+
+    if not cached:
+        return np.concatenate([*compute()])
     picture = np.add.outer(np.arange(37) ** 2, np.arange(53)).astype(np.uint8)
     key = {
         "images": dataset.fingerprint,
@@ -135,13 +156,6 @@ def masks(
         "transform": hashlib.sha256(resize_mask(picture, image_size).tobytes()).hexdigest(),
         "libraries": {name: version(name) for name in ("numpy", "pillow")},
     }
-
-    def compute() -> Iterator[np.ndarray]:
-        for block in _blocks(
-            dataset, lambda index: resize_mask(dataset.mask(index), image_size), dataset.mask, progress
-        ):
-            yield np.array(block, dtype=np.uint8)
-
     return cached_array(f"{dataset.name}-masks-{image_size}px", key, len(dataset), cache_dir, compute)
 
 
@@ -196,7 +210,7 @@ def compute_inputs(
     size: int,
     views: int,
     progress: Progress | None,
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Yield blocks [B, V, ...] in the order of the images, without the cache; arguments as for `features`."""
 
     def prepare(index: int) -> list[Any]:

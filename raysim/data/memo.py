@@ -22,8 +22,16 @@ LOG = logging.getLogger(__name__)
 
 
 def cache_folder(cache_dir: Path | None = None) -> Path:
-    """Return the folder of the cache: the argument, else `$RAYSIM_CACHE`, else `~/.cache/raysim`."""
-    return Path(cache_dir or os.environ.get("RAYSIM_CACHE") or Path("~/.cache/raysim")).expanduser()
+    """Return the folder of the cache.
+
+    It is the argument, else `$RAYSIM_CACHE`, else `$XDG_CACHE_HOME/raysim`, else `~/.cache/raysim`. A
+    relative `$XDG_CACHE_HOME` is ignored, as its standard demands.
+    """
+    chosen = cache_dir or os.environ.get("RAYSIM_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "raysim"
 
 
 def remember(folder: Path, name: str, key: Any, compute: Callable[[], Arrays]) -> Arrays:

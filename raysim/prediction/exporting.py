@@ -71,7 +71,8 @@ class PromptClassifier(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Classify images."""
-        return F.linear(F.normalize(self.visual(standardise(images, *self.pixels)), dim=-1), self.weight_Cd)
+        features = F.normalize(self.visual(standardise(images, *self.pixels)), dim=-1)
+        return F.linear(features, self.get_buffer("weight_Cd"))
 
 
 def classifier(method: Method, model: Any, context: Context, row: Tensors, scope: Any) -> nn.Module:
@@ -171,7 +172,7 @@ def write_model(module: nn.Module, path: Path, form: str, size: int, facts: Mapp
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing: sizes become constants, as they should
             if form == "torchscript":
-                torch.jit.trace(module, images).save(str(path))  # type: ignore[no-untyped-call]
+                torch.jit.trace(module, images).save(str(path))
             else:
                 _write_onnx(module, images, path)
         beside.write_text(json.dumps(about, indent=1) + "\n")

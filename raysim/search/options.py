@@ -12,6 +12,7 @@ from raysim.core.columns import RESULT_COLUMNS, TRAFFIC_COLUMNS
 from raysim.core.config import Config, suggest
 from raysim.core.errors import UserError
 from raysim.experiment.resources import Resources
+from raysim.search.constraints import Constraint
 from raysim.search.racing import RaceRule
 from raysim.search.seeds import MOST_SEEDS
 
@@ -31,6 +32,7 @@ class RunOptions(Config):
         seeds: Seeds per trial.
         minutes: Time for the whole run; None = no limit.
         slots: Trials that run at once; used to predict time, never to decide a result.
+        constraints: Limits that the chosen configurations of a search must meet; none of a stress run.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -38,6 +40,7 @@ class RunOptions(Config):
     seeds: int = Field(validation_alias="--seeds", ge=1, le=MOST_SEEDS)
     minutes: float | None = Field(None, validation_alias="--minutes", gt=0)
     slots: int = Field(1, ge=1)
+    constraints: tuple[Constraint, ...] = ()
 
 
 class SweepOptions(RunOptions):

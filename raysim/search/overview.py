@@ -18,6 +18,7 @@ from raysim.search.plans.left_out import stage_counts
 from raysim.search.plans.stages import FEWEST_SEEDS, STAGE_WORDS
 from raysim.search.plans.sweep_plan import SweepPlan
 from raysim.search.spaces.record import Space, level_name
+from raysim.search.studies.samplers import GUIDED
 from raysim.search.studies.study import Study
 from raysim.simulation.federation import Federation
 from raysim.simulation.tables import images_used
@@ -87,6 +88,8 @@ def dry_run(spaces: Sequence[Space], options: SweepOptions) -> str:
             for factor, levels in space.contrasts.items()
             if options.contrasts and not options.design
         ]
+    if options.constraints:
+        lines.append(_constraint_words(options))
     limit = f", at most {options.minutes:g} minutes from start to report" if options.minutes else ""
     lines += [f"{place}. {text}" for place, text in enumerate(_stages(plan), start=1)]
     lines.append(f"{options.seeds} seeds each, {options.slots} at once{limit}")
@@ -96,6 +99,12 @@ def dry_run(spaces: Sequence[Space], options: SweepOptions) -> str:
             "left out; the report names it, and the command that runs it."
         )
     return "\n".join(lines)
+
+
+def _constraint_words(options: SweepOptions) -> str:
+    """Say which constraints a configuration must meet, and whether the search itself knows of them."""
+    guided = "guide the search and " if options.sampler in GUIDED else ""
+    return f"Constraints {guided}limit what may be chosen: {', '.join(map(str, options.constraints))}"
 
 
 def _stages(plan: SweepPlan) -> list[str]:
@@ -148,7 +157,11 @@ def plan_record(plan: SweepPlan) -> dict[str, Any]:
         "interactions": [list(pair) for study in first_studies.values() for pair in study.space.interactions],
         "grid": list(first.space.grid),
         "figures": [dict(figure) for figure in first.space.figures],
-        "search": {"sampler": options.sampler, "objectives": objectives},
+        "search": {
+            "sampler": options.sampler,
+            "objectives": objectives,
+            "constraints": [str(constraint) for constraint in options.constraints],
+        },
         "race": race if options.race.seeds and not options.design else None,
         "design": plan.design,
         "trials": options.trials,

@@ -27,8 +27,8 @@ from raysim.storage.files import read_record
 from raysim.storage.trials import TrialRow
 
 IDENTITY = (
-    "spaces, scenarios, overrides, --seeds, --search, --objectives, --race, --no-contrasts, --design and "
-    "--budget"
+    "spaces, scenarios, overrides, --seeds, --search, --objectives, --constraint, --race, --no-contrasts, "
+    "--design and --budget"
 )
 
 
@@ -201,6 +201,8 @@ def _new_record(spaces: Sequence[Space], options: SweepOptions) -> dict[str, Any
             options.budget,
             options.contrasts,
             options.race_seeds,
+            # behind the others, so that sweeps without constraints keep their ids
+            *([[str(constraint) for constraint in options.constraints]] if options.constraints else []),
         ],
     }
     return {

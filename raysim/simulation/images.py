@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from raysim.data.dataset import Dataset
 from raysim.data.features import features, masks
 from raysim.data.reading import Reading
 from raysim.data.registry import load_dataset
+from raysim.data.sample import Repeated, Sample
 from raysim.experiment.records import Experiment
 from raysim.experiment.task import Task
 from raysim.simulation.device import device_of, only_workers_have_gpu
@@ -267,23 +268,46 @@ def _frozen(task: Task, inputs: Inputs, needs_backbone: bool, device: torch.devi
     return _load(task, inputs, needs_backbone, device, None)
 
 
+def sampled_frozen(experiment: Experiment, device: torch.device, images: int) -> Frozen:
+    """Return what `frozen_of` returns, but computed from a few images, whose rows stand for all images.
+
+    Costs can be measured with it, accuracies cannot. Nothing is read from the cache folder or written to it.
+
+    Args:
+        experiment: Its task and method decide what is needed.
+        device: Where the backbone computes.
+        images: Number of images, evenly spaced over the dataset.
+
+    Raises:
+        UserError: Data or weights are missing; says where to get them.
+    """
+    task, inputs, needs_backbone = _address(experiment)
+    whole = dataset_of(task)
+    frozen = _load(task, inputs, needs_backbone, device, None, Sample(whole, images))
+    x = cast(np.ndarray, Repeated(frozen.x, len(whole)))
+    repeated = None if frozen.masks is None else cast(np.ndarray, Repeated(frozen.masks, len(whole)))
+    return Frozen(x, frozen.context, repeated)
+
+
 def _load(
-    task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device, progress: Progress | None
+    task: Task,
+    inputs: Inputs,
+    needs_backbone: bool,
+    device: torch.device,
+    progress: Progress | None,
+    sample: Sample | None = None,
 ) -> Frozen:
-    dataset = dataset_of(task)
+    """Compute the inputs of all images, from the cache or now; or of a sample, without the cache."""
+    dataset = sample or dataset_of(task)
     backbone = backbone_of(task.backbone, task.backbone_path, str(device)) if needs_backbone else None
     size = task.image_size or (backbone.image_size if backbone else FROM_SCRATCH)
     if inputs != "pixels" and backbone is not None and size != backbone.image_size:
         raise UserError(
             f"task.image_size = {size}: {backbone.name} takes {backbone.image_size} pixels; leave it out"
         )
+    encoder, cached = None if inputs == "pixels" else backbone, sample is None
     x = features(
-        dataset,
-        None if inputs == "pixels" else backbone,
-        inputs=inputs,
-        image_size=size,
-        views=task.views,
-        progress=progress,
+        dataset, encoder, inputs=inputs, image_size=size, views=task.views, progress=progress, cached=cached
     )
     context = Context(
         classes=_labels(dataset, task, novel=False)[1],
@@ -293,5 +317,6 @@ def _load(
         device=device,
         kind=task.kind,
     )
-    segmented = task.kind == "segmentation"
-    return Frozen(x, context, masks(dataset, image_size=size, progress=progress) if segmented else None)
+    if task.kind != "segmentation":
+        return Frozen(x, context)
+    return Frozen(x, context, masks(dataset, image_size=size, progress=progress, cached=cached))

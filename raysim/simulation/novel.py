@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from raysim.core.types import Split, Tensors
+from raysim.core.types import Context, Split, Tensors
 from raysim.core.warm import kept
 from raysim.experiment.records import Experiment
 from raysim.simulation.finite import finite_logits
@@ -22,8 +22,13 @@ from raysim.simulation.images import evaluation_images, frozen_of, images_of
 @kept("models of novel classes", maxsize=2)
 def novel_model(experiment: Experiment, device: torch.device) -> Any:
     """Return the frozen part of the method with the novel names as its classes; it is never trained."""
+    return build_novel(experiment, frozen_of(experiment, device).context)
+
+
+def build_novel(experiment: Experiment, context: Context) -> Any:
+    """Return the frozen part of the method in this context, with the novel names as its classes."""
     names = images_of(experiment, novel=True).class_names
-    return experiment.method.build(replace(frozen_of(experiment, device).context, classes=names))
+    return experiment.method.build(replace(context, classes=names))
 
 
 @torch.no_grad()

@@ -39,22 +39,26 @@ from raysim.simulation.device import CPU, device_of, only_workers_have_gpu
 from raysim.simulation.federation import Federation
 from raysim.simulation.finite import NotFinite, not_finite
 from raysim.simulation.images import Frozen, frozen_of
-from raysim.simulation.novel import novel_model
+from raysim.simulation.novel import build_novel
 from raysim.simulation.scoring import Scoring
 from raysim.simulation.training import TRAIN, LocalTraining, TrainedClients, one_thread
 from raysim.storage.vault import keep
 
 
-def try_method(experiment: Experiment) -> None:
+def try_method(experiment: Experiment, frozen: Frozen | None = None) -> None:
     """Classify one image with the method's first tensors, so that a task it cannot do fails before training.
+
+    Args:
+        experiment: The experiment.
+        frozen: Its inputs and backbone; None loads them, unless they need a GPU that only workers have.
 
     Raises:
         UserError: The method cannot do this task, e.g. its prompt is too long for the text tower.
     """
-    if only_workers_have_gpu(experiment.resources):
+    if frozen is None and only_workers_have_gpu(experiment.resources):
         return
     device, method = device_of(experiment.resources), experiment.method
-    frozen = frozen_of(experiment, device)
+    frozen = frozen or frozen_of(experiment, device)
     with torch.no_grad(), one_thread():
         model = method.build(frozen.context)
         rng = torch_rng(experiment.seed, "try")
@@ -65,7 +69,7 @@ def try_method(experiment: Experiment) -> None:
         stacked = {name: tensor[None].to(device) for name, tensor in row.items()}
         method.predict(model, stacked, x, "personal")
         if experiment.task.novel:
-            method.predict(novel_model(experiment, device), stacked, x, "shared")
+            method.predict(build_novel(experiment, frozen.context), stacked, x, "shared")
 
 
 class Served(NamedTuple):
@@ -87,8 +91,10 @@ class Worker:
     Backbone, features and model are loaded when they are first needed, and stay.
     """
 
-    def __init__(self, federation: Federation, device: torch.device = CPU) -> None:
-        self.federation, self.device = federation, device
+    def __init__(
+        self, federation: Federation, device: torch.device = CPU, frozen: Frozen | None = None
+    ) -> None:
+        self.federation, self.device, self._frozen = federation, device, frozen
         self.experiment: Experiment = federation.experiment
         self.method, self.images = self.experiment.method, federation.images
         self.server_flops: dict[
@@ -98,7 +104,7 @@ class Worker:
     @cached_property
     def frozen(self) -> Frozen:
         """The inputs of the method and the backbone."""
-        return frozen_of(self.experiment, self.device)
+        return self._frozen or frozen_of(self.experiment, self.device)
 
     @cached_property
     def model(self) -> Any:
@@ -121,14 +127,17 @@ class Worker:
         """The counts of correct predictions."""
         return Scoring(self.training)
 
-    def initial(self) -> InitialState:
-        """Compute what the run starts from."""
+    def start_state(self) -> Served:
+        """Draw the first tensors, and do the server's work before the first round."""
         method, seed = self.method, self.experiment.seed
         shared = method.init_shared(self.model, torch_rng(seed, "shared"))
         extra = method.init_server(self.model, self.federation.clients, torch_rng(seed, "server"))
-        state, flops = ServerState(0, to_cpu(shared), to_cpu(extra)), 0.0
-        if method.traits.serves:
-            state, flops = self.serve(state)
+        state = ServerState(0, to_cpu(shared), to_cpu(extra))
+        return self.serve(state) if method.traits.serves else Served(state, 0.0)
+
+    def initial(self) -> InitialState:
+        """Compute what the run starts from."""
+        method, (state, flops) = self.method, self.start_state()
         traits = method.traits
         patches = self.frozen.x.shape[2] - 1  # the pooled feature comes before them
         context = self.frozen.context

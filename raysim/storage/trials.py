@@ -101,6 +101,8 @@ class TrialRow(TrialOutcome):
             trial.
         tuning: What stands behind the configuration of a confirm or transfer trial: `tuned`, `best of N
             trials` or `untuned`; the label ends with the same words. Empty for other kinds.
+        violated: Constraints of the search that a complete trial breaks on its seeds, separated by commas;
+            empty where it meets all. None without constraints, or where it is not complete.
         params: JSON object of the overrides that make the configuration.
         experiment: JSON object of the experiment on the first seed.
         runs: Ids of the runs, one per seed.
@@ -124,6 +126,7 @@ class TrialRow(TrialOutcome):
     unit: Annotated[list[float] | None, pa.list_(pa.float64())]
     space: OptionalText
     tuning: Text
+    violated: OptionalText
     params: Text
     experiment: Text
     runs: Annotated[list[str], pa.list_(pa.string())]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from raysim.cli.main import main
+from raysim.data.scenes import SceneDataset
 from tests.experiments import QUICK_UNTRAINED_WORDS, QUICK_WORDS
 
 
@@ -18,3 +21,15 @@ def test_a_plan_says_what_is_sent_and_what_a_round_costs(capsys: pytest.CaptureF
 def test_a_method_without_training_costs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "method=zeroshot", *QUICK_UNTRAINED_WORDS]) == 0
     assert "nothing is trained" in capsys.readouterr().out
+
+
+def test_a_plan_encodes_a_sample_and_leaves_the_cache_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAYSIM_CACHE", str(tmp_path / "cache"))
+    drawn = set[int]()
+    image = SceneDataset.image
+    monkeypatch.setattr(SceneDataset, "image", lambda self, index: drawn.add(index) or image(self, index))
+    assert main(["plan", *QUICK_WORDS]) == 0
+    assert "predicted from a sample of 64 of 8,640 images" in capsys.readouterr().out
+    assert len(drawn) == 64 and not list(tmp_path.rglob("*.arrow"))

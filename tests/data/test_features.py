@@ -95,7 +95,14 @@ def test_impossible_requests_are_explained(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("RAYSIM_CACHE", str(tmp_path / "from the environment"))
     assert cache_folder() == tmp_path / "from the environment" and cache_folder(tmp_path) == tmp_path
     monkeypatch.delenv("RAYSIM_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert cache_folder() == Path.home() / ".cache/raysim"
+    monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")  # its standard demands an absolute path
+    assert cache_folder() == Path.home() / ".cache/raysim"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert cache_folder() == Path("/caches/raysim")
+    monkeypatch.setenv("RAYSIM_CACHE", "/mine")
+    assert cache_folder() == Path("/mine")
 
 
 @pytest.mark.skipif(not os.environ.get("RAYSIM_DATA"), reason="RAYSIM_DATA is not set: no real imagery")

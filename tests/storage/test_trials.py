@@ -30,7 +30,7 @@ def row(trial: int, key: str = "", **more: Any) -> TrialRow:
 
 def test_columns_are_those_on_disk() -> None:
     text = {"key", "study", "method", "scenario", "kind", "label", "state", "reason", "space", "tuning"}
-    text |= {"factor", "level", "factor2", "level2", "params", "experiment", "curve"}
+    text |= {"factor", "level", "factor2", "level2", "params", "experiment", "curve", "violated"}
     lists = {*MEASURED_COLUMNS, *(f"test_{name}" for name in MEASURED_COLUMNS)}
     expected = {
         **dict.fromkeys(text, pa.string()),

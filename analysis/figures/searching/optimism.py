@@ -24,7 +24,7 @@ QUERY = r"""WITH tuned AS (
 ), tried AS (
   SELECT t.trial AS winner, s.trial, s.label AS chosen, s.params = t.params AS exact, s.objective
   FROM tuned t JOIN trials s ON s.method = t.method AND s.kind IN ('contrast', 'search')
-    AND s.state = 'COMPLETE'
+    AND s.state = 'COMPLETE' AND coalesce(s.violated, '') = ''
     AND s.study IN (t.study, replace(t.study, ' | ', ' ' || t.entry || ' | '))
   QUALIFY row_number() OVER (PARTITION BY t.trial ORDER BY exact DESC, s.objective DESC) = 1
 )

@@ -24,7 +24,7 @@ def query_of(wanted: Sequence[Objective]) -> str:
 
     `low` and `high` are the interval of the first one over seeds, where it is an accuracy; `test`, `test_low`
     and `test_high` its values on test, of a confirmed trial. `front`: no other trial of the study is at least
-    as good in all objectives and better in one.
+    as good in all objectives and better in one, among those that break no constraint.
     """
     names, first = [aim.name for aim in wanted], wanted[0]
     columns = ", ".join(f"{aim.value} AS {aim.name}" for aim in wanted)
@@ -32,7 +32,7 @@ def query_of(wanted: Sequence[Objective]) -> str:
     as_good = " AND ".join(f"q.{name} {sign}= p.{name}" for name, sign in signs.items())
     better_in_one = " OR ".join(f"q.{name} {sign} p.{name}" for name, sign in signs.items())
     return f"""WITH points AS (
-  SELECT study, scenario, method, trial, label, params, {columns} FROM trials
+  SELECT study, scenario, method, trial, label, params, violated, {columns} FROM trials
   WHERE kind IN ('contrast', 'search') AND state = 'COMPLETE'
     AND study IN (SELECT study FROM trials WHERE kind = 'search')
 ), known AS (SELECT * FROM points WHERE {" AND ".join(f"isfinite({name}::DOUBLE)" for name in names)}),
@@ -44,7 +44,8 @@ confirmed AS (
   WHERE t.kind = 'confirm' GROUP BY ALL
 )
 SELECT p.study, p.scenario, p.label, p.params, {", ".join(f"p.{name}" for name in names)}, e.low, e.high,
-  NOT EXISTS (FROM known q WHERE q.study = p.study AND {as_good} AND ({better_in_one})) AS front,
+  coalesce(p.violated, '') = '' AND NOT EXISTS (FROM known q WHERE q.study = p.study
+    AND coalesce(q.violated, '') = '' AND {as_good} AND ({better_in_one})) AS front,
   c.scenario IS NOT NULL AS confirmed, c.test, c.test_low, c.test_high
 FROM known p LEFT JOIN confirmed c USING (scenario, method, params)
   LEFT JOIN estimates e ON e.trial = p.trial AND e.kind IN ('contrast', 'search') AND e.split = 'validation'

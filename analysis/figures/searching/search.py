@@ -17,10 +17,11 @@ from ..rows import Column, filled, grouped
 from .objectives import settings_cell
 
 QUERY = """SELECT t.study, t.scenario, t.method, t.trial, t.label, t.kind, t.state,
-  if(t.state IN ('PRUNED', 'FAIL'), t.state, t.kind) AS shown_as,
+  if(t.violated <> '', 'BREAKS', if(t.state IN ('PRUNED', 'FAIL'), t.state, t.kind)) AS shown_as,
   row_number() OVER (PARTITION BY t.study ORDER BY t.trial) AS place,
   if(isfinite(t.objective), t.objective, NULL) AS objective,
-  max(if(isfinite(t.objective), t.objective, NULL)) FILTER (t.state = 'COMPLETE')
+  max(if(isfinite(t.objective), t.objective, NULL))
+    FILTER (t.state = 'COMPLETE' AND coalesce(t.violated, '') = '')
     OVER (PARTITION BY t.study ORDER BY t.trial) AS best,
   coalesce(e.low, list_min(t.acc_personal_own)) AS low,
   coalesce(e.high, list_max(t.acc_personal_own)) AS high,
@@ -34,7 +35,7 @@ TRIALS = """WITH measured AS (
     'seeds': len(seeds), 'seeds_planned': seeds_planned, 'lost': lost} AS accuracy
   FROM estimates WHERE metric = 'acc_personal_own' AND kind <> 'floor'
 )
-SELECT t.trial, t.scenario, t.kind, t.label, t.state, t.outcomes, t.reason,
+SELECT t.trial, t.scenario, t.kind, t.label, t.state, t.outcomes, t.reason, t.violated,
   if(t.state = 'PRUNED' AND v.accuracy.mean IS NULL, NULL, v.accuracy) AS validation, s.accuracy AS test,
   len(t.seeds) AS seeds, t.rounds, round(t.seconds, 1) AS seconds, t.params
 FROM trials t LEFT JOIN measured v ON v.trial = t.trial AND v.kind = t.kind AND v.split = 'validation'
@@ -44,6 +45,7 @@ TRIAL_LOOKS = {  # kind -> name, marker, colour; what diverged or failed or was 
     "contrast": ("contrast", "o", "#7a7a7a"),
     "search": ("search", "o", "#0072B2"),
     "PRUNED": ("stopped early", "x", "#B87A00"),
+    "BREAKS": ("breaks a constraint", "d", "#CC79A7"),
     "FAIL": ("diverges or failed", "X", "#D55E00"),
 }
 
@@ -131,5 +133,7 @@ def _state(row: Row) -> tuple[str, str]:
     lost = [outcome for outcome in row["outcomes"] or [] if outcome in ("diverged", "failed")]
     if "diverged" in lost or (row["reason"] or "").startswith("diverged"):
         return f"diverges ({len(lost) or row['seeds']} of {row['seeds']} seeds)", "diverges"
+    if row["violated"]:
+        return f"breaks {row['violated']}", "undecided"
     looks = {"FAIL": ("failed", "diverges"), "PRUNED": ("stopped early", "undecided")}
     return looks.get(row["state"], ("complete", ""))

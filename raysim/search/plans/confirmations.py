@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from raysim.search.constraints import meets
 from raysim.search.plans.planned_trial import Block, PlannedTrial
 from raysim.search.plans.stages import TUNED_TRIALS
 from raysim.search.plans.valid_rows import has_final_result
@@ -62,6 +63,8 @@ def tuning_of(study: Study, candidates: int, params: Mapping[str, Any]) -> str:
         params: What the best of them sets. Only one that sets nothing is untuned: a study whose anchor failed
             may have a single trial, and it is not the anchor.
     """
+    if study.options.constraints and not candidates:  # none of the configurations meets them
+        return UNTUNED
     ended = [row for row in study.rows if has_final_result(row)]
     searched = sum(row["kind"] == "search" for row in ended)
     anchor_tried = not study.is_main or any(row["label"] == ANCHOR for row in ended)
@@ -125,7 +128,10 @@ def _rival_configuration(
     at_anchor = [
         row
         for row in study.rows
-        if row["kind"] == "rival" and row["label"] == label and is_complete(row, objectives)
+        if row["kind"] == "rival"
+        and row["label"] == label
+        and is_complete(row, objectives)
+        and meets(row, study.options.constraints)
     ]
     own, best = rival.complete_rows(), rival.best()
     others = [row for row in at_anchor if row["runs"] not in [found["runs"] for found in own]]

@@ -20,6 +20,7 @@ from raysim.core.console import Panel
 from raysim.engines import places, ray_pool
 from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
+from raysim.search.constraints import violated
 from raysim.search.plans.left_out import command_of_rest
 from raysim.search.plans.protocol import Plan
 from raysim.search.running.trainable import STOPPED, SweepTrial
@@ -109,6 +110,7 @@ class PlanSearcher(Searcher):
                 "objective": float("nan"),
             }
         row = row_of(spec, cast(TrialOutcome, outcome))
+        row["violated"] = violated(row, self.plan.options.constraints)
         write_trial(self.folder, row)
         self.plan.tell(spec, row)
         move_rows(self.folder, {part_name(earlier) for earlier in self.plan.superseded})

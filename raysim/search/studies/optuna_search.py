@@ -7,9 +7,10 @@ batches only, and every sampler is seeded by its address.
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import optuna
 from optuna.trial import FixedTrial, Trial, TrialState
@@ -31,10 +32,12 @@ class Learned(TypedDict):
     Attributes:
         params: Overrides of the study's base.
         values: Its objectives.
+        excess: By how much it breaks each constraint; nothing without constraints.
     """
 
     params: dict[str, Any]
     values: list[float]
+    excess: NotRequired[dict[str, float]]
 
 
 class OptunaSearch:
@@ -128,7 +131,10 @@ class OptunaSearch:
         if len(self.options.objectives) == 1:
             for round_, value in json.loads(row["curve"]):
                 trial.report(value, round_)
-        complete = is_complete(row, self.options.objectives)
+        complete = self._is_complete(row)
+        if complete:
+            for name, excess in self._excess(row).items():
+                trial.set_constraint(name, excess)
         state = TrialState["FAIL" if row["state"] == "COMPLETE" and not complete else row["state"]]
         values = objective_values(row, self.options.objectives) if complete else None
         self.optuna_study.tell(trial, values, state=state)
@@ -158,21 +164,35 @@ class OptunaSearch:
         for entry in self.learned:
             self._learn(entry)
 
+    def _is_complete(self, row: TrialRow) -> bool:
+        """Return whether a trial is complete and has every objective and every constrained value."""
+        values = self._excess(row).values()
+        return is_complete(row, self.options.objectives) and all(map(math.isfinite, values))
+
+    def _excess(self, row: TrialRow) -> dict[str, float]:
+        """Return by how much a trial breaks each constraint; 0 or less where it meets it."""
+        return {str(constraint): constraint.excess(row) for constraint in self.options.constraints}
+
     def _entry(self, row: TrialRow) -> Learned | None:
         """Return what can be learned from a row; None where it is not complete."""
-        if not is_complete(row, self.options.objectives):
+        if not self._is_complete(row):
             return None
-        return {"params": json.loads(row["params"]), "values": objective_values(row, self.options.objectives)}
+        entry: Learned = {
+            "params": json.loads(row["params"]),
+            "values": objective_values(row, self.options.objectives),
+        }
+        return {**entry, "excess": self._excess(row)} if self.options.constraints else entry
 
     def _learn(self, entry: Learned) -> None:
         """Add a configuration to Optuna's study, where it is a point of the space."""
         point = self._point(entry["params"])
         if point is not None:
-            self.optuna_study.add_trial(
-                optuna.trial.create_trial(
-                    params=point.params, distributions=point.distributions, values=entry["values"]
-                )
+            trial = optuna.trial.create_trial(
+                params=point.params, distributions=point.distributions, values=entry["values"]
             )
+            for name, excess in entry.get("excess", {}).items():
+                trial.set_constraint(name, excess)
+            self.optuna_study.add_trial(trial)
 
     def _point(self, overrides: Mapping[str, Any]) -> FixedTrial | None:
         """Return a configuration as a trial of this space; None where the space cannot give it."""

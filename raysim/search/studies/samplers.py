@@ -19,6 +19,7 @@ from raysim.search.spaces.factors import Factor, UnitTrial
 
 STARTUP = 6  # finished trials before a model suggests
 GRID_LEVELS = 3  # levels of a number on a grid
+GUIDED = ("tpe", "gp")  # samplers that a constraint guides
 MOST_GRID_POINTS = 5_000  # a larger grid would never be searched to its end
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
+from raysim.search.constraints import meets
 from raysim.search.options import OBJECTIVE, SweepOptions
 from raysim.search.seeds import drawn_seeds
 from raysim.search.spaces.function import SampleFunction, SpaceFunction
@@ -193,11 +194,16 @@ class Study:
             self.search.tell(spec.key, row)
 
     def complete_rows(self) -> list[TrialRow]:
-        """Return the complete rows of contrasts and search, the anchor among them: the candidates."""
+        """Return the candidates: complete rows of contrasts and search, the anchor among them.
+
+        Those that break a constraint are no candidates.
+        """
         return [
             row
             for row in self.rows
-            if row["kind"] in ("contrast", "search") and is_complete(row, self.options.objectives)
+            if row["kind"] in ("contrast", "search")
+            and is_complete(row, self.options.objectives)
+            and meets(row, self.options.constraints)
         ]
 
     def best(self) -> TrialRow | None:
@@ -256,8 +262,11 @@ class Study:
         return spec
 
     def _thresholds(self) -> dict[int, float]:
-        """Return the pruning thresholds; none where the curve is not all that is searched for."""
-        if self.options.objectives != (OBJECTIVE,):
+        """Return the pruning thresholds; none where the curve is not all that is searched for.
+
+        With constraints, configurations that break them would prune those that meet them.
+        """
+        if self.options.objectives != (OBJECTIVE,) or self.options.constraints:
             return {}
         rows = [row for row in self.rows if row["kind"] in ("contrast", "search")]
         return pruning_thresholds(rows, self.base.total_rounds, self.base.evaluation.every)

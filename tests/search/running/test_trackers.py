@@ -1,4 +1,4 @@
-"""Trackers: what TensorBoard finds, and what a missing package says."""
+"""Trackers: what TensorBoard and Weights & Biases find, and what a missing package says."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from raysim.cli.main import main
 from raysim.core.errors import UserError
-from raysim.search.running.trackers import trackers
+from raysim.core.types import RoundRecord
+from raysim.search.running.trackers import RunTracking, trackers
 
 
 def events(file: Path) -> list[Any]:
@@ -66,3 +68,71 @@ def test_a_missing_package_is_one_message(tmp_path: Path, monkeypatch: pytest.Mo
     ):
         trackers(["mlflow"], tmp_path)
     assert not (tmp_path / "track").exists()
+
+
+def test_a_run_writes_each_round_and_its_result(tmp_path: Path) -> None:
+    words = ["scenario.clients=3", "task.shots=4", "rounds=2", "evaluation.every=1", "--quiet"]
+    words += ["--engine", "serial", "--track", "tensorboard", "--out", str(tmp_path / "out")]
+    assert main(["run", *words]) == 0
+    (file,) = (tmp_path / "out/track/tensorboard/run").iterdir()
+    steps = {
+        (value.tag, event.step): value.simple_value for event in events(file) for value in event.summary.value
+    }
+    logged = {step for tag, step in steps if tag == "ray/tune/acc_personal_own"}
+    assert logged - {0} == {1, 2}  # the table of settings repeats the last values as step 0
+    assert steps["ray/tune/final/acc_personal_own", 2] == steps["ray/tune/acc_personal_own", 2]
+
+
+class FakeWandb(SimpleNamespace):
+    """What raysim uses of the package; keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings=dict, opened=[], logged=[], ended=[])
+
+    def init(self, **options: Any) -> SimpleNamespace:
+        self.opened.append(options)
+        return SimpleNamespace(log=self.logged.append, finish=lambda exit_code: self.ended.append(exit_code))
+
+
+@pytest.fixture
+def fake_wandb(monkeypatch: pytest.MonkeyPatch) -> FakeWandb:
+    fake = FakeWandb()
+    monkeypatch.setitem(sys.modules, "wandb", fake)  # type: ignore[arg-type]
+    for name in ("WANDB_MODE", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return fake
+
+
+def test_wandb_gets_settings_rounds_and_the_result_offline(fake_wandb: FakeWandb, tmp_path: Path) -> None:
+    tracking = RunTracking(["wandb"], tmp_path, "mine", {"method.lam": 0.1})
+    for round_ in (1, 2):
+        tracking.log(cast(RoundRecord, SimpleNamespace(round=round_, row={"loss": 1.0 / round_, "x": None})))
+    tracking.end({"acc_personal_own": 0.5, "id": "abc"})
+    (options,) = fake_wandb.opened
+    assert options["config"] == {"label": "mine", "method.lam": 0.1} and options["mode"] == "offline"
+    assert options["dir"] == str(tmp_path / "track") and fake_wandb.ended == [0]
+    assert [(entry["round"], entry.get("loss")) for entry in fake_wandb.logged] == [
+        (1, 1),
+        (2, 0.5),
+        (2, None),
+    ]
+    assert fake_wandb.logged[-1]["final/acc_personal_own"] == 0.5
+
+
+def test_wandb_online_without_a_login_is_one_message(
+    fake_wandb: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match="nobody is logged in; run `wandb login`"):
+        trackers(["wandb"], tmp_path)
+    monkeypatch.setenv("WANDB_API_KEY", "key")
+    assert len(trackers(["wandb"], tmp_path)) == 1
+
+
+def test_a_run_refuses_a_tracker_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    assert main(["run", "--track", "wandb", "--out", str(tmp_path / "out")]) == 2
+    assert "pip install 'raysim[wandb]'" in capsys.readouterr().err and not (tmp_path / "out").exists()

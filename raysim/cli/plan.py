@@ -1,0 +1,110 @@
+"""`raysim plan`: what an experiment costs, predicted from a few images before any work is done."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+
+import torch
+
+from raysim.cli.arguments import one_experiment
+from raysim.core.columns import COUNT_COLUMNS
+from raysim.core.console import duration
+from raysim.core.types import ServerState, nbytes
+from raysim.core.words import floor_words, image_words, measured_clients, owner_words
+from raysim.experiment.records import Experiment
+from raysim.simulation.cohorts import evaluation_sample, micro_cohorts
+from raysim.simulation.contributions import own_weights
+from raysim.simulation.device import device_of
+from raysim.simulation.federation import Federation
+from raysim.simulation.floors import Floors
+from raysim.simulation.images import dataset_of, sampled_frozen
+from raysim.simulation.tables import images_used, owners_record
+from raysim.simulation.worker import Worker, try_method
+
+SAMPLE = 64  # images whose rows stand for all: two blocks of the encoder
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    """Count the images, encode a few, train one micro-cohort on their rows, and multiply.
+
+    Raises:
+        UserError: Data or weights are missing, or the experiment is not possible.
+    """
+    _, experiment = one_experiment(arguments)
+    federation, device = Federation.of(experiment), device_of(experiment.resources)
+    sampled_frozen(experiment, device, 1)  # loads the backbone, which is no cost of an image
+    started = time.perf_counter()
+    frozen = sampled_frozen(experiment, device, SAMPLE)
+    images = len(federation.images.labels)
+    encoding = (time.perf_counter() - started) * images / min(images, SAMPLE)
+    try_method(experiment, frozen)
+    worker = Worker(federation, device, frozen)
+    state = worker.start_state().state
+    _print_size(experiment, federation, state)
+    print(f"  predicted from a sample of {min(images, SAMPLE)} of {images:,} images, timed here and now:")
+    print(f"  inputs from all images, once, then in the cache: about {duration(encoding)}")
+    if experiment.method.traits.trains:
+        _print_cost(experiment, worker, state)
+    else:
+        print("  nothing is trained")
+
+
+def _print_size(experiment: Experiment, federation: Federation, state: ServerState) -> None:
+    """Print what the experiment is, how heterogeneous its clients are, and what is sent per round."""
+    achieved = federation.heterogeneity()["achieved"]
+    numbers = {name: value for name, value in achieved.items() if isinstance(value, int | float)}
+    parameters = sum(tensor.numel() for tensor in state.shared.values())
+    print(
+        f"{experiment.method.name} on {experiment.task.dataset} ({experiment.task.backbone}), "
+        f"{experiment.scenario.label}, experiment {experiment.id}"
+    )
+    print("  heterogeneity: " + ", ".join(f"{name} {value:.3g}" for name, value in numbers.items()))
+    sample = evaluation_sample(federation, federation.trainers)
+    measurable = own_weights(federation, "validation", sample).any(axis=1)
+    counts = dict(zip(COUNT_COLUMNS, (int(measurable.sum()), len(sample)), strict=True))
+    # zero-shot accuracy would need all images of the split, the pixels of a class all masks
+    segments = experiment.task.kind == "segmentation"
+    floors = None if segments else Floors(federation, "validation", None, None).columns(sample)
+    described = owners_record(federation)
+    if described:  # the sizes of the clients that exist, by name
+        names = zip(described["client_names"], federation.shards, strict=True)
+        described["client_names"] = [f"{name} {len(shard):,}" for name, shard in names]
+    left_out = dataset_of(experiment.task).left_out.sentence
+    said = (
+        image_words(images_used(federation)),
+        f"left out: {left_out}" if left_out else "",
+        *owner_words(described),
+        measured_clients(counts),
+        "" if floors is None else floor_words(floors),
+    )
+    print(*(f"  {line}" for line in said if line), sep="\n")
+    print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
+
+
+def _print_cost(experiment: Experiment, worker: Worker, state: ServerState) -> None:
+    """Train one micro-cohort twice, time the second time, and print what the whole training takes."""
+    federation = worker.federation
+    with tempfile.TemporaryDirectory() as vault:
+        micro_cohort = micro_cohorts(federation, range(federation.clients), {}, vault)[0]
+        worker.train(state, micro_cohort)
+        started = time.perf_counter()
+        update = worker.train(state, micro_cohort)
+        seconds = (time.perf_counter() - started) / len(micro_cohort.clients)
+    cohort = max(1, round(experiment.participation * len(federation.trainers)))
+    total = seconds * cohort * experiment.total_rounds
+    print(
+        f"  one client's round: {1000 * seconds:.1f} ms, {update.flops / len(update.clients):.3g} FLOPs "
+        f"(measured on {worker.device})"
+    )
+    print(
+        f"  {experiment.total_rounds} rounds of {cohort} clients on {experiment.resources.workers} workers: "
+        f"about {duration(total / experiment.resources.workers)} of training, evaluation not counted"
+    )
+    if worker.device.type == "cuda":
+        peak, whole = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
+        print(
+            f"  GPU memory: {peak / 2**30:.2f} GiB at the peak, "
+            f"so resources.gpus={max(0.01, round(1.3 * peak / whole + 0.005, 2))} per worker"
+        )
