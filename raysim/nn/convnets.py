@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raysim.core.errors import UserError
@@ -112,6 +113,19 @@ def _convolution(before: int, after: int, stride: int, norm: Callable[[int], nn.
     return [nn.Conv2d(before, after, 3, stride, padding=1, bias=False), norm(after), nn.ReLU(inplace=True)]
 
 
+class _Shortcut(nn.Conv2d):
+    """A 1 x 1 convolution with a stride: it takes only the positions that count, then has none.
+
+    With 8 channels, 64 px and channels last, the gradient of PyTorch's own convolution of stride 2 writes
+    outside of its memory on a CPU (torch 2.14.1; `free(): invalid next size`).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolved map, [B, c', h / stride, w / stride]."""
+        rows, columns = map(int, self.stride)
+        return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias)
+
+
 def _cnn(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
     """Build four convolutions of stride 2."""
     channels = (width, 2 * width, 4 * width, 4 * width)
@@ -123,12 +137,12 @@ def _cnn(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
 
 def _small_resnet(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
     """Build a stem at full resolution, because images are small, then basic blocks at strides 2, 4 and 8."""
-    from torchvision.models.resnet import BasicBlock, conv1x1
+    from torchvision.models.resnet import BasicBlock
 
     channels = (width, 2 * width, 4 * width)
     stages = []
     for before, after in pairwise((width, *channels)):
-        shortcut = nn.Sequential(conv1x1(before, after, 2), norm(after))
+        shortcut = nn.Sequential(_Shortcut(before, after, 1, stride=2, bias=False), norm(after))
         stages.append(nn.Sequential(BasicBlock(before, after, 2, shortcut, norm_layer=norm)))
     stages[0] = nn.Sequential(*_convolution(3, width, 1, norm), *stages[0])
     return ConvBackbone(stages, channels, 8)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 from torchvision import models
 
 from raysim.core.errors import UserError
+from raysim.nn import convnets
 from raysim.nn.convnets import NETWORKS, build_backbone
 from raysim.nn.gate import GateConfig
 from raysim.nn.networks import Network, initial_weights
@@ -134,3 +139,30 @@ def test_refuses_what_it_has_not():
         Network("cnn", 5, pretrained=True)
     with pytest.raises(UserError, match="width = 12"):
         Network("small_resnet", 5, width=12)
+
+
+def test_a_shortcut_is_a_convolution_with_a_stride() -> None:
+    """PyTorch's own corrupts memory at 8 channels and 64 px; at 16 channels it is the reference."""
+    shortcut = convnets._Shortcut(16, 8, 1, stride=2, bias=False)
+    x = torch.randn(3, 16, 12, 10, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    expected = F.conv2d(x, shortcut.weight, stride=2)
+    (wanted,) = torch.autograd.grad(expected.square().sum(), x)
+    (found,) = torch.autograd.grad(shortcut(x).square().sum(), x)
+    torch.testing.assert_close(shortcut(x), expected)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_narrow_network_trains_at_64_pixels() -> None:
+    """It runs in a process of its own, because the fault that it looks for ends the process."""
+    code = """
+import torch
+import torch.nn.functional as F
+from raysim.nn.convnets import build_backbone
+network = build_backbone("small_resnet", width=8, norm="batch", pretrained=False)
+for _ in range(4):
+    x = torch.randn(16, 3, 64, 64).to(memory_format=torch.channels_last)
+    network(x)[-1].sum().backward()
+"""
+    environment = {**os.environ, "MALLOC_CHECK_": "3"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-500:]
