@@ -122,6 +122,10 @@ class Worker:
         """The counts of correct predictions."""
         return Scoring(self.training)
 
+    def load(self) -> None:
+        """Load backbone, features and model."""
+        _ = self.training
+
     def initial(self) -> InitialState:
         """Compute what the run starts from."""
         method, seed = self.method, self.experiment.seed
