@@ -1,7 +1,7 @@
 """Newton's method for the problems of `nn.ot`: a few steps where Sinkhorn's iteration takes hundreds.
 
 The plan is Pi = exp(f + g - C / lam). For each g the best f is known (a step of Sinkhorn's iteration), so the
-dual is a concave function of g alone, with as many unknowns as the smaller side has entries:
+dual is a concave function of g alone:
 
     D(g) = sum_n a_n f_n(g) + sum_m b_m g_m - sum_nm Pi_nm,        dD/dg = b - c,        c_m = sum_n Pi_nm
     - d2D/dg2 = diag(c) - Pi^T diag(1 / a) Pi
@@ -148,19 +148,11 @@ class _Dual:
             (self.empty_BM > 0) | ~g_BM.isfinite(), 0.0, g_BM.clamp(max=0.0) if self.cap_b else g_BM
         )
 
-    def plan(self, g_BM: Tensor, columns_exact: bool) -> tuple[Tensor, Tensor]:
-        """Return the plan at g and its marginal error.
-
-        Args:
-            g_BM: Log scalings of the columns.
-            columns_exact: Whether the last step is one of Sinkhorn's iteration, after which the columns are
-                exact and the rows have the error, or it is left out.
-        """
+    def plan(self, g_BM: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the plan after one more step of Sinkhorn's iteration, and its marginal error."""
         point = self.at(g_BM)
         change_BM = self.sinkhorn_step(point, g_BM)
         plan_BNM = point.plan_BNM * (1 - self.empty_BM).unsqueeze(-2)
-        if not columns_exact:
-            return plan_BNM, (point.sum_BM * change_BM.expm1()).abs().sum(-1)
         plan_BNM = plan_BNM * change_BM.exp().unsqueeze(-2)
         sum_BN = plan_BNM.sum(-1)
         target_BN = torch.fmin(self.a_BN, sum_BN * (-point.f_BN).exp()) if self.cap_a else self.a_BN
@@ -221,36 +213,31 @@ def newton(
     kernel = (cost.double() / -lam).reshape(-1, rows, columns)
     log_a = log_a.double().expand(*batch, rows).reshape(-1, rows)
     log_b = log_b.double().expand(*batch, columns).reshape(-1, columns)
-    flipped = rows < columns and rho_b is None  # the unknowns belong to the smaller side
-    if flipped:
-        dual = _Dual.of(kernel.mT.contiguous(), log_b, log_a, cap_b, cap_a, None)
-    else:
-        dual = _Dual.of(kernel, log_a, log_b, cap_a, cap_b, None if rho_b is None else lam / rho_b)
+    dual = _Dual.of(kernel, log_a, log_b, cap_a, cap_b, None if rho_b is None else lam / rho_b)
     g_BM, iterations = dual.solve(tolerance, min(max_iterations, STEPS))
-    plan, error = dual.plan(g_BM, columns_exact=not flipped)
+    plan, error = dual.plan(g_BM)
     dtype = cost.dtype if cost.dtype == torch.float64 else torch.float32
-    plan = plan.mT if flipped else plan
     iterations = iterations.reshape(batch)
     return Transport(
-        plan.reshape(cost.shape).to(dtype).contiguous(),
+        plan.reshape(cost.shape).to(dtype),
         error.reshape(batch).to(dtype),
         iterations,
-        flops(dual.kernel_BNM.shape[1], dual.kernel_BNM.shape[2], iterations),
+        flops(rows, columns, iterations),
     )
 
 
-def flops(rows: int, unknowns: int, iterations: Tensor) -> Tensor:
+def flops(rows: int, columns: int, iterations: Tensor) -> Tensor:
     """Floating-point operations of `newton` per problem (an exponential or logarithm counts as one).
 
     Args:
         rows: N.
-        unknowns: M.
+        columns: M.
         iterations: [...] as returned by `newton`.
 
     Returns:
         [...] int64.
     """
-    entries = rows * unknowns
-    plan = 8 * entries + 12 * (rows + unknowns)
-    system = 2 * entries * unknowns + unknowns**3 // 3 + 4 * unknowns**2
+    entries = rows * columns
+    plan = 8 * entries + 12 * (rows + columns)
+    system = 2 * entries * columns + columns**3 // 3 + 4 * columns**2
     return (iterations + 1) * plan + (iterations - 1) * system

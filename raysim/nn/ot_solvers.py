@@ -17,7 +17,9 @@ from raysim.nn import ot, ot_newton
 from raysim.nn.flops import reports_itself
 
 Solver = Literal["auto", "sinkhorn", "pot"]
-FEW = 4  # entries of a side up to which Sinkhorn's iteration is faster: its about 11 iterations cost less
+# columns up to which Sinkhorn's iteration is faster: its about 11 iterations cost less. Rows decide nothing:
+# they are images, and those of a short batch are padded in a stack of clients
+FEW = 4
 
 
 def solve(
@@ -26,7 +28,7 @@ def solve(
     """Compute the entropic transport plans of a batch of problems, without gradient.
 
     Args:
-        solver: "auto" takes Newton's method (`ot_newton`), or Sinkhorn's iteration where a side is tiny;
+        solver: "auto" takes Newton's method (`ot_newton`), or Sinkhorn's iteration where columns are few;
             "sinkhorn" always takes that; "pot" calls `ot.batch.solve_batch` of POT, which knows exact
             marginals only.
         cost: [..., N, M], as for `ot.sinkhorn`.
@@ -35,7 +37,7 @@ def solve(
         lam: Entropic regularisation > 0.
         options: The keywords of `ot.sinkhorn`.
     """
-    own = ot.sinkhorn if solver == "sinkhorn" or min(cost.shape[-2:]) <= FEW else ot_newton.newton
+    own = ot.sinkhorn if solver == "sinkhorn" or cost.shape[-1] <= FEW else ot_newton.newton
     with reports_itself():
         return (by_pot if solver == "pot" else own)(cost, log_a, log_b, lam, **options)
 

@@ -114,6 +114,18 @@ def test_bits_do_not_depend_on_the_batch() -> None:
         assert all(torch.equal(one, many[i]) for one, many in zip(alone, together, strict=True))
 
 
+def test_padding_of_a_short_batch_changes_nothing() -> None:
+    """A client with 3 images, alone and stacked with one of 26: the same plan to rounding."""
+    cost, _ = cosines(1, 26, 24, seed=4)
+    cost = (9 * cost[0]).float()
+    log_a = torch.full((26,), -torch.inf)
+    log_a[:3] = -np.log(3)
+    padded = ot_solvers.solve("auto", cost, log_a, uniform(24).float(), 0.02)
+    alone = ot_solvers.solve("auto", cost[:3], log_a[:3], uniform(24).float(), 0.02)
+    assert padded.iterations == alone.iterations > 3
+    torch.testing.assert_close(padded.plan[:3], alone.plan, rtol=1e-5, atol=1e-8)
+
+
 def test_what_cannot_be_solved_is_reported() -> None:
     cost, _ = cosines(4, 8, 6)
     log_a, log_b = uniform(4, 8), uniform(4, 6)
