@@ -8,14 +8,13 @@ from typing import Any
 
 import ray
 import torch
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raysim.core import plugins
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
 from raysim.engines import places
-from raysim.engines.ray_pool import RayPool, reserve
-from raysim.experiment.records import Experiment, check_travels, from_dict, to_dict
+from raysim.engines.ray_pool import RayPool
+from raysim.experiment.records import Experiment, check_travels, from_dict, identity, to_dict
 from raysim.simulation.rounds import Simulation
 from raysim.storage.store import Store
 
@@ -29,17 +28,13 @@ class Driver:
         torch.set_num_threads(1)
 
     def run(
-        self, values: Mapping[str, Any], folder: Path, resume: bool, open_test: bool, group: PlacementGroup
+        self, values: Mapping[str, Any], folder: Path, resume: bool, open_test: bool, pool: RayPool
     ) -> Iterator[RoundRecord | dict[str, Any]]:
         """Run an experiment, given as plain data, on client actors; yield each round, then the result."""
         experiment = from_dict(values)
-        pool = RayPool(experiment.resources, group).start()
-        try:
-            simulation = Simulation(experiment, pool, Store(folder, experiment)).open(resume)
-            yield from simulation.rounds()
-            yield {**simulation.result(), "test": simulation.open_test() if open_test else None}
-        finally:
-            pool.close()
+        simulation = Simulation(experiment, pool, Store(folder, experiment)).open(resume)
+        yield from simulation.rounds()
+        yield {**simulation.result(), "test": simulation.open_test() if open_test else None}
 
 
 def run_on_ray(
@@ -47,19 +42,22 @@ def run_on_ray(
 ) -> Iterator[RoundRecord | dict[str, Any]]:
     """Run an experiment in a driver actor; yield each finished round as it comes, then the result.
 
+    The client actors start with the driver and load what they need meanwhile, not when it first asks them.
+
     Raises:
         UserError: A class of the experiment cannot travel, or the cluster cannot give the resources.
     """
     check_travels(experiment)
-    group = reserve(experiment.resources)
+    pool = RayPool(experiment.resources).start()
     driver = (
         ray.remote(Driver).options(num_cpus=0, scheduling_strategy=places.here()).remote(plugins.active())
     )
     try:
+        pool.load(identity(experiment))
         for reference in driver.run.options(num_returns="streaming").remote(
-            to_dict(experiment), folder.absolute(), resume, open_test, group
+            to_dict(experiment), folder.absolute(), resume, open_test, pool
         ):
             yield ray.get(reference)
     finally:
         ray.kill(driver)
-        remove_placement_group(group)
+        pool.close()

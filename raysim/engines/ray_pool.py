@@ -80,6 +80,10 @@ class ClientActor(Serial):
         """Return whether a file of the driver's node is there for this actor, too."""
         return os.path.exists(path)
 
+    def load(self, experiment: str) -> None:
+        """Load what the experiment needs, before anything is asked."""
+        self.worker(experiment).load()
+
     def place(self) -> tuple[int, str, list[str]]:
         """Return the process, the node and the GPUs of this actor, for error messages."""
         return os.getpid(), ray.get_runtime_context().get_node_id(), [str(gpu) for gpu in ray.get_gpu_ids()]
@@ -124,6 +128,14 @@ class RayPool:
             for index in range(self.resources.workers)
         ]
         return self
+
+    def load(self, experiment: str) -> None:
+        """Ask every actor to load what the experiment needs, and do not wait.
+
+        What fails fails again, with its message, when an actor is first asked for a result.
+        """
+        for actor in self.actors:
+            actor.load.remote(experiment)
 
     def initial(self, experiment: str) -> InitialState:
         """Return what the run starts from; every actor loads what it needs meanwhile."""
@@ -298,6 +310,7 @@ def start(resources: Resources) -> None:
         # nearly all of the time that a sweep is given
         os.environ.setdefault("RAY_worker_niceness", "0")
         needed = -(-int(resources.workers * resources.cpus * 1000) // 1000)
+        # without an address Ray joins a cluster of somebody else on this machine, and refuses num_cpus then
         ray.init(address="local", num_cpus=max(os.cpu_count() or 1, needed), **quiet_options)
 
 

@@ -1,7 +1,8 @@
 """FLOPs of tensor code: one closed formula for each kind of matrix product that is executed.
 
 A multiply-add is two FLOPs. Matrix products, convolutions and attention count; sums, norms and activations
-do not (optimal transport, which has no products, has a formula of its own: `ot.flops`).
+do not. Optimal transport, whose work depends on its data, reports its own FLOPs and is left out here
+(`reports_itself`).
 
 The formulas are applied to the operations that PyTorch really executes, forward and backward. So the count is
 exact without a formula per layer or per method: frozen weights have no weight gradients, the input of the
@@ -23,7 +24,9 @@ it by the number of groups.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import prod
 from typing import Any, TypeVar
 
@@ -42,6 +45,18 @@ PRODUCT = re.compile(
     r"(mm|mv|dot|addr|matmul|linear)(_|$)|conv(_|\d|olution)|attention|transformer|lstm|gru|rnn|cdist|fft"
     r"|linalg_(?!vector_norm)"
 )  # names of operations that do more than a few FLOPs per entry
+
+_left_out: ContextVar[bool] = ContextVar("left out of the count", default=False)
+
+
+@contextmanager
+def reports_itself() -> Iterator[None]:
+    """Leave the operations inside out of every count, because their caller reports their FLOPs."""
+    token = _left_out.set(True)
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
 
 
 class FlopCounter(TorchDispatchMode):
@@ -66,6 +81,8 @@ class FlopCounter(TorchDispatchMode):
     ) -> Any:
         """Execute an operation and count it."""
         kwargs = kwargs or {}
+        if _left_out.get():
+            return func(*args, **kwargs)
         name = func._schema.name.removeprefix("aten::").strip("_")
         with self:  # in inference mode, compound operations arrive whole: their parts are counted
             parts = func.decompose(*args, **kwargs)

@@ -28,11 +28,12 @@ SAFE_LOG = 30.0  # e^30: two such scalings and a kernel entry still fit float32
 
 
 class Transport(NamedTuple):
-    """Result of `sinkhorn`, one entry for each problem."""
+    """Result of a solver, one entry for each problem."""
 
     plan: Tensor
     marginal_error: Tensor
     iterations: Tensor
+    flops: Tensor  # int64
 
 
 class _Side(NamedTuple):
@@ -87,7 +88,8 @@ def sinkhorn(
     """Compute the entropic transport plans of a batch of problems, without gradient.
 
     A problem's numbers do not depend on the other problems of the batch: once it has converged it leaves the
-    batch. Masses of zero (`-inf`) give rows and columns of zeros, so problems of different sizes can be
+    batch. On a GPU, where looking would wait for all work, it stays unchanged instead, and all iterations are
+    queued. Masses of zero (`-inf`) give rows and columns of zeros, so problems of different sizes can be
     padded.
 
     Args:
@@ -109,17 +111,12 @@ def sinkhorn(
         step (column sums are exact then). For an exact marginal that is the L1 marginal error; for a cap the
         excess over it plus the missing mass where the cap binds; with `rho_b` the rows' L1 marginal error.
         Above `tolerance` the problem has not converged; NaN means that its costs were not finite.
-        iterations [...] int64: the iterations used.
+        iterations [...] int64: the iterations used; flops [...]: see `flops`.
 
     Raises:
         ValueError: lam, rho_b, tolerance or max_iterations out of range, or columns both capped and relaxed.
     """
-    if not lam > 0 or not tolerance > 0 or max_iterations < 1 or not (rho_b is None or rho_b > 0):
-        raise ValueError(
-            f"{lam=}, {rho_b=} and {tolerance=} must be above 0 and {max_iterations=} at least 1"
-        )
-    if cap_b and rho_b is not None:
-        raise ValueError("columns are either capped (cap_b) or relaxed (rho_b)")
+    check_options(lam, tolerance, max_iterations, cap_b, rho_b)
     dtype = cost.dtype if cost.dtype == torch.float64 else torch.float32
     batch, (rows, columns) = cost.shape[:-2], cost.shape[-2:]
     kernel_BNM = (cost.to(dtype) / -lam).reshape(-1, rows, columns)
@@ -131,35 +128,57 @@ def sinkhorn(
     f_BN, g_BM = _log_steps(kernel_BNM, row, column, start, 1)
     # the problems that have not converged: from here on B counts these
     at_B = torch.arange(len(kernel_BNM), device=cost.device)
-    result = Transport(torch.empty_like(kernel_BNM), kernel_BNM.new_empty(len(at_B)), torch.empty_like(at_B))
+    plans, errors = torch.empty_like(kernel_BNM), kernel_BNM.new_empty(len(at_B))
+    counts, open_B = torch.empty_like(at_B), torch.ones_like(at_B, dtype=torch.bool)
     iterations = 1
     while True:
         plan_BNM = (kernel_BNM + f_BN.unsqueeze(-1) + g_BM.unsqueeze(-2)).exp_()
         sum_BN = plan_BNM.sum(-1)
         error_B = row.error(sum_BN, f_BN)
-        for all_values, values in zip(
-            result, (plan_BNM, error_B, torch.full_like(at_B, iterations)), strict=True
+        for all_values, values in (
+            (plans, plan_BNM),
+            (errors, error_B),
+            (counts, torch.full_like(at_B, iterations)),
         ):
-            all_values[at_B] = values
+            was_open = open_B.reshape(-1, *[1] * (values.dim() - 1))
+            all_values[at_B] = torch.where(was_open, values, all_values[at_B])
         steps = min(CHECK_EVERY, max_iterations - iterations)
-        open_ = (error_B > tolerance).nonzero().squeeze(1)  # without NaN, which no step can change
-        if steps == 0 or not len(open_):
+        open_B = open_B & (error_B > tolerance)  # without NaN, which no step can change
+        if steps == 0 or (looks(cost) and not open_B.any()):
             break
-        if len(open_) < len(at_B):
+        if looks(cost) and not open_B.all():
             at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM = (
-                part[open_] for part in (at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM)
+                part[open_B] for part in (at_B, kernel_BNM, plan_BNM, sum_BN, f_BN, g_BM)
             )
-            row, column = row.at(open_), column.at(open_)
+            row, column, open_B = row.at(open_B), column.at(open_B), open_B[open_B]
         f_BN, g_BM = _safe_steps(kernel_BNM, plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
         if rho_b is not None:
             shift = _best_shift(row.mass_BN, column.log_BN, g_BM, rho_b / lam)
             f_BN, g_BM = f_BN - shift, g_BM + shift
         iterations += steps
-    return Transport(
-        result.plan.reshape(cost.shape),
-        result.marginal_error.reshape(batch),
-        result.iterations.reshape(batch),
-    )
+    counts = counts.reshape(batch)
+    return Transport(plans.reshape(cost.shape), errors.reshape(batch), counts, flops(rows, columns, counts))
+
+
+def check_options(
+    lam: float, tolerance: float, max_iterations: int, cap_b: bool, rho_b: float | None
+) -> None:
+    """Check the options of a solver.
+
+    Raises:
+        ValueError: One is out of range, or columns are both capped and relaxed.
+    """
+    if not lam > 0 or not tolerance > 0 or max_iterations < 1 or not (rho_b is None or rho_b > 0):
+        raise ValueError(
+            f"{lam=}, {rho_b=} and {tolerance=} must be above 0 and {max_iterations=} at least 1"
+        )
+    if cap_b and rho_b is not None:
+        raise ValueError("columns are either capped (cap_b) or relaxed (rho_b)")
+
+
+def looks(tensor: Tensor) -> bool:
+    """Return whether the host may look at a tensor: on a GPU it would wait for all work before it."""
+    return tensor.device.type == "cpu"
 
 
 def _safe_steps(
@@ -175,7 +194,7 @@ def _safe_steps(
     """Take Sinkhorn steps by scalings, or by log-sum-exp for the problems whose scalings are too large."""
     new_f, new_g = _scaling_steps(plan_BNM, sum_BN, row, column, f_BN, g_BM, steps)
     unsafe_B = ~(_moved_little(new_f, f_BN) & _moved_little(new_g, g_BM))
-    if unsafe_B.any():
+    if not looks(unsafe_B) or unsafe_B.any():
         slow_f, slow_g = _log_steps(kernel_BNM, row, column, g_BM, steps)
         new_f = torch.where(unsafe_B.unsqueeze(-1), slow_f, new_f)
         new_g = torch.where(unsafe_B.unsqueeze(-1), slow_g, new_g)
@@ -224,7 +243,7 @@ def _moved_little(new: Tensor, old: Tensor) -> Tensor:
 
 
 def transport_cost(plan: Tensor, cost: Tensor) -> Tensor:
-    """Return <Pi, C> of each problem; with a plan of `sinkhorn` it is differentiable in the cost alone.
+    """Return <Pi, C> of each problem; with a plan without gradient it is differentiable in the cost alone.
 
     Args:
         plan: Transport plans. [..., N, M]

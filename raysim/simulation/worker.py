@@ -127,6 +127,10 @@ class Worker:
         """The counts of correct predictions."""
         return Scoring(self.training)
 
+    def load(self) -> None:
+        """Load backbone, features and model."""
+        _ = self.training
+
     def start_state(self) -> Served:
         """Draw the first tensors, and do the server's work before the first round."""
         method, seed = self.method, self.experiment.seed

@@ -61,3 +61,16 @@ def test_a_function_is_called_at_a_worker(ray_session: None) -> None:
     finally:
         pool.close()
     assert there != os.getpid() and round_ == 3 and pool.actors == []
+
+
+def test_what_fails_while_actors_load_fails_again_when_they_are_asked(ray_session: None) -> None:
+    pool = RayPool(Resources(workers=1)).start()
+    try:
+        pool.load("{}")
+        with pytest.raises(Exception, match="code"):
+            pool.initial("{}")
+        experiment = small(scenario__clients=2)
+        pool.load(identity(experiment))
+        assert pool.initial(identity(experiment)).state.shared
+    finally:
+        pool.close()

@@ -110,6 +110,7 @@ OTHER: dict[str, Any] = {
     "p": 3.0,
     "ot_iterations": 2,
     "ot_tolerance": 0.5,
+    "ot_solver": "pot",
     "participation": 0.5,
     "shots": 5,
     "classes": 5,
@@ -222,7 +223,9 @@ WITHOUT: dict[str, list[tuple[str, Settings]]] = {
     **each(("fusion", "private_init", "dpa_form", "s", "w_dpa"), [("fedrsclip", {"method.h_p": 0})]),
     "dpa_detach_shared": [("fedrsclip", {"method.h_p": 0}), ("fedrsclip", {"method.w_dpa": 0.0})],
     "theta": [("fedrsclip", {}), ("fedrsclip", {"method.fusion": "mix", "method.h_p": 0})],
-    **each(("lam", "ot_b", "ot_tolerance", "ot_iterations"), [("fedrsclip", {"method.w_ot": 0.0})]),
+    **each(
+        ("lam", "ot_b", "ot_tolerance", "ot_iterations", "ot_solver"), [("fedrsclip", {"method.w_ot": 0.0})]
+    ),
     "ot_level": [("fedrsclip", {"method.w_ot": 0.0})],
     **each(
         ("ot_mass", "ot_rho"), [("fedrsclip", {}), ("fedrsclip", {"method.ot_b": "kl", "method.w_ot": 0.0})]

@@ -12,16 +12,18 @@ Reference: Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import model_validator
 
 from raysim.core.config import knob
 from raysim.core.types import Batch
 from raysim.methods.base import Metrics
 from raysim.methods.prompts.base import ClassFeatures, SharedPromptMethod, normalise
-from raysim.methods.prompts.transport import Solution, solution_metrics
+from raysim.methods.prompts.transport import solution_metrics
 from raysim.nn import ot
+from raysim.nn.ot_solvers import Solver, solve
 
 
 class CrossModalAlignment(SharedPromptMethod):
@@ -85,7 +87,7 @@ class CrossModalAlignment(SharedPromptMethod):
     )
     ot_tolerance: float = knob(
         1e-3,
-        "L1 error of the marginals at which Sinkhorn stops",
+        "L1 error of the marginals at which the solver stops",
         basis="relative",
         source="FedOTP",
         gt=0,
@@ -94,13 +96,33 @@ class CrossModalAlignment(SharedPromptMethod):
     )
     ot_iterations: int = knob(
         1000,
-        "most Sinkhorn iterations; the error left is logged as ot_marginal_error",
+        "most iterations of the solver; the error left is logged as ot_marginal_error",
         basis="computed",
         source="100 leave up to 2e-3 at lambda 0.005",
         ge=1,
         le=100_000,
         used_when=("w_ot above 0, or fusion=pair", lambda self: self.transports),
     )
+
+    ot_solver: Solver = knob(
+        "auto",
+        "who solves the transport: raysim (Newton's method, for tiny problems Sinkhorn's), Sinkhorn's "
+        "iteration, or the library POT",
+        basis="computed",
+        source="benchmarks/transport.py",
+        used_when=("w_ot above 0, or fusion=pair", lambda self: self.transports),
+        late=True,
+    )
+
+    @model_validator(mode="after")
+    def check_solver(self) -> Self:
+        """Check that POT can solve the problem: its batched solver knows exact marginals only."""
+        if self.ot_solver == "pot" and self.transports and self.ot_b in ("semi_relaxed", "kl"):
+            raise ValueError(
+                f"ot_solver = 'pot' solves problems with exact marginals only, and ot_b = '{self.ot_b}' has "
+                "others: use ot_b = 'uniform' or 'label_hist', or ot_solver = 'auto' or 'sinkhorn'"
+            )
+        return self
 
     @property
     def transports(self) -> bool:
@@ -120,23 +142,21 @@ class CrossModalAlignment(SharedPromptMethod):
             text_KCd = normalise(features["shared"] + features["private"])
         cost_KBC = image_class_cost(batch, text_KCd)
         log_a_KB, log_b_KC = image_weights(batch).log(), self.class_marginal(batch, text_KCd.shape[1])
-        plan_KBC, error_K, iterations_K = self.plan(cost_KBC.detach(), log_a_KB, log_b_KC)
+        plan_KBC, error_K, iterations_K, flops_K = self.plan(cost_KBC.detach(), log_a_KB, log_b_KC)
         loss_K = ot.transport_cost(plan_KBC, cost_KBC)
         weight_K1 = torch.ones_like(error_K)[:, None]  # of the client's only problem
         metrics = solution_metrics(error_K[:, None], iterations_K[:, None], weight_K1, self.ot_tolerance)
-        flops_K = ot.flops(cost_KBC.shape[-2], cost_KBC.shape[-1], iterations_K)
         return loss_K, {"loss_ot": loss_K.detach(), **metrics, "flops_ot": flops_K}
 
     def _patch_transport(self, batch: Batch, features: ClassFeatures) -> tuple[torch.Tensor, Metrics]:
         """Couple each image's patches with its class's prompts: one problem for each image."""
         texts = [features[name] for name in ("shared", "private") if name in features]
         cost_KBMN = patch_prompt_cost(batch, texts)
-        plan_KBMN, error_KB, iterations_KB = self.uniform_plan(cost_KBMN.detach())
+        plan_KBMN, error_KB, iterations_KB, flops_KB = self.uniform_plan(cost_KBMN.detach())
         weight_KB = image_weights(batch)
         loss_K = (ot.transport_cost(plan_KBMN, cost_KBMN) * weight_KB).sum(1)
         metrics = solution_metrics(error_KB, iterations_KB, weight_KB, self.ot_tolerance)
-        flops_K = ot.flops(cost_KBMN.shape[-2], cost_KBMN.shape[-1], iterations_KB).sum(1)
-        return loss_K, {"loss_ot": loss_K.detach(), **metrics, "flops_ot": flops_K}
+        return loss_K, {"loss_ot": loss_K.detach(), **metrics, "flops_ot": flops_KB.sum(1)}
 
     def class_marginal(self, batch: Batch, classes: int) -> torch.Tensor:
         """Logarithm of the marginal over classes, [K, C]: the shares of the batch's labels, or 1/C.
@@ -149,12 +169,12 @@ class CrossModalAlignment(SharedPromptMethod):
             return (count_KC / count_KC.sum(1, keepdim=True)).log()
         return -torch.full((len(batch.y), classes), float(classes), device=batch.y.device).log()
 
-    def uniform_plan(self, cost: torch.Tensor) -> Solution:
+    def uniform_plan(self, cost: torch.Tensor) -> ot.Transport:
         """Return the plans between uniform marginals of the last two axes of `cost`."""
         return self.plan(cost, log_uniform(cost, -2), log_uniform(cost, -1))
 
-    def plan(self, cost: torch.Tensor, log_a: torch.Tensor, log_b: torch.Tensor) -> Solution:
-        """Return the entropic plans, their marginal errors and their numbers of iterations.
+    def plan(self, cost: torch.Tensor, log_a: torch.Tensor, log_b: torch.Tensor) -> ot.Transport:
+        """Return the entropic plans, their marginal errors, their numbers of iterations and of FLOPs.
 
         Args:
             cost: Costs [..., m, n].
@@ -166,7 +186,8 @@ class CrossModalAlignment(SharedPromptMethod):
             log_a, relaxation = log_a + torch.tensor(self.ot_mass).log(), {"cap_b": True}
         elif self.ot_b == "kl":
             relaxation = {"rho_b": self.ot_rho}
-        return ot.sinkhorn(
+        return solve(
+            self.ot_solver,
             cost,
             log_a,
             log_b,

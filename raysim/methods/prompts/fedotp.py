@@ -49,7 +49,7 @@ from raysim.methods import signatures
 from raysim.methods.base import Metrics, cross_entropy
 from raysim.methods.diagnosis import Diagnosis
 from raysim.methods.prompts.base import PRIVATE, RANDOM, SHARED, PromptModel, SharedPromptMethod, check_init
-from raysim.methods.prompts.transport import Solution, image_parts, logits_metrics, patch_logits
+from raysim.methods.prompts.transport import image_parts, logits_metrics, patch_logits
 from raysim.methods.traits import Traits
 from raysim.nn import ot
 
@@ -140,7 +140,7 @@ class FedOTP(SharedPromptMethod):
         """Return the class features under the shared and under the private prompt, each [K, C, d]."""
         return list(model.class_features(torch.cat([params[SHARED], params[PRIVATE]])).chunk(2))
 
-    def solve(self, cost_KBCMN: torch.Tensor) -> Solution:
+    def solve(self, cost_KBCMN: torch.Tensor) -> ot.Transport:
         """Return plans with at most 1/M of each patch and gamma/N of each prompt."""
         patches, prompts = cost_KBCMN.shape[-2:]
         return ot.sinkhorn(

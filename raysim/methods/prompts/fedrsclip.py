@@ -49,8 +49,9 @@ from raysim.methods.prompts.base import (
     normalise,
 )
 from raysim.methods.prompts.cross_modal import CrossModalAlignment, pooled_features
-from raysim.methods.prompts.transport import Solution, joint_metrics, logits_metrics, patch_logits
+from raysim.methods.prompts.transport import joint_metrics, logits_metrics, patch_logits
 from raysim.methods.traits import Traits
+from raysim.nn import ot
 
 PAIR_IMAGES_PER_CALL = 64  # images whose transport is solved together, in prediction with a pair of prompts
 
@@ -199,7 +200,7 @@ class FedRSCLIP(DualPromptAlignment, CrossModalAlignment):
 
     def logits(
         self, model: PromptModel, x: torch.Tensor, features: ClassFeatures
-    ) -> tuple[torch.Tensor, Solution | None]:
+    ) -> tuple[torch.Tensor, ot.Transport | None]:
         """Return the logits [K, B, C] of images `x`.
 
         They are cosines with the fused features. For a pair of prompts they are the transported similarities

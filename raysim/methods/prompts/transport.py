@@ -24,13 +24,12 @@ from raysim.nn import ot
 
 COSTS_PER_CALL = 1 << 20  # costs in one call of the solver: bounds the memory; around it the speed is flat
 
-Solution = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # `ot.sinkhorn`: plan, marginal error, iterations
-Solver = Callable[[torch.Tensor], Solution]
+Solver = Callable[[torch.Tensor], ot.Transport]
 
 
 def patch_logits(
     scale: float, x: torch.Tensor, texts: Sequence[torch.Tensor], solver: Solver
-) -> tuple[torch.Tensor, Solution]:
+) -> tuple[torch.Tensor, ot.Transport]:
     """Return logits [K, B, C], differentiable in the class features, and the plans that they use.
 
     Args:
@@ -41,8 +40,7 @@ def patch_logits(
     """
     sim_KBCMN = torch.einsum("kbmd,kncd->kbcmn", x[:, :, 1:], torch.stack(list(texts), dim=1)).contiguous()
     solution = solver(1 - sim_KBCMN.detach())
-    plan_KBCMN, _, _ = solution
-    return scale * (plan_KBCMN * sim_KBCMN).sum((-2, -1)), solution
+    return scale * (solution.plan * sim_KBCMN).sum((-2, -1)), solution
 
 
 def image_parts(x: torch.Tensor, clients: int, texts: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
@@ -70,15 +68,15 @@ def solution_metrics(
     return {name: (value.to(weight_KQ.dtype) * weight_KQ).sum(1) for name, value in measured.items()}
 
 
-def logits_metrics(solution: Solution, batch: Batch, tolerance: float) -> Metrics:
+def logits_metrics(solution: ot.Transport, batch: Batch, tolerance: float) -> Metrics:
     """Return `solution_metrics` and FLOPs of the transport of patch logits, without padding, each [K]."""
-    plan, error_KBC, iterations_KBC = solution
+    _, error_KBC, iterations_KBC, flops_KBC = solution
     weight_KB1 = (batch.weight / batch.weight.sum(1, keepdim=True) / error_KBC.shape[2])[..., None]
     weight_KBC = weight_KB1.expand_as(error_KBC)
     metrics = solution_metrics(
         error_KBC.flatten(1), iterations_KBC.flatten(1), weight_KBC.flatten(1), tolerance
     )
-    return {**metrics, "flops_ot": ot.flops(plan.shape[-2], plan.shape[-1], iterations_KBC).sum((1, 2))}
+    return {**metrics, "flops_ot": flops_KBC.sum((1, 2))}
 
 
 def joint_metrics(first: Metrics, second: Metrics) -> Metrics:

@@ -61,7 +61,7 @@ def test_the_plan_is_detached(worker: Worker, batch: Batch) -> None:
     loss.sum().backward()
     cost = 1 - torch.bmm(batch.x, text.transpose(1, 2))
     a = batch.weight / batch.weight.sum(1, keepdim=True)
-    plan, _, _ = method.plan(cost, a.log(), method.class_marginal(batch, text.shape[1]))
+    plan, *_ = method.plan(cost, a.log(), method.class_marginal(batch, text.shape[1]))
     torch.testing.assert_close(x.grad, -torch.bmm(plan, text))
 
 
@@ -79,3 +79,16 @@ def test_patches_couple_with_the_two_prompts_of_their_class(worker: Worker) -> N
             float((pot.sinkhorn(a, b, cost, 0.1, method="sinkhorn_log", stopThr=1e-12) * cost).sum())
         )
     assert metrics["loss_ot"].item() == pytest.approx(np.mean(expected), rel=1e-3)
+
+
+def test_pot_solves_the_same_problems_and_refuses_others(worker: Worker, batch: Batch) -> None:
+    params = parameters(FedRSCLIP(), worker)
+    losses = {}
+    for solver in ("auto", "pot"):
+        method = FedRSCLIP(ot_solver=solver, ot_tolerance=1e-4, ot_iterations=20_000, w_dpa=0)
+        losses[solver], metrics = method.loss(worker.model, params, {}, batch)
+        assert (metrics["ot_marginal_error"] <= 1e-4).all() and (metrics["flops_ot"] > 0).all()
+    torch.testing.assert_close(losses["pot"], losses["auto"], rtol=1e-3, atol=0)
+    with pytest.raises(ValueError, match=r"'pot' solves .* exact marginals only, and ot_b = 'kl'"):
+        FedRSCLIP(ot_solver="pot", ot_b="kl")
+    FedRSCLIP(ot_solver="pot", ot_b="kl", w_ot=0)  # nothing is transported

@@ -65,7 +65,7 @@ def test_fedotps_logits_are_those_of_the_published_loop(lam: float, gamma: float
     exact = FedOTP(lam=lam, gamma=gamma, ot_tolerance=1e-11, ot_iterations=100_000)
     np.testing.assert_allclose(logits(exact, patches, shared, private), expected, rtol=1e-9)
     hasty = FedOTP(lam=lam, gamma=gamma)
-    found, (_, error, _) = transport.patch_logits(
+    found, (_, error, *_) = transport.patch_logits(
         SCALE, images(patches).float(), [shared.float(), private.float()], hasty.solve
     )
     met = (error <= hasty.ot_tolerance).numpy()
@@ -82,9 +82,9 @@ def test_the_iterates_are_the_published_ones() -> None:
     for _ in range(11):
         u = np.minimum(1 / 9 / (kernel @ v[..., None])[..., 0], 1)
         v = 0.4 / (kernel.swapaxes(-1, -2) @ u[..., None])[..., 0]
-    plan, _, iterations = FedOTP(lam=0.05, ot_tolerance=1e-14, ot_iterations=11).solve(torch.tensor(1 - sim))
-    assert (iterations == 11).all()
-    np.testing.assert_allclose(plan, u[..., None] * kernel * v[..., None, :], rtol=1e-9)
+    solution = FedOTP(lam=0.05, ot_tolerance=1e-14, ot_iterations=11).solve(torch.tensor(1 - sim))
+    assert (solution.iterations == 11).all()
+    np.testing.assert_allclose(solution.plan, u[..., None] * kernel * v[..., None, :], rtol=1e-9)
 
 
 def test_balanced_plans_are_pots() -> None:
@@ -121,7 +121,7 @@ def test_fedotps_plan_has_no_gradient() -> None:
         unit(1, 1, 24, seed=10),
     )
     method = FedOTP()
-    found, (plan, _, _) = transport.patch_logits(SCALE, images(patches), [shared, private], method.solve)
+    found, (plan, *_) = transport.patch_logits(SCALE, images(patches), [shared, private], method.solve)
     found.sum().backward()
     torch.testing.assert_close(shared.grad[0, 0], SCALE * plan[0, 0, 0, :, 0] @ patches[0, 0])
 
