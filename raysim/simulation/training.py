@@ -181,7 +181,10 @@ class LocalTraining:
         }
 
     def _step_flops(self, client: int, active: int, batch: Batch, transport: torch.Tensor | None) -> float:
-        """FLOPs of a step of the first clients of the stack; optimal transport reports its own."""
+        """FLOPs of a step of the first clients of the stack; optimal transport reports its own.
+
+        Prompts train with padding, networks without.
+        """
         key = (
             self.experiment.task,
             self.method,
@@ -189,6 +192,8 @@ class LocalTraining:
             self.method.architecture(client),
         )
         step = STEPS.get(key, lambda: StepFlops.counted(partial(self.count_step, client)))
+        if self.method.traits.inputs == "pixels":
+            return float(sum(step.of(1, images) for images in batch.counts))
         return step.of(active, batch.y.shape[1]) + (0.0 if transport is None else float(transport.sum()))
 
     def count_step(self, client: int, images: int) -> int:
@@ -213,8 +218,9 @@ class LocalTraining:
         trained = [{"params": tensors, "lr": rate * factor} for factor, tensors in by_factor.items()]
         if training.optimiser == "adam":
             return torch.optim.Adam(trained, lr=rate, weight_decay=training.weight_decay)
+        # fused: the same bits in a third of the time of one operation after the other
         return torch.optim.SGD(
-            trained, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay
+            trained, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
         )
 
     def _noise_rngs(self, cohort: MicroCohort, round_: int, purpose: str) -> tuple[torch.Generator, ...]:
