@@ -106,8 +106,8 @@ class LocalTraining:
             for k, client in enumerate(cohort.clients)
         ]
         rows: list[Tensors] = []
-        measured: dict[str, list[float]] = {}
-        for client, private in zip(cohort.clients, privates, strict=True):
+        measured: ClientMetrics = {}
+        for k, (client, private) in enumerate(zip(cohort.clients, privates, strict=True)):
             receive = partial(self.method.receive, self.model, received, private, client, samples)
             architecture = self.method.architecture(client)
             if samples is not None and private and architecture not in self.receive_flops:
@@ -115,12 +115,14 @@ class LocalTraining:
             row, metrics = receive()
             rows.append(row)
             for name, value in metrics.items():
-                measured.setdefault(name, []).append(value)
+                # a client that takes part for the first time has less to measure than others of its stack
+                totals, counts = measured.setdefault(name, (np.zeros(len(privates)), np.zeros(len(privates))))
+                totals[k], counts[k] = value, 1
         return StartingClients(
             rows=rows,
             received=received,
             privates=privates,
-            metrics={name: (np.array(values), np.ones(len(values))) for name, values in measured.items()},
+            metrics=measured,
         )
 
     def first_private(self, client: int) -> Tensors:
