@@ -44,12 +44,14 @@ class Batch:
         y: Classes, int64. [K, B]; in segmentation [K, B, S, S] with `IGNORE`
         weight: 1 for an image, 0 for padding. [K, B]
         rngs: A generator for each client, for noise inside the model.
+        counts: Images of each client without padding; empty: there is no padding. K
     """
 
     x: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
     rngs: tuple[torch.Generator, ...] = ()
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

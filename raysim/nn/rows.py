@@ -22,6 +22,11 @@ def prefix(params: Tensors, active: int) -> Tensors:
     return {name: tensor if active == len(tensor) else tensor[:active] for name, tensor in params.items()}
 
 
+def row_of(params: Tensors, k: int) -> Tensors:
+    """Return one client's row of a stack, as views."""
+    return {name: tensor[k] for name, tensor in params.items()}
+
+
 def to_cpu(tensors: Tensors) -> Tensors:
     """Return the tensors without gradient, on the CPU."""
     return {name: tensor.detach().cpu() for name, tensor in tensors.items()}

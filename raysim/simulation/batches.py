@@ -63,7 +63,7 @@ class Batches:
         y = self.federation.training_labels[images_KB] if masks is None else masks[images_KB].astype(np.int64)
         device = self.frozen.context.device
         x_KB, y_KB, w_KB = (torch.from_numpy(array).to(device) for array in (x, y, weight_KB))
-        return Batch(x_KB, y_KB, w_KB, rngs)
+        return Batch(x_KB, y_KB, w_KB, rngs, tuple(map(len, parts)))
 
     @cached_property
     def server_samples(self) -> Batch:

@@ -41,7 +41,9 @@ def evaluation_sample(federation: Federation, clients: np.ndarray) -> np.ndarray
 def micro_cohorts(
     federation: Federation, clients: Sequence[int], privates: Privates, vault: str = ""
 ) -> list[MicroCohort]:
-    """Cut clients into micro-cohorts by falling number of local steps, so that stacks stay full.
+    """Cut clients of one architecture into micro-cohorts by falling number of local steps.
+
+    So stacks stay full.
 
     Args:
         federation: The clients.
@@ -49,10 +51,23 @@ def micro_cohorts(
         privates: The private states of all clients that have one.
         vault: The folder of the large private states.
     """
-    training = federation.experiment.training
-    size = training.micro_cohort if federation.experiment.method.traits.stackable else 1
-    ordered = sorted(clients, key=lambda client: (len(federation.shard(client)) // -training.batch, client))
-    groups = [tuple(ordered[start : start + size]) for start in range(0, len(ordered), size)]
+    training, method = federation.experiment.training, federation.experiment.method
+    size = training.micro_cohort if method.traits.stackable else 1
+    exact = method.traits.inputs == "pixels"  # networks run without padding, so equal shards stand together
+
+    def place(client: int) -> tuple[int, int, int]:
+        images = len(federation.shard(client))
+        return images // -training.batch, -images if exact and size > 1 else 0, client
+
+    ordered = sorted(clients, key=place)
+    alike: dict[str, list[int]] = {}
+    for client in ordered:
+        alike.setdefault(method.architecture(client) if size > 1 else "", []).append(client)
+    groups = [
+        tuple(members[start : start + size])
+        for members in alike.values()
+        for start in range(0, len(members), size)
+    ]
     return [
         MicroCohort(index, group, tuple(privates.get(client) for client in group), vault)
         for index, group in enumerate(groups)

@@ -40,7 +40,11 @@ def with_training(
             pair[1] += float(counts.sum())
         for k, (client, images) in enumerate(zip(update.clients, update.examples, strict=True)):
             if client != POOLED:
-                means = {name: float(total[k] / count[k]) for name, (total, count) in update.metrics.items()}
+                means = {
+                    name: float(total[k] / count[k])
+                    for name, (total, count) in update.metrics.items()
+                    if count[k]
+                }
                 row = client_rows.get(client, {"client": client})
                 client_rows[client] = {**row, "examples": int(images), **means}
     row = {

@@ -118,8 +118,8 @@ class LocalTraining:
             for k, client in enumerate(cohort.clients)
         ]
         rows: list[Tensors] = []
-        measured: dict[str, list[float]] = {}
-        for client, private in zip(cohort.clients, privates, strict=True):
+        measured: ClientMetrics = {}
+        for k, (client, private) in enumerate(zip(cohort.clients, privates, strict=True)):
             receive = partial(self.method.receive, self.model, received, private, client, samples)
             architecture = self.method.architecture(client)
             if samples is not None and private and architecture not in self.receive_flops:
@@ -127,12 +127,14 @@ class LocalTraining:
             row, metrics = receive()
             rows.append(row)
             for name, value in metrics.items():
-                measured.setdefault(name, []).append(value)
+                # a client that takes part for the first time has less to measure than others of its stack
+                totals, counts = measured.setdefault(name, (np.zeros(len(privates)), np.zeros(len(privates))))
+                totals[k], counts[k] = value, 1
         return StartingClients(
             rows=rows,
             received=received,
             privates=privates,
-            metrics={name: (np.array(values), np.ones(len(values))) for name, values in measured.items()},
+            metrics=measured,
         )
 
     def first_private(self, client: int) -> Tensors:
@@ -194,7 +196,10 @@ class LocalTraining:
         }
 
     def _step_flops(self, client: int, active: int, batch: Batch) -> int:
-        """FLOPs of a step of the first clients of the stack, without those of optimal transport."""
+        """FLOPs of a step of the first clients of the stack, without those of optimal transport.
+
+        Prompts train with padding, networks without.
+        """
         key = (
             self.experiment.task,
             self.method,
@@ -202,6 +207,8 @@ class LocalTraining:
             self.method.architecture(client),
         )
         step = STEPS.get(key, lambda: StepFlops.counted(partial(self.count_step, client)))
+        if self.method.traits.inputs == "pixels":
+            return sum(step.of(1, images) for images in batch.counts)
         return step.of(active, batch.y.shape[1])
 
     def count_step(self, client: int, images: int) -> int:
@@ -226,8 +233,9 @@ class LocalTraining:
         trained = [{"params": tensors, "lr": rate * factor} for factor, tensors in by_factor.items()]
         if training.optimiser == "adam":
             return torch.optim.Adam(trained, lr=rate, weight_decay=training.weight_decay)
+        # fused: the same bits in a third of the time of one operation after the other
         return torch.optim.SGD(
-            trained, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay
+            trained, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
         )
 
     def _noise_rngs(self, cohort: MicroCohort, round_: int, purpose: str) -> tuple[torch.Generator, ...]:

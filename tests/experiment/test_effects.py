@@ -253,7 +253,7 @@ WITHOUT: dict[str, list[tuple[str, Settings]]] = {
     **each(("task.bands", "task.stretch"), []),  # drawn scenes, which take long: tests/data/test_contents.py
     "training": [("zeroshot", {})],
     "training.schedule": [("promptfl", {"rounds": 1})],
-    "training.micro_cohort": [("fedavg", {}), ("centralized", {})],
+    "training.micro_cohort": [("moon", {}), ("centralized", {})],
     "server": [("local", {}), ("zeroshot", {})],
     "faults": [("centralized", {}), ("zeroshot", {})],
     "evaluation.every": [("zeroshot", {})],

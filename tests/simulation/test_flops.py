@@ -127,7 +127,7 @@ def test_kernels_without_a_formula_would_be_seen() -> None:
 STACKED = [
     (name, changes)
     for name, changes in FORMS
-    if METHODS[name]().traits.stackable and not METHODS[name]().traits.pooled
+    if (traits := smallest(name, **changes).method.traits).stackable and not traits.pooled
 ]
 
 

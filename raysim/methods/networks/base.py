@@ -1,6 +1,7 @@
 """Base class of methods that train a whole network: the network's fields, architectures, BatchNorm.
 
-Clients train one at a time (K = 1). Client i has architecture i mod n of the n that `network` joins by "+".
+Client i has architecture i mod n of the n that `network` joins by "+". Clients of small networks train
+stacked, a few backbones as one network (`passes`). Others train one at a time (K = 1).
 
 With `batchnorm="local"` (FedBN) BatchNorm's scale, shift and statistics are private: they are never sent, up
 or down, and every client starts from the first ones. So the server has no complete network: it has no
@@ -14,37 +15,45 @@ Reference: McMahan et al., "Communication-Efficient Learning of Deep Networks fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Literal, Self
+from functools import partial
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import field_validator, model_validator
 from torch import nn
-from torch.func import functional_call
 
 from raysim.core.config import knob, suggest
-from raysim.core.errors import UserError
 from raysim.core.types import IGNORE, Batch, ClientResult, Context, Scope, ServerState, Tensors
 from raysim.methods.base import Method, Metrics
+from raysim.methods.networks import passes
 from raysim.methods.networks.model import (
     COMMON,
     TOWER,
     NetworkModel,
-    Tower,
     architecture_part,
     images_per_call,
+    tower_model,
 )
-from raysim.methods.prompts.zeroshot import ZeroShot
 from raysim.methods.traits import Traits
 from raysim.nn import convnets
 from raysim.nn.gate import GateConfig
-from raysim.nn.networks import Network, Output, initial_weights, standardise
+from raysim.nn.networks import Network, Output, initial_weights
+from raysim.nn.rows import row_of
+
+STACKED_WIDTH = 64  # channels above which K networks at once would need too much memory
 
 
 class NetworkMethod(Method):
-    """A method that trains whole networks; without a subclass's changes it is FedAvg."""
+    """A method that trains whole networks; without a subclass's changes it is FedAvg.
+
+    Class attributes:
+        stacks: Whether all clients of an architecture get the same, and the loss takes K of them.
+    """
+
+    stacks: ClassVar[bool] = True
 
     network: str = knob(
         "small_resnet",
@@ -129,11 +138,12 @@ class NetworkMethod(Method):
 
     @property
     def traits(self) -> Traits:
-        """Pixels, one client at a time."""
+        """Pixels; clients of small networks are stacked."""
+        small = set(self.architectures) <= set(convnets.SMALL_NETWORKS) and self.width <= STACKED_WIDTH
         return replace(
             super().traits,
             inputs="pixels",
-            stackable=False,
+            stackable=self.stacks and small,
             segments=True,
             names_classes=self.network == TOWER,
             image_size=convnets.pretrained_size(self.architectures) if self.pretrained else None,
@@ -157,7 +167,8 @@ class NetworkMethod(Method):
     def build(self, context: Context) -> NetworkModel:
         """Return the modules; their weights come from the rows."""
         if self.network == TOWER:
-            return self._tower(context)
+            changed = self.gate_config is not None or self.projection is not None
+            return tower_model(context, changed or self.traits.needs_samples)
         modules: dict[str, nn.Module] = {
             name: Network(
                 name,
@@ -173,29 +184,6 @@ class NetworkMethod(Method):
         }
         pixels = {name: convnets.pixel_statistics(name) for name in modules}
         return NetworkModel(context, modules, self.projection is not None, pixels)
-
-    def _tower(self, context: Context) -> NetworkModel:
-        backbone = context.backbone
-        if (
-            context.kind == "segmentation"
-            or self.gate_config is not None
-            or self.projection is not None
-            or self.traits.needs_samples
-        ):
-            raise UserError(
-                f"method.network = '{TOWER}' is not allowed here: it classifies whole images, has no "
-                "feature map to gate or project, "
-                "and no trained last layer whose gradients tell classes apart"
-            )
-        if context.image_size != backbone.image_size:
-            raise UserError(
-                f"task.image_size = {context.image_size}: the image tower of {backbone.name} takes "
-                f"{backbone.image_size}"
-            )
-        zeroshot = ZeroShot()
-        text_CD = zeroshot.text_features(zeroshot.build(context), {}, "shared")[0]
-        tower = Tower(backbone.clip.visual, text_CD, backbone.logit_scale)
-        return NetworkModel(context, {TOWER: tower}, False, {TOWER: (backbone.mean, backbone.std)})
 
     def init_shared(self, model: NetworkModel, rng: torch.Generator) -> Tensors:
         """Return each architecture's first weights and statistics; pretrained ones where there are such.
@@ -261,24 +249,14 @@ class NetworkMethod(Method):
         rng: torch.Generator | None = None,
         tau_g: float = 1.0,
     ) -> Output:
-        """Run a client's network.
+        """Run a client's network (`passes.forward`), with the gate at temperature `tau_g`."""
+        return passes.forward(model, row, x, rng, partial(self.gate_inputs, tau_g=tau_g))
 
-        A batch of a single image is normalised by the running statistics: it has none of its own.
-
-        Args:
-            model: What `build` returned.
-            row: The client's row, not stacked.
-            x: uint8 [B, S, S, 3].
-            rng: Generator of the gate's noise, in training; None: evaluation.
-            tau_g: The gate's temperature.
-        """
-        architecture, weights = model.weights(row)
-        module = model.modules[architecture]
-        # CLIP's tower belongs to all clients of this process: no batch may change its statistics
-        module.train(rng is not None and len(x) > 1 and isinstance(module, Network))
-        pixels = standardise(x, *model.pixels[architecture])
-        inputs = (pixels, *self.gate_inputs(module, row, x, rng, tau_g))
-        return functional_call(module, weights, inputs)
+    def outputs(
+        self, model: NetworkModel, params: Tensors, batch: Batch, tau_g: float = 1.0
+    ) -> Iterator[Output]:
+        """Return the outputs of a stack's clients in training (`passes.outputs`)."""
+        return passes.outputs(model, params, batch, partial(self.gate_inputs, tau_g=tau_g))
 
     def gate_inputs(
         self, module: nn.Module, row: Tensors, x: torch.Tensor, rng: torch.Generator | None, tau_g: float
@@ -302,11 +280,19 @@ class NetworkMethod(Method):
     def loss(
         self, model: NetworkModel, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
-        """Cross-entropy of the one client, [1]."""
-        row = {name: tensor[0] for name, tensor in params.items()}
-        output = self.forward(model, row, batch.x[0], batch.rngs[0])
-        ce_K = self.cross_entropy(output.logits, batch.y[0], self.class_weights(received))
+        """Cross-entropy of each client, [K]."""
+        outputs = self.outputs(model, params, batch)
+        ce_K = self.cross_entropies(outputs, batch, received)
         return ce_K, {"loss_ce": ce_K.detach()}
+
+    def cross_entropies(self, outputs: Iterable[Output], batch: Batch, received: Tensors) -> torch.Tensor:
+        """Return the cross-entropy of each client's output over its own images, [K]."""
+        weight_C = self.class_weights(received)
+        losses = [
+            self.cross_entropy(output.logits, batch.y[k, : len(output.logits)], weight_C)
+            for k, output in enumerate(outputs)
+        ]
+        return torch.cat(losses)
 
     def class_weights(self, received: Tensors) -> torch.Tensor | None:
         """Return the weights [C] of the classes in the cross-entropy; None: all 1."""
@@ -324,7 +310,7 @@ class NetworkMethod(Method):
         """Logits [K, N, C], of segmentation [K, N, C, S, S]."""
         clients = len(next(iter(params.values())))
         parts = x.split(images_per_call(x))
-        rows = [{name: tensor[k] for name, tensor in params.items()} for k in range(clients)]
+        rows = [row_of(params, k) for k in range(clients)]
         return torch.stack(
             [torch.cat([self.forward(model, row, part).logits for part in parts]) for row in rows]
         )

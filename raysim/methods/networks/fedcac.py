@@ -48,6 +48,7 @@ class FedCAC(NetworkMethod):
     """FedAvg whose critical weights are averaged among similar clients only."""
 
     name: ClassVar[str] = "fedcac"
+    stacks: ClassVar[bool] = False  # every client gets a mixture of its own
 
     tau: float = knob(
         0.5,

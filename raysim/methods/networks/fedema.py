@@ -104,5 +104,5 @@ class FedEMA(NetworkMethod):
         network = stored_network(private)
         lam = self._mixture(model, received, private, network)[1] if network is not None else None
         fixed = {} if lam is None else {LAMBDA: torch.tensor(lam, dtype=torch.float64)}
-        stored = {**store_network(result.up), LAST_ROUND: received[ROUND], **fixed}
+        stored = {**store_network(result.up), LAST_ROUND: received[ROUND].clone(), **fixed}
         return replace(result, private={**result.private, **stored})

@@ -33,6 +33,7 @@ class MOON(NetworkMethod):
     """FedAvg with a contrast between networks; mu = 0 is FedAvg."""
 
     name: ClassVar[str] = "moon"
+    stacks: ClassVar[bool] = False  # its loss runs three networks of one client
 
     mu: float = knob(
         1.0,

@@ -54,8 +54,12 @@ def head_gradients(outputs: Iterable[tuple[Output, torch.Tensor]], weights: Tens
     total = torch.zeros(len(bias), len(bias), weight[0].numel() + 1, dtype=weight.dtype, device=weight.device)
     count_C = torch.zeros(len(bias), device=weight.device)
     for output, y in outputs:
+        if y.dim() == 1:
+            total += _linear_gradients(output, y)
+            count_C += F.one_hot(y, len(bias)).sum(0)
+            continue
         loss = F.cross_entropy(
-            _head_logits(output.pooled, y, weight, bias), y, ignore_index=IGNORE, reduction="none"
+            _map_logits(output.pooled, y, weight, bias), y, ignore_index=IGNORE, reduction="none"
         )
         for label in y[y != IGNORE].unique().tolist():
             d_weight, d_bias = torch.autograd.grad(loss[y == label].sum(), [weight, bias], retain_graph=True)
@@ -64,12 +68,21 @@ def head_gradients(outputs: Iterable[tuple[Output, torch.Tensor]], weights: Tens
     return total / count_C.clamp_min(1)[:, None, None]
 
 
-def _head_logits(
+def _linear_gradients(output: Output, y: torch.Tensor) -> torch.Tensor:
+    """Gradient of the sum over each class's samples on a linear last layer, [C, C, d + 1].
+
+    One product for all classes: a sample's gradient is (softmax - one-hot of its class) times (inputs, 1).
+    """
+    own_nC = F.one_hot(y, output.logits.shape[1]).to(output.logits)
+    error_nC = output.logits.detach().softmax(1) - own_nC
+    inputs_nd = F.pad(output.pooled.detach(), (0, 1), value=1.0)
+    return torch.einsum("na,nb,nd->abd", own_nC, error_nC, inputs_nd)
+
+
+def _map_logits(
     pooled: torch.Tensor, y: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
     """Logits of the last layer in the shape of the classes `y`, without a gradient into the features."""
-    if y.dim() == 1:
-        return F.linear(pooled.detach(), weight, bias)
     logits = F.conv2d(pooled.detach(), weight, bias)
     return F.interpolate(logits, y.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -9,7 +9,7 @@ Shapes: C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -19,6 +19,7 @@ from raysim.core.types import Batch, Tensors
 from raysim.methods.networks import rectification
 from raysim.methods.networks.base import NetworkMethod
 from raysim.methods.networks.model import NetworkModel, images_per_call
+from raysim.nn.networks import Output
 
 
 class ClassRectification(NetworkMethod):
@@ -114,13 +115,18 @@ class ClassRectification(NetworkMethod):
         new_C = torch.stack(rectified).mean(0)
         return self.m * old_C + (1 - self.m) * new_C
 
-    def estimate(self, model: NetworkModel, row: Tensors, samples: Batch) -> torch.Tensor:
-        """Return CR [C] of one network at the estimator's own scale."""
+    def estimate(
+        self,
+        model: NetworkModel,
+        row: Tensors,
+        samples: Batch,
+        outputs: Iterable[tuple[Output, torch.Tensor]],
+    ) -> torch.Tensor:
+        """Return CR [C] of one network at the estimator's own scale; `outputs` are its `sample_outputs`."""
         if self.scope == "all" and self.estimator != "ratio":
             norm_C = self._whole_norms(model, row, samples)
         else:
-            outputs, (_, weights) = self.sample_outputs(model, row, samples), model.weights(row)
-            gradients_CCd = rectification.head_gradients(outputs, weights)
+            gradients_CCd = rectification.head_gradients(outputs, model.weights(row)[1])
             if self.estimator == "ratio":
                 return 1 + self.ratio_b * rectification.ratio(gradients_CCd)
             norm_C = rectification.head_norms(gradients_CCd, self.scope)

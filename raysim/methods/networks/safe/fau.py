@@ -21,6 +21,7 @@ import torch
 from raysim.core.config import knob
 from raysim.core.errors import UserError
 from raysim.core.types import Batch, Tensors
+from raysim.methods.networks import passes
 from raysim.methods.networks.base import NetworkMethod
 from raysim.methods.networks.model import NetworkModel
 from raysim.nn.cka import linear_cka
@@ -85,7 +86,7 @@ class FeatureAlignment(NetworkMethod):
 
     def features(self, model: NetworkModel, row: Tensors, samples: Batch) -> torch.Tensor:
         """Return a network's features [n, d] of the server's samples."""
-        return torch.cat([output.features for output, _ in self.sample_outputs(model, row, samples)])
+        return passes.features(model, row, samples.x[0])
 
     def compared_architectures(self, architecture: str) -> tuple[str, ...]:
         """Return the architectures whose activations a client compares its own with."""

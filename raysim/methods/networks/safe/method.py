@@ -41,6 +41,7 @@ from raysim.methods.networks.safe.dmr import DynamicModulation
 from raysim.methods.networks.safe.fau import ACTIVATIONS, FIRST_DIVERGENCE, FeatureAlignment
 from raysim.methods.networks.stored import merge, store_network, stored_network
 from raysim.methods.traits import Traits
+from raysim.nn.networks import Output
 
 PROGRESS = "server/progress"  # share of finished rounds
 CLASS_RATIOS = "server/cr"  # CR [C]
@@ -112,13 +113,25 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
         models = self.server_models(state) if self.traits.needs_samples else []
         for architecture, row in zip(self.architectures if models else (), models, strict=True):
             row = {name: tensor.to(model.context.device) for name, tensor in row.items()}
-            if self.fau:
-                extra[ACTIVATIONS + architecture] = self.features(model, row, samples)
+            features: list[torch.Tensor] = []
             if self.cro and state.round > 0:
-                estimates.append(self.estimate(model, row, samples).cpu())
+                outputs = self._noted(self.sample_outputs(model, row, samples), features)
+                estimates.append(self.estimate(model, row, samples, outputs).cpu())
+            if self.fau:
+                known = torch.cat(features) if features else self.features(model, row, samples)
+                extra[ACTIVATIONS + architecture] = known
         if estimates:
             extra[CLASS_RATIOS] = self.next_ratios(state.extra[CLASS_RATIOS], estimates)
         return ServerState(state.round, state.shared, extra)
+
+    @staticmethod
+    def _noted(
+        outputs: Iterable[tuple[Output, torch.Tensor]], features: list[torch.Tensor]
+    ) -> Iterator[tuple[Output, torch.Tensor]]:
+        """Yield outputs for CRO, and add their features to a list for FAU: the network runs once for both."""
+        for output, y in outputs:
+            features.append(output.features)
+            yield output, y
 
     def sent_ratios(self, state: ServerState) -> torch.Tensor:
         """Return CR [C] as it is sent: faded by DMR's beta, where DMR acts on CRO."""
@@ -160,16 +173,16 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
     def loss(
         self, model: NetworkModel, params: Tensors, received: Tensors, batch: Batch
     ) -> tuple[torch.Tensor, Metrics]:
-        """Return the cross-entropy weighted by CR, plus w_mask times the mask term, [1]."""
-        row = {name: tensor[0] for name, tensor in params.items()}
+        """Return the cross-entropy weighted by CR, plus w_mask times the mask term, [K]."""
         tau_g = self.temperature(float(received[PROGRESS]))
-        output = self.forward(model, row, batch.x[0], batch.rngs[0], tau_g)
-        loss_K = self.cross_entropy(output.logits, batch.y[0], self.class_weights(received))
+        outputs = list(self.outputs(model, params, batch, tau_g))
+        loss_K = self.cross_entropies(outputs, batch, received)
         metrics = {"loss_ce": loss_K.detach()}
         if not self.ace:
             return loss_K, metrics
-        term_K, mask_metrics = self.mask_term(output, tau_g)
-        metrics |= mask_metrics
+        terms, mask_metrics = zip(*(self.mask_term(output, tau_g) for output in outputs), strict=True)
+        term_K = torch.cat(terms)
+        metrics |= {name: torch.cat([each[name] for each in mask_metrics]) for name in mask_metrics[0]}
         if not self.w_mask:
             return loss_K, metrics
         return loss_K + self.w_mask * term_K, {**metrics, "loss_mask": term_K.detach()}
