@@ -114,6 +114,8 @@ class RayPool:
         if self.group is None:
             self.reserved = reserve(self.resources)
         group = self.group or self.reserved
+        assert group is not None
+        first = group.bundle_count - self.resources.workers  # inside Tune the trial's own bundle comes first
         actor = ray.remote(ClientActor)
         self.actors = [
             actor.options(
@@ -122,7 +124,7 @@ class RayPool:
                 max_restarts=-1,
                 max_task_retries=3,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
-                    group, placement_group_bundle_index=index
+                    group, placement_group_bundle_index=first + index
                 ),
             ).remote(self.resources, plugins.active())
             for index in range(self.resources.workers)
