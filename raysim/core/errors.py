@@ -10,6 +10,10 @@ class UserError(Exception):
     """A user's mistake: one message that names the field, the value and what is allowed."""
 
 
+class DamagedFile(UserError):
+    """A file of a result that is not what raysim wrote: the message names it, and says what to do."""
+
+
 class ClientError(RuntimeError):
     """A failure of a client's work: the message names the round, the clients and the first cause."""
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -106,5 +104,8 @@ def _read(path: Path) -> Arrays | None:
     try:
         with np.load(path) as content:
             return {name: content[name] for name in content.files}
-    except (FileNotFoundError, BadZipFile, zlib.error, ValueError, EOFError, KeyError):
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # of a damaged zip file: zlib's, struct's, what a wrong flag asks for ...
+        LOG.warning("the cache file %s is damaged (%s); it is computed again", path, str(error)[:120])
         return None
