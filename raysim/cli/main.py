@@ -1,12 +1,13 @@
 """The command line. Results go to standard output, messages to people go to standard error.
 
-Exit status: 0 done, 2 a user's mistake (one clear message), 1 a failure, 130 interrupted (everything finished
-is on disk).
+Exit status: 0 done, 2 a user's mistake or a damaged file (one clear message), 1 a failure, 130 interrupted by
+Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (everything finished is on disk). A second signal ends it at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -18,6 +19,7 @@ from raysim.cli.options import COMMANDS, Command
 from raysim.cli.plugin_options import plugin_option
 from raysim.core.errors import UserError, first_cause
 from raysim.core.plugins import load_from_environment, load_plugin
+from raysim.core.signals import exit_status, handled
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,9 +29,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    with handled():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run a command, and turn what ends it into a message and an exit status."""
     started = time.monotonic()
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = argparse.Namespace()
+    arguments = argparse.Namespace(command_line="")
     try:
         if not words or words[0] in ("-h", "--help"):
             print(_overview())
@@ -45,9 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"raysim: {first_cause(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"\nraysim: {_how_to_resume(arguments)}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        with contextlib.suppress(OSError):  # a closed terminal
+            print(f"\nraysim: {_how_to_resume(arguments)}", file=sys.stderr)
+        return exit_status(interrupt)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from raysim.core.config import digest
+from raysim.core.machine import usable_cores
 from raysim.data.unreadable import UnreadableImage, all_unreadable
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ def stamp(files: Sequence[Path]) -> list[list[Any]]:
 
 def in_threads(work: Callable[[int], T], number: int) -> list[T]:
     """Return `work` of 0 .. number - 1, in this order, computed by a few threads."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         return list(pool.map(work, range(number)))
 
 

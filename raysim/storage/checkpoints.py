@@ -77,7 +77,7 @@ class Checkpoints:
             "files": self._digests,
             "rows": self.tables.counts,
         }
-        self._write_manifest(manifest | progress, used)
+        self._write_manifest({**manifest, **progress}, used)
         kept = used | self._flushed_files
         for old in self.folder.glob("round-*.safetensors"):
             if old.name not in kept:
