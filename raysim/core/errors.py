@@ -11,7 +11,18 @@ class UserError(Exception):
 
 
 class DamagedFile(UserError):
-    """A file of a result that is not what raysim wrote: the message names it, and says what to do."""
+    """A file of a result that is not what raysim wrote.
+
+    Attributes:
+        args: The file and what is wrong with it; what to do.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+
+    def __str__(self) -> str:
+        """Return both in one sentence."""
+        return "; ".join(self.args)
 
 
 class ClientError(RuntimeError):

@@ -168,9 +168,9 @@ class Checkpoints:
     def _go_on(self, manifest: Mapping[str, Any], name: str, problems: Sequence[DamagedFile]) -> None:
         """Take a manifest as the last one, and say so where it is not the one of the last finished round."""
         if name == FLUSHED:
-            reason = str(problems[0]) if problems else f"{self.folder / MANIFEST}: is missing"
+            reason = problems[0].args[0] if problems else f"{self.folder / MANIFEST} is missing"
             LOG.warning(
-                "%s. Not needed here: the run goes on from round %d, which is whole",
+                "%s; the run goes on from round %d, which is whole",
                 reason,
                 manifest["round"],
             )

@@ -151,7 +151,9 @@ def _run_record(folder: Path) -> dict[str, Any]:
     """
     record = read_record(folder)
     if not record:
-        raise UserError(f"{folder} is no result folder: it holds no run.json (give what --out named)")
+        raise UserError(
+            f"{folder} is no result folder: it holds no readable run.json (give what --out named)"
+        )
     return record
 
 

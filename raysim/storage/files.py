@@ -102,7 +102,7 @@ def read_bytes(path: Path, remedy: str) -> bytes:
 
 def damaged(path: Path, why: str, remedy: str) -> DamagedFile:
     """Return the error of a damaged file."""
-    return DamagedFile(f"{path}: is damaged ({why}); {remedy}")
+    return DamagedFile(f"{path} is damaged ({why})", remedy)
 
 
 def read_object(path: Path, remedy: str) -> dict[str, Any]:
