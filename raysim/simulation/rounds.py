@@ -131,7 +131,7 @@ class Simulation:
     def _finish(self) -> None:
         """Write the diagnosis and the result of a run whose rounds are all done."""
         signatures = self.diagnosis.write(self.engine, self.experiment_text, self.state)
-        self.store.tables.compact()
+        self.store.settle()
         result = {"status": "done", "seconds": self.totals["seconds"], "result": self.result()}
         self.store.describe({**result, **signatures})
         self.finished = True

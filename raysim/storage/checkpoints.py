@@ -39,16 +39,15 @@ FILE = re.compile(rf"round-\d{{6,}}\.safetensors|{VAULT}/[0-9a-f]{{64}}")  # wha
 class Checkpoints:
     """Writes the checkpoints of one run, and reads back what is whole."""
 
-    def __init__(self, folder: Path, run: str, last_round: int, tables: RunTables) -> None:
+    def __init__(self, folder: Path, run: str, tables: RunTables) -> None:
         """Remember where the checkpoints lie.
 
         Args:
             folder: Their folder.
             run: The id of the run.
-            last_round: The last round of the run, which the disk has stored when `write` returns.
             tables: The tables of the run, which belong to the same rounds.
         """
-        self.folder, self.run, self.last_round, self.tables = folder, run, last_round, tables
+        self.folder, self.run, self.tables = folder, run, tables
         self.vault = folder.absolute() / VAULT
         self._private_files: dict[int, str] = {}
         self._digests: dict[str, str] = {}  # file of a checkpoint -> its SHA-256
@@ -77,26 +76,39 @@ class Checkpoints:
             "files": self._digests,
             "rows": self.tables.counts,
         }
-        self._write_manifest({**manifest, **progress}, used)
-        kept = used | self._flushed_files
+        self._write_manifest({**manifest, **progress})
+        self._collect(used | self._flushed_files)
+
+    def _collect(self, kept: set[str]) -> None:
+        """Remove the checkpoints and private states that no manifest names."""
         for old in self.folder.glob("round-*.safetensors"):
             if old.name not in kept:
                 old.unlink()
         remove_unused(self.vault, {Path(file).name for file in kept if file.startswith(VAULT)})
 
-    def _write_manifest(self, manifest: Mapping[str, Any], used: set[str]) -> None:
+    def _write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest; let the disk store the round first, unless that would slow the run."""
-        start, data = time.monotonic(), sealed_json(manifest)
-        share = self._flush_seconds / max(start - self._started, 1e-9)
-        if share <= FLUSH_SHARE or manifest["round"] == self.last_round:
-            self.tables.flush()
-            for file in used - self._flushed_files:
-                if not file.startswith(VAULT):  # the vault's files were stored when they were written
-                    flush(self.folder / file)
-            write_bytes(self.folder / FLUSHED, data)  # flushes the folder too
-            self._flushed_files = used
-            self._flush_seconds += time.monotonic() - start
-        write_bytes(self.folder / MANIFEST, data, lasting=False)
+        if self._flush_seconds <= FLUSH_SHARE * (time.monotonic() - self._started):
+            self._flush(manifest)
+        write_bytes(self.folder / MANIFEST, sealed_json(manifest), lasting=False)
+
+    def _flush(self, manifest: Mapping[str, Any]) -> None:
+        """Return when the disk has stored all that belongs to a manifest, and the manifest itself."""
+        start = time.monotonic()
+        self.tables.flush()
+        used = {manifest["state"], *manifest["private"].values()}
+        for file in used - self._flushed_files:
+            flush(file_of(self.vault, Path(file).name) if file.startswith(VAULT) else self.folder / file)
+        flush(self.vault)
+        write_bytes(self.folder / FLUSHED, sealed_json(manifest))  # flushes the folder too
+        self._flushed_files = used
+        self._flush_seconds += time.monotonic() - start
+
+    def settle(self) -> None:
+        """Return when the disk has stored the last round of a run that has ended."""
+        if (manifest := self.manifest()) is not None:
+            self._flush(manifest)
+            self._collect(self._flushed_files)
 
     def manifest(self, name: str = MANIFEST) -> dict[str, Any] | None:
         """Read the manifest of the last finished round; None where no round has finished.

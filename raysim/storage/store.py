@@ -62,7 +62,7 @@ class Store:
         """
         self.folder, self.experiment, self.run = folder, experiment, experiment.id
         self.tables = RunTables(tables or folder / "tables", self.run)
-        self.checkpoints = Checkpoints(folder / "checkpoints", self.run, experiment.total_rounds, self.tables)
+        self.checkpoints = Checkpoints(folder / "checkpoints", self.run, self.tables)
         self.vault = self.checkpoints.vault
 
     def open(self) -> Self:
@@ -193,6 +193,11 @@ class Store:
             return None
         state, privates, manifest = restored
         return state, privates, {key: manifest[key] for key in ("totals", "last", "history")}
+
+    def settle(self) -> None:
+        """Join the parts of the tables, and return when the disk has stored the whole run."""
+        self.tables.compact()
+        self.checkpoints.settle()
 
     def drop_vault(self) -> None:
         """Remove the large private states of a finished run; if it is resumed, it starts afresh."""

@@ -50,7 +50,8 @@ def keep(private: Tensors, vault: Path) -> Private:
     digest = digest_of(private)
     file = file_of(vault, digest)
     if not file.exists():
-        write_bytes(file, save({name: tensor.contiguous() for name, tensor in private.items()}))
+        data = save({name: tensor.contiguous() for name, tensor in private.items()})
+        write_bytes(file, data, lasting=False)  # the driver waits for the disk, from time to time
     return StoredState(digest)
 
 

@@ -30,9 +30,11 @@ def test_a_port_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_port_where_no_ray_answers_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_session, "ANSWER_SECONDS", 1)
     started = time.monotonic()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with pytest.raises(UserError, match="did not answer as a Ray within 1 s"):
-            ray_session.check_answers(f"127.0.0.1:{server.getsockname()[1]}")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(UserError, match="did not answer as a Ray within 1 s"),
+    ):
+        ray_session.check_answers(f"127.0.0.1:{server.getsockname()[1]}")
     assert time.monotonic() - started < 20
 
 
