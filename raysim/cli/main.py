@@ -17,7 +17,7 @@ from typing import Any
 
 from raysim.cli.options import COMMANDS, Command
 from raysim.cli.plugin_options import plugin_option
-from raysim.core.errors import UserError, first_cause
+from raysim.core.errors import LostProcess, UserError, first_cause
 from raysim.core.plugins import load_from_environment, load_plugin
 from raysim.core.signals import exit_status, handled
 
@@ -64,6 +64,9 @@ def _run(argv: Sequence[str] | None) -> int:
         if os.environ.get("RAYSIM_DEBUG"):
             raise
         cause = first_cause(error)
+        if isinstance(cause, LostProcess):
+            print(f"raysim: {cause}; {_how_to_resume(arguments, 'stopped')}", file=sys.stderr)
+            return 1
         print(
             f"raysim: failed: {type(cause).__name__}: {cause}\n(RAYSIM_DEBUG=1 shows the traceback)",
             file=sys.stderr,
@@ -121,11 +124,11 @@ def load_plugins(files: Sequence[str]) -> None:
         load_plugin(file)
 
 
-def _how_to_resume(arguments: argparse.Namespace) -> str:
-    """Return the message after an interrupt: how to resume the command."""
+def _how_to_resume(arguments: argparse.Namespace, what: str = "interrupted") -> str:
+    """Return the message of a command that did not end: how to resume it."""
     out = getattr(arguments, "out", None)
     again = _resumed(arguments.command_line, str(out)) if out else "the same command"
-    return f"interrupted; everything finished is on disk. To go on: {again}"
+    return f"{what}; everything finished is on disk. To go on: {again}"
 
 
 def _resumed(command: str, out: str) -> str:

@@ -29,6 +29,10 @@ class ClientError(RuntimeError):
     """A failure of a client's work: the message names the round, the clients and the first cause."""
 
 
+class LostProcess(RuntimeError):
+    """A process that the run needs was lost (Ray's raylet, its server, the driver); `--resume` goes on."""
+
+
 class Diverged(ClientError):
     """A loss, a tensor that is sent or kept, or a logit that became infinite or NaN."""
 

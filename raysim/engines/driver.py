@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
+from ray.exceptions import ObjectLostError, RayActorError, RayError, RaySystemError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raysim.core import plugins
+from raysim.core.errors import LostProcess
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
 from raysim.engines.ray_pool import RayPool, reserve
@@ -57,6 +60,13 @@ def run_on_ray(
             to_dict(experiment), folder.absolute(), resume, open_test, group
         ):
             yield ray.get(reference)
+    except (RayActorError, RaySystemError, ObjectLostError) as error:
+        if isinstance(error, RayTaskError):  # the driver is alive, and says so itself
+            raise
+        raise LostProcess(
+            f"a process of Ray was lost: {str(error).splitlines()[0][:200].rstrip('.')}"
+        ) from None
     finally:
-        ray.kill(driver)
-        remove_placement_group(group)
+        with contextlib.suppress(RayError):  # of a Ray that is gone
+            ray.kill(driver)
+            remove_placement_group(group)
