@@ -1,6 +1,6 @@
 """Check of the seal of a file: the SHA-256 that raysim keeps in the file itself (`raysim/storage/seal.py`).
 
-The digest stands behind the key `raysim.sha256`, and is taken over the file with 64 zeros in its place. A
+The digest stands behind the key `raysim_sha256`, and is taken over the file with 64 zeros in its place. A
 file without the key is of an earlier version.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-KEY = b"raysim.sha256"
+KEY = b"raysim_sha256"
 SEAL = re.compile(re.escape(KEY) + rb".{2,5}?([0-9a-f]{64})", re.DOTALL)
 
 

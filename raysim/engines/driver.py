@@ -9,11 +9,11 @@ from typing import Any
 
 import ray
 import torch
-from ray.exceptions import ObjectLostError, RayActorError, RayError, RaySystemError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError, RayError, RaySystemError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raysim.core import plugins
-from raysim.core.errors import LostProcess
+from raysim.core.errors import LostProcess, first_cause
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
 from raysim.engines.ray_pool import RayPool, reserve
@@ -61,11 +61,8 @@ def run_on_ray(
         ):
             yield ray.get(reference)
     except (RayActorError, RaySystemError, ObjectLostError) as error:
-        if isinstance(error, RayTaskError):  # the driver is alive, and says so itself
-            raise
-        raise LostProcess(
-            f"a process of Ray was lost: {str(error).splitlines()[0][:200].rstrip('.')}"
-        ) from None
+        reason = str(first_cause(error)).splitlines()[0][:200].rstrip(".")
+        raise LostProcess(f"a process of Ray was lost: {reason}") from None
     finally:
         with contextlib.suppress(RayError):  # of a Ray that is gone
             ray.kill(driver)

@@ -1,6 +1,6 @@
 """Seal of a file: the SHA-256 of its bytes, kept inside the file itself.
 
-A file that raysim reads back carries a key `raysim.sha256` with 64 hexadecimal digits: in the footer of a
+A file that raysim reads back carries a key `raysim_sha256` with 64 hexadecimal digits: in the footer of a
 Parquet file, in the header of a safetensors file, as the last key of a JSON object. The digest is taken over
 all bytes of the file, with 64 zeros in the place of the digest. So every bit of the file is covered, the file
 can be copied anywhere, and other programs read it as before. A file without the key is of an earlier version.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-KEY = "raysim.sha256"
+KEY = "raysim_sha256"
 BLANK = "0" * 64  # stands in the place of the digest while the digest is taken
 _SEAL = re.compile(re.escape(KEY).encode() + rb".{2,5}?([0-9a-f]{64})", re.DOTALL)
 
