@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..look.words import listing
-from ..read.files import DamagedFile, read_table
+from ..read.files import DamagedFile, read_object, read_table
 from ..read.results import Row, tuning_of
 from .sides import Argument, Entry, Mistake, differing
 
@@ -168,8 +167,8 @@ def other_images(pairs: Sequence[Pair], differs: Sequence[Row]) -> Iterator[str]
 def _dataset(home: Path) -> Row | None:
     """Return what run.json of a run says of its images; None where it says nothing."""
     try:
-        dataset = json.loads((home / "run.json").read_text()).get("dataset")
-    except (OSError, ValueError, AttributeError):
+        dataset = read_object(home / "run.json").get("dataset")
+    except DamagedFile:
         return None
     return dataset if isinstance(dataset, dict) and dataset.get("fingerprint") else None
 

@@ -9,6 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .seal import is_intact
+
+CHANGED = "its contents are not what raysim wrote: the digest in it differs"
+SCHEMA = 2  # latest version of the files that this program reads
+
 
 class DamagedFile(ValueError):
     """A file that is there but cannot be read; the message is the reason."""
@@ -19,6 +24,24 @@ def reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:120]
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a file whose seal, where it has one, is that of its contents.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFile: It cannot be read, or is not what was written.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedFile(reason(error)) from error
+    if not is_intact(data):
+        raise DamagedFile(CHANGED)
+    return data
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty where there is no file.
 
@@ -26,13 +49,18 @@ def read_object(path: Path) -> dict[str, Any]:
         DamagedFile: It is no JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_bytes(path))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except DamagedFile:
+        raise
+    except ValueError as error:
         raise DamagedFile(reason(error)) from error
     if not isinstance(value, dict):
         raise DamagedFile("it is not a JSON object")
+    version = value.get("schema", 1)
+    if not isinstance(version, int) or version > SCHEMA:
+        raise DamagedFile(f"it is of a later raysim: version {version}, this one reads up to {SCHEMA}")
     return value
 
 
@@ -44,8 +72,8 @@ def read_table(path: Path) -> pa.Table:
         DamagedFile: It cannot be read.
     """
     try:
-        return pq.ParquetFile(path).read()
-    except FileNotFoundError:
+        return pq.ParquetFile(pa.BufferReader(read_bytes(path))).read().replace_schema_metadata()
+    except (FileNotFoundError, DamagedFile):
         raise
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(reason(error)) from error

@@ -68,6 +68,7 @@ class Database:
         listed: Constant tables: name -> columns with their types, and rows.
         limits: Table -> condition in SQL on its rows; a view of one space has some.
         usable: Whether a part can be read; called where DuckDB fails. It names a damaged part.
+        intact: Whether a part is what was written; called before a table is read. It names a changed part.
     """
 
     def __init__(
@@ -76,10 +77,13 @@ class Database:
         listed: Mapping[str, tuple[Mapping[str, str], Sequence[Sequence[Any]]]],
         limits: Mapping[str, str],
         usable: Check,
+        intact: Check,
     ) -> None:
-        self.folder, self.listed, self.limits, self.usable = folder, listed, limits, usable
+        self.folder, self.listed, self.limits = folder, listed, limits
+        self.usable, self.intact = usable, intact
         self._defined: set[str] = set()
         self._damaged: dict[str, set[Path]] = {}
+        self._looked_at: set[tuple[Path, int]] = set()
         self._lock = threading.RLock()
 
     @cached_property
@@ -104,6 +108,7 @@ class Database:
                 names = self.tables_of(text)
                 try:
                     for name in sorted(names - self._defined, key=lambda name: name in VIEWS):
+                        self._find_changed(name)
                         self._connection.execute(self.definition(name))
                         self._defined.add(name)
                     return fetch(self._connection.execute(text))
@@ -180,6 +185,17 @@ class Database:
         there = {row[0] for row in self._connection.execute(text).fetchall()}
         return {column: kind for column, kind in TABLES[name].items() if column not in there}
 
+    def _find_changed(self, name: str) -> None:
+        """Find the parts of a table that are not what was written, among those not looked at before."""
+        for file in self.files(name) if name in {*TABLES, *PATTERNS} else ():
+            try:
+                version = (file, file.stat().st_mtime_ns)
+            except FileNotFoundError:
+                continue
+            if version not in self._looked_at and not self.intact(file):
+                self._damaged.setdefault(name, set()).add(file)
+            self._looked_at.add(version)
+
     def _find_damaged(self, names: set[str]) -> bool:
         """Find the parts of these tables that cannot be read; return whether there are new ones."""
         new = False
@@ -197,6 +213,8 @@ def _partition(database: Database, place: str) -> str:
     """Return the SQL of client, label and domain of each training image of each run."""
     alone, parts = "partition.parquet", database.source("partition", place)
     if (database.folder / alone).is_file():
+        if not database.usable(database.folder / alone):
+            return constant(PARTITION)
         parts, run = literal(f"{place}{alone}"), "NULL::VARCHAR"
     elif database.files("partition"):
         parts, run = f"{parts}, filename = true, union_by_name = true", "parse_path(filename)[-2]"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import DamagedFile, read_object, read_table, reason
+from .files import DamagedFile, read_bytes, read_object, read_table, reason
 from .metric import Metric, metric_named
 from .queries import Database, Row, T, literal, with_values
 
@@ -101,11 +101,18 @@ class Results:
         if self.space:
             limits = dict.fromkeys(("verdicts", "estimates"), f"space = {literal(self.space)}")
             limits["trials"] = f"study IN ({', '.join(map(literal, self.studies)) or 'NULL'})"
-        return Database(self.folder, listed, limits, self._is_whole)
+        return Database(self.folder, listed, limits, self._is_whole, self._is_intact)
 
     def _is_whole(self, path: Path) -> bool:
         """Return whether a file can be read; a damaged one is named."""
         return self._read(path, read_table if path.suffix == ".parquet" else read_object) is not None
+
+    def _is_intact(self, path: Path) -> bool:
+        """Return whether a file is what was written, or is gone; a changed one is named."""
+        try:
+            return self._read(path, read_bytes) is not None
+        except FileNotFoundError:  # a part that was joined with others
+            return True
 
     def _read(self, path: Path, read: Callable[[Path], T]) -> T | None:
         """Return what is in a file; None where it is damaged, and then it is named."""
@@ -161,13 +168,15 @@ class Results:
 
     def _home(self, run: str | None) -> Path:
         """The folder of a run of a sweep; the folder itself where no run is named."""
-        return self.folder if run is None else self.folder / "runs" / run
+        # the name comes from a file that somebody else may have written: it must not lead out of the folder
+        return self.folder if run is None else self.folder / "runs" / Path(run).name
 
 
 def _gallery(path: Path) -> Gallery:
     """Read a gallery."""
     from safetensors import SafetensorError, safe_open
 
+    read_bytes(path)
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -193,8 +202,8 @@ def open_results(folder: Path) -> Results:
         raise NoResult(f"{problem}: it holds no run.json (give the folder that --out named)")
     try:
         meta = read_object(path)
-    except DamagedFile:
-        meta = {}
+    except DamagedFile as error:
+        raise NoResult(f"{problem}: {path.name} is damaged ({error}); put a copy of it back") from None
     if "kind" not in meta:
         raise NoResult(f"{problem}: in {path.name} it is not a JSON object that has a kind")
     if meta["kind"] not in KINDS:

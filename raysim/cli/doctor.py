@@ -18,10 +18,8 @@ from raysim.storage.provenance import gpus, machine, versions
 def doctor(arguments: argparse.Namespace) -> None:
     """Print hardware, versions, folders, and whether the bundled backbone is intact."""
     here, free = machine(), shutil.disk_usage(Path.cwd()).free / 2**30
-    _print(
-        f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB memory, "
-        f"{free:.0f} GiB of disk free here"
-    )
+    cores = f"{here['cores']} core{'s' if here['cores'] != 1 else ''}"
+    _print(f"{here['cpu']}, {cores}, {here['memory_gib']} GiB memory, {free:.0f} GiB of disk free here")
     _print("  " + ", ".join(f"{name} {version}" for name, version in versions().items()))
     _print(
         f"  cache: {cache_folder()}   RAYSIM_DATA: {os.environ.get('RAYSIM_DATA') or 'not set'}   "

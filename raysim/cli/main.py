@@ -1,12 +1,13 @@
 """The command line. Results go to standard output, messages to people go to standard error.
 
-Exit status: 0 done, 2 a user's mistake (one clear message), 1 a failure, 130 interrupted (everything finished
-is on disk).
+Exit status: 0 done, 2 a user's mistake or a damaged file (one clear message), 1 a failure, 130 interrupted by
+Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (everything finished is on disk). A second signal ends it at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -16,8 +17,9 @@ from typing import Any
 
 from raysim.cli.options import COMMANDS, Command
 from raysim.cli.plugin_options import plugin_option
-from raysim.core.errors import UserError, first_cause
+from raysim.core.errors import LostProcess, UserError, first_cause
 from raysim.core.plugins import load_plugins
+from raysim.core.signals import exit_status, handled
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,9 +29,15 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    with handled():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run a command, and turn what ends it into a message and an exit status."""
     started = time.monotonic()
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = argparse.Namespace()
+    arguments = argparse.Namespace(command_line="")
     try:
         if not words or words[0] in ("-h", "--help"):
             print(_overview())
@@ -45,9 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"raysim: {first_cause(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"\nraysim: {_how_to_resume(arguments)}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        with contextlib.suppress(OSError):  # a closed terminal
+            print(f"\nraysim: {_how_to_resume(arguments)}", file=sys.stderr)
+        return exit_status(interrupt)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -55,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("RAYSIM_DEBUG"):
             raise
         cause = first_cause(error)
+        if isinstance(cause, LostProcess):
+            print(f"raysim: {cause}; {_how_to_resume(arguments, 'stopped')}", file=sys.stderr)
+            return 1
         print(
             f"raysim: failed: {type(cause).__name__}: {cause}\n(RAYSIM_DEBUG=1 shows the traceback)",
             file=sys.stderr,
@@ -105,11 +117,11 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
     return parser
 
 
-def _how_to_resume(arguments: argparse.Namespace) -> str:
-    """Return the message after an interrupt: how to resume the command."""
+def _how_to_resume(arguments: argparse.Namespace, what: str = "interrupted") -> str:
+    """Return the message of a command that did not end: how to resume it."""
     out = getattr(arguments, "out", None)
     again = _resumed(arguments.command_line, str(out)) if out else "the same command"
-    return f"interrupted; everything finished is on disk. To go on: {again}"
+    return f"{what}; everything finished is on disk. To go on: {again}"
 
 
 def _resumed(command: str, out: str) -> str:

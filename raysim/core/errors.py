@@ -10,8 +10,27 @@ class UserError(Exception):
     """A user's mistake: one message that names the field, the value and what is allowed."""
 
 
+class DamagedFile(UserError):
+    """A file of a result that is not what raysim wrote.
+
+    Attributes:
+        args: The file and what is wrong with it; what to do.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+
+    def __str__(self) -> str:
+        """Return both in one sentence."""
+        return "; ".join(self.args)
+
+
 class ClientError(RuntimeError):
     """A failure of a client's work: the message names the round, the clients and the first cause."""
+
+
+class LostProcess(RuntimeError):
+    """A process that the run needs was lost (Ray's raylet, its server, the driver); `--resume` goes on."""
 
 
 class Diverged(ClientError):

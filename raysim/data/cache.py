@@ -100,7 +100,7 @@ def _store(path: Path, key: str, blocks: Iterator[np.ndarray]) -> None:
         )
         schema = pa.schema(
             [pa.field("values", tensors.type)],
-            metadata={"raysim.key": key, "raysim.sha256": content.hexdigest()},
+            metadata={"raysim.key": key, "raysim_sha256": content.hexdigest()},
         )
         with pa.OSFile(str(scratch), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
             writer.write_batch(pa.record_batch([tensors], schema=schema))
@@ -121,7 +121,7 @@ def _load(path: Path, key: str, images: int) -> np.ndarray | None:
     except (pa.ArrowException, OSError, KeyError, AttributeError, ValueError):
         return None
     if len(values) != images or hashlib.sha256(values.data).hexdigest().encode() != metadata.get(
-        b"raysim.sha256"
+        b"raysim_sha256"
     ):
         return None
     return values

@@ -9,7 +9,6 @@ image.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from raysim.core.errors import UserError
+from raysim.core.machine import usable_cores
 from raysim.core.seeds import numpy_rng
 from raysim.core.types import Inputs
 from raysim.data.cache import cached_array
@@ -249,7 +249,7 @@ def _blocks(
     Where an image cannot be read, all others are read too, so that the error names every one.
     """
     images = len(dataset)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         ahead = [pool.submit(prepare, index) for index in range(min(BATCH, images))]
         for start in range(0, images, BATCH):
             try:

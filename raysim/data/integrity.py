@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from raysim.core.errors import UserError
+from raysim.core.machine import usable_cores
 from raysim.core.types import IGNORE, SPLITS
 from raysim.data.dataset import Dataset
 from raysim.data.duplicates import duplicate_sentences
@@ -66,7 +66,7 @@ def check_dataset(
             return ("", "", ""), str(error), counts
         return (f"{width}x{height}", picture.read, picture.note), "", counts
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         for done, ((size, how, note), problem, counts) in enumerate(
             pool.map(measure, range(len(dataset)), chunksize=1), start=1
         ):

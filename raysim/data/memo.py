@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 
 from raysim.core.config import digest
+from raysim.core.machine import usable_cores
 from raysim.data.unreadable import UnreadableImage, all_unreadable
 
 T = TypeVar("T")
@@ -80,7 +79,7 @@ def stamp(files: Sequence[Path]) -> list[list[Any]]:
 
 def in_threads(work: Callable[[int], T], number: int) -> list[T]:
     """Return `work` of 0 .. number - 1, in this order, computed by a few threads."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         return list(pool.map(work, range(number)))
 
 
@@ -114,5 +113,8 @@ def _read(path: Path) -> Arrays | None:
     try:
         with np.load(path) as content:
             return {name: content[name] for name in content.files}
-    except (FileNotFoundError, BadZipFile, zlib.error, ValueError, EOFError, KeyError):
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # of a damaged zip file: zlib's, struct's, what a wrong flag asks for ...
+        LOG.warning("the cache file %s is damaged (%s); it is computed again", path, str(error)[:120])
         return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ray
 import torch
+from ray.exceptions import ObjectLostError, RayActorError, RayError, RaySystemError
 
 from raysim.core import plugins
+from raysim.core.errors import LostProcess, first_cause
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
 from raysim.engines import places
@@ -58,6 +61,10 @@ def run_on_ray(
             to_dict(experiment), folder.absolute(), resume, open_test, pool
         ):
             yield ray.get(reference)
+    except (RayActorError, RaySystemError, ObjectLostError) as error:
+        reason = str(first_cause(error)).splitlines()[0][:200].rstrip(".")
+        raise LostProcess(f"a process of Ray was lost: {reason}") from None
     finally:
-        ray.kill(driver)
-        pool.close()
+        with contextlib.suppress(RayError):  # of a Ray that is gone
+            ray.kill(driver)
+            pool.close()

@@ -8,8 +8,10 @@ clients, so messages grow with workers and not with clients.
 
 from __future__ import annotations
 
-import logging
+import math
 import os
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ from raysim.core import plugins
 from raysim.core.errors import UserError
 from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
-from raysim.engines import places
+from raysim.engines import places, ray_session
 from raysim.engines.serial import Serial
 from raysim.experiment.records import of_identity
 from raysim.experiment.resources import Resources
@@ -36,6 +38,7 @@ from raysim.simulation.worker import Worker
 STREAMED_BYTES = 1_000_000  # bytes of shared tensors above which updates are streamed
 UPDATES_AHEAD = 2  # updates that an actor may compute before the driver takes them
 LOCAL_SECONDS = 120  # longest wait for bundles on this machine
+WAIT_INTERVAL = 20.0  # seconds between two lines that say what is waited for
 CLUSTER_SECONDS = 1200  # longest wait on a cluster, whose nodes take minutes to come up
 
 
@@ -242,10 +245,10 @@ def reserve(resources: Resources) -> PlacementGroup:
     """
     check_room(resources)
     bundles = bundles_of(resources)
-    cluster = bool(os.environ.get("RAY_ADDRESS"))
+    cluster = bool(ray_session.cluster_address())
     group = placement_group(bundles)
     seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
-    if not group.wait(seconds):
+    if not _wait_for(group, f"{len(bundles)} x {bundles[0]}", seconds):
         remove_placement_group(group)
         raise UserError(
             f"resources: {len(bundles)} bundles of {bundles[0]} were not free within {seconds} s; lower "
@@ -262,11 +265,27 @@ def check_room(resources: Resources) -> None:
     """
     bundles, total = bundles_of(resources), ray.cluster_resources()
     for key, amount in bundles[0].items():
-        if not os.environ.get("RAY_ADDRESS") and amount * len(bundles) > total.get(key, 0) + 1e-9:
+        if not ray_session.cluster_address() and amount * len(bundles) > total.get(key, 0) + 1e-9:
             raise UserError(
                 f"resources: {len(bundles)} workers need {amount * len(bundles):g} {key}, "
                 f"the cluster has {total.get(key, 0):g}; lower resources.workers"
             )
+
+
+def _wait_for(group: PlacementGroup, needed: str, seconds: float) -> bool:
+    """Wait for a placement group, and say from time to time what is waited for; whether it came."""
+    end, interval = time.monotonic() + seconds, WAIT_INTERVAL
+    while not group.wait(min(interval, max(0.0, end - time.monotonic()))):
+        if time.monotonic() >= end:
+            return False
+        free = {key: ray.available_resources().get(key, 0) for key in ("CPU", "GPU")}
+        print(
+            f"raysim: waiting for Ray to reserve {needed} (free now: {free['CPU']:g} CPU, {free['GPU']:g} "
+            f"GPU), {end - time.monotonic():.0f} s more at most",
+            file=sys.stderr,
+            flush=True,
+        )
+    return True
 
 
 def bundles_of(resources: Resources) -> list[dict[str, float]]:
@@ -295,27 +314,17 @@ def start(resources: Resources) -> None:
     """Join the cluster that RAY_ADDRESS names, or start Ray on this machine with room for all workers.
 
     Raises:
-        UserError: Workers could not load a plug-in.
+        UserError: Workers could not load a plug-in, or no cluster answers.
     """
     plugins.check_loadable()
     if ray.is_initialized():
         return
-    quiet_options: dict[str, Any] = {
-        "include_dashboard": False,
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-    }
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**{key: value for key, value in quiet_options.items() if key != "include_dashboard"})
+    if ray_session.cluster_address():
+        ray_session.join()
     else:
-        # Ray's workers yield to every other process (nice 15), so that a busy program beside them would take
-        # nearly all of the time that a sweep is given
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        needed = -(-int(resources.workers * resources.cpus * 1000) // 1000)
-        # without an address Ray joins a cluster of somebody else on this machine, and refuses num_cpus then
-        ray.init(address="local", num_cpus=max(os.cpu_count() or 1, needed), **quiet_options)
+        ray_session.start_own(math.ceil(resources.workers * resources.cpus))
 
 
 def stop() -> None:
     """Leave the cluster; a local one ends with all its processes."""
-    ray.shutdown()
+    ray_session.leave()

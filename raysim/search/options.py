@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -11,6 +10,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from raysim.core.columns import RESULT_COLUMNS, TRAFFIC_COLUMNS
 from raysim.core.config import Config, suggest
 from raysim.core.errors import UserError
+from raysim.core.machine import usable_cores
 from raysim.experiment.resources import Resources
 from raysim.search.constraints import Constraint
 from raysim.search.racing import RaceRule
@@ -120,7 +120,7 @@ def trial_slots(workers: int | None, resources: Resources) -> int:
     Raises:
         UserError: They are too few for one trial.
     """
-    total = workers if workers is not None else max(resources.workers, os.cpu_count() or 1)
+    total = workers if workers is not None else max(resources.workers, usable_cores())
     if total < resources.workers:
         raise UserError(f"--workers {total}: a trial needs resources.workers = {resources.workers}")
     return total // resources.workers

@@ -135,7 +135,7 @@ class Simulation:
     def _finish(self) -> None:
         """Write the diagnosis and the result of a run whose rounds are all done."""
         signatures = self.diagnosis.write(self.engine, self.experiment_text, self.state)
-        self.store.tables.compact()
+        self.store.settle()
         result = self.result()
         self._save_model(result)
         ended = {"status": "done", "seconds": self.totals["seconds"], "result": result}

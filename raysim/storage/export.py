@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import optuna
-import pyarrow.parquet as pq
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from raysim.core.errors import UserError
-from raysim.storage.files import temporary_path
+from raysim.storage.files import read_record, read_table, temporary_path
 from raysim.storage.trials import TrialKind, TrialRow, mean_of, read_trials, trials_folder
 
 Settings = dict[str, Any]  # values by dotted path
@@ -150,12 +149,12 @@ def _run_record(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: There is none, or it cannot be read.
     """
-    try:
-        return dict(json.loads((folder / "run.json").read_text()))
-    except (OSError, ValueError):
+    record = read_record(folder)
+    if not record:
         raise UserError(
-            f"{folder} is no result folder: it holds no readable run.json (give the folder that --out named)"
-        ) from None
+            f"{folder} is no result folder: it holds no readable run.json (give what --out named)"
+        )
+    return record
 
 
 def _write_optuna(path: Path, record: Mapping[str, Any], rows: Sequence[TrialRow]) -> None:
@@ -301,7 +300,7 @@ def _narrowest_distribution(values: Sequence[Any]) -> BaseDistribution:
 
 def _write_table_as_csv(source: Path, path: Path) -> None:
     """Write a Parquet file as CSV."""
-    table = pq.ParquetFile(source).read()
+    table = read_table(source, "the other tables can be exported when this file is moved away")
     _write_csv(path, table.to_pylist(), table.column_names)
 
 

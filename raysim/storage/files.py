@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from raysim.core.errors import UserError
+from raysim.core.errors import DamagedFile, UserError
+from raysim.storage.seal import BLANK, KEY, is_intact, seal
+
+SCHEMA = 2  # version of the files of a result; 1 has no digests. Increase it when a file means something else
 
 
 def shipped_folder(name: str) -> Path:
@@ -27,22 +30,41 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}")
 
 
-def write_text(path: Path, text: str, lasting: bool = True) -> None:
-    """Write a text file whole or not at all.
+def write_bytes(path: Path, data: bytes, lasting: bool = True) -> None:
+    """Write a file whole or not at all.
 
     Args:
         path: The file; its folder is made.
-        text: Its contents.
+        data: Its contents.
         lasting: Whether the disk must have stored it before this returns, so that it outlives a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
-    with open(temporary, "w") as file:
-        file.write(text)
+    with open(temporary, "wb") as file:
+        file.write(data)
         if lasting:
             file.flush()
             os.fsync(file.fileno())
     os.replace(temporary, path)
+    if lasting:
+        flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Return when the disk has stored a file's contents, or a folder's names; nothing where it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:  # a compacted part
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str, lasting: bool = True) -> None:
+    """Write a text file whole or not at all; see `write_bytes`."""
+    write_bytes(path, text.encode(), lasting)
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -50,18 +72,112 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=1) + "\n")
 
 
+def sealed_json(values: Mapping[str, Any]) -> bytes:
+    """Return a JSON object with the version of raysim's files and its own digest (`raysim.storage.seal`)."""
+    text = json.dumps({**values, "schema": SCHEMA, KEY: BLANK}, indent=1)
+    return seal(f"{text}\n".encode())
+
+
+def read_bytes(path: Path, remedy: str) -> bytes:
+    """Return the contents of a file that raysim wrote.
+
+    Args:
+        path: The file.
+        remedy: What to do where it is damaged, for the message.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFile: It cannot be read, or its bytes are not those that were sealed.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise damaged(path, f"it cannot be read: {error.strerror}", remedy) from None
+    if not is_intact(data):
+        raise damaged(path, "its contents are not what raysim wrote: the digest in it differs", remedy)
+    return data
+
+
+def damaged(path: Path, why: str, remedy: str) -> DamagedFile:
+    """Return the error of a damaged file."""
+    return DamagedFile(f"{path} is damaged ({why})", remedy)
+
+
+def read_object(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object that raysim wrote, without its seal; empty where there is no file.
+
+    Raises:
+        DamagedFile: It is no JSON object, or not what was written.
+        UserError: It is of a later version of raysim.
+    """
+    try:
+        data = read_bytes(path, remedy)
+    except FileNotFoundError:
+        return {}
+    try:
+        values = json.loads(data)
+    except ValueError as error:
+        raise damaged(path, f"it is no JSON: {error}", remedy) from None
+    if not isinstance(values, dict):
+        raise damaged(path, "it is no JSON object", remedy)
+    version = values.pop("schema", 1)
+    if not isinstance(version, int) or version > SCHEMA:
+        raise UserError(
+            f"{path}: is of a later raysim (version {version} of its files, this one reads up to {SCHEMA}); "
+            "use the raysim that wrote it, or a later one"
+        )
+    values.pop(KEY, None)
+    return values
+
+
 def read_record(folder: Path) -> dict[str, Any]:
-    """Return the contents of `run.json`; empty where there is none yet."""
-    path = folder / "run.json"
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    """Return the contents of `run.json`; empty where there is none yet.
+
+    Raises:
+        DamagedFile: It is damaged, or was changed by hand.
+        UserError: It is of a later version of raysim.
+    """
+    return read_object(
+        folder / "run.json",
+        "undo the change or put a copy of the file back; if you changed it on purpose, delete its line "
+        f"with {KEY}",
+    )
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a Parquet file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_path(path)
-    pq.write_table(table, temporary)
-    os.replace(temporary, path)
+def write_record(folder: Path, values: Mapping[str, Any]) -> None:
+    """Write `run.json`."""
+    write_bytes(folder / "run.json", sealed_json(values))
+
+
+def write_table(path: Path, table: pa.Table, lasting: bool = True) -> None:
+    """Write a sealed Parquet file whole or not at all."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({KEY: BLANK})
+    write_bytes(path, seal(sink.getvalue().to_pybytes()), lasting)
+
+
+def read_table(path: Path, remedy: str) -> pa.Table:
+    """Read a Parquet file that raysim wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFile: It cannot be read, or is not what was written.
+    """
+    try:
+        return pq.ParquetFile(pa.BufferReader(read_bytes(path, remedy))).read().replace_schema_metadata()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise damaged(path, f"it is no whole Parquet file: {first_line(error)}", remedy) from None
+
+
+def first_line(error: Exception) -> str:
+    """Return the beginning of an error's message, for a message of one line."""
+    return (str(error) or type(error).__name__).splitlines()[0][:120]
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:

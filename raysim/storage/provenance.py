@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from raysim.core.machine import usable_cores
 from raysim.storage.plugin_files import plugin_record
 
 PACKAGES = ("raysim", "torch", "torchvision", "open_clip_torch", "ray", "optuna", "numpy", "pyarrow")
@@ -37,8 +38,8 @@ def hardware() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Return the model of the CPU, the number of cores and the memory in GiB."""
-    return {"cpu": _cpu(), "cores": os.cpu_count(), "memory_gib": _memory()}
+    """Return the model of the CPU, the cores that this process may use, and the memory in GiB."""
+    return {"cpu": _cpu(), "cores": usable_cores(), "memory_gib": _memory()}
 
 
 def gpus() -> list[str]:

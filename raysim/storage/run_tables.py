@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raysim.core.columns import TableRow
 from raysim.core.types import RoundRecord
-from raysim.storage.files import table_of, write_table
+from raysim.storage.files import damaged, flush, read_table, table_of, write_table
+
+REMEDY = "put a copy of it back, or run again in another folder (--out)"
 
 COMMON = {"run": pa.string(), "round": pa.int32(), "split": pa.string()}  # in every table
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
@@ -73,13 +74,24 @@ class RunTables:
 
     def __init__(self, folder: Path, run: str) -> None:
         self.folder, self.run = folder, run
+        self.counts: dict[str, int] = {}  # table -> rounds of which it has rows on validation
+        self._unflushed: set[Path] = set()
 
     def write(self, name: str, rows: Sequence[Mapping[str, Any]], round_: int, split: str) -> None:
         """Write the rows of one table, round and split as a part; nothing where there are none."""
         if rows:
             common = {"run": self.run, "round": round_, "split": split}
             table = table_of([{**common, **row} for row in rows], COLUMNS[name])
-            write_table(self.folder / name / f"{self.run}-{round_:06d}-{split}.parquet", table)
+            path = self.folder / name / f"{self.run}-{round_:06d}-{split}.parquet"
+            write_table(path, table, lasting=False)
+            self._unflushed.add(path)
+            self.counts[name] = self.counts.get(name, 0) + (split == "validation")
+
+    def flush(self) -> None:
+        """Return when the disk has stored every part that was written."""
+        for path in {*self._unflushed, *(part.parent for part in self._unflushed)}:
+            flush(path)
+        self._unflushed.clear()
 
     def parts(self, name: str = "*", split: str = "*") -> list[Path]:
         """The parts of this run in one table or in all, in the order of the rounds."""
@@ -88,7 +100,31 @@ class RunTables:
     def rows(self, name: str) -> Iterator[TableRow]:
         """Read the rows of one table on validation, part by part."""
         for part in self.parts(name, "validation"):
-            yield from pq.ParquetFile(part).read().to_pylist()
+            yield from read_table(part, REMEDY).to_pylist()
+
+    def check(self, counts: Mapping[str, int], last: int) -> None:
+        """Check the parts of the finished rounds before a run goes on.
+
+        Args:
+            counts: Table -> number of rounds of which it has rows on validation.
+            last: The last finished round; later parts are not looked at.
+
+        Raises:
+            DamagedFile: A part is damaged, or parts are missing.
+        """
+        for name in COLUMNS:
+            present: set[int] = set()
+            for part in self.parts(name):
+                if _round_of(part) <= last:
+                    rounds = set(read_table(part, REMEDY)["round"].to_pylist())
+                    present |= rounds if part.stem.endswith("-validation") else set()
+            if len(present) < counts.get(name, 0):
+                lost = counts[name] - len(present)
+                raise damaged(
+                    self.folder / name,
+                    f"parts of {lost} of {counts[name]} rounds of {self.run} are missing",
+                    REMEDY,
+                )
 
     def records(self) -> list[RoundRecord]:
         """Read the records of the rounds on validation, in order; a missing value has no key."""
@@ -109,6 +145,10 @@ class RunTables:
             for round_, tables in sorted(rounds.items())
         ]
 
+    def last_round(self) -> int:
+        """Return the last round of which there is a part on validation; -1 without any."""
+        return max((_round_of(part) for part in self.parts(split="validation")), default=-1)
+
     def drop_after(self, round_: int) -> None:
         """Remove the parts of all rounds after this one."""
         for part in self.parts():
@@ -120,9 +160,9 @@ class RunTables:
         for name in COLUMNS:
             parts = self.parts(name, "validation")
             if len(parts) > 1:
-                last = pq.ParquetFile(parts[-1]).read()  # read_table would take longer for one file
+                last = read_table(parts[-1], REMEDY)
                 inside = set(last["round"].to_pylist())  # more than one if a compaction was killed
-                rest = [pq.ParquetFile(part).read() for part in parts[:-1] if _round_of(part) not in inside]
+                rest = [read_table(part, REMEDY) for part in parts[:-1] if _round_of(part) not in inside]
                 write_table(parts[-1], pa.concat_tables([*rest, last], promote_options="default"))
                 for part in parts[:-1]:
                     part.unlink()

@@ -5,15 +5,14 @@
     DIR/gallery.safetensors (of a run with masks over its images)
 
 Every file appears whole: it is written beside its place and renamed. The manifest names the last finished
-round; a resume drops whatever is newer.
+round; a resume drops whatever is newer. What is read back is checked against its digest: a damaged file is an
+error that names it, or the run goes on from the last round that the disk has stored for certain.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,28 +20,33 @@ from typing import Any, Self
 
 import pyarrow as pa
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from raysim.core.columns import TableRow
 from raysim.core.errors import UserError
 from raysim.core.types import (
     Gallery,
-    Private,
     RoundRecord,
     ServerState,
     Signature,
-    StoredState,
-    Tensors,
 )
 from raysim.data.contents import refuse_other_images
 from raysim.experiment.records import Experiment, to_dict
-from raysim.storage.files import make_folder, write_json, write_table, write_text
+from raysim.storage.checkpoints import VAULT, Checkpoints, Privates
+from raysim.storage.files import (
+    make_folder,
+    read_object,
+    read_record,
+    sealed_json,
+    write_bytes,
+    write_record,
+    write_table,
+)
 from raysim.storage.run_tables import RunTables
-from raysim.storage.vault import digest_of, file_of, read_tensors, remove_unused
+from raysim.storage.seal import BLANK, KEY, seal
+from raysim.storage.vault import digest_of
 
-Privates = dict[int, Private]
-MANIFEST = "manifest.json"
-VAULT = "private"  # folder of the large private states, beside the manifest
+__all__ = ["VAULT", "Privates", "Store", "state_sha256"]
 
 
 class Store:
@@ -58,8 +62,8 @@ class Store:
         """
         self.folder, self.experiment, self.run = folder, experiment, experiment.id
         self.tables = RunTables(tables or folder / "tables", self.run)
-        self.vault = folder.absolute() / "checkpoints" / VAULT
-        self._private_files: dict[int, str] = {}
+        self.checkpoints = Checkpoints(folder / "checkpoints", self.run, self.tables)
+        self.vault = self.checkpoints.vault
 
     def open(self) -> Self:
         """Make the folder and write config.json; in a folder of this experiment nothing changes.
@@ -72,19 +76,21 @@ class Store:
         if kind != "run":
             raise UserError(f"--out {self.folder}: holds a {kind}; choose another folder")
         path = self.folder / "config.json"
-        if not path.exists():
-            write_json(path, {"id": self.run, "experiment": to_dict(self.experiment)})
-        run = json.loads(path.read_text()).get("id", "of another program")
-        if run != self.run:
+        if not path.exists() and self.checkpoints.recorded_run() in (None, self.run):
+            write_bytes(path, sealed_json({"id": self.run, "experiment": to_dict(self.experiment)}))
+        config = read_object(
+            path, "undo the change or put a copy of the file back; a run with other values needs a new --out"
+        )
+        if config.get("id", "of another program") != self.run:
             raise UserError(
-                f"--out {self.folder}: holds run {run}, this is run {self.run}{self._other_owners(path)}; "
-                "choose another folder"
+                f"--out {self.folder}: holds run {config.get('id')}, this is run {self.run}"
+                f"{self._other_owners(config)}; choose another folder"
             )
         return self
 
-    def _other_owners(self, path: Path) -> str:
+    def _other_owners(self, config: Mapping[str, Any]) -> str:
         """Return the words for a run whose table of owners says something else, empty for other runs."""
-        earlier = json.loads(path.read_text()).get("experiment", {}).get("scenario", {}).get("content")
+        earlier = config.get("experiment", {}).get("scenario", {}).get("content")
         now = to_dict(self.experiment)["scenario"].get("content")
         differs = None not in (earlier, now) and earlier != now
         return f" (scenario.file says something else: {earlier} then, {now} now)" if differs else ""
@@ -92,22 +98,20 @@ class Store:
     @property
     def has_rounds(self) -> bool:
         """Whether rounds of this run are in the folder."""
-        return self.manifest() is not None or bool(self.tables.parts())
+        return self.checkpoints.manifest() is not None or bool(self.tables.parts())
 
     @property
     def finished(self) -> bool:
         """Whether the folder holds all of this run: its rounds, its result, and every private state."""
-        return self.described().get("status") == "done" and self._whole(self.manifest())
+        return self.described().get("status") == "done" and self.checkpoints.is_complete()
 
     def describe(self, values: Mapping[str, Any]) -> None:
         """Add values to run.json."""
-        path = self.folder / "run.json"
-        write_json(path, {**(json.loads(path.read_text()) if path.exists() else {}), **values})
+        write_record(self.folder, {**self.described(), **values})
 
     def described(self) -> dict[str, Any]:
         """Return what run.json says; nothing where there is none yet."""
-        path = self.folder / "run.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        return read_record(self.folder)
 
     def refuse_other_images(self, contents: Sequence[Mapping[str, Any]]) -> None:
         """Refuse a folder whose run was computed from other images; one of an older version names none.
@@ -137,41 +141,7 @@ class Store:
             progress: What a resumed run needs besides.
         """
         self.write_rows(record, "validation")
-        name = f"round-{record.round:06d}.safetensors"
-        tensors = {f"shared/{key}": tensor.contiguous() for key, tensor in state.shared.items()}
-        tensors |= {f"extra/{key}": tensor.contiguous() for key, tensor in state.extra.items()}
-        small = {
-            client: private for client, private in changed.items() if not isinstance(private, StoredState)
-        }
-        tensors |= {
-            f"private/{client}/{key}": tensor.contiguous()
-            for client, private in small.items()
-            for key, tensor in private.items()
-        }
-        path = self.folder / "checkpoints" / name
-        path.parent.mkdir(exist_ok=True)
-        save_file(tensors, path)
-        self._private_files |= dict.fromkeys(small, name)
-        self._private_files |= {
-            client: f"{VAULT}/{private.digest}"
-            for client, private in changed.items()
-            if isinstance(private, StoredState)
-        }
-        manifest = {
-            "round": record.round,
-            "state": name,
-            "private": {str(client): file for client, file in sorted(self._private_files.items())},
-        }
-        manifest |= progress
-        # not flushed to the disk, as the checkpoint is not: a kill of the process loses neither
-        write_text(path.parent / MANIFEST, json.dumps(manifest), lasting=False)
-        kept = {name, *self._private_files.values()}
-        for old in path.parent.glob("round-*.safetensors"):
-            if old.name not in kept:
-                old.unlink()
-        remove_unused(
-            self.vault, {Path(file).name for file in self._private_files.values() if file.startswith(VAULT)}
-        )
+        self.checkpoints.write(record.round, state, changed, progress)
 
     def write_rows(self, record: RoundRecord, split: str) -> None:
         """Write the rows of one round and split, as part files that are never changed."""
@@ -187,13 +157,9 @@ class Store:
 
     def write_gallery(self, gallery: Gallery, last: int) -> None:
         """Write the masks of the final model: some of them as one file, and a row per measured image."""
-        beside = self.folder / f".gallery.{os.getpid()}"
-        save_file(
-            {name: torch.tensor(array) for name, array in gallery.arrays.items()},
-            beside,
-            {"images": json.dumps(gallery.shown)},
-        )
-        os.replace(beside, self.folder / "gallery.safetensors")
+        tensors = {name: torch.tensor(array) for name, array in gallery.arrays.items()}
+        metadata = {"images": json.dumps(gallery.shown), KEY: BLANK}
+        write_bytes(self.folder / "gallery.safetensors", seal(save(tensors, metadata)))
         self.tables.write("masks", gallery.rows, last, "validation")
 
     def write_signatures(self, signatures: Sequence[Signature], last: int) -> None:
@@ -208,63 +174,38 @@ class Store:
 
     def manifest(self) -> dict[str, Any] | None:
         """Read the manifest of the last finished round; None where no round has finished."""
-        path = self.folder / "checkpoints" / MANIFEST
-        return dict(json.loads(path.read_text())) if path.exists() else None
+        return self.checkpoints.manifest()
 
-    def _whole(self, manifest: Mapping[str, Any] | None) -> bool:
-        """Whether every private state that a manifest names is in the folder."""
-        return manifest is not None and all(
-            file_of(self.vault, Path(file).name).exists()
-            for file in manifest["private"].values()
-            if file.startswith(VAULT)
-        )
+    def read_state(self, manifest: Mapping[str, Any]) -> tuple[ServerState, Privates]:
+        """Read the server's state and the private states that a manifest names; large ones as references."""
+        return self.checkpoints.read_state(manifest)
 
     def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
         """Return the last finished round and the progress noted with it; drop parts that are newer.
 
-        None where no round has finished, or where large private states were dropped.
+        None where no round has finished, or where the large private states of a finished run were dropped.
+
+        Raises:
+            DamagedFile: What the folder holds is damaged or incomplete. Nothing is removed then.
         """
-        manifest = self.manifest()
-        if not self._whole(manifest):
-            manifest = None
-        self.tables.drop_after(manifest["round"] if manifest else -1)
-        if manifest is None:
+        restored = self.checkpoints.restore()
+        if restored is None:
             return None
-        state, privates = self.read_state(manifest)
+        state, privates, manifest = restored
         return state, privates, {key: manifest[key] for key in ("totals", "last", "history")}
 
-    def read_state(self, manifest: Mapping[str, Any]) -> tuple[ServerState, Privates]:
-        """Read the server's state and the private states that a manifest names; large ones as references."""
-        folder = self.folder / "checkpoints"
-        tensors = read_tensors(folder / manifest["state"])
-        shared, extra = (
-            {key.split("/", 1)[1]: tensor for key, tensor in tensors.items() if key.startswith(kind)}
-            for kind in ("shared/", "extra/")
-        )
-        self._private_files = {int(client): file for client, file in manifest["private"].items()}
-        privates: Privates = {
-            client: StoredState(Path(file).name)
-            for client, file in self._private_files.items()
-            if file.startswith(VAULT)
-        }
-        for file in sorted({file for file in self._private_files.values() if not file.startswith(VAULT)}):
-            packed: dict[int, Tensors] = {}
-            for key, tensor in read_tensors(folder / file).items():
-                kind, _, rest = key.partition("/")
-                if kind == "private" and self._private_files.get(int(rest.split("/")[0])) == file:
-                    client, name = rest.split("/", 1)
-                    packed.setdefault(int(client), {})[name] = tensor
-            privates |= packed
-        return ServerState(manifest["round"], shared, extra), privates
+    def settle(self) -> None:
+        """Join the parts of the tables, and return when the disk has stored the whole run."""
+        self.tables.compact()
+        self.checkpoints.settle()
 
     def drop_vault(self) -> None:
         """Remove the large private states of a finished run; if it is resumed, it starts afresh."""
-        shutil.rmtree(self.vault, ignore_errors=True)
+        self.checkpoints.drop_vault()
 
     def clear(self) -> None:
         """Remove all rounds of this run from the folder."""
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
-        self.tables.drop_after(-1)
+        self.checkpoints.clear()
 
 
 def state_sha256(state: ServerState, privates: Privates) -> str:

@@ -13,11 +13,12 @@ from typing import Annotated, Any, Literal, TypedDict, cast, get_type_hints
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raysim.core.columns import MEASURED_COLUMNS, TRAFFIC_COLUMNS
-from raysim.core.errors import UserError
-from raysim.storage.files import write_table
+from raysim.core.errors import DamagedFile, UserError
+from raysim.storage.files import read_table, write_table
+
+TRIAL_REMEDY = "remove this file, and --resume runs its trial again"
 
 TrialKind = Literal[
     "contrast", "rival", "interaction", "design", "search", "race", "confirm", "transfer", "stress"
@@ -207,14 +208,11 @@ def read_trials(folder: Path, *, damaged: Literal["refuse", "leave out"]) -> Tri
     damaged_parts = []
     for part in sorted(trials_folder(folder).glob("*.parquet")):
         try:
-            rows += [complete_row(columns) for columns in pq.ParquetFile(part).read().to_pylist()]
+            rows += [complete_row(columns) for columns in read_table(part, TRIAL_REMEDY).to_pylist()]
         except FileNotFoundError:  # a sweep that ends moves superseded parts away
             continue
-        except (pa.ArrowInvalid, OSError) as error:
-            problem = str(error).splitlines()[0][:120]
-            damaged_parts.append(
-                f"{part} is damaged ({problem}); remove this file, and --resume runs its trial again"
-            )
+        except DamagedFile as error:
+            damaged_parts.append(str(error))
     if damaged_parts and damaged == "refuse":
         raise UserError("\n".join(damaged_parts))
     return TrialTable(rows=latest_rows(rows), damaged_parts=damaged_parts)

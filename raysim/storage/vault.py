@@ -8,18 +8,19 @@ never changed: equal states are one file.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from raysim.core.errors import UserError
 from raysim.core.types import Private, StoredState, Tensors, nbytes
+from raysim.storage.files import damaged, first_line, read_bytes, write_bytes
 
 LARGE = 64 * 1024  # bytes above which a state goes to the vault
+REMEDY = "put a copy of this file back, or run again in another folder (--out)"
 
 
 def digest_of(private: Private) -> str:
@@ -54,10 +55,8 @@ def keep(private: Tensors, vault: str) -> Private:
     digest = digest_of(private)
     file = file_of(Path(vault), digest)
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f".{digest}.{os.getpid()}")
-        save_file({name: tensor.contiguous() for name, tensor in private.items()}, beside)
-        os.replace(beside, file)
+        data = save({name: tensor.contiguous() for name, tensor in private.items()})
+        write_bytes(file, data, lasting=False)  # the driver waits for the disk, from time to time
     return StoredState(digest)
 
 
@@ -66,22 +65,41 @@ def fetch(private: Private, vault: Path) -> Tensors:
 
     Raises:
         UserError: Its file is not on this machine.
+        DamagedFile: Its file does not hold what was written.
     """
     if not isinstance(private, StoredState):
         return private
     file = file_of(vault, private.digest)
-    if not file.exists():
+    try:
+        tensors = read_tensors(file)
+    except FileNotFoundError:
         raise UserError(
             f"--out: the private state {file} is not on this machine; --out must lie on storage that all "
             "nodes share"
-        )
-    return read_tensors(file)
+        ) from None
+    if digest_of(tensors) != private.digest:
+        raise damaged(file, "its tensors are not those that it is named after", REMEDY)
+    return tensors
 
 
-def read_tensors(path: Path) -> Tensors:
-    """Read all tensors of a file."""
-    with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+def read_tensors(path: Path, sha256: str | None = None) -> Tensors:
+    """Read all tensors of a file.
+
+    Args:
+        path: The file.
+        sha256: Digest of the file where one is kept beside it; None: the reader checks the tensors.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFile: It cannot be read, or is not what was written.
+    """
+    data = read_bytes(path, REMEDY)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise damaged(path, "its digest is not the one in the manifest", REMEDY)
+    try:
+        return load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, f"it is no whole safetensors file: {first_line(error)}", REMEDY) from None
 
 
 def remove_unused(vault: Path, digests: set[str]) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
+from raysim.data import features as features_module
 from raysim.data.cache import cache_folder
 from raysim.data.features import features, masks
 from raysim.data.registry import catalogue, load_dataset
@@ -70,7 +71,7 @@ def test_views_differ_and_are_addressed(tmp_path: Path) -> None:
 def test_bits_do_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
     usual, encoder = get(Noise(), Encoder(), tmp_path, views=2), Encoder()
     threads = torch.get_num_threads()
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(features_module, "usable_cores", lambda: cores)
     torch.set_num_threads(2)
     try:
         other = get(Noise(), encoder, tmp_path / "other", views=2)

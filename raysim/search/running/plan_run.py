@@ -14,7 +14,7 @@ from raysim.core.console import Panel
 from raysim.search.plans.protocol import Plan
 from raysim.search.running.trackers import trackers
 from raysim.search.running.tune import execute
-from raysim.storage.files import lock_folder, open_or_resume, read_record, write_json
+from raysim.storage.files import lock_folder, open_or_resume, read_record, write_record
 from raysim.storage.plugin_files import check_plugins, keep_plugins
 from raysim.storage.provenance import provenance
 from raysim.storage.trials import TrialRow, read_trials
@@ -104,4 +104,4 @@ def run_plan(
 
 def record_seconds(folder: Path, plan: Plan) -> None:
     """Write the seconds that a run has taken to `run.json`, once its last report is written."""
-    write_json(folder / "run.json", {**read_record(folder), "seconds": plan.budget.elapsed})
+    write_record(folder, {**read_record(folder), "seconds": plan.budget.elapsed})

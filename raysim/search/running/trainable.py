@@ -13,7 +13,7 @@ import torch
 from ray import tune
 
 from raysim.core import plugins
-from raysim.core.errors import Diverged, OutOfTime, UserError, first_cause
+from raysim.core.errors import DamagedFile, Diverged, OutOfTime, UserError, first_cause
 from raysim.core.plugins import PluginFile
 from raysim.engines import ray_pool
 from raysim.experiment.records import from_dict
@@ -22,6 +22,7 @@ from raysim.search.running.trial import SeedGroup, Stopped
 STOPPED = "STOPPED"  # state of a trial that the end of the time has interrupted; it has no row
 EXPECTED_FAILURES: dict[type[BaseException], str] = {
     Diverged: "diverged",
+    DamagedFile: "damaged file",  # before its base class: once the file is whole, a resume runs the trial
     UserError: "not possible",
     OutOfTime: "out of time",
 }

@@ -25,7 +25,7 @@ from raysim.search.plans.left_out import command_of_rest
 from raysim.search.plans.protocol import Plan
 from raysim.search.running.trainable import STOPPED, SweepTrial
 from raysim.search.trial_spec import TrialSpec
-from raysim.storage.files import write_json
+from raysim.storage.files import write_record
 from raysim.storage.report import Refresher, write_report
 from raysim.storage.trials import TrialOutcome, TrialRow, complete_row, part_name, trials_folder, write_trial
 
@@ -216,7 +216,7 @@ def write_progress(folder: Path, record: Mapping[str, Any], plan: Plan, status: 
         "left_out": left,
         **plan.progress(),
     }
-    write_json(folder / "run.json", {**record, **progress})
+    write_record(folder, {**record, **progress})
 
 
 def move_superseded_rows(folder: Path, rows: Sequence[TrialRow]) -> None:

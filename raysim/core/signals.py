@@ -1,0 +1,66 @@
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: what is finished is on disk, and the status says it.
+
+`scancel`, a preempted machine, `docker stop` and systemd send SIGTERM; a closed terminal sends SIGHUP. Both
+become an exception, so that every `finally` runs. A second signal ends the process at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_received: list[int] = []  # signals that this process has received; empty outside of `handled`
+_active = False
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end. `args[0]` is the number of the signal."""
+
+
+@contextmanager
+def handled() -> Iterator[None]:
+    """Turn signals into exceptions inside this context, in the process of a command.
+
+    A signal that is ignored stays ignored: `nohup` sets SIGHUP so.
+    """
+    global _active
+    if _active or threading.current_thread() is not threading.main_thread():  # handlers are the main thread's
+        yield
+        return
+    earlier = {number: signal.getsignal(number) for number in SIGNALS}
+    _active = True
+    _received.clear()
+    try:
+        set_handlers()
+        yield
+    finally:
+        _active = False
+        for number, handler in earlier.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def set_handlers() -> None:
+    """Set the handlers of `handled`, again where a library has replaced them; nothing outside of it."""
+    if not _active or _received:
+        return
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
+
+
+def exit_status(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit status of an interrupted command: 128 and the number of the signal, as shells count."""
+    return 128 + (interrupt.args[0] if isinstance(interrupt, Terminated) else signal.SIGINT)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Raise the interrupt, or end the process at once where there was one before."""
+    if _received:
+        os._exit(128 + number)
+    _received.append(number)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)

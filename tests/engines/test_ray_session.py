@@ -1,0 +1,71 @@
+"""Ray of one's own beside others, and clusters that do not answer."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from raysim.core.errors import UserError
+from raysim.engines import ray_session
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", "127.0.0.1:0", ":6379"])
+def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
+    with pytest.raises(UserError, match=r"RAY_ADDRESS = .*should be HOST:PORT.*token"):
+        ray_session.check_answers(address)
+
+
+def test_a_port_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_session, "PORT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(UserError, match=rf"RAY_ADDRESS = 127.0.0.1:{port}: .*refused"):
+        ray_session.check_answers(f"127.0.0.1:{port}")
+
+
+def test_a_port_where_no_ray_answers_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_session, "ANSWER_SECONDS", 1)
+    started = time.monotonic()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(UserError, match="did not answer as a Ray within 1 s"),
+    ):
+        ray_session.check_answers(f"127.0.0.1:{server.getsockname()[1]}")
+    assert time.monotonic() - started < 20
+
+
+def test_local_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, address in (("local", ""), (" ", ""), ("10.0.0.5:6379", "10.0.0.5:6379")):
+        monkeypatch.setenv("RAY_ADDRESS", value)
+        assert ray_session.cluster_address() == address
+
+
+def test_folders_of_killed_processes_are_removed_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Path("/tmp") / f"t{time.time_ns() % 10**8}"  # short: names of sockets have 107 bytes
+    monkeypatch.setenv("RAY_TMPDIR", str(base))
+    monkeypatch.setattr(ray_session, "_folders", [])
+    for name in ("rsray-1", "rsray-2", "rsray-3"):
+        (base / name).mkdir(parents=True)
+    (base / "rsray-1" / ray_session.LOCK).touch()
+    with FileLock(base / "rsray-2" / ray_session.LOCK):
+        folder = ray_session._own_folder()
+        names = {path.name for path in base.iterdir()}
+    assert names == {"rsray-2", "rsray-3", folder.name} and folder.parent == base
+    ray_session.leave()
+    assert not folder.exists()
+    for path in sorted(base.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    base.rmdir()
+
+
+def test_a_long_temporary_folder_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("long" * 20)))
+    monkeypatch.setattr(ray_session, "_folders", [])
+    assert ray_session._own_folder().parent == Path("/tmp")
+    ray_session.leave()
