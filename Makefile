@@ -23,7 +23,7 @@ sweep: .venv/raysim                 ## the first run: bundled scenes and backbon
 	$(BIN)/python -m raysim.sweep $(ARGS)
 
 test: .venv/raysim-test             ## all tests, or some: make test ARGS=tests/nn; RAYSIM_DATA adds real imagery
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder $(ARGS)
 
 lint: .venv/raysim-dev              ## style, types and dead code
 	$(BIN)/ruff check .

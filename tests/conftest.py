@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,22 +21,32 @@ if TYPE_CHECKING:
     from tests.sweep_commands import FinishedSweep
 
 
-SHARED = {
-    "ray_session",
-    "finished_sweep",
-}  # fixtures that take long to make: one process of the tests has them
+# fixtures that take long to make: one process of the tests has them
+SHARED = ("ray_session", "four_workers", "pool_of", "finished_sweep")
 
 
-@pytest.hookimpl(tryfirst=True)
+def needs_shared(path: Path) -> bool:
+    """Whether the tests of a file use what takes long to make."""
+    text = path.read_text(encoding="utf-8")
+    return any(name in text for name in SHARED)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that share Ray or the finished sweep first and into one group, others into their own.
+    """Put the files that share Ray or the finished sweep first, because they take longest."""
+    first = {path for path in {item.path for item in items} if needs_shared(path)}
+    items.sort(key=lambda item: item.path not in first)
 
-    `make test` runs two processes of pytest (pytest-xdist); a group runs in one of them.
-    """
-    sharing = {item.path for item in items if SHARED & set(getattr(item, "fixturenames", ()))}
-    items.sort(key=lambda item: item.path not in sharing)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("shared" if item.path in sharing else str(item.path)))
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`make test` runs two processes of pytest: one gets all files that share, both get whole files."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "shared" if needs_shared(config.rootpath / file) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
