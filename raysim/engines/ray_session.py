@@ -77,6 +77,11 @@ def start_own(cpus: int) -> None:
 def leave() -> None:
     """Leave the cluster; a Ray of this process ends with all its processes and files."""
     ray.shutdown()
+    remove_own_folders()
+
+
+def remove_own_folders() -> None:
+    """Remove the folders that a Ray of this process had."""
     while _folders:
         folder, lock = _folders.pop()
         for _ in range(20):  # a process that is ending may still write its log

@@ -57,7 +57,7 @@ def test_folders_of_killed_processes_are_removed_and_no_others(
         folder = ray_session._own_folder()
         names = {path.name for path in base.iterdir()}
     assert names == {"rsray-2", "rsray-3", folder.name} and folder.parent == base
-    ray_session.leave()
+    ray_session.remove_own_folders()
     assert not folder.exists()
     for path in sorted(base.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
@@ -68,4 +68,4 @@ def test_a_long_temporary_folder_is_replaced(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("long" * 20)))
     monkeypatch.setattr(ray_session, "_folders", [])
     assert ray_session._own_folder().parent == Path("/tmp")
-    ray_session.leave()
+    ray_session.remove_own_folders()
