@@ -123,7 +123,7 @@ class _Shortcut(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolved map, [B, c', h / stride, w / stride]."""
         rows, columns = map(int, self.stride)
-        return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias)
+        return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias, groups=self.groups)
 
 
 def _cnn(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
