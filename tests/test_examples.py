@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from raysim.cli.main import main
 from tests.sweep_commands import FinishedSweep
@@ -75,6 +76,10 @@ def test_an_example_runs(
     words = cheap(command, finished_sweep.folder)
     if words[0] == "export":
         words += ["--out", str(tmp_path / "exported")]
+    if words[0] == "predict":  # with a run of the sweep, which has two scenarios and so two best ones
+        Image.new("RGB", (40, 40)).save(tmp_path / "tile.png")
+        run = next((finished_sweep.folder / "runs").glob("*/model.json")).parent
+        words = ["predict", str(run), str(tmp_path)]
     assert main(words) == 0
 
 
