@@ -206,8 +206,14 @@ class Checkpoints:
         is_older = "run" not in manifest
         return bool(manifest.get("dropped")) or (is_older and names_large and not self.vault.exists())
 
-    def read_state(self, manifest: Mapping[str, Any]) -> tuple[ServerState, Privates]:
+    def read_state(
+        self, manifest: Mapping[str, Any], check_large: bool = True
+    ) -> tuple[ServerState, Privates]:
         """Read the server's state and the private states that a manifest names; large ones as references.
+
+        Args:
+            manifest: The manifest.
+            check_large: Whether the files of large private states must be there and whole.
 
         Raises:
             DamagedFile: A file is missing or damaged.
@@ -219,7 +225,7 @@ class Checkpoints:
         )
         files = {int(client): file for client, file in manifest["private"].items()}
         privates: Privates = {
-            client: self._whole(StoredState(Path(file).name))
+            client: self._whole(StoredState(Path(file).name)) if check_large else StoredState(Path(file).name)
             for client, file in files.items()
             if file.startswith(VAULT)
         }

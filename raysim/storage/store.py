@@ -177,8 +177,11 @@ class Store:
         return self.checkpoints.manifest()
 
     def read_state(self, manifest: Mapping[str, Any]) -> tuple[ServerState, Privates]:
-        """Read the server's state and the private states that a manifest names; large ones as references."""
-        return self.checkpoints.read_state(manifest)
+        """Read the server's state and the private states that a manifest names.
+
+        Large ones are references, whose files need not be there.
+        """
+        return self.checkpoints.read_state(manifest, check_large=False)
 
     def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
         """Return the last finished round and the progress noted with it; drop parts that are newer.

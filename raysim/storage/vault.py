@@ -97,7 +97,7 @@ def read_tensors(path: Path, sha256: str | None = None) -> Tensors:
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise damaged(path, "its digest is not the one in the manifest", REMEDY)
     try:
-        return load(data)
+        return dict(sorted(load(data).items()))  # the reader gives them in no fixed order
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, f"it is no whole safetensors file: {first_line(error)}", REMEDY) from None
 

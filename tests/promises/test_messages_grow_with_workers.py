@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from raysim.core.types import MicroCohort
-from raysim.engines import ray_pool
+from raysim.engines import places, ray_pool
 from raysim.engines.ray_pool import RayPool
 from raysim.engines.serial import Serial
 from raysim.experiment import Experiment, Resources
@@ -56,6 +56,7 @@ class CountedActor:
 def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Calls of actors by method, and objects that were put for all of them."""
     counts: Counter[str] = Counter()
+    monkeypatch.setattr(places, "nodes", lambda: 1)
 
     def put(value: Any) -> Any:
         counts["put"] += 1

@@ -87,7 +87,7 @@ class FedEMA(NetworkMethod):
         excluded = self.buffers(model)
         squares = [
             (received[name].cpu().double() - tensor.cpu().double()).square().sum()
-            for name, tensor in network.items()
+            for name, tensor in sorted(network.items())  # a file gives them in no fixed order
             if name not in excluded
         ]
         distance = float(torch.stack(squares).sum().sqrt())
