@@ -1,16 +1,16 @@
 # raysim with PyTorch for the CPU. Build: docker build -t raysim .
-# Run: docker run --rm -v "$PWD/results:/work/results" raysim sweep
+# Run: docker run --rm -v "$PWD/results:/home/raysim/results" raysim sweep
 # Images and weights of your own: -v /where/they/lie:/data -e RAYSIM_DATA=/data
 # With a GPU, leave the line of the CPU index out and add --gpus all to `docker run`.
-FROM python:3.12-slim
+FROM python:3.11-slim
 ENV PIP_NO_CACHE_DIR=1 PIP_CONSTRAINT=/src/constraints.txt PIP_BUILD_CONSTRAINT=/src/constraints.txt \
-    RAYSIM_CACHE=/work/cache
+    RAYSIM_CACHE=/home/raysim/cache
 COPY . /src
 # PyTorch and torchvision belong together: one index, one command, the versions of constraints.txt
 RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch torchvision \
     && pip install /src
-RUN useradd --create-home raysim && mkdir -p /work/results /work/cache && chown -R raysim /work
+RUN useradd --create-home raysim && mkdir -p /home/raysim/results /home/raysim/cache && chown -R raysim /home/raysim
 USER raysim
-WORKDIR /work
+WORKDIR /home/raysim
 ENTRYPOINT ["raysim"]
 CMD ["--help"]

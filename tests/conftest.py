@@ -5,6 +5,7 @@ What is heavy is imported inside the fixtures, so that the tests of a room start
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SHARED = ("ray_session", "four_workers", "pool_of", "finished_sweep")
 
 
+@functools.cache
 def needs_shared(path: Path) -> bool:
     """Whether the tests of a file use what takes long to make."""
     text = path.read_text(encoding="utf-8")
@@ -141,3 +143,18 @@ def miniature(tmp_path: Path) -> Path:
         for index in range(8):
             Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
     return tmp_path / "images"
+
+
+@pytest.fixture
+def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No plug-in is named by the environment, and what a test loads is unloaded behind it."""
+    from raysim.core import plugins
+
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    yield
+    for file in plugins.active():
+        plugins.unload(file.path)
+    if "analysis.declared" in sys.modules:
+        from raysim.storage.report import figure_kinds
+
+        figure_kinds()

@@ -22,8 +22,8 @@ def shown_by(figure_class: Any) -> Callable[[Results, Row, str], Answer]:
             rows = results.sql(figure_class.sql)
             if not rows:
                 return nothing(draft, "rows of its query, which gives none")
-            own = figure_class()
-            says, drawing = own.says(rows, figure), own.draw(rows, figure)
+            instance = figure_class()
+            says, drawing = instance.says(rows, figure), instance.draw(rows, figure)
             columns = list(dict.fromkeys(column for row in rows for column in row))
             panel = Panel(key, draft.title, drawing, says or draft.title)
             exhibit = draft.exhibit([panel], rows, columns, figure_class.sql, figure_class.caption, says)

@@ -39,16 +39,16 @@ def nodes() -> int:
     return sum(node["Alive"] for node in ray.nodes())
 
 
-def check_images(found: Sequence[tuple[str, str]]) -> None:
+def check_images(fingerprints: Sequence[tuple[str, str]]) -> None:
     """Check that all hosts have the same images.
 
     Args:
-        found: Host and fingerprint of the images, of each worker.
+        fingerprints: Host and fingerprint of the images, of each worker.
 
     Raises:
         UserError: Two differ.
     """
-    hosts = {digest: host for host, digest in reversed(found)}
+    hosts = {digest: host for host, digest in reversed(fingerprints)}
     if len(hosts) > 1:
         listed = ", ".join(f"{host} {digest[:DIGITS]}" for digest, host in hosts.items())
         raise UserError(
@@ -73,6 +73,11 @@ def all_see(folder: Path, actors: Sequence[Any]) -> bool:
         return all(ray.get([actor.sees.remote(str(probe)) for actor in actors]))
     finally:
         probe.unlink()
+
+
+def vault_of(micro_cohorts: Sequence[MicroCohort]) -> str:
+    """Return the folder of large private states that micro-cohorts name; empty where none has clients."""
+    return next((cohort.vault for cohort in micro_cohorts if cohort.vault), "")  # the server's model has none
 
 
 def packed(micro_cohorts: Sequence[MicroCohort]) -> list[MicroCohort]:

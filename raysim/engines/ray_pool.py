@@ -153,7 +153,7 @@ class RayPool:
         self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort]
     ) -> Iterable[Update]:
         """Train on all actors: one message to and from each; updates of whole networks come one by one."""
-        vault = micro_cohorts[0].vault if micro_cohorts else ""
+        vault = places.vault_of(micro_cohorts)
         travel = not self.shares(vault)
         sent = places.packed(micro_cohorts) if travel else micro_cohorts
         large = nbytes(state.shared) > STREAMED_BYTES
@@ -166,8 +166,7 @@ class RayPool:
         self, experiment: str, state: ServerState, micro_cohorts: Sequence[MicroCohort], split: Split
     ) -> list[Score | None]:
         """Score on all actors: one message to and from each."""
-        shares = self.shares(micro_cohorts[0].vault if micro_cohorts else "")
-        sent = micro_cohorts if shares else places.packed(micro_cohorts)
+        sent = micro_cohorts if self.shares(places.vault_of(micro_cohorts)) else places.packed(micro_cohorts)
         return self._call("evaluate", experiment, state, sent, split)
 
     def shares(self, vault: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,12 +33,7 @@ BACKBONES.add(make, name="tiny")
 """
 
 
-@pytest.fixture(autouse=True)
-def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(plugins.VARIABLE, "")
-    yield
-    for file in plugins.active():
-        plugins.unload(file.path)
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
 
 def test_it_trains_a_prompt_and_its_code_is_part_of_the_id(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,7 @@ from raysim.core import plugins
 from raysim.core.errors import UserError
 from tests.fakes.plugin import NETWORK, write_plugin, write_tiles
 
-
-@pytest.fixture(autouse=True)
-def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(plugins.VARIABLE, "")
-    yield
-    for file in plugins.active():
-        plugins.unload(file.path)
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
 
 @pytest.mark.parametrize("kind", ["method", "scenario", "space"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,7 @@ from raysim.experiment import Experiment, override
 from raysim.methods import METHODS
 from tests.fakes.plugin import METHOD, write_plugin
 
-
-@pytest.fixture(autouse=True)
-def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(plugins.VARIABLE, "")
-    yield
-    for file in plugins.active():
-        plugins.unload(file.path)
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
 
 def test_what_a_file_adds_is_used_like_what_is_built_in(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import ray
 from ray.cluster_utils import Cluster
 
+from raysim.core.types import MicroCohort, StoredState
 from raysim.engines import places, ray_pool
 from raysim.engines.driver import run_on_ray
 from raysim.engines.ray_pool import RayPool
@@ -26,6 +28,19 @@ SAFE = {
     "method": "safe", "method.network": "cnn", "task.image_size": 32, "task.classes": 3, "task.shots": 8,
     "task.ses": 2, "scenario.clients": 4, "rounds": 2, "training.batch": 8, "evaluation.every": 1,
 }  # fmt: skip
+
+
+class Apart(RayPool):
+    """A pool on hosts without a common folder: what it sends must not need one."""
+
+    def shares(self, vault: str) -> bool:
+        """Whether the actors see the vault: they do not."""
+        return not vault
+
+    def _shares(self, micro_cohorts: Sequence[MicroCohort]) -> list[list[MicroCohort]]:
+        for cohort in micro_cohorts:
+            assert not cohort.vault and not any(isinstance(p, StoredState) for p in cohort.private)
+        return super()._shares(micro_cohorts)
 
 
 def finish(simulation: Simulation) -> str:
@@ -50,10 +65,9 @@ def main(folder: Path) -> None:
                 Simulation(experiment, Serial(), Store(folder / f"{name}-serial", experiment)).open()
             )
             *_, last = run_on_ray(both, folder / f"{name}-ray", False, False)
-            pool = RayPool(Resources(workers=2)).start()
+            pool = Apart(Resources(workers=2)).start()
             nodes = {node for _, node, _ in ray.get([actor.place.remote() for actor in pool.actors])}
             simulation = Simulation(both, pool, Store(folder / f"{name}-apart", both)).open()
-            pool._shared[str(simulation.store.vault)] = False  # as on hosts without a common folder
             apart = finish(simulation)
             pool.close()
             assert isinstance(last, dict)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,7 @@ from raysim.storage.store import Store
 from tests.experiments import QUICK_WORDS, small
 from tests.fakes.plugin import METHOD, NETWORK, write_package, write_plugin, write_tiles
 
-
-@pytest.fixture(autouse=True)
-def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(plugins.VARIABLE, "")
-    yield
-    for file in plugins.active():
-        plugins.unload(file.path)
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
 
 def digest_of(simulation: Simulation) -> str:

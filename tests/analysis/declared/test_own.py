@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,7 @@ from raysim.storage.report import figure_kinds
 from tests.fakes.plugin import write_plugin
 from tests.fakes.recipe import Recipe, at
 
-
-@pytest.fixture(autouse=True)
-def no_plugin_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv(plugins.VARIABLE, "")
-    yield
-    for file in plugins.active():
-        plugins.unload(file.path)
-    figure_kinds()
+pytestmark = pytest.mark.usefixtures("no_plugin_stays")
 
 
 def sweep_with(kind: str, folder: Path) -> Recipe:
