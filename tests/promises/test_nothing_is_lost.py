@@ -67,8 +67,10 @@ from pathlib import Path
 from raysim.engines.serial import Serial
 from raysim.experiment import from_dict
 from raysim.simulation.rounds import Simulation
+from raysim.storage import checkpoints
 from raysim.storage.store import Store
 
+checkpoints.FLUSH_SHARE = float(sys.argv.pop())  # how many files a round writes must not depend on the time
 experiment = from_dict(json.loads(Path(sys.argv[1]).read_text()))
 replace, fresh = os.replace, Simulation(experiment, Serial(), Store(Path(sys.argv[2]), experiment))
 fresh.engine.initial(fresh.experiment_text)  # what is warm is inherited by every child
@@ -157,13 +159,14 @@ def test_kill_9_costs_at_most_the_round_in_flight(simulate: Run, tmp_path: Path)
     assert resumed.result()["state_sha256"] == simulate(experiment).result()["state_sha256"]
 
 
-def test_kill_9_at_any_file_of_a_round(simulate: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flush_share", ["inf", "-1"], ids=["the disk is waited for", "never"])
+def test_kill_9_at_any_file_of_a_round(simulate: Run, tmp_path: Path, flush_share: str) -> None:
     """Killed before a file takes its place: the rounds before are kept, the answer is the same."""
     experiment = small(**FOUR_CLASSES, rounds=3, evaluation__every=2)
     (tmp_path / "experiment.json").write_text(json.dumps(to_dict(experiment)))
     places = range(4, 24)
     done = subprocess.run(
-        [sys.executable, "-c", KILLS, tmp_path / "experiment.json", tmp_path, *map(str, places)],
+        [sys.executable, "-c", KILLS, tmp_path / "experiment.json", tmp_path, *map(str, places), flush_share],
         capture_output=True,
         text=True,
         timeout=200,
