@@ -66,7 +66,7 @@ def pool(say: Callable[[str], None]) -> None:
 
 
 def raysim(say: Callable[[str], None]) -> None:
-    from raysim.cli.inspection import check_experiment
+    from raysim.api.running import check_experiment
 
     run = experiment()
     say("imports of the command")

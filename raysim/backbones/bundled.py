@@ -18,6 +18,8 @@ import torch
 
 from raysim.core.errors import UserError
 from raysim.core.seeds import numpy_rng
+from raysim.core.types import Tensors
+from raysim.nn.text import TextTower
 
 FOLDER = Path(__file__).parent
 WEIGHTS = "scenes_clip.safetensors"
@@ -29,11 +31,29 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
     """Load the model and its record.
 
     Args:
+        folder: As for `read`.
+
+    Returns:
+        An `open_clip.CLIP` in evaluation mode, frozen, float32; and its record.
+
+    Raises:
+        UserError: A file is missing or damaged.
+    """
+    weights, card = read(folder)
+    clip = build(card["architecture"])
+    clip.load_state_dict(weights, strict=True)
+    return clip.eval().requires_grad_(False), card
+
+
+def read(folder: Path | None = None) -> tuple[Tensors, dict[str, Any]]:
+    """Read the weights of the model and its record.
+
+    Args:
         folder: Folder of `scenes_clip.safetensors` and `scenes_clip.json`; None takes those of the package.
 
     Returns:
-        An `open_clip.CLIP` in evaluation mode, frozen, float32; and its record: sha256, image_size, mean,
-        std, seen_tokens (the ids that pretraining used), architecture, templates and pretraining.
+        The state of the `open_clip.CLIP`, float32; and its record: sha256, preprocessing, seen_tokens (the
+        ids that pretraining used), architecture, templates and pretraining.
 
     Raises:
         UserError: A file is missing or damaged.
@@ -47,7 +67,7 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
             raise UserError(f"the bundled backbone's file {file} is missing: install raysim again")
     try:
         card = json.loads(card_file.read_text())
-        expected, seen = card["sha256"], card["seen_tokens"]
+        expected, seen, text = card["sha256"], card["seen_tokens"], card["architecture"]["text_cfg"]
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"the bundled backbone's record {card_file} is damaged: install raysim again"
@@ -59,15 +79,30 @@ def load(folder: Path | None = None) -> tuple[Any, dict[str, Any]]:
             f"the bundled backbone's file {weights} is damaged (sha256 {actual[:12]}, expected "
             f"{expected[:12]}): install raysim again"
         )
-    clip = build(card["architecture"])
     state = {name: tensor.float() for name, tensor in parse(content).items()}
-    rows = torch.from_numpy(unseen_rows(*clip.token_embedding.weight.shape))
+    rows = torch.from_numpy(unseen_rows(text["vocab_size"], text["width"]))
     rows[seen] = state[EMBEDDING]
-    counters = {
-        name: value for name, value in clip.state_dict().items() if name.endswith("num_batches_tracked")
-    }
-    clip.load_state_dict({**counters, **state, EMBEDDING: rows}, strict=True)
-    return clip.eval().requires_grad_(False), {**card, "seen_tokens": set(seen)}
+    norms = [name.removesuffix("running_mean") for name in state if name.endswith("running_mean")]
+    counters = {f"{name}num_batches_tracked": torch.tensor(0) for name in norms}
+    return {**counters, **state, EMBEDDING: rows}, {**card, "seen_tokens": set(seen)}
+
+
+def tower(weights: Tensors, architecture: dict[str, Any]) -> TextTower:
+    """Return the text tower of the model without the model.
+
+    Args:
+        weights: As `read` returns them.
+        architecture: That of the record.
+    """
+    text = architecture["text_cfg"]
+    return TextTower.from_tensors(
+        weights,
+        heads=text["heads"],
+        act="quick_gelu" if architecture["quick_gelu"] else "none",
+        eps=1e-5,
+        sos=text["vocab_size"] - 2,
+        eot=text["vocab_size"] - 1,
+    )
 
 
 def build(architecture: dict[str, Any]) -> Any:

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.backbone import Backbone
+from raysim.backbones.registry import load_backbone
 from raysim.core.seeds import torch_rng
 from raysim.data.dataset import Dataset
 from raysim.data.scenes import SceneDataset

@@ -214,6 +214,7 @@ def train(plan: Pretraining, data: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
 
 def save(clip: Any, words: Words, plan: Pretraining, folder: Path) -> None:
     """Write the weights in fp16, with the seen rows only, and the record."""
+    from open_clip.transform import PreprocessCfg
     from safetensors.torch import save as pack
 
     state = {
@@ -225,9 +226,7 @@ def save(clip: Any, words: Words, plan: Pretraining, folder: Path) -> None:
     record = {
         "name": "scenes-clip",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "image_size": SIZE,
-        "mean": MEAN,
-        "std": STD,
+        "preprocessing": vars(PreprocessCfg(size=SIZE, mean=MEAN, std=STD)),
         "architecture": architecture(plan.embed_dim),
         "templates": TEMPLATES,
         "pretraining": {**plan.model_dump(), "stream": STREAM, "scenes_version": VERSION},

@@ -5,146 +5,29 @@ published remote-sensing weights in `raysim.backbones.published`, `hf-hub:ORG/RE
 Face in the layout of open_clip or transformers), what plug-ins add (`raysim.backbones.own`), and for a path
 to any other file or folder the architecture: `ViT-B-32`, or `ViT-B-32-quickgelu` where the weights descend
 from OpenAI's. A path replaces every download.
-
-Shapes: N images, S x S pixels, M patches, d embedding, T texts, L context length.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 
-from raysim.backbones import hub, own, weights
+from raysim.backbones import bundled, hub, own, weights
+from raysim.backbones.backbone import Backbone
 from raysim.backbones.published import PUBLISHED, published_file
 from raysim.backbones.weights import Source
 from raysim.core.config import canonical_json, unknown_name
 from raysim.core.errors import UserError
+from raysim.nn.text import TextTower
 
 BUNDLED = "scenes-clip"
 FILES = {name: entry.source for name, entry in PUBLISHED.items()}
 DOWNLOADS = ("ViT-B-32/openai", "ViT-B-32/laion2b_s34b_b79k", "ViT-B-16/openai", "ViT-B-16/laion2b_s34b_b88k")
 RANDOM = ("ViT-B-32/random", "ViT-B-16/random")
-
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
-    """Frozen CLIP with its tokenizer and preprocessing.
-
-    Args:
-        name: Name, as in `task.backbone`.
-        fingerprint: SHA-256 over weights, architecture and preprocessing; it does not depend on the path.
-        clip: `open_clip.CLIP`, in evaluation mode, float32, without gradients.
-        transform: Validation transform of open_clip, for a PIL image.
-        tokenizer: Tokenizer of open_clip.
-        mean: Mean of each channel, which `preprocess` subtracts.
-        std: Standard deviation of each channel, by which it divides.
-        seen_tokens: Token ids that occurred in pretraining; None where unknown.
-    """
-
-    name: str
-    fingerprint: str
-    clip: Any
-    transform: Callable[[Any], torch.Tensor]
-    tokenizer: Any
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    seen_tokens: frozenset[int] | None = None
-
-    @property
-    def embed_dim(self) -> int:
-        """Size d of an image or text feature."""
-        return int(self.clip.visual.output_dim)
-
-    @property
-    def image_size(self) -> int:
-        """Side S of an image in pixels."""
-        size = self.clip.visual.image_size
-        return int(size if isinstance(size, int) else size[0])
-
-    @property
-    def logit_scale(self) -> float:
-        """Factor of the cosines in the logits (exp of the stored parameter; 100 for OpenAI's)."""
-        return float(self.clip.logit_scale.exp())
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        device: torch.device = self.clip.logit_scale.device
-        return device
-
-    def tokenize(self, texts: Sequence[str]) -> torch.Tensor:
-        """Return token ids [T, L] int64, each row [SOS] .. [EOT] 0 .. 0; longer texts are cut."""
-        ids: torch.Tensor = self.tokenizer(list(texts), context_length=self.clip.context_length)
-        return ids
-
-    def unseen_words(self, texts: Sequence[str]) -> list[str]:
-        """Return the words with a token that pretraining did not use; none where that is unknown."""
-        if self.seen_tokens is None:
-            return []
-        words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W_]+", text.lower()))
-        return [word for word in words if not self.seen_tokens.issuperset(self.tokenizer.encode(word))]
-
-    def preprocess(self, image: np.ndarray) -> torch.Tensor:
-        """Return an image [H, W, 3] uint8 RGB resized, cropped and standardised, [3, S, S] float32."""
-        from PIL import Image
-
-        return self.transform(Image.fromarray(image))
-
-    @torch.no_grad()
-    def encode_images(self, images: torch.Tensor, patches: bool = False) -> torch.Tensor:
-        """Compute image features on the backbone's device.
-
-        Args:
-            images: Images as `preprocess` returns them. [N, 3, S, S]
-            patches: Whether to add the patch features in the same space: for a ViT every token after the last
-                layer norm and the projection (as PLOT and FedOTP do), for a ResNet every position after the
-                pool's value and output projections.
-
-        Returns:
-            Features [N, d], or [N, 1 + M, d] with the pooled feature first; each of L2 norm 1, float32, on
-            the CPU.
-
-        Raises:
-            UserError: Patches are wanted of an image tower that is neither a ViT nor a ResNet.
-        """
-        images = images.to(self.device, torch.float32)
-        features = self._all_tokens(images) if patches else self.clip.encode_image(images)
-        return F.normalize(features.float(), dim=-1).cpu()
-
-    def _all_tokens(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the pooled feature and the patch features, [N, 1 + M, d], not normalised."""
-        from open_clip.modified_resnet import ModifiedResNet
-        from open_clip.transformer import VisionTransformer
-
-        visual = self.clip.visual
-        if isinstance(visual, ModifiedResNet):
-            outputs = visual.forward_intermediates(images, indices=1)
-            positions = outputs["image_intermediates"][-1].flatten(2).transpose(1, 2)
-            tokens = visual.attnpool.c_proj(visual.attnpool.v_proj(positions))
-        elif (
-            isinstance(visual, VisionTransformer)
-            and visual.pool_type == "tok"
-            and visual.attn_pool is None
-            and visual.proj is not None
-        ):
-            outputs = visual.forward_intermediates(
-                images, indices=1, normalize_intermediates=True, output_fmt="NLC"
-            )
-            tokens = outputs["image_intermediates"][-1] @ visual.proj
-        else:
-            raise UserError(
-                f"{self.name}: its image tower has no patch features in the text's space; use a ViT or "
-                "ResNet CLIP"
-            )
-        return torch.cat([outputs["image_features"].unsqueeze(1), tokens], dim=1)
 
 
 def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "cpu") -> Backbone:
@@ -160,10 +43,10 @@ def load_backbone(name: str = BUNDLED, path: str | None = None, device: str = "c
     Raises:
         UserError: Unknown name, weights that cannot be loaded, or a file that does not fit.
     """
-    import open_clip
-
     if name == BUNDLED:
         return _bundled(path, device)
+    import open_clip
+
     if name.startswith(hub.SCHEME):
         return _backbone(name, *hub.from_hub(name, path), device)
     if name in own.BACKBONES:
@@ -265,23 +148,27 @@ def _bundled(path: str | None, device: str) -> Backbone:
             "accuracy without an error); "
             f"{BUNDLED} itself needs no path"
         )
-    from open_clip.transform import PreprocessCfg
-
-    from raysim.backbones import bundled
-
-    clip, card = bundled.load()
-    clip.visual.preprocess_cfg = vars(
-        PreprocessCfg(size=card["image_size"], mean=tuple(card["mean"]), std=tuple(card["std"]))
+    weights, card = bundled.read()
+    preprocessing = card["preprocessing"]
+    return Backbone(
+        name=BUNDLED,
+        fingerprint=_fingerprint(weights, BUNDLED, preprocessing),
+        embed_dim=card["architecture"]["embed_dim"],
+        image_size=preprocessing["size"],
+        context_length=card["architecture"]["text_cfg"]["context_length"],
+        logit_scale=float(weights["logit_scale"].exp()),
+        device=torch.device(device),
+        preprocessing=preprocessing,
+        load_clip=lambda: bundled.load()[0].to(device),
+        load_tower=lambda: bundled.tower(weights, card["architecture"]),
+        seen_tokens=frozenset(card["seen_tokens"]),
     )
-    return _backbone(BUNDLED, clip, BUNDLED, device, frozenset(card["seen_tokens"]))
 
 
-def _backbone(
-    name: str, clip: Any, description: str, device: str, seen_tokens: frozenset[int] | None = None
-) -> Backbone:
+def _backbone(name: str, clip: Any, description: str, device: str) -> Backbone:
     """Freeze a model and put it together with its tokenizer and preprocessing."""
     import open_clip
-    from open_clip.transform import PreprocessCfg, image_transform_v2
+    from open_clip.transform import PreprocessCfg
 
     if not isinstance(clip, open_clip.CLIP):
         raise UserError(
@@ -289,16 +176,20 @@ def _backbone(
             "e.g. ViT-B-32"
         )
     clip = clip.float().eval().requires_grad_(False)
-    preprocess = PreprocessCfg(**clip.visual.preprocess_cfg)
+    preprocessing = vars(PreprocessCfg(**clip.visual.preprocess_cfg))
+    fingerprint = _fingerprint(clip.state_dict(), description, preprocessing)
+    size, clip = clip.visual.image_size, clip.to(device)
     return Backbone(
         name=name,
-        fingerprint=_fingerprint(clip, description, vars(preprocess)),
-        clip=clip.to(device),
-        transform=image_transform_v2(preprocess, is_train=False),
-        tokenizer=open_clip.SimpleTokenizer(context_length=clip.context_length),
-        mean=tuple(preprocess.mean),
-        std=tuple(preprocess.std),
-        seen_tokens=seen_tokens,
+        fingerprint=fingerprint,
+        embed_dim=int(clip.visual.output_dim),
+        image_size=int(size if isinstance(size, int) else size[0]),
+        context_length=clip.context_length,
+        logit_scale=float(clip.logit_scale.exp()),
+        device=clip.logit_scale.device,
+        preprocessing=preprocessing,
+        load_clip=lambda: clip,
+        load_tower=lambda: TextTower.from_clip(clip),
     )
 
 
@@ -309,10 +200,11 @@ def _quick_gelu(clip: Any) -> bool:
     return any(isinstance(module, QuickGELU) for module in clip.modules())
 
 
-def _fingerprint(clip: Any, description: str, preprocess: dict[str, Any]) -> str:
+def _fingerprint(weights: Mapping[str, torch.Tensor], description: str, preprocess: dict[str, Any]) -> str:
     """Return the SHA-256 over architecture, preprocessing and weights, in hex."""
     digest = hashlib.sha256(canonical_json([description, preprocess]).encode())
-    for name, weight in sorted(clip.state_dict().items()):
+    for name, weight in sorted(weights.items()):
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).numpy())
+        values: Any = weight.detach().cpu().contiguous().reshape(-1).numpy()
+        digest.update(values)
     return digest.hexdigest()

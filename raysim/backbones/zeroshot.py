@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from raysim.backbones.backbone import Backbone
 from raysim.backbones.published import published_accuracies
-from raysim.backbones.registry import Backbone
 from raysim.core.seeds import numpy_rng
 from raysim.data.dataset import Dataset
+from raysim.nn.text import TextTower
 
 IMAGES, BATCH = 1000, 32
 ENSEMBLE = "the mean of all templates"
@@ -141,5 +141,5 @@ def with_other_activation(backbone: Backbone) -> tuple[Backbone, str] | None:
                 changed += 1
     if not changed:
         return None
-    fields: dict[str, Any] = {**vars(backbone), "clip": clip}
-    return Backbone(**fields), "GELU" if quick else "QuickGELU"
+    changed_one = replace(backbone, load_clip=lambda: clip, load_tower=lambda: TextTower.from_clip(clip))
+    return changed_one, "GELU" if quick else "QuickGELU"

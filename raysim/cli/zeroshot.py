@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from raysim.backbones.backbone import Backbone
 from raysim.backbones.published import PUBLISHED
-from raysim.backbones.registry import Backbone
 from raysim.backbones.weight_files import file_digest
 from raysim.backbones.weights import only_file
 from raysim.backbones.zeroshot import (

@@ -68,7 +68,7 @@ def refuse_other_images(
     Raises:
         UserError: A dataset is another one; says what changed.
     """
-    keys = ("name", "path", "crop", "bands", "stretch")
+    keys = ("name", "path", "crop", "bands", "stretch", "per_cell")
     old = {tuple(record.get(key) for key in keys): record for record in before}
     for record in now:
         earlier = old.get(tuple(record.get(key) for key in keys))

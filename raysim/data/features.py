@@ -36,11 +36,11 @@ BATCH = 32  # fixed, because the rounding of a matrix product may depend on it
 
 
 class Encoder(Protocol):
-    """Frozen image encoder, as `raysim.backbones.registry.Backbone` is one."""
+    """Frozen image encoder, as `raysim.backbones.backbone.Backbone` is one."""
 
     @property
-    def clip(self) -> Any:
-        """Module in evaluation mode."""
+    def device(self) -> torch.device:
+        """Device of its weights."""
 
     @property
     def name(self) -> str:
@@ -182,9 +182,12 @@ def _key(
     dataset: Dataset, backbone: Encoder | None, inputs: Inputs, image_size: int, views: int
 ) -> dict[str, Any]:
     """Return everything on which the cached numbers depend."""
-    # the view of a fixed picture stands for the transform: size, interpolation, mean and deviation
-    picture = probe_picture()
-    view = resize(picture, image_size) if backbone is None else backbone.preprocess(picture).numpy()
+    own = {}
+    if (
+        backbone is None
+    ):  # the view of a fixed picture stands for the code that resizes; a backbone says its own
+        view = np.ascontiguousarray(resize(probe_picture(), image_size))
+        own = {"transform": hashlib.sha256(view.tobytes()).hexdigest()}
     libraries = ["numpy", "pillow"] + (
         ["torch", "torchvision", "open_clip_torch"] if backbone is not None else []
     )
@@ -194,11 +197,11 @@ def _key(
         **rule,
         "images": dataset.fingerprint,
         "backbone": None if backbone is None else backbone.fingerprint,
-        "device": None if backbone is None else next(backbone.clip.parameters()).device.type,
+        "device": None if backbone is None else backbone.device.type,
         "kind": inputs,
         "image_size": image_size,
         "views": [views, VIEWS_VERSION],
-        "transform": hashlib.sha256(np.ascontiguousarray(view).tobytes()).hexdigest(),
+        **own,
         "libraries": {name: version(name) for name in libraries},
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 from raysim.core.errors import UserError
 from raysim.core.registry import Registry
@@ -47,7 +48,11 @@ ANY_FOLDER = frozenset({"folder", "client_folders", "image_masks"})  # datasets 
 
 
 def load_dataset(
-    name: str, path: str | None = None, crop: int | None = None, reading: Reading | None = None
+    name: str,
+    path: str | None = None,
+    crop: int | None = None,
+    reading: Reading | None = None,
+    per_cell: int | None = None,
 ) -> Dataset:
     """Open a dataset and check that it is complete.
 
@@ -60,6 +65,8 @@ def load_dataset(
         crop: Side in pixels of the squares into which the images of a segmentation dataset are cut; None
             keeps them whole.
         reading: How image files are read; None: as the files say.
+        per_cell: Scenes of each class in each domain, for the datasets that raysim draws; None: their own
+            number.
 
     Returns:
         The dataset; an image is read when it is needed.
@@ -72,7 +79,7 @@ def load_dataset(
     for part in names:
         DATASETS.get_or_refuse(part)
     if len(names) == 1:
-        dataset = _open(name, path)
+        dataset = _open(name, path, per_cell)
     else:
         from raysim.data.mixed import MixedDataset
 
@@ -82,7 +89,7 @@ def load_dataset(
             raise UserError(
                 f"dataset '{name}': '{not_allowed[0]}' cannot be part of a mixture; allowed are {allowed}"
             )
-        dataset = MixedDataset([_open(part, None if is_drawn(part) else path) for part in names])
+        dataset = MixedDataset([_open(part, None if is_drawn(part) else path, per_cell) for part in names])
     if reading is not None and not reading.is_default:
         dataset = dataset.with_reading(reading)
     if crop is None:
@@ -127,7 +134,7 @@ def catalogue() -> list[tuple[DatasetInfo, Path | None]]:
     return found
 
 
-def _open(name: str, path: str | None) -> Dataset:
+def _open(name: str, path: str | None, per_cell: int | None) -> Dataset:
     """Open one dataset."""
     if is_drawn(name):
         if path is not None:
@@ -135,7 +142,9 @@ def _open(name: str, path: str | None) -> Dataset:
                 f"task.path = {path} is not allowed: dataset '{name}' is drawn by a program; leave out the "
                 "path, or say how the folder is read, for example task.dataset=folder"
             )
-        return DATASETS[name]()
+        cls: Any = DATASETS[name]
+        drawn: Dataset = cls(per_cell) if name in DRAWN and per_cell else cls()
+        return drawn
     if path is None and needs_path(name) and name not in BUILT_IN:
         raise UserError(f"dataset '{name}' needs task.path, the place of its files")
     dataset: Dataset = DATASETS[name](path)  # type: ignore[call-arg]

@@ -10,8 +10,9 @@ from pydantic import field_validator, model_validator
 from raysim.core.config import Config, knob
 from raysim.core.types import TaskKind
 from raysim.data.reading import Reading, checked_bands, checked_stretch
-from raysim.data.registry import is_drawn, segments
+from raysim.data.registry import DRAWN, is_drawn, segments
 
+SCENES = ("a dataset that raysim draws", lambda task: not DRAWN.isdisjoint(task.dataset.split("+")))
 FILES = ("a dataset of image files", lambda task: not all(map(is_drawn, task.dataset.split("+"))))
 
 
@@ -108,6 +109,16 @@ class Task(Config):
         basis="guess",
         used_when=FILES,
         late=True,
+    )
+    per_cell: int | None = knob(
+        None,
+        "scenes of each class in each domain that are drawn, for federations of many clients; by default 60, "
+        "which is 8,640 scenes in all",
+        basis="guess",
+        used_when=SCENES,
+        late=True,
+        ge=1,
+        le=100_000,
     )
     split_seed: int = knob(0, "seed of the frozen train / validation / test split", basis="guess", ge=0)
 

@@ -17,7 +17,7 @@ Shapes: K clients, C classes, P prompt tokens, Q = P + 1 prefix tokens, S suffix
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -78,25 +78,52 @@ class TextTower:
         Raises:
             UserError: The tower is not causal, not CLIP's own transformer, or pools elsewhere than at [EOT].
         """
-        check_tower(clip)
-        first = clip.transformer.resblocks[0]
+        act, eps = check_tower(clip)
         vocabulary = clip.token_embedding.weight.shape[0]
-        projection = clip.text_projection
-        if isinstance(projection, torch.nn.Linear):
-            last = Linear.of(projection)
-        elif projection is None:
-            last = Linear(torch.diag(torch.ones_like(frozen_copy(clip.ln_final.weight))), None)
-        else:
-            last = Linear(frozen_copy(projection).T.contiguous(), None)
-        return cls(
-            token_embedding=frozen_copy(clip.token_embedding.weight),
-            positions=frozen_copy(clip.positional_embedding),
-            blocks=tuple(Block.of(block) for block in clip.transformer.resblocks),
-            norm=Norm.of(clip.ln_final),
-            projection=last,
-            heads=first.attn.num_heads,
+        return cls.from_tensors(
+            clip.state_dict(),
+            heads=clip.transformer.resblocks[0].attn.num_heads,
+            act=act,
+            eps=eps,
             sos=vocabulary - 2 if sos is None else sos,
             eot=vocabulary - 1 if clip.text_pool_type == "argmax" else int(clip.text_eos_id),
+        )
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], heads: int, act: str, eps: float, sos: int, eot: int
+    ) -> TextTower:
+        """Copy the text tower out of the weights of an open_clip CLIP.
+
+        Args:
+            tensors: Weights of the CLIP by name; those of the image tower are ignored.
+            heads: Attention heads H of a block.
+            act: "quick_gelu", or the approximation of GELU: "none", "tanh".
+            eps: What layer norms add to the variance.
+            sos: Token id of [SOS].
+            eot: Token id of [EOT].
+        """
+        stem = "transformer.resblocks."
+        blocks = {name.split(".")[2] for name in tensors if name.startswith(stem)}
+        norm = Norm.of(tensors, "ln_final", eps)
+        if "text_projection.weight" in tensors:
+            last = Linear.of(tensors, "text_projection")
+        elif "text_projection" in tensors:
+            last = Linear(frozen_copy(tensors["text_projection"]).T.contiguous(), None)
+        else:
+            last = Linear(torch.diag(torch.ones_like(norm.weight)), None)
+        return cls(
+            token_embedding=frozen_copy(tensors["token_embedding.weight"]),
+            positions=frozen_copy(tensors["positional_embedding"]),
+            blocks=tuple(
+                Block.of(tensors, f"transformer.resblocks.{number}", act, eps)
+                for number in range(len(blocks))
+            ),
+            norm=norm,
+            projection=last,
+            heads=heads,
+            sos=sos,
+            eot=eot,
         )
 
     @property

@@ -1,10 +1,11 @@
-"""Layers of CLIP's text tower as frozen records of tensors, and their conversion from open_clip's modules.
+"""Layers of CLIP's text tower as frozen records of tensors, and their conversion from open_clip's weights.
 
 Frozen weights need no gradients, so these layers are functions of plain tensors and not modules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from raysim.core.errors import UserError
 
-QUICK_GELU = 1.702
+QUICK, QUICK_GELU = "quick_gelu", 1.702  # x sigmoid(1.702 x)
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Norm(TensorRecord):
     eps: float
 
     @classmethod
-    def of(cls, layer: Any) -> Norm:
-        """Copy the weights of a `torch.nn.LayerNorm`."""
-        return cls(frozen_copy(layer.weight), frozen_copy(layer.bias), layer.eps)
+    def of(cls, tensors: Mapping[str, Tensor], name: str, eps: float) -> Norm:
+        """Copy the weights of the `torch.nn.LayerNorm` of this name."""
+        return cls(frozen_copy(tensors[f"{name}.weight"]), frozen_copy(tensors[f"{name}.bias"]), eps)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Normalise the last dimension."""
@@ -57,11 +58,11 @@ class Linear(TensorRecord):
     bias: Tensor | None
 
     @classmethod
-    def of(cls, layer: Any, scale: float = 1.0) -> Linear:
-        """Copy the weights of a `torch.nn.Linear`, multiplied by `scale`."""
-        return cls(
-            frozen_copy(layer.weight) * scale, None if layer.bias is None else frozen_copy(layer.bias) * scale
-        )
+    def of(cls, tensors: Mapping[str, Tensor], name: str, scale: float = 1.0) -> Linear:
+        """Copy the weights of the `torch.nn.Linear` of this name, multiplied by `scale`."""
+        bias = tensors.get(f"{name}.bias")
+        weight = frozen_copy(tensors[f"{name}.weight"]) * scale
+        return cls(weight, None if bias is None else frozen_copy(bias) * scale)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map the last dimension."""
@@ -85,22 +86,27 @@ class Block:
     proj: Linear
 
     @classmethod
-    def of(cls, block: Any) -> Block:
-        """Copy the weights of an open_clip `ResidualAttentionBlock`."""
-        from open_clip.transformer import QuickGELU
+    def of(cls, tensors: Mapping[str, Tensor], name: str, act: str, eps: float) -> Block:
+        """Copy the weights of the open_clip `ResidualAttentionBlock` of this name.
 
-        attention, gelu = block.attn, block.mlp.gelu
-        quick = isinstance(gelu, QuickGELU)
+        Args:
+            tensors: Weights of the CLIP by name.
+            name: Name of the block.
+            act: "quick_gelu", or the approximation of GELU: "none", "tanh".
+            eps: What layer norms add to the variance.
+        """
+        quick = act == QUICK
         # x sigmoid(1.702 x) = silu(1.702 x) / 1.702: one kernel instead of three; the factors go into the
         # weights of the layers before and after it
-        proj = Linear.of(block.mlp.c_proj)
+        proj = Linear.of(tensors, f"{name}.mlp.c_proj")
+        weight, bias = (tensors[f"{name}.attn.in_proj_{part}"] for part in ("weight", "bias"))
         return cls(
-            norm_1=Norm.of(block.ln_1),
-            qkv=Linear(frozen_copy(attention.in_proj_weight), frozen_copy(attention.in_proj_bias)),
-            out=Linear.of(attention.out_proj),
-            norm_2=Norm.of(block.ln_2),
-            fc=Linear.of(block.mlp.c_fc, QUICK_GELU if quick else 1.0),
-            act="silu" if quick else gelu.approximate,
+            norm_1=Norm.of(tensors, f"{name}.ln_1", eps),
+            qkv=Linear(frozen_copy(weight), frozen_copy(bias)),
+            out=Linear.of(tensors, f"{name}.attn.out_proj"),
+            norm_2=Norm.of(tensors, f"{name}.ln_2", eps),
+            fc=Linear.of(tensors, f"{name}.mlp.c_fc", QUICK_GELU if quick else 1.0),
+            act="silu" if quick else act,
             proj=Linear(proj.weight / QUICK_GELU, proj.bias) if quick else proj,
         )
 
@@ -124,8 +130,11 @@ def frozen_copy(weight: Tensor) -> Tensor:
     return copy if copy.dtype in (torch.float32, torch.float64) else copy.float()
 
 
-def check_tower(clip: Any) -> None:
+def check_tower(clip: Any) -> tuple[str, float]:
     """Refuse a CLIP whose text tower these layers would not reproduce exactly.
+
+    Returns:
+        The activation of its blocks, as `Block.of` takes it, and the epsilon of its layer norms.
 
     Raises:
         UserError: The tower is not causal, not CLIP's own transformer, or pools elsewhere than at [EOT].
@@ -152,20 +161,26 @@ def check_tower(clip: Any) -> None:
             "the text tower is not causal: the class names would change the prompt's features, so it "
             "cannot be used exactly"
         )
-    for block in clip.transformer.resblocks:
+    blocks = clip.transformer.resblocks
+    gelu = blocks[0].mlp.gelu
+    act = QUICK if isinstance(gelu, QuickGELU) else getattr(gelu, "approximate", "")
+    for block in blocks:
         plain = (
             type(block) is ResidualAttentionBlock
             and isinstance(block.ls_1, torch.nn.Identity)
             and isinstance(block.ls_2, torch.nn.Identity)
             and not hasattr(block, "ln_1_kv")
             and type(block.mlp.gelu) in (torch.nn.GELU, QuickGELU)
+            and type(block.mlp.gelu) is type(gelu)
             and block.attn.in_proj_weight is not None
             and block.attn.in_proj_bias is not None
             and block.attn.bias_k is None
             and not block.attn.add_zero_attn
+            and block.ln_1.eps == block.ln_2.eps == clip.ln_final.eps
         )
         if not plain:
             raise UserError(
                 "the text tower's blocks are not CLIP's (layer scale, head scale or another activation): "
                 "use a plain CLIP"
             )
+    return act, clip.ln_final.eps

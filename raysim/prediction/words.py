@@ -14,7 +14,7 @@ from __future__ import annotations
 import pyarrow as pa
 import torch
 
-from raysim.backbones.registry import Backbone
+from raysim.backbones.backbone import Backbone
 from raysim.core.types import Tensors
 
 SPECIAL = 2  # the last tokens of the vocabulary: [SOS] and [EOT]
@@ -31,7 +31,7 @@ def nearest_words(prompts: Tensors, backbone: Backbone, k: int) -> pa.Table:
     Returns:
         A row per prompt, token and rank: prompt, token (its place, from 0), rank (from 1), word, distance.
     """
-    embedding_VW = backbone.clip.token_embedding.weight.detach().float().cpu()
+    embedding_VW = backbone.tower.token_embedding.cpu()
     words = torch.arange(len(embedding_VW) - SPECIAL)
     if backbone.seen_tokens is not None:
         words = torch.tensor(sorted(token for token in backbone.seen_tokens if token < len(words)))

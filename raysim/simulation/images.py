@@ -12,7 +12,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.backbone import Backbone
+from raysim.backbones.registry import load_backbone
 from raysim.clients.noise import class_means, most_confusable
 from raysim.core.errors import UserError
 from raysim.core.seeds import derive
@@ -88,13 +89,13 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
 
 def dataset_of(task: Task) -> Dataset:
     """Return the dataset of a task, opened once per process."""
-    return _dataset(task.dataset, task.path, task.crop, task.reading)
+    return _dataset(task.dataset, task.path, task.crop, task.reading, task.per_cell)
 
 
 def contents_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
     """Return the record of the images of each dataset of these tasks, and how its files are read."""
-    named = {(task.dataset, task.path, task.crop, task.bands, task.stretch): task for task in tasks}
-    settings = ("path", "crop", "bands", "stretch")
+    settings = ("path", "crop", "bands", "stretch", "per_cell")
+    named = {(task.dataset, *(getattr(task, name) for name in settings)): task for task in tasks}
     return [
         {**describe_contents(dataset_of(task)), **{name: getattr(task, name) for name in settings}}
         for task in named.values()
@@ -102,8 +103,10 @@ def contents_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
 
 
 @kept("datasets", maxsize=4)
-def _dataset(name: str, path: str | None, crop: int | None, reading: Reading) -> Dataset:
-    return load_dataset(name, path, crop, reading)
+def _dataset(
+    name: str, path: str | None, crop: int | None, reading: Reading, per_cell: int | None
+) -> Dataset:
+    return load_dataset(name, path, crop, reading, per_cell)
 
 
 @kept("backbones", maxsize=2)

@@ -10,7 +10,8 @@ import open_clip
 import pytest
 from safetensors.torch import save_file
 
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.backbone import Backbone
+from raysim.backbones.registry import load_backbone
 from tests.fakes.clips import RESNET, TINY
 
 

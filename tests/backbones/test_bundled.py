@@ -2,17 +2,25 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from open_clip.transform import PreprocessCfg
 
-from raysim.backbones import bundled, pretrain
+from raysim.backbones import bundled, pretrain, registry
 from raysim.backbones.registry import load_backbone
 from raysim.core.errors import UserError
 from raysim.data.scenes import VERSION, SceneDataset
+from raysim.experiment import Experiment, identity, override
+from raysim.nn.text import TextTower
+from raysim.simulation.device import CPU
+from raysim.simulation.worker import worker_of
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +32,7 @@ def test_loads_frozen(loaded: tuple[Any, dict[str, Any]]) -> None:
     clip, card = loaded
     assert not clip.training
     assert all(weight.dtype == torch.float32 and not weight.requires_grad for weight in clip.parameters())
-    assert (
-        card["image_size"] == 64 and len(card["mean"]) == len(card["std"]) == 3 and len(card["sha256"]) == 64
-    )
+    assert card["preprocessing"]["size"] == 64 and len(card["sha256"]) == 64
     assert clip.token_embedding.weight.shape == (49408, 64)
     assert (bundled.FOLDER / bundled.WEIGHTS).stat().st_size < 6e6
 
@@ -45,6 +51,35 @@ def test_its_words_are_the_scenes_words() -> None:
     texts = [template.format(name) for template in scenes.templates for name in scenes.classes]
     assert backbone.unseen_words([*texts, "satellite image seen from", *scenes.domains]) == []
     assert backbone.unseen_words(["a photo of a volcano"]) == ["volcano"]
+
+
+def test_prompts_are_trained_without_open_clip() -> None:
+    """Its import takes two seconds of every process; the tower and the fingerprint are the whole model's."""
+    whole, loaded = bundled.load()[0], load_backbone()
+    settings = loaded.preprocessing
+    words = loaded.tokenize(["a river.", "a tennis court."])
+    plain = TextTower.from_clip(whole)
+    assert loaded.fingerprint == registry._fingerprint(
+        whole.state_dict(), "scenes-clip", loaded.preprocessing
+    )
+    assert vars(PreprocessCfg(**settings)) == settings
+    prompts = torch.randn(2, 4, plain.width, generator=torch.Generator().manual_seed(0))
+    one, two = (
+        tower.encode(prompts, tower.prepare(tower.strip(words), 4)) for tower in (plain, loaded.tower)
+    )
+    assert torch.equal(one, two)
+    assert torch.equal(words, open_clip.SimpleTokenizer()(["a river.", "a tennis court."]))
+    script = (
+        "import sys; from raysim.experiment import Experiment, override, identity; "
+        "from raysim.simulation.worker import worker_of; from raysim.simulation.device import CPU; "
+        "worker_of(identity(override(Experiment(), {'task.shots': 8})), CPU).initial(); "
+        "print({'open_clip', 'torchvision', 'torch._dynamo'} & set(sys.modules))"
+    )
+    worker_of(identity(override(Experiment(), {"task.shots": 8})), CPU).initial()  # features are in the cache
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.strip() == "set()"
 
 
 def test_damage_is_noticed(tmp_path: Path) -> None:

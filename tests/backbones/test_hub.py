@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from raysim.backbones import hub
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.backbone import Backbone
+from raysim.backbones.registry import load_backbone
 from raysim.core.errors import UserError
 from tests.fakes.clips import TINY, transformers_config, transformers_state
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from raysim.backbones.backbone import Backbone
 from raysim.backbones.layouts import architectures_of
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.registry import load_backbone
 from raysim.core.errors import UserError
 from tests.fakes.clips import transformers_state
 

@@ -15,7 +15,8 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.backbone import Backbone
+from raysim.backbones.registry import load_backbone
 from raysim.backbones.weight_files import read_tensors
 from raysim.core.errors import UserError
 

@@ -14,7 +14,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from raysim.backbones import weights
-from raysim.backbones.registry import Backbone, load_backbone
+from raysim.backbones.backbone import Backbone
+from raysim.backbones.registry import load_backbone
 from raysim.core.errors import UserError
 from tests.fakes.clips import TINY
 

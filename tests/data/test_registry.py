@@ -43,3 +43,10 @@ def test_only_some_datasets_have_masks(tmp_path: Path) -> None:
     for mixture in ("scenes+scene_masks", "loveda+image_masks"):
         with pytest.raises(UserError, match="cannot be part of a mixture"):
             load_dataset(mixture)
+
+
+def test_scenes_are_drawn_in_any_number() -> None:
+    few = load_dataset("scenes", per_cell=2)
+    assert len(few) == 2 * 24 * 6 and len(load_dataset("scenes")) == 60 * 24 * 6
+    assert few.fingerprint != load_dataset("scenes", per_cell=3).fingerprint
+    assert len(load_dataset("scene_masks", per_cell=1, crop=32)) == 4 * 24 * 6

@@ -137,6 +137,7 @@ OTHER: dict[str, Any] = {
     "temperature": 0.1,
     "beta2": 0.5,
     "bands": "3,2,1",
+    "per_cell": 4,
     "stretch": "minmax",
 }
 # what a field needs to have an effect, where the tiny experiment does not give it
@@ -148,6 +149,7 @@ NEEDS: dict[str, Settings] = {
     "cr_max": {"method.m": 0.0, "method.p": 4.0},
     "cr_min": {"method.m": 0.0, "method.p": 4.0},
     "warmup": {"rounds": 3, "method.warmup": 0.1},
+    "task.per_cell": {"task.dataset": "scenes", "task.path": None, "task.per_cell": 2},
     "rho": {"method.w_mask": 1.0},
     "theta": {"method.fusion": "mix"},
     "ot_mass": {"method.ot_b": "semi_relaxed"},
@@ -251,6 +253,7 @@ WITHOUT: dict[str, list[tuple[str, Settings]]] = {
     "task.ses_imbalance": [("promptfl", {}), ("promptfl", {"task.ses": 1})],
     "task.views": [("zeroshot", {})],
     **each(("task.bands", "task.stretch"), []),  # drawn scenes, which take long: tests/data/test_contents.py
+    "task.per_cell": [("promptfl", {})],
     "training": [("zeroshot", {})],
     "training.schedule": [("promptfl", {"rounds": 1})],
     "training.micro_cohort": [("moon", {}), ("centralized", {})],

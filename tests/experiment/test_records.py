@@ -89,6 +89,13 @@ def test_bands_and_stretch_are_part_of_an_id_in_one_form() -> None:
     assert override(Experiment(), {"task.bands": "3,2,1"}).id == Experiment().id  # scenes are drawn
 
 
+def test_the_number_of_drawn_scenes_is_part_of_an_id_where_scenes_are_drawn() -> None:
+    plain, more = Experiment(), override(Experiment(), {"task.per_cell": 120})
+    assert plain.id != more.id and to_dict(more)["task"]["per_cell"] == 120
+    folder = {"task.dataset": "folder", "task.path": "/x"}
+    assert override(plain, folder).id == override(plain, {**folder, "task.per_cell": 120}).id
+
+
 def test_paths_are_those_of_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker and a trial's process stand in other folders than the command."""
     monkeypatch.chdir(tmp_path)

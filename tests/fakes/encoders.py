@@ -47,7 +47,7 @@ class Encoder:
 
     def __init__(self, fingerprint: str = "one", mean: float = 0.5) -> None:
         self.name, self.fingerprint, self.embed_dim, self.image_size = "tiny", fingerprint, 8, SIZE
-        self.clip = torch.nn.Linear(3, 8)
+        self.clip, self.device = torch.nn.Linear(3, 8), torch.device("cpu")
         with torch.no_grad():
             self.clip.weight.copy_(torch.arange(24.0).reshape(8, 3).sin())
             self.clip.bias.zero_()

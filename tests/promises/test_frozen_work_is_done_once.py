@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from raysim.backbones.registry import Backbone
+from raysim.backbones.backbone import Backbone
 from raysim.core import warm
 from raysim.experiment import Experiment
 from raysim.experiment.records import identity

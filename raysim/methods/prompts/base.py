@@ -45,7 +45,7 @@ class PromptModel:
     def from_context(cls, context: Context) -> PromptModel:
         """Take the text tower out of the backbone and tokenise the class names, once per process."""
         backbone = context.backbone
-        tower = TextTower.from_clip(backbone.clip).to(context.device)
+        tower = backbone.tower
         tokens = tower.strip(backbone.tokenize([f"{name}." for name in context.classes]))
         return cls(tower, tokens, backbone.logit_scale, context)
 
