@@ -23,6 +23,7 @@ from raysim.core import plugins
 from raysim.core.plugins import PluginFile
 from raysim.experiment.records import Experiment, of_identity
 from raysim.simulation.batches import Batches
+from raysim.simulation.device import CPU
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import frozen_of
 from raysim.simulation.training import TRAIN
@@ -57,13 +58,13 @@ class CNN(nn.Module):
 class Clients:
     """All clients of an experiment in one process."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, device: torch.device = CPU) -> None:
         torch.set_num_threads(1)
-        self.experiment = experiment
-        frozen = frozen_of(experiment, torch.device("cpu"))
+        self.experiment, self.device = experiment, device
+        frozen = frozen_of(experiment, device)
         self.federation, self.frozen = Federation.of(experiment), frozen
         self.batches = Batches(self.federation, frozen)
-        self.mean, self.std = torch.tensor(MEAN), torch.tensor(STD)
+        self.mean, self.std = (torch.tensor(values, device=device) for values in (MEAN, STD))
         prepare = {"noop": lambda: None, "promptfl": self._prepare_tower, "fedavg": self._prepare_network}
         prepare[experiment.method.name]()
 
@@ -71,11 +72,12 @@ class Clients:
         context = self.frozen.context
         self.clip, self.scale = context.backbone.clip, context.backbone.logit_scale
         placeholders = "X " * self.experiment.method.h
-        self.tokens = context.backbone.tokenize([f"{placeholders}{name}." for name in context.classes])
+        tokens = context.backbone.tokenize([f"{placeholders}{name}." for name in context.classes])
+        self.tokens = tokens.to(self.device)
 
     def _prepare_network(self) -> None:
         width: int = self.experiment.method.width
-        self.network = CNN(width, len(self.frozen.context.classes))
+        self.network = CNN(width, len(self.frozen.context.classes)).to(self.device)
 
     def train(self, shared: Arrays, round_: int, clients: list[int]) -> tuple[Arrays, int]:
         """Train some clients; return the sum of their tensors, each times its images, and their images."""
@@ -87,7 +89,7 @@ class Clients:
             trained = step_of[self.experiment.method.name](shared, round_, plan)
             weight = len(self.federation.shard(client))
             for name, total in sums.items():
-                total += weight * trained[name].detach().numpy().astype(np.float64)
+                total += weight * trained[name].detach().cpu().numpy().astype(np.float64)
             images += weight
         return sums, images
 
@@ -95,7 +97,7 @@ class Clients:
         return {name: torch.from_numpy(array.copy()) for name, array in shared.items()}
 
     def _prompt(self, shared: Arrays, round_: int, plan: list[np.ndarray]) -> dict[str, torch.Tensor]:
-        prompt = torch.from_numpy(shared[PROMPT].copy()).requires_grad_()
+        prompt = torch.from_numpy(shared[PROMPT].copy()).to(self.device).requires_grad_()
 
         def loss_of(pairs: np.ndarray) -> torch.Tensor:
             x, y = self._images(pairs)
@@ -118,7 +120,8 @@ class Clients:
 
     def _images(self, pairs: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.from_numpy(self.frozen.x[pairs[:, 0], pairs[:, 1]])
-        return x, torch.from_numpy(self.federation.training_labels[pairs[:, 0]])
+        y = torch.from_numpy(self.federation.training_labels[pairs[:, 0]])
+        return x.to(self.device), y.to(self.device)
 
     def _steps(
         self,

@@ -61,8 +61,7 @@ class Batches:
         x = self.frozen.x[images_KB, views_KB]
         masks = self.frozen.masks
         y = self.federation.training_labels[images_KB] if masks is None else masks[images_KB].astype(np.int64)
-        device = self.frozen.context.device
-        x_KB, y_KB, w_KB = (torch.from_numpy(array).to(device) for array in (x, y, weight_KB))
+        x_KB, y_KB, w_KB = (to_device(array, self.frozen.context.device) for array in (x, y, weight_KB))
         return Batch(x_KB, y_KB, w_KB, rngs, tuple(map(len, parts)))
 
     @cached_property
@@ -78,3 +77,9 @@ class Batches:
             return np.bincount(self.federation.images.labels[images], minlength=classes)
         counts: np.ndarray = pixel_counts(self.experiment, self.frozen.context.device)[images].sum(axis=0)
         return counts
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return an array as a tensor on the device. A GPU copies it meanwhile, and nobody waits for that."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks import gpu as gpu_benchmark
 from raysim.core import warm
 from raysim.engines.serial import Serial
 from raysim.experiment.records import identity
@@ -70,3 +72,18 @@ def test_the_device_is_no_part_of_the_experiment(simulate: Any, tmp_path: Path) 
     assert asked.id == plain.id
     one, other = simulate(asked, engine=Serial(asked.resources)), simulate(plain)
     assert torch.cuda.is_available() or one.result()["state_sha256"] == other.result()["state_sha256"]
+
+
+def test_the_gpu_benchmark_runs_and_its_sides_agree(tmp_path: Path) -> None:
+    """On the CPU, because that is what is here; the numbers are another matter."""
+    words = ["--device", "cpu", "--rounds", "1", "--towers", "--only", "B1s", "B2", "B3"]
+    words += ["--out", str(tmp_path / "gpu.json"), "task.shots=8", "scenario.clients=4"]
+    result = gpu_benchmark.main(words)
+    assert json.loads((tmp_path / "gpu.json").read_text()) == result
+    prompts, networks, method = result["rounds"]
+    assert prompts["max_rel_diff"] < 1e-5 and networks["max_rel_diff"] < 1e-5
+    assert method["max_rel_diff"] is None and method["waits"] is None
+    assert all(row["ratio"] > 0 for row in result["rounds"])
+    if not torch.cuda.is_available():
+        with pytest.raises(SystemExit, match="no CUDA device is seen"):
+            gpu_benchmark.main([])
