@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 
-import torch
-
+from raysim.api.costs import Costs, measure
 from raysim.cli.arguments import one_experiment
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
 from raysim.core.types import ServerState, nbytes
 from raysim.core.words import floor_words, image_words, measured_clients, owner_words
 from raysim.experiment.records import Experiment
-from raysim.simulation.cohorts import evaluation_sample, micro_cohorts
+from raysim.simulation.cohorts import evaluation_sample
 from raysim.simulation.contributions import own_weights
 from raysim.simulation.device import device_of
 from raysim.simulation.federation import Federation
 from raysim.simulation.floors import Floors
-from raysim.simulation.images import dataset_of, sampled_frozen
+from raysim.simulation.images import dataset_of
+from raysim.simulation.sampled import sampled_frozen
 from raysim.simulation.tables import images_used, owners_record
 from raysim.simulation.worker import Worker, try_method
 
@@ -27,7 +26,7 @@ SAMPLE = 64  # images whose rows stand for all: two blocks of the encoder
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    """Count the images, encode a few, train one micro-cohort on their rows, and multiply.
+    """Count the images, encode a few, run a few rounds on their rows, and multiply.
 
     Raises:
         UserError: Data or weights are missing, or the experiment is not possible.
@@ -35,7 +34,7 @@ def plan(arguments: argparse.Namespace) -> None:
     _, experiment = one_experiment(arguments)
     federation, device = Federation.of(experiment), device_of(experiment.resources)
     sampled_frozen(experiment, device, 1)  # loads the backbone, which is no cost of an image
-    started = time.perf_counter()
+    process, started = time.process_time(), time.perf_counter()
     frozen = sampled_frozen(experiment, device, SAMPLE)
     images = len(federation.images.labels)
     encoding = (time.perf_counter() - started) * images / min(images, SAMPLE)
@@ -46,7 +45,7 @@ def plan(arguments: argparse.Namespace) -> None:
     print(f"  predicted from a sample of {min(images, SAMPLE)} of {images:,} images, timed here and now:")
     print(f"  inputs from all images, once, then in the cache: about {duration(encoding)}")
     if experiment.method.traits.trains:
-        _print_cost(experiment, worker, state)
+        _print_costs(experiment, measure(experiment, frozen, process))
     else:
         print("  nothing is trained")
 
@@ -83,28 +82,17 @@ def _print_size(experiment: Experiment, federation: Federation, state: ServerSta
     print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
 
 
-def _print_cost(experiment: Experiment, worker: Worker, state: ServerState) -> None:
-    """Train one micro-cohort twice, time the second time, and print what the whole training takes."""
-    federation = worker.federation
-    with tempfile.TemporaryDirectory() as vault:
-        micro_cohort = micro_cohorts(federation, range(federation.clients), {}, vault)[0]
-        worker.train(state, micro_cohort)
-        started = time.perf_counter()
-        update = worker.train(state, micro_cohort)
-        seconds = (time.perf_counter() - started) / len(micro_cohort.clients)
-    cohort = max(1, round(experiment.participation * len(federation.trainers)))
-    total = seconds * cohort * experiment.total_rounds
+def _print_costs(experiment: Experiment, costs: Costs) -> None:
+    """Print what the rounds of a run take, and how it was measured."""
+    workers, cpus = experiment.resources.workers, 2 + experiment.resources.workers
+    unit = "seconds" if device_of(experiment.resources).type == "cuda" else "CPU-seconds"
+    server, evaluation = costs.rounds * costs.server, costs.evaluations * costs.evaluation
     print(
-        f"  one client's round: {1000 * seconds:.1f} ms, {update.flops / len(update.clients):.3g} FLOPs "
-        f"(measured on {worker.device})"
+        f"  one client's round: {1000 * costs.client:.1f} ms, {costs.flops:.3g} FLOPs "
+        f"(measured on {device_of(experiment.resources)})\n"
+        f"  {costs.rounds} rounds of {costs.clients} clients: {costs.training:.3g} {unit} of training, "
+        f"{server:.2g} of the server, {evaluation:.2g} of {costs.evaluations} evaluations\n"
+        f"  on {workers} workers with a free core each: about {duration(costs.wall(workers))}, after the "
+        f"start of {cpus} processes ({cpus * costs.process:.2g} CPU-seconds)\n"
+        f"  memory: about {costs.memory:.2g} GiB a worker; between rounds {costs.kept:,.0f} bytes a client"
     )
-    print(
-        f"  {experiment.total_rounds} rounds of {cohort} clients on {experiment.resources.workers} workers: "
-        f"about {duration(total / experiment.resources.workers)} of training, evaluation not counted"
-    )
-    if worker.device.type == "cuda":
-        peak, whole = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
-        print(
-            f"  GPU memory: {peak / 2**30:.2f} GiB at the peak, "
-            f"so resources.gpus={max(0.01, round(1.3 * peak / whole + 0.005, 2))} per worker"
-        )

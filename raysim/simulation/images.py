@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from raysim.data.dataset import Dataset
 from raysim.data.features import features, masks
 from raysim.data.reading import Reading
 from raysim.data.registry import load_dataset
-from raysim.data.sample import Repeated, Sample
+from raysim.data.sample import Sample
 from raysim.experiment.records import Experiment
 from raysim.experiment.task import Task
 from raysim.simulation.device import device_of, only_workers_have_gpu
@@ -81,7 +81,7 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
     Raises:
         UserError: Data or weights are missing; says where to get them.
     """
-    for experiment in {_address(experiment): experiment for experiment in experiments}.values():
+    for experiment in {address_of(experiment): experiment for experiment in experiments}.values():
         dataset_of(experiment.task)
         if not only_workers_have_gpu(experiment.resources):
             frozen_of(experiment, device_of(experiment.resources), progress)
@@ -196,8 +196,8 @@ def frozen_of(experiment: Experiment, device: torch.device, progress: Progress |
         UserError: Data or weights are missing; says where to get them.
     """
     if progress:
-        _load(*_address(experiment), device, progress)
-    return _frozen(*_address(experiment), device)
+        load_inputs(*address_of(experiment), device, progress)
+    return _frozen(*address_of(experiment), device)
 
 
 def evaluation_images(
@@ -217,7 +217,7 @@ def evaluation_images(
     return _evaluation_images(experiment, device, name, novel)
 
 
-def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
+def address_of(experiment: Experiment) -> tuple[Task, Inputs, bool]:
     """Return what the frozen inputs depend on: the task, the kind of input, the need of a backbone."""
     task, traits = experiment.task, experiment.method.traits
     if task.image_size is None and traits.image_size is not None:
@@ -228,7 +228,7 @@ def _address(experiment: Experiment) -> tuple[Task, Inputs, bool]:
 @kept(
     "evaluation splits",
     maxsize=4,
-    key=lambda experiment, *which: (*_address(experiment), experiment.scenario.source, *which),
+    key=lambda experiment, *which: (*address_of(experiment), experiment.scenario.source, *which),
 )
 def _evaluation_images(
     experiment: Experiment, device: torch.device, name: Split, novel: bool
@@ -237,7 +237,7 @@ def _evaluation_images(
     indices = images.indices(name)
     labels = images.labels[indices]
     arrays = (
-        _frozen(*_address(experiment), device).x[indices, 0],
+        _frozen(*address_of(experiment), device).x[indices, 0],
         labels,
         labels * len(images.domain_names) + images.domains[indices],
     )
@@ -255,7 +255,7 @@ def pixel_counts(experiment: Experiment, device: torch.device) -> np.ndarray:
     Returns:
         [N, C] int64
     """
-    return _pixel_counts(*_address(experiment), device)
+    return _pixel_counts(*address_of(experiment), device)
 
 
 @kept("pixel counts", maxsize=4)
@@ -268,31 +268,10 @@ def _pixel_counts(task: Task, inputs: Inputs, needs_backbone: bool, device: torc
 
 @kept("features", maxsize=4)
 def _frozen(task: Task, inputs: Inputs, needs_backbone: bool, device: torch.device) -> Frozen:
-    return _load(task, inputs, needs_backbone, device, None)
+    return load_inputs(task, inputs, needs_backbone, device, None)
 
 
-def sampled_frozen(experiment: Experiment, device: torch.device, images: int) -> Frozen:
-    """Return what `frozen_of` returns, but computed from a few images, whose rows stand for all images.
-
-    Costs can be measured with it, accuracies cannot. Nothing is read from the cache folder or written to it.
-
-    Args:
-        experiment: Its task and method decide what is needed.
-        device: Where the backbone computes.
-        images: Number of images, evenly spaced over the dataset.
-
-    Raises:
-        UserError: Data or weights are missing; says where to get them.
-    """
-    task, inputs, needs_backbone = _address(experiment)
-    whole = dataset_of(task)
-    frozen = _load(task, inputs, needs_backbone, device, None, Sample(whole, images))
-    x = cast(np.ndarray, Repeated(frozen.x, len(whole)))
-    repeated = None if frozen.masks is None else cast(np.ndarray, Repeated(frozen.masks, len(whole)))
-    return Frozen(x, frozen.context, repeated)
-
-
-def _load(
+def load_inputs(
     task: Task,
     inputs: Inputs,
     needs_backbone: bool,
