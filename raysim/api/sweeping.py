@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from raysim.clients.partition import Domain
 from raysim.core.config import parse
 from raysim.core.errors import UserError
 from raysim.search.constraints import constraints_of
@@ -17,6 +21,7 @@ from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, sweep
+from raysim.simulation.images import dataset_of
 from raysim.storage.files import read_record
 from raysim.storage.report import write_report
 
@@ -52,13 +57,39 @@ class SweepWords:
 def spaces_of(names: Sequence[str], changes: Mapping[str, Any]) -> list[Space]:
     """Return the spaces of these names, with overrides applied and their figures checked.
 
+    A search leaves out the scenario `domain` where the images that it is given have a single domain, and says
+    so: what is left is a study of these images. A recipe is refused, because its question is about all.
+
     Raises:
         UserError: There is no such space, or its file or an override is wrong.
     """
-    spaces = [load_space(name, changes) for name in names]
+    spaces = [_for_these_images(load_space(name, changes)) for name in names]
     for space in spaces:
         check_figures(space)
     return spaces
+
+
+def _for_these_images(space: Space) -> Space:
+    """Leave out of a search the scenarios for which the dataset lacks domains."""
+    if space.sample is None:
+        return space
+    labels = space.experiments()
+    possible = [
+        not isinstance(experiment.scenario, Domain)
+        or len(np.unique(dataset_of(experiment.task).attributes)) > 1
+        for experiment in labels.values()
+    ]
+    if all(possible) or not any(possible):
+        return space
+    left_out = [label for label, fits in zip(labels, possible, strict=True) if not fits]
+    print(
+        f"raysim: {space.name}: left out: the scenario {', '.join(left_out)}, because the images of "
+        f"'{space.base.task.dataset}' have a single domain",
+        file=sys.stderr,
+    )
+    return replace(
+        space, scenarios=tuple(s for s, fits in zip(space.scenarios, possible, strict=True) if fits)
+    )
 
 
 def sweep_options(words: SweepWords, spaces: Sequence[Space]) -> SweepOptions:
