@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from raysim.clients.partition import Domain
 from raysim.core.config import parse
 from raysim.core.errors import UserError
+from raysim.experiment.records import Experiment
 from raysim.search.constraints import constraints_of
 from raysim.search.options import SweepOptions, trial_slots
 from raysim.search.plans.sweep_plan import SweepPlan
@@ -21,7 +19,7 @@ from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, sweep
-from raysim.simulation.images import dataset_of
+from raysim.simulation.federation import Federation
 from raysim.storage.files import read_record
 from raysim.storage.report import write_report
 
@@ -57,8 +55,8 @@ class SweepWords:
 def spaces_of(names: Sequence[str], changes: Mapping[str, Any]) -> list[Space]:
     """Return the spaces of these names, with overrides applied and their figures checked.
 
-    A search leaves out the scenario `domain` where the images that it is given have a single domain, and says
-    so: what is left is a study of these images. A recipe is refused, because its question is about all.
+    A search leaves out the scenarios that are impossible with its images (`domain` of a folder, 50:1 of few
+    images) and says so. A recipe is refused later, because its question is about all of them.
 
     Raises:
         UserError: There is no such space, or its file or an override is wrong.
@@ -70,26 +68,26 @@ def spaces_of(names: Sequence[str], changes: Mapping[str, Any]) -> list[Space]:
 
 
 def _for_these_images(space: Space) -> Space:
-    """Leave out of a search the scenarios for which the dataset lacks domains."""
+    """Leave out of a search the scenarios that its images cannot have, where they can have others."""
     if space.sample is None:
         return space
-    labels = space.experiments()
-    possible = [
-        not isinstance(experiment.scenario, Domain)
-        or len(np.unique(dataset_of(experiment.task).attributes)) > 1
-        for experiment in labels.values()
-    ]
-    if all(possible) or not any(possible):
+    problems = [_problem(experiment) for experiment in space.experiments().values()]
+    if all(problems) or not any(problems):
         return space
-    left_out = [label for label, fits in zip(labels, possible, strict=True) if not fits]
-    print(
-        f"raysim: {space.name}: left out: the scenario {', '.join(left_out)}, because the images of "
-        f"'{space.base.task.dataset}' have a single domain",
-        file=sys.stderr,
-    )
-    return replace(
-        space, scenarios=tuple(s for s, fits in zip(space.scenarios, possible, strict=True) if fits)
-    )
+    for label, problem in zip(space.experiments(), problems, strict=True):
+        if problem:
+            print(f"raysim: {space.name}: the scenario {label} is left out: {problem}", file=sys.stderr)
+    kept = [scenario for scenario, problem in zip(space.scenarios, problems, strict=True) if not problem]
+    return replace(space, scenarios=tuple(kept))
+
+
+def _problem(experiment: Experiment) -> str:
+    """Return why an experiment's clients cannot be drawn from its images; empty where they can."""
+    try:
+        Federation.of(experiment)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def sweep_options(words: SweepWords, spaces: Sequence[Space]) -> SweepOptions:

@@ -30,13 +30,13 @@ def test_a_sweep_as_tables(finished_sweep: FinishedSweep) -> None:
 def test_a_search_leaves_out_what_the_images_cannot_be(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = {"task.dataset": "folder", "task.path": str(class_folders(tmp_path))}
+    here = {"task.dataset": "folder", "task.path": str(class_folders(tmp_path)), "scenario.clients": 2}
     (space,) = spaces_of(["fedrsclip"], here)
     assert list(space.experiments()) == ["even", "dirichlet alpha=0.1"]
-    assert (
-        "left out: the scenario domain per client, because the images of 'folder' have a single domain"
-        in (capsys.readouterr().err)
-    )
+    said = capsys.readouterr().err
+    assert "fedrsclip: the scenario domain per client is left out: scenario = 'domain' is not allowed" in said
+    (safe,) = spaces_of(["safe"], {**here, "task.classes": None, "task.ses": None})
+    assert len(safe.scenarios) == 1 and "safe: the scenario long tail IR=50" in capsys.readouterr().err
     assert len(spaces_of(["fedrsclip"], {})[0].scenarios) == 3  # the bundled scenes have domains
     (asked,) = spaces_of(["fedrsclip"], {**here, "scenario": "domain"})
     assert len(asked.scenarios) == 1  # refused later, as asked for
