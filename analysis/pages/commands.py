@@ -70,14 +70,17 @@ def commands(results: Results) -> Text:
     return Text(code="\n".join(lines), folded=f"The command of each of {len(trials)} trials (bash)")
 
 
-def rest_command(results: Results) -> str:
-    """Return the command that runs what a sweep left out; empty while it runs."""
+def rest_words(results: Results) -> str:
+    """Say how what a sweep left out can be run, or that it was not asked for; empty while it runs."""
     made_by = _made_by(results)
     if results.meta.get("status", "running") == "running" or not made_by:
         return ""
+    if "left_out" in results.meta and results.meta["left_out"] is None:  # the plan has no more
+        return "the rest was not asked for"
     out = "" if " --out " in made_by else f" --out {shlex.quote(str(results.folder))}"
     resumed = f"{made_by}{out}" + ("" if "--resume" in made_by else " --resume")
-    return str((results.meta.get("left_out") or {}).get("command") or resumed)  # that one says the minutes
+    command = (results.meta.get("left_out") or {}).get("command") or resumed  # that one says the minutes
+    return f"`{command}` runs the rest"
 
 
 def repeat(results: Results) -> list[str]:

@@ -23,7 +23,7 @@ def choice_headline(results: Results, rows: Sequence[Row], others: Sequence[Row]
         results: The sweep.
         rows: Verdicts on choices.
         others: Other verdicts; they count among the comparisons that ran or did not.
-        rest: The command that runs the rest; empty while the sweep runs.
+        rest: How the rest can be run; empty while the sweep runs.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     start = how_many_ran([*rows, *others], rest)
@@ -43,7 +43,7 @@ def how_many_ran(rows: Sequence[Row], rest: str) -> str:
         return ""
     start = ("Only " if many else "") if rest else "So far "
     text = f"{start}{many or 'none'} of {count(total, 'comparison')} ran"
-    return capitalized(text) + (f" (`{rest}` runs the rest)" if rest else "")
+    return capitalized(text) + (f" ({rest})" if rest else "")
 
 
 def _strongest(results: Results, decided: Sequence[Row]) -> str:

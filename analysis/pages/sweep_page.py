@@ -18,7 +18,7 @@ from ..look.words import listing
 from ..read.results import Results, Row
 from . import evidence, headline
 from .best import best_table
-from .commands import commands, rest_command
+from .commands import commands, rest_words
 from .glossary import WORDS
 from .shared import of_space, page_of, present, progress, under_name
 from .sweep_facts import facts, scenarios_table, trial_counts, trust
@@ -89,7 +89,7 @@ def lead(results: Results, choices: Sequence[Row], headlines: Sequence[str]) -> 
         choices: Rows of the table of verdicts of the kind `choice`.
         headlines: Of the figures that a recipe declares.
     """
-    others, rest = rows_of(results, *OTHERS), rest_command(results)
+    others, rest = rows_of(results, *OTHERS), rest_words(results)
     rivals = [row for row in others if row["kind"] == "rival"]
     against = headline.rival_headline(results, rivals, rows_of(results, "rival", metric=GLOBAL))
     if choices:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from raysim.core.config import parse
 from raysim.core.errors import UserError
+from raysim.experiment.records import Experiment
 from raysim.search.constraints import constraints_of
 from raysim.search.options import SweepOptions, trial_slots
 from raysim.search.plans.sweep_plan import SweepPlan
@@ -17,6 +19,7 @@ from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, sweep
+from raysim.simulation.federation import Federation
 from raysim.storage.files import read_record
 from raysim.storage.report import write_report
 
@@ -52,13 +55,39 @@ class SweepWords:
 def spaces_of(names: Sequence[str], changes: Mapping[str, Any]) -> list[Space]:
     """Return the spaces of these names, with overrides applied and their figures checked.
 
+    A search leaves out the scenarios that are impossible with its images (`domain` of a folder, 50:1 of few
+    images) and says so. A recipe is refused later, because its question is about all of them.
+
     Raises:
         UserError: There is no such space, or its file or an override is wrong.
     """
-    spaces = [load_space(name, changes) for name in names]
+    spaces = [_for_these_images(load_space(name, changes)) for name in names]
     for space in spaces:
         check_figures(space)
     return spaces
+
+
+def _for_these_images(space: Space) -> Space:
+    """Leave out of a search the scenarios that its images cannot have, where they can have others."""
+    if space.sample is None:
+        return space
+    problems = [_problem(experiment) for experiment in space.experiments().values()]
+    if all(problems) or not any(problems):
+        return space
+    for label, problem in zip(space.experiments(), problems, strict=True):
+        if problem:
+            print(f"raysim: {space.name}: the scenario {label} is left out: {problem}", file=sys.stderr)
+    kept = [scenario for scenario, problem in zip(space.scenarios, problems, strict=True) if not problem]
+    return replace(space, scenarios=tuple(kept))
+
+
+def _problem(experiment: Experiment) -> str:
+    """Return why an experiment's clients cannot be drawn from its images; empty where they can."""
+    try:
+        Federation.of(experiment)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def sweep_options(words: SweepWords, spaces: Sequence[Space]) -> SweepOptions:

@@ -6,3 +6,8 @@ the layout of transformers, `published` the remote-sensing CLIPs. All return a `
 makes numbers of texts. `zeroshot` measures whether all of it fits. `bundled` loads the model that comes with
 raysim, `pretrain` made it and `evaluate` measures it. The room imports core, nn and data only.
 """
+
+import warnings
+
+# tqdm, which open_clip imports, asks every notebook for a package that nothing here needs
+warnings.filterwarnings("ignore", message="IProgress not found")

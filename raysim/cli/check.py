@@ -12,7 +12,7 @@ from raysim.cli import contracts, data_contracts
 from raysim.cli.contracts import Check
 from raysim.clients.partition import SCENARIOS
 from raysim.core import plugins
-from raysim.core.errors import UserError
+from raysim.core.errors import UserError, why_unreadable
 from raysim.core.registry import Registry
 from raysim.data.registry import DATASETS, needs_path
 from raysim.methods import METHODS
@@ -67,7 +67,7 @@ def _is_space(path: Path) -> bool:
     try:
         return "\ndef base(" in f"\n{path.read_text()}"
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        raise UserError(f"{path}: cannot be read: {why_unreadable(error)}") from None
 
 
 def _loadable() -> str:

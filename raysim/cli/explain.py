@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import os
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from raysim.core import plugins
 from raysim.core.config import Config, condition_of, suggest
 from raysim.core.errors import UserError
 from raysim.core.registry import Registry
@@ -181,7 +183,10 @@ def _record(title: str, cls: type[Config], block: str) -> str:
         words = f"  {field:{wide}}  {_as_typed(info.default):10} {info.description or ''}"
         lines += textwrap.wrap(words, WIDTH, subsequent_indent=" " * (wide + 15))
     if cls.model_fields:
-        lines += ["", f"raysim explain {block}.{next(iter(cls.model_fields))} says more about one of them."]
+        field = next(iter(cls.model_fields))
+        file = plugins.file_of(cls.__module__)
+        given = f" --plugin {os.path.relpath(file.path)}" if file else ""
+        lines += ["", f"raysim explain {block}.{field}{given} says more about one of them."]
     return "\n".join(lines)
 
 

@@ -85,6 +85,8 @@ def check_dataset(
     if not dataset.segments:
         unseen = backbone_of(backbone, backbone_path, "cpu").unseen_words(dataset.classes)
         print(f"  words that {backbone} never saw: {', '.join(unseen) if unseen else 'none known'}")
+        if unseen and name in ("folder", "client_folders"):
+            print("  a class is called as its folder: the folder parking_lot is the words 'parking lot'")
     if sheet is not None:
         _contact_sheet(dataset, sheet)
         print(f"  contact sheet: {sheet}")

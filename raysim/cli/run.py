@@ -70,7 +70,7 @@ def _print_result(
             print(*(f"  {split}{line}" for line in said if line), sep="\n")
     print(
         f"  bytes up {result['bytes_up']:,}, down {result['bytes_down']:,}; {result['flops']:.3g} FLOPs; "
-        f"{duration(result['seconds'])}"
+        f"{duration(result['seconds'])} in rounds"
     )
     print(f"  state_sha256 {result['state_sha256']}")
     print(f"report: {page}\npredict: {predict_words(page.parents[1])}")

@@ -161,6 +161,8 @@ def duration(seconds: float | None) -> str:
     """A duration in words: seconds, minutes or hours."""
     if seconds is None:
         return "?"
+    if seconds < 0.95:
+        return "less than 1 s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

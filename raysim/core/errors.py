@@ -41,6 +41,13 @@ class OutOfTime(Exception):
     """A trial that took longer than its time limit."""
 
 
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Return in words why a text file cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    return "there is no such file" if isinstance(error, FileNotFoundError) else str(error.strerror or error)
+
+
 def first_cause(error: BaseException) -> BaseException:
     """Return the exception that was raised first.
 

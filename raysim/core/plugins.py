@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from raysim.core.errors import UserError
+from raysim.core.errors import UserError, why_unreadable
 from raysim.core.warm import kept
 
 VARIABLE = "RAYSIM_PLUGINS"  # files that every process loads, separated as in PATH
@@ -92,7 +92,7 @@ def load(path: str | Path) -> ModuleType:
     try:
         source = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"plug-in {path}: cannot be read: {error}") from None
+        raise UserError(f"plug-in {path}: cannot be read: {why_unreadable(error)}") from None
     return _execute(PluginFile(str(place), source))
 
 

@@ -13,6 +13,7 @@ Reference: Zhao, Peng, Chen, Huang, Liu, "FedRS-Bench: Realistic Federated Learn
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from raysim.core.errors import UserError
-from raysim.data.dataset import DatasetInfo, comparable_name
+from raysim.data.dataset import DatasetInfo
 from raysim.data.files import shorten_list, subfolders
 from raysim.data.folder import ClassFolders, class_words
-from raysim.data.image_names import natural_order
+from raysim.data.image_names import is_word_character, natural_order
 from raysim.data.listing import (
     EMPTY,
     HIDDEN,
@@ -78,7 +79,7 @@ class ClientFolders(ClassFolders):
         spellings = Counter(folder for _, _, folder, _ in places)
         words: dict[str, str] = {}  # the most frequent spelling of each class
         for folder in sorted(spellings, key=lambda folder: (-spellings[folder], folder)):
-            words.setdefault(_key(folder), class_words(folder) or folder)
+            words.setdefault(_key(folder), class_words(folder))
         self.classes = tuple(sorted(set(words.values())))
         if len(self.classes) < 2:
             raise UserError(f"{self.root}: found {len(self.classes)} class, expected at least 2 in {LAYOUT}")
@@ -181,5 +182,6 @@ def _place(folders: tuple[str, ...]) -> tuple[int | None, str, str] | None:
 
 
 def _key(folder: str) -> str:
-    """Return what two spellings of a class have in common; the name itself where it has no ASCII letters."""
-    return comparable_name(folder) or folder
+    """Return what two spellings of a class have in common; the name itself where it has no letter."""
+    name = unicodedata.normalize("NFC", folder).casefold()
+    return "".join(character for character in name if is_word_character(character)) or folder

@@ -9,6 +9,7 @@ import copy
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset, DatasetInfo, comparable_name, with_settings
 from raysim.data.decode import read_picture
 from raysim.data.files import data_roots, file_digest, shorten_list, subfolders
+from raysim.data.image_names import is_word_character
 from raysim.data.listing import DEEPER, LeftOut, scan_classes
 from raysim.data.memo import each_readable
 from raysim.data.reading import Picture, Reading
@@ -162,9 +164,14 @@ def _whereabouts(root: Path, left_out: LeftOut) -> str:
 
 
 def class_words(folder: str) -> str:
-    """Return a folder's name as words: `"DenseResidential"` becomes `"dense residential"`."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder)
-    return " ".join(re.split(r"[\W_]+", spaced)).strip().lower()
+    """Return a folder's name as words: `"DenseResidential"` becomes `"dense residential"`.
+
+    Letters of any script stay, with their accents and vowel signs. A name without a letter or digit stays
+    as it is.
+    """
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", folder))
+    words = "".join(character if is_word_character(character) else " " for character in spaced).split()
+    return " ".join(words).lower() or folder.strip()
 
 
 def find_root(info: DatasetInfo, path: str | None = None) -> Path | None:

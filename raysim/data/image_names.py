@@ -24,6 +24,11 @@ def comparable_path(name: str) -> str:
     return path
 
 
+def is_word_character(character: str) -> bool:
+    """Return whether this is a letter, a digit, or a mark on a letter, of any script."""
+    return character.isalnum() or unicodedata.category(character).startswith("M")
+
+
 class ImageNames:
     """The images of a dataset by the names that people may write for them.
 

@@ -13,7 +13,9 @@ from raysim.core.errors import UserError
 from raysim.data.unreadable import explain_os_error, is_utf8, shown
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".jp2", ".j2k"})
-SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+# of Windows, macOS, Linux and network storage
+SYSTEM_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "lost+found", "#recycle"})
+SYSTEM_NAMES |= {"$recycle.bin", "system volume information", "@eadir"}
 MOST_LOOKED_AT = 200_000  # entries below the class folders that are looked at, so that `--path /` ends
 MOST_PLACES = 6  # places that a sentence names
 DEEPER = "images in deeper folders"
@@ -162,7 +164,7 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def is_hidden(name: str) -> bool:
     """Return whether a name is one of a hidden or system file or folder."""
-    return name.startswith((".", "__")) or name.lower() in SYSTEM_FILES
+    return name.startswith((".", "__")) or name.lower() in SYSTEM_NAMES
 
 
 def is_image(entry: os.DirEntry[str]) -> bool:

@@ -6,18 +6,24 @@ Shapes: N images, C pixel classes, H and W pixels.
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
-from raysim.data.decode import image_size, read_bytes
+from raysim.data.decode import image_size, read_bytes, refuse_pages
 from raysim.data.files import shorten_list
 from raysim.data.listing import MOST_LOOKED_AT, LeftOut, scan_folder
 from raysim.data.memo import cache_folder, each_readable, remember, stamp
-from raysim.data.unreadable import UnreadableImage, explain_content
+from raysim.data.raster import read_band
+from raysim.data.reading import Refused
+from raysim.data.tiff import unturned
+from raysim.data.unreadable import UnreadableImage, explain_content, shown
 
 EXTENSIONS = (".png", ".tif", ".tiff")  # lossless formats
 MAX_CLASSES = 254  # mask values for classes are below this; 254 is reserved and 255 is ignored
@@ -39,14 +45,15 @@ def count_values(name: str, images: list[Path], masks: list[Path]) -> np.ndarray
         height, width = mask.shape
         size = image_size(images[index])
         if size != (width, height):
-            raise UserError(
-                f"{masks[index]}: a mask of {width}x{height} pixels is not allowed: it should be "
-                f"{size[0]}x{size[1]} as its image "
-                f"{images[index]}"
+            raise UnreadableImage(
+                masks[index],
+                f"a mask of {width}x{height} pixels is not allowed: it should be {size[0]}x{size[1]} as its "
+                f"image {shown(images[index])}",
+                "draw or resize it for this image",
             )
         return np.bincount(mask.ravel(), minlength=256)
 
-    key = {"version": 1, "files": stamp([*images, *masks])}
+    key = {"version": 2, "files": stamp([*images, *masks])}
     return remember(
         cache_folder(),
         f"{name}-values",
@@ -62,25 +69,54 @@ def read_mask(file: Path) -> np.ndarray:
         [H, W] uint8.
 
     Raises:
-        UserError: The file is not readable, or its values are not class numbers.
+        UnreadableImage: The file is not readable, or its values are not class numbers.
     """
     content = read_bytes(file)
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            mode, values = image.mode, np.asarray(image)
+        mode, values = _stored_values(content)
+    except Refused as refusal:
+        raise UnreadableImage(file, refusal.reason, refusal.advice) from None
     except Exception as error:  # Pillow's decoders raise many types
         raise UnreadableImage(file, *explain_content(content, error)) from error
-    if values.ndim != 2 or mode == "F":
-        raise UserError(
-            f"{file}: a mask of mode {mode} is not allowed: it should have one band of whole numbers, the "
-            "class of each pixel"
+    if values.ndim != 2 or values.dtype.kind == "f":
+        raise UnreadableImage(
+            file,
+            f"a mask of mode {mode} is not allowed: it should have one band of whole numbers, the class of "
+            "each pixel",
+            "replace each colour by the number of its class"
+            if values.ndim == 3
+            else "store it as whole numbers",
         )
     if values.min() < 0 or values.max() > IGNORE:
-        raise UserError(
-            f"{file}: mask value {max(values.max(), values.min(), key=abs)} is not allowed: it should be 0 "
-            f"to {IGNORE}"
+        wrong = values.min() if values.min() < 0 else values.max()
+        raise UnreadableImage(
+            file,
+            f"mask value {wrong} is not allowed: it should be 0 to {IGNORE}",
+            f"number the classes from 0, and write {IGNORE} where a pixel has none",
         )
     return values.astype(np.uint8)
+
+
+def _stored_values(content: bytes) -> tuple[str, np.ndarray]:
+    """Return the mode of a mask and its values as the file has them.
+
+    Pillow spreads gray of 2 and 4 bits over 0 to 255, and turns it over where a TIFF says that white is zero.
+    """
+    directories = refuse_pages(content)
+    if directories and (directories[0].sparse or directories[0].compression):
+        return "raster", read_band(content)
+    try:
+        with Image.open(io.BytesIO(unturned(content))) as image:
+            mode, raw = image.mode, str(image.tile[0][3]) if image.tile else ""
+            values = np.asarray(image)
+    except UnidentifiedImageError:
+        if not directories:
+            raise
+        return "raster", read_band(content)
+    if mode in ("1", "L") and directories and directories[0].white_is_zero:
+        values = ~values
+    packed = re.search(r"\bL;([24])", raw)
+    return mode, values // (255 // (2 ** int(packed[1]) - 1)) if packed else values
 
 
 def pair(images: Path, masks: Path, left_out: LeftOut | None = None) -> tuple[list[Path], list[Path]]:
@@ -109,28 +145,35 @@ def pair(images: Path, masks: Path, left_out: LeftOut | None = None) -> tuple[li
             "which keep values"
         )
     for files in (image_files, mask_files):
-        stems = [file.stem for file in files]
-        equal = [file for file in files if stems.count(file.stem) > 1] if len(set(stems)) < len(stems) else []
+        stems = Counter(_stem(file) for file in files)
+        equal = [file for file in files if stems[_stem(file)] > 1]
         if equal:
             raise UserError(
                 f"{equal[0].parent}: {' and '.join(file.name for file in equal[:2])} have the same name; "
                 "keep one"
             )
-    by_stem = {file.stem: file for file in mask_files}
-    alone = [file.name for file in image_files if file.stem not in by_stem]
+    by_stem = {_stem(file): file for file in mask_files}
+    alone = [file.name for file in image_files if _stem(file) not in by_stem]
+    image_stems = {_stem(file) for file in image_files}
+    unmatched = sorted(file.name for stem, file in by_stem.items() if stem not in image_stems)
     if alone or not image_files:
         problem = f"no mask for {shorten_list(alone)}" if alone else f"no images in {images}"
+        others = f" (masks without an image: {shorten_list(unmatched, 3)})" if unmatched else ""
         raise UserError(
-            f"{images.parent}: {problem}; expected {masks}/NAME.png for every {images}/NAME.jpg|png|tif|webp"
+            f"{images.parent}: {problem}{others}; expected {masks}/NAME.png for every "
+            f"{images}/NAME.jpg|png|tif|webp"
         )
-    image_stems = {file.stem for file in image_files}
-    unmatched = sorted(file.name for stem, file in by_stem.items() if stem not in image_stems)
     if unmatched:
         raise UserError(
             f"{images.parent}: no image for {masks.name}/{shorten_list(unmatched)}; expected "
             f"{images}/NAME.jpg|png|tif|webp for every mask"
         )
-    return image_files, [by_stem[file.stem] for file in image_files]
+    return image_files, [by_stem[_stem(file)] for file in image_files]
+
+
+def _stem(file: Path) -> str:
+    """Return a file's name without its ending, in one form of Unicode: copies by a Mac have another."""
+    return unicodedata.normalize("NFC", file.stem)
 
 
 def read_classes(file: Path) -> list[str]:
@@ -140,7 +183,7 @@ def read_classes(file: Path) -> list[str]:
         UserError: A line is empty, two are equal, or there are more than masks can have.
     """
     try:
-        lines = [line.strip() for line in file.read_text().rstrip().splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"{file} cannot be read ({error}): it should be text, one class name per line"
@@ -174,12 +217,13 @@ def number_classes(root: Path, counts: np.ndarray) -> list[str]:
         UserError: The values are not class numbers.
     """
     values = np.flatnonzero(counts[:, 1:IGNORE].any(axis=0)) + 1
-    if len(values) < 2 or values[-1] >= MAX_CLASSES:
+    # a part of a data set may lack some classes; gray levels such as 60, 120, 180 are no numbers of classes
+    if len(values) < 2 or values[-1] >= MAX_CLASSES or values[-1] > 2 * len(values):
         present = ", ".join(map(str, np.flatnonzero(counts.any(axis=0))[:12]))
         raise UserError(
             f"{root}: the masks have the values {present}; without a file {root / 'classes.txt'} (line i "
-            "names value i) they should be 0 for "
-            f"pixels to ignore and 1 to C for at least 2 classes, C < {MAX_CLASSES}"
+            "names value i) they should be 0 for pixels to ignore and 1 to C for at least 2 classes, "
+            f"C < {MAX_CLASSES}, at least half of them there"
         )
     return ["", *(f"class {value}" for value in range(1, values[-1] + 1))]
 

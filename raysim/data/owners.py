@@ -108,6 +108,8 @@ def _read(path: Path, column: str, _size: int, _changed: int) -> OwnersTable:
 
 def _csv(path: Path, content: bytes, column: str) -> Iterator[tuple[int, Cells]]:
     """Yield line and cells of each row of a CSV file; lines without any text are passed over."""
+    if content[:4] == b"PK\x03\x04":
+        raise UserError(f"{path} is an Excel workbook or a ZIP archive; save the table as CSV in UTF-8")
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = content.decode(encoding)
@@ -116,6 +118,8 @@ def _csv(path: Path, content: bytes, column: str) -> Iterator[tuple[int, Cells]]
         raise UserError(
             f"{path}, line {line}: the bytes are not UTF-8; save the table as CSV in UTF-8"
         ) from None
+    if text[:4].lower() == "sep=":  # a line for Excel
+        text = "\n" + "".join(text.splitlines(keepends=True)[1:])
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -174,7 +178,7 @@ def _columns(path: Path, header: Sequence[str], column: str) -> dict[str, int]:
             problem = "no column" if name not in known else f"{known.count(name)} columns"
             shown = shorten_list([repr(word.strip()) for word in header], 12)
             raise UserError(
-                f"{path} has {problem} '{name}'; its first line names {shown}{suggest(name, known)} "
+                f"{path} has {problem} '{name}'; its first line names {shown}{suggest(name, known) or '.'} "
                 f"Needed are '{FILE}' and '{CLIENT}' (or the column that scenario.attribute names), and "
                 f"'{SPLIT}' where the table says what images are for"
             )

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +38,7 @@ def large(pixels: int) -> Refused:
 
 
 def refuse_soft_alpha(alpha_HW: np.ndarray, most: int) -> None:
-    """Refuse a raster whose transparency looks like a band: GDAL declares a fourth band of bytes so."""
+    """Refuse a TIFF whose transparency looks like a band: GDAL declares a fourth band of bytes so."""
     if ((alpha_HW > 0) & (alpha_HW < most)).mean() > SOFT_ALPHA:
         raise Refused(
             "has a band that is declared as transparency and looks like measured values (near infrared?)",
@@ -43,17 +46,55 @@ def refuse_soft_alpha(alpha_HW: np.ndarray, most: int) -> None:
         )
 
 
-def read_raster(content: bytes, reading: Reading, why: str) -> Picture:
+def read_raster(content: bytes, reading: Reading, why: str, inverted: bool = False) -> Picture:
     """Read a raster as RGB.
 
     Args:
         content: The whole file.
         reading: The settings.
         why: What the file has that needs rasterio, for the message where that is missing.
+        inverted: Whether the file says that its smallest value is white.
 
     Raises:
         Refused: rasterio is missing, or the raster cannot be read by the rule.
     """
+    with _opened(content, why) as raster:
+        refuse_large(raster.width, raster.height)
+        colours = [colour.name for colour in raster.colorinterp]
+        places, alpha = choose_bands(colours, reading)
+        values_HWB = np.stack([raster.read(place + 1) for place in places], axis=-1)
+        nodata = [raster.nodatavals[place] for place in places]
+        is_tiff = raster.driver == "GTiff"
+        alpha_HW = None if alpha is None else raster.read(alpha + 1)
+    missing_HW = is_nodata(values_HWB, nodata)
+    if alpha_HW is None:
+        pixels = to_rgb(values_HWB, missing_HW, reading.stretch, inverted)
+    else:
+        most = np.iinfo(alpha_HW.dtype).max if alpha_HW.dtype.kind in "iu" else 1
+        if is_tiff:
+            refuse_soft_alpha(alpha_HW, most)
+        transparent_HW = alpha_HW == 0
+        missing_HW = transparent_HW if missing_HW is None else missing_HW | transparent_HW
+        pixels = over_black(to_rgb(values_HWB, missing_HW, reading.stretch), alpha_HW / most)
+    words = reading_words(bits_words(values_HWB.dtype), len(colours), reading)
+    return Picture(pixels, words)
+
+
+def read_band(content: bytes) -> np.ndarray:
+    """Read the values of a raster of one band. [H, W], or [H, W, B] where it has several.
+
+    Raises:
+        Refused: rasterio is missing, or the raster is too large.
+    """
+    with _opened(content, "is a raster of an unusual type") as raster:
+        refuse_large(raster.width, raster.height)
+        values: np.ndarray = raster.read()
+    return values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
+
+
+@contextmanager
+def _opened(content: bytes, why: str) -> Iterator[Any]:
+    """Open a raster by rasterio; refuse it where rasterio is missing, saying why it is needed."""
     try:
         import rasterio
     except ImportError:
@@ -63,23 +104,7 @@ def read_raster(content: bytes, reading: Reading, why: str) -> Picture:
     logging.getLogger("rasterio").setLevel(logging.CRITICAL)  # what is wrong is raised
     warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # where an image lies is not needed
     with rasterio.MemoryFile(content) as file, file.open() as raster:
-        refuse_large(raster.width, raster.height)
-        colours = [colour.name for colour in raster.colorinterp]
-        places, alpha = choose_bands(colours, reading)
-        values_HWB = np.stack([raster.read(place + 1) for place in places], axis=-1)
-        nodata = [raster.nodatavals[place] for place in places]
-        alpha_HW = None if alpha is None else raster.read(alpha + 1)
-    missing_HW = is_nodata(values_HWB, nodata)
-    if alpha_HW is None:
-        pixels = to_rgb(values_HWB, missing_HW, reading.stretch)
-    else:
-        most = np.iinfo(alpha_HW.dtype).max if alpha_HW.dtype.kind in "iu" else 1
-        refuse_soft_alpha(alpha_HW, most)
-        transparent_HW = alpha_HW == 0
-        missing_HW = transparent_HW if missing_HW is None else missing_HW | transparent_HW
-        pixels = over_black(to_rgb(values_HWB, missing_HW, reading.stretch), alpha_HW / most)
-    words = reading_words(bits_words(values_HWB.dtype), len(colours), reading)
-    return Picture(pixels, words)
+        yield raster
 
 
 def over_black(pixels: np.ndarray, opacity_HW: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ ALLOWED_STRETCH = (
 ALLOWED_BANDS = "one band or three, counted from 1, for example 4 or 4,3,2"
 DEFAULT_PERCENTILES = (0.5, 99.5)  # of images of more than 8 bits
 MAX_BAND = 10_000
-READING_VERSION = 2  # increase it when a file is read as other pixels than before
+READING_VERSION = 3  # increase it when a file is read as other pixels than before
 SMALLEST_RANGE = 1e-12  # of a stretch; an image of one value becomes black
 VALUES_AT_ONCE = 2**24  # values that are scaled at once
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -158,13 +158,16 @@ def choose_bands(colours: Sequence[str], reading: Reading) -> tuple[list[int], i
     )
 
 
-def to_rgb(values_HWB: np.ndarray, missing_HW: np.ndarray | None, stretch: str | None) -> np.ndarray:
+def to_rgb(
+    values_HWB: np.ndarray, missing_HW: np.ndarray | None, stretch: str | None, inverted: bool = False
+) -> np.ndarray:
     """Scale one band or three to RGB of 8 bits.
 
     Args:
         values_HWB: Values, 8-bit as they are stored. [H, W, B], B = 1 or 3
         missing_HW: Pixels without a value, beside those that are NaN or infinite. [H, W] bool
         stretch: The setting.
+        inverted: Whether the file says that its smallest value is white.
 
     Returns:
         [H, W, 3] uint8.
@@ -184,6 +187,7 @@ def to_rgb(values_HWB: np.ndarray, missing_HW: np.ndarray | None, stretch: str |
     if missing_HW is not None and missing_HW.all() and not plain:
         raise Refused("has no pixel with a value: all are no-data, NaN or transparent", "remove it")
     scaled = values_HWB if plain else _scaled(values_HWB, *_limits(values_HWB, missing_HW, stretch))
+    scaled = 255 - scaled if inverted else scaled
     rgb = np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else np.array(scaled)
     if missing_HW is not None:
         rgb[missing_HW] = 0

@@ -32,7 +32,12 @@ OTHER_CONTENT = {  # beginnings of files that are no images -> what they are, an
     b"%PDF": ("is a PDF document", "export the image from it"),
     b"\x89HDF": ("is an HDF5 file", "export its bands as a GeoTIFF"),
     b"CDF": ("is a NetCDF file", "export its bands as a GeoTIFF"),
+    b"\x93NUMPY": ("is an array of NumPy", "save it as a GeoTIFF or PNG"),
+    b"PAR1": ("is a Parquet table", "write its images as files"),
 }
+PHOTOGRAPHS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}  # by their kind
+# line breaks, colours of a terminal, changes of direction
+CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 READ_FORMATS = "JPEG, PNG, TIFF, WebP, GIF, BMP, JPEG 2000"
 AGAIN = "copy or download it again"
 
@@ -70,8 +75,9 @@ def all_unreadable(name: str, lines: Sequence[str], images: int) -> UserError:
 
 
 def shown(file: Path | str) -> str:
-    """Return a path as text that can be printed, also where its bytes are no UTF-8."""
-    return os.fsencode(str(file)).decode("utf-8", "backslashreplace")
+    """Return a path as text that can be printed: bytes that are no UTF-8 and control characters as codes."""
+    text = os.fsencode(str(file)).decode("utf-8", "backslashreplace")
+    return CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def is_utf8(name: str) -> bool:
@@ -111,6 +117,8 @@ def explain_content(content: bytes, error: BaseException | None = None) -> tuple
     for magic, explanation in OTHER_CONTENT.items():
         if start.startswith(magic):
             return explanation
+    if start[4:8] == b"ftyp" and start[8:12] in PHOTOGRAPHS:
+        return f"is a photograph in {PHOTOGRAPHS[start[8:12]]}", "convert it to PNG or JPEG"
     if b"/annex/objects/" in start:
         return "is a pointer of git-annex, not the image", "run `git annex get` there"
     if re.match(rb"\s*(<!doctype html|<html|<\?xml|<svg)", start, re.IGNORECASE):

@@ -56,23 +56,27 @@ class NetworkClassifier(nn.Module):
 
 
 class PromptClassifier(nn.Module):
-    """CLIP's image tower and the features of the classes.
+    """CLIP's image tower and the features of the classes, or another linear classifier behind it.
 
     Args:
         visual: The image tower.
         pixels: Mean and deviation of each channel.
         weight_Cd: The classes' features times the logit scale.
+        bias_C: What is added to the logits; zeros for a prompt.
     """
 
-    def __init__(self, visual: nn.Module, pixels: tuple[Any, Any], weight_Cd: torch.Tensor) -> None:
+    def __init__(
+        self, visual: nn.Module, pixels: tuple[Any, Any], weight_Cd: torch.Tensor, bias_C: torch.Tensor
+    ) -> None:
         super().__init__()
         self.visual, self.pixels = visual, pixels
         self.register_buffer("weight_Cd", weight_Cd)
+        self.register_buffer("bias_C", bias_C)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Classify images."""
         features = F.normalize(self.visual(standardise(images, *self.pixels)), dim=-1)
-        return F.linear(features, self.get_buffer("weight_Cd"))
+        return F.linear(features, self.get_buffer("weight_Cd"), self.get_buffer("bias_C"))
 
 
 def classifier(method: Method, model: Any, context: Context, row: Tensors, scope: Any) -> nn.Module:
@@ -112,7 +116,7 @@ def _network(method: NetworkMethod, model: NetworkModel, row: Tensors) -> nn.Mod
 
 
 def _prompt(method: Method, model: Any, context: Context, row: Tensors, scope: Any) -> nn.Module:
-    """Return the image tower with the features of the classes, which are the logits of unit vectors."""
+    """Return the image tower with the features of the classes: what unit vectors add to the logits."""
     backbone = context.backbone
     params = {name: tensor[None] for name, tensor in row.items()}
     width = backbone.embed_dim
@@ -127,18 +131,21 @@ def _prompt(method: Method, model: Any, context: Context, row: Tensors, scope: A
     def inputs(pooled_Nd: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         return torch.cat([pooled_Nd[:, None], others], dim=1) if patches else pooled_Nd
 
-    eye = torch.eye(width, device=context.device)
-    weight_dC = logits(inputs(eye, torch.zeros(width, 4, width, device=context.device)))
+    blank = torch.zeros(width, 4, width, device=context.device)
+    bias_C = logits(inputs(blank[:1, 0], blank[:1]))[0]
+    weight_dC = logits(inputs(torch.eye(width, device=context.device), blank)) - bias_C
     rng = torch.Generator().manual_seed(0)
     probe = F.normalize(torch.randn(4, width, generator=rng), dim=-1).to(context.device)
     others = F.normalize(torch.randn(4, 4, width, generator=rng), dim=-1).to(context.device)
     expected = logits(inputs(probe, others))
-    if not torch.allclose(probe @ weight_dC, expected, rtol=ALIKE, atol=ALIKE * float(expected.abs().max())):
+    linear = probe @ weight_dC + bias_C
+    if not torch.allclose(linear, expected, rtol=ALIKE, atol=ALIKE * float(expected.abs().max())):
         raise UserError(
             f"method {method.name} with these settings is not exported: its logits are no product of the "
             "image's pooled feature with features of the classes (a transport, for example)"
         )
-    return PromptClassifier(backbone.clip.visual, (backbone.mean, backbone.std), weight_dC.T.contiguous())
+    pixels = (backbone.mean, backbone.std)
+    return PromptClassifier(backbone.clip.visual, pixels, weight_dC.T.contiguous(), bias_C)
 
 
 def write_model(module: nn.Module, path: Path, form: str, size: int, facts: Mapping[str, Any]) -> Path:
@@ -187,7 +194,8 @@ def _write_onnx(module: nn.Module, images: torch.Tensor, path: Path) -> None:
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError:
         raise UserError("format = 'onnx' needs a package: pip install \"raysim[onnx]\"") from None
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):  # what they say of constants helps nobody
+        logging.getLogger(name).setLevel(logging.ERROR)
     torch.onnx.export(
         module,
         (images,),

@@ -122,5 +122,8 @@ def trial_slots(workers: int | None, resources: Resources) -> int:
     """
     total = workers if workers is not None else max(resources.workers, usable_cores())
     if total < resources.workers:
-        raise UserError(f"--workers {total}: a trial needs resources.workers = {resources.workers}")
+        raise UserError(
+            f"--workers {total}: a trial needs resources.workers = {resources.workers}; give at least as "
+            f"many, or resources.workers={total}"
+        )
     return total // resources.workers

@@ -84,7 +84,7 @@ def dry_run(spaces: Sequence[Space], options: SweepOptions) -> str:
     ]
     for space in spaces:
         lines += [
-            f"  {space.name}: {factor} in {[level_name(factor, level) for level in levels]}"
+            f"  {space.name}: {factor} in {' | '.join(level_name(factor, level) for level in levels)}"
             for factor, levels in space.contrasts.items()
             if options.contrasts and not options.design
         ]

@@ -159,7 +159,10 @@ def _classes(dataset: Dataset, task: Task, novel: bool = False) -> np.ndarray:
     """
     total, wanted = len(dataset.classes), task.classes
     if wanted is not None and wanted > total:
-        raise UserError(f"task.classes = {wanted} is not allowed: {dataset.name} has {total} classes")
+        raise UserError(
+            f"task.classes = {wanted} is not allowed: {dataset.name} has {total} classes; "
+            "task.classes=null takes all"
+        )
     classes = np.linspace(0, total - 1, wanted or total).round().astype(int)
     if task.novel > len(classes) - 2:
         raise UserError(

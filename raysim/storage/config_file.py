@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raysim.core import plugins
-from raysim.core.errors import UserError
+from raysim.core.errors import UserError, why_unreadable
 from raysim.experiment.records import Experiment, from_dict
 from raysim.storage.files import read_record
 from raysim.storage.plugin_files import kept_path
@@ -55,7 +55,7 @@ def _read(place: Path, path: Path) -> Any:
             ) from None
         raise UserError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        raise UserError(f"{path}: cannot be read: {why_unreadable(error)}") from None
 
 
 def _missing_plugins(folder: Path) -> str:

@@ -30,6 +30,26 @@ def test_a_new_file_keeps_the_contract(kind: str, tmp_path: Path, capsys: pytest
     assert "FAILS" not in said and said.count("  ok ") >= (1 if kind == "space" else 5)
 
 
+def test_a_sweep_over_a_new_method_is_declared_in_a_space(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = write_new("method", "my_method", tmp_path)
+    blocks = (Path(__file__).parents[2] / "docs/plugins.md").read_text().split("```python\n")
+    study = next(block.split("```")[0] for block in blocks if '"method": "my_method"' in block)
+    (tmp_path / "my_study.py").write_text(study)
+    plugin = ["--plugin", str(method)]
+    assert main(["sweep", str(tmp_path / "my_study.py"), *plugin, "--dry-run"]) == 0
+    assert "my_study: method.decay in 0.001 | 0.01\n" in capsys.readouterr().out
+    assert main(["sweep", "fedrsclip", "method=my_method", *plugin, "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "This space studies fedrsclip; for method=my_method write one of its own: raysim new space" in said
+    assert main(["explain", "my_method", *plugin]) == 0
+    line = capsys.readouterr().out.splitlines()[-1].removesuffix(" says more about one of them.")
+    assert main(line.split()[1:]) == 0 and "weight of the squared length" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "none.py")]) == 2
+    assert "none.py: cannot be read: there is no such file" in capsys.readouterr().err
+
+
 def test_a_new_dataset_keeps_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, tiles = write_new("dataset", "my_own", tmp_path), write_tiles(tmp_path / "tiles")
     assert main(["check", str(path)]) == 2

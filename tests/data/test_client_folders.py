@@ -125,3 +125,11 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert "1 file without the ending of an image" in said and ".txt" in said
     assert "1 hidden or system file or folder (.DS_Store)" in said
     assert "1 folder without an image (train_set/client_0/River)" in said
+
+
+def test_classes_of_other_scripts_stay_apart(tmp_path: Path) -> None:
+    for name in ("\u6c34\u7530 1", "\u68ee\u6797 1", "for\u00eat", "fort"):
+        images(tmp_path / "A" / name, 4)
+    images(tmp_path / "B" / "fore\u0302t", 4)
+    dataset = ClientFolders(str(tmp_path))
+    assert set(dataset.classes) == {"\u6c34\u7530 1", "\u68ee\u6797 1", "for\u00eat", "fort"}

@@ -11,10 +11,11 @@ import pytest
 from raysim.core.errors import UserError
 from raysim.data.archives.aid import Aid
 from raysim.data.archives.ucmerced import UCMerced
-from raysim.data.folder import ClassFolders, Folder
+from raysim.data.folder import ClassFolders, Folder, class_words
 from raysim.data.registry import load_dataset
 from tests.fakes.archives import build, mini, paint
 from tests.fakes.datasets import error_of
+from tests.fakes.rasters import class_folders
 
 
 def test_plain_class_folders_with_every_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,3 +104,18 @@ def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
     assert prints(tmp_path / "two") == original
     (tmp_path / "two/lake").rename(tmp_path / "two/pond")
     assert prints(tmp_path / "two") != original
+
+
+def test_names_of_classes_in_any_script(tmp_path: Path) -> None:
+    for folder, words in {
+        "for\u00eat": "for\u00eat",
+        "fore\u0302t": "for\u00eat",  # as a Mac writes it
+        "\u0939\u093f\u0928\u094d\u0926\u0940_1": "\u0939\u093f\u0928\u094d\u0926\u0940 1",
+        "\u6c34\u7530": "\u6c34\u7530",
+        "50%_cloud": "50 cloud",
+        " a\nb ": "a b",
+        "---": "---",
+    }.items():
+        assert class_words(folder) == words
+    class_folders(tmp_path, ("for\u00eat", "fore\u0302t", "b"))
+    assert "have the same class name" in error_of("folder", tmp_path)

@@ -129,3 +129,9 @@ def test_a_deep_tree_is_not_looked_at_for_ever(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("raysim.data.listing.MOST_LOOKED_AT", 50)
     _, left_out = scan_classes(tmp_path)
     assert 0 < left_out.places[DEEPER]["beach/deep"] < 40
+
+
+def test_folders_of_systems_are_no_classes(tmp_path: Path) -> None:
+    class_folders(tmp_path, ("a", "b", "$RECYCLE.BIN", "@eaDir", "System Volume Information"), each=1)
+    listing, left_out = scan_classes(tmp_path)
+    assert set(listing) == {"a", "b"} and sum(left_out.places[HIDDEN].values()) == 3

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from raysim.data.mask_files import domains_of
+from raysim.core.errors import UserError
+from raysim.data.mask_files import domains_of, read_mask
 from raysim.data.registry import load_dataset
 from tests.fakes.datasets import error_of
 from tests.fakes.masks import stripes, tiles, write
+from tests.fakes.rasters import put, raster, saved
 
 
 def test_classes_txt_names_the_values(tmp_path: Path) -> None:
@@ -99,3 +103,72 @@ def test_domains_are_what_groups_the_names() -> None:
     ):
         names, attributes = domains_of(alone)
         assert names == ("all",) and attributes.tolist() == [0] * len(alone)
+
+
+def test_values_are_those_of_the_file(tmp_path: Path) -> None:
+    values = stripes(0, 1, 2, 3)
+    for name, content in {
+        "four.tif": raster(values, NBITS=4),
+        "two.tif": raster(values, NBITS=2),
+        "white.tif": raster(values, photometric="MINISWHITE"),
+        "white4.tif": raster(values, photometric="MINISWHITE", NBITS=4),
+        "lerc.tif": raster(values, compress="LERC"),
+        "wide.tif": raster(values.astype(np.uint16)),
+        "sparse.tif": raster(0 * values, SPARSE_OK="TRUE"),
+        "two.png": packed_png(values),
+        "palette.png": saved(Image.fromarray(values).convert("P"), "PNG", bits=2),
+    }.items():
+        found = read_mask(put(tmp_path / name, content))
+        assert (found == (0 * values if "sparse" in name else values)).all(), name
+
+
+def packed_png(values: np.ndarray) -> bytes:
+    """A gray PNG of 2 bits a pixel."""
+    rows = values.reshape(len(values), -1, 4) @ np.array([64, 16, 4, 1])
+    raw = b"".join(b"\0" + row.astype(np.uint8).tobytes() for row in rows)
+    parts = {
+        b"IHDR": struct.pack(">IIBBBBB", values.shape[1], len(values), 2, 0, 0, 0, 0),
+        b"IDAT": zlib.compress(raw),
+        b"IEND": b"",
+    }
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts.items()
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_all_masks_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    tiles(tmp_path)
+    wrong = {
+        "tile0_000.png": (saved(Image.fromarray(np.dstack([stripes(1, 2)] * 3)), "PNG"), "of mode RGB"),
+        "tile0_001.png": (saved(Image.fromarray(stripes(1, 2)), "PNG"), "a mask of 4x4 pixels"),
+        "tile0_002.png": (raster(stripes(0, 1, 2, 1).astype(np.int16) - 1, "GTiff"), "mask value -1 is not"),
+        "tile0_003.png": (
+            saved(Image.new("L", (8, 4)), "TIFF", save_all=True, append_images=[Image.new("L", (8, 4))]),
+            "has several pages",
+        ),
+    }
+    for name, (content, _) in wrong.items():
+        put(tmp_path / "masks" / name, content)
+    with pytest.raises(UserError) as error:
+        load_dataset("image_masks", str(tmp_path))
+    said = str(error.value)
+    assert "4 of 18 images cannot be read" in said
+    assert all(name in said and words in said for name, (_, words) in wrong.items())
+
+
+def test_gray_levels_are_no_numbers_of_classes(tmp_path: Path) -> None:
+    for k in range(3):
+        write(tmp_path, f"a{k}", stripes(0, 60, 120, 180))
+    assert "the masks have the values 0, 60, 120, 180; without a file" in error_of("image_masks", tmp_path)
+
+
+def test_names_of_a_mac_and_a_table_of_windows(tmp_path: Path) -> None:
+    for k in range(3):
+        write(tmp_path, f"\u00e9{k}", stripes(0, 1, 2))
+        (tmp_path / f"masks/\u00e9{k}.png").rename(tmp_path / f"masks/e\u0301{k}.png")
+    (tmp_path / "classes.txt").write_bytes("\ufeffignore\r\nwater\r\nland\r\n".encode())
+    assert load_dataset("image_masks", str(tmp_path)).classes == ("water", "land")
+    (tmp_path / "masks/e\u03010.png").rename(tmp_path / "masks/e0_mask.png")
+    assert "(masks without an image: e0_mask.png)" in error_of("image_masks", tmp_path)

@@ -48,6 +48,8 @@ def owners(folder: Path, content: str | bytes) -> dict[str, str]:
         'file,client\n./forest\\001.webp, North \n"river/001.webp","South"',
         PLAIN + "forest/001.webp,North\n",  # said twice, and the same
         "file,client\nriver/001.webp,South\nforest/001.webp,North\n",
+        "sep=;\r\n" + PLAIN.replace(",", ";").replace("\n", "\r\n"),  # Excel's
+        PLAIN.replace("\n", ",,\n"),
     ],
 )
 def test_forms_of_a_table_that_say_the_same(tmp_path: Path, content: str | bytes) -> None:
@@ -120,6 +122,7 @@ def test_words_of_splits(tmp_path: Path) -> None:
         ),
         (PLAIN + "River/001.webp,South\n", "'River/001.webp' (line 4); the most similar one is"),
         (PLAIN.replace("North", "N\xf6rd").encode("latin-1"), "line 2: the bytes are not UTF-8"),
+        (b"PK\x03\x04 and more", "is an Excel workbook or a ZIP archive"),
         (b"PAR1 and no more", "no Parquet file that can be read"),
     ],
 )

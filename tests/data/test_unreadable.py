@@ -27,6 +27,9 @@ REASONS = {
     b"\x89HDF\r\n\x1a\n": ("is an HDF5 file", "GeoTIFF"),
     b"CDF\x01": ("is a NetCDF file", "GeoTIFF"),
     b"%PDF-1.7": ("is a PDF document", "export"),
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(range(1, 99)): ("a photograph in HEIC", "convert it"),
+    b"\x93NUMPY\x01\0v\0{'descr'": ("an array of NumPy", "GeoTIFF"),
+    b"PAR1" + bytes(range(99)): ("a Parquet table", "as files"),
     bytes(400): ("400 bytes of zeros", "again"),
     b"id,class\n1,beach\n": ("is a text file", "again"),
     bytes(range(128, 250)) * 4: ("is of no format that is read (JPEG, PNG, TIFF", "convert it"),
@@ -101,3 +104,6 @@ def test_of_very_many_the_first_and_the_number_are_named(tmp_path: Path) -> None
 def test_names_that_are_no_text_can_be_printed() -> None:
     name = b"\xba\xa3.png".decode("utf-8", "surrogateescape")
     assert shown(name) == "\\xba\\xa3.png" and shown("海.png") == "海.png"
+    assert (
+        shown("a\nb\x1b[31m\u202e.png") == r"a\nb\x1b[31m\u202e.png" and shown("a b%20.png") == "a b%20.png"
+    )

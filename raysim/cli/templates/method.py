@@ -2,7 +2,7 @@
 
     raysim check FILE                                      does it keep the contract?
     raysim run method=NAME --plugin FILE                   one run
-    raysim sweep --plugin FILE method=NAME --dry-run       what a sweep would do
+    raysim new space my_space                              what a sweep would vary (docs/plugins.md)
 
 This one trains a linear classifier on frozen image features; a server averages it. Change what you need: the
 hooks that are not here are those of FedAvg (`raysim.Method` lists them).

@@ -101,8 +101,26 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
     changes = {setting: value for setting, value in (changes or {}).items() if setting not in new_levels}
     space = _space(path, module, declared, new_levels, changes)
     if not base_only:
-        check_declarations(path, space)
+        _check_for_method(path, space, module, changes)
     return space
+
+
+def _check_for_method(path: Path, space: Space, module: ModuleType, changes: Overrides) -> None:
+    """Check the declarations; a method of the command line may not have what the space varies.
+
+    Raises:
+        UserError: A declaration is not possible.
+    """
+    try:
+        check_declarations(path, space)
+    except UserError as error:
+        own, given = _base(path, module).method.name, space.base.method.name
+        if own == given or not {"method", "method.name"} & changes.keys():
+            raise
+        raise UserError(
+            f"{error}. This space studies {own}; for method={given} write one of its own: raysim new space "
+            "NAME"
+        ) from None
 
 
 def _space(

@@ -59,6 +59,8 @@ def test_what_did_not_run_and_the_command_for_it_stand_in_the_first_sentence(tmp
     assert said.startswith("None of 2 comparisons ran (`raysim sweep") and said.endswith(
         "nothing is decided about any choice."
     )
+    said = first(tmp_path / "asked", rows, left_out=None)  # --no-contrasts
+    assert said.startswith("Only 1 of 3 comparisons ran (the rest was not asked for): ")
     said = first(tmp_path / "running", rows, status="running")
     assert said.startswith("So far 1 of 3 comparisons ran: ") and "--resume" not in said
 
