@@ -68,6 +68,10 @@ def run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> 
     """
     if options.track:
         check_trackers(options.track)
+    if options.engine == "ray":
+        from raysim.engines import ray_session  # the serial engine needs no Ray
+
+        ray_session.check_cluster()
     contents = contents_of([experiment.task])
     if options.resume:  # before features of other images are computed
         Store(folder, experiment).refuse_other_images(contents)

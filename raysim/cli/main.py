@@ -20,6 +20,7 @@ from raysim.cli.plugin_options import plugin_option
 from raysim.core.errors import LostProcess, UserError, first_cause
 from raysim.core.plugins import load_plugins
 from raysim.core.signals import exit_status, handled
+from raysim.core.words import plain
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,7 +52,7 @@ def _run(argv: Sequence[str] | None) -> int:
         load_plugins(arguments.plugin)
         command.load()(arguments)
     except UserError as error:
-        print(f"raysim: {first_cause(error)}", file=sys.stderr)
+        print(f"raysim: {plain(str(first_cause(error)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         with contextlib.suppress(OSError):  # a closed terminal
@@ -67,10 +68,8 @@ def _run(argv: Sequence[str] | None) -> int:
         if isinstance(cause, LostProcess):
             print(f"raysim: {cause}; {_how_to_resume(arguments, 'stopped')}", file=sys.stderr)
             return 1
-        print(
-            f"raysim: failed: {type(cause).__name__}: {cause}\n(RAYSIM_DEBUG=1 shows the traceback)",
-            file=sys.stderr,
-        )
+        print(f"raysim: failed: {type(cause).__name__}: {plain(str(cause))}", file=sys.stderr)
+        print("(RAYSIM_DEBUG=1 shows the traceback)", file=sys.stderr)
         return 1
     return 0
 

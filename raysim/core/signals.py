@@ -54,8 +54,12 @@ def set_handlers() -> None:
 
 
 def exit_status(interrupt: KeyboardInterrupt) -> int:
-    """Return the exit status of an interrupted command: 128 and the number of the signal, as shells count."""
-    return 128 + (interrupt.args[0] if isinstance(interrupt, Terminated) else signal.SIGINT)
+    """Return the exit status of an interrupted command: 128 and the number of the signal, as shells count.
+
+    A library may have raised a plain KeyboardInterrupt in the place of ours: what was received counts.
+    """
+    first = _received[0] if _received else signal.SIGINT
+    return 128 + (interrupt.args[0] if isinstance(interrupt, Terminated) else first)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
