@@ -115,10 +115,8 @@ class RayPool:
         Raises:
             UserError: The cluster cannot give the resources.
         """
-        if self.group is None:
-            self.reserved = reserve(self.resources)
-        group = self.group or self.reserved
-        assert group is not None
+        group = self.group or reserve(self.resources)
+        self.reserved = group if self.group is None else None
         first = group.bundle_count - self.resources.workers  # inside Tune the trial's own bundle comes first
         self.actors = [
             ray.remote(ClientActor)

@@ -1,10 +1,10 @@
 """A watch over the processes of a run: one that no longer moves is named and ended, its work is repeated.
 
 A process can stop without dying: SIGSTOP, a network mount that does not answer. Ray waits for it for ever.
-How long a step may take is not known: the first one loads weights and encodes images. So it is not timed. What
-is looked at is whether the main thread still moves: its CPU time and its wake-ups. A thread that computes uses
-CPU time; one that waits for Ray wakes every second; one that waits for a file's lock polls. A process whose
-main thread does neither for `resources.patience` seconds is ended by SIGKILL. Then happens what happens
+How long a step may take is not known: the first one loads weights and encodes images. So it is not timed.
+What is looked at is whether the main thread still moves: its CPU time and its wake-ups. One that computes
+uses CPU time; one that waits for Ray wakes every second; one that waits for a file's lock polls. A process
+whose main thread does neither for `resources.patience` seconds is ended by SIGKILL. Then happens what happens
 whenever a process dies: Ray starts a client actor again and repeats its call, at most three times, with the
 same result; Tune starts a trial's process again, and it goes on from its last round; the driver of a run ends
 the run, with the line to resume. Where the system has no /proc no process is ended.
