@@ -23,7 +23,7 @@ from tests.chaos.subjects import Subject, load_modules, subjects
 
 VERBS = ("resume", "report")
 EARLY = 0.2  # share of the disturbances at any second, also while the command starts; the others at any step
-WITHIN = 1.5  # seconds after that step, at most
+WITHIN = 0.6  # seconds after that step, at most
 UNFINISHED = 0.6  # share of the steps after which a result that is to be damaged is cut off
 
 
@@ -130,7 +130,7 @@ def page(rows: list[Row], line: str, minutes: float) -> str:
         slowest = max(row.seconds for row in group)
         cells = [*key, len(group), seen, f"{slowest:.0f}", *named, len(faults) - sum(named)]
         parts.append("| " + " | ".join(map(str, cells)) + " |")
-    parts += ["", *(f"* {row.subject}, {row.kind}, at {row.at}: {row.faults[0][:200]}" for row in bad)]
+    parts += ["", *(f"* {row.subject}, {row.kind}, at {row.at}: {row.faults[0][:300]}" for row in bad)]
     return "\n".join(parts).rstrip() + "\n"
 
 

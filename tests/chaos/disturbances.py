@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -152,8 +153,21 @@ def _go_on(row: Row, subject: Subject, reference: Any, out: Path, temporary: Pat
         again.wait(5)
         if row.resumed != 0 or "Traceback" in again.printed:
             row.faults.append(f"--resume ended with {row.resumed}: {again.printed[-1500:]}")
-    if subject.answer(out) != reference:
-        row.faults.append("another answer")
+    if (answer := subject.answer(out)) != reference:
+        row.faults.append(f"another answer: {differences(reference, answer)}")
+
+
+def differences(reference: Any, answer: Any) -> str:
+    """What differs between two answers, in words."""
+    if not (isinstance(reference, list) and isinstance(answer, list)):
+        return f"{answer} in place of {reference}"
+    rows = [{row["label"]: row for row in map(json.loads, lines)} for lines in (reference, answer)]
+    changed = {
+        label: {name: (row[name], rows[1][label][name]) for name in row if row[name] != rows[1][label][name]}
+        for label, row in rows[0].items()
+        if label in rows[1]
+    }
+    return f"{len(rows[1])} rows of {len(rows[0])}; {changed}"[:1500]
 
 
 def flip(data: bytes, draw: random.Random) -> bytes:
@@ -219,5 +233,5 @@ def damage(
         ]  # run.json says that the run has failed
         row.faults += [f"changed although refused: {path.relative_to(out)}" for path in gone[:3]]
     elif row.status == 0 and verb == "resume" and subject.answer(out) != reference:
-        row.faults.append("another answer")
+        row.faults.append(f"another answer: {differences(reference, subject.answer(out))}")
     return row
