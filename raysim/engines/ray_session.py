@@ -94,6 +94,14 @@ def leave() -> None:
     remove_own_folders(RAY, TUNE)
 
 
+def kill_own() -> None:
+    """End the processes of a Ray of this process and remove its files, without asking Ray."""
+    node = ray._private.worker._global_node
+    if node is not None and not cluster_address():
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
+    remove_own_folders(RAY, TUNE)
+
+
 def remove_own_folders(*kinds: str) -> None:
     """Remove the temporary folders of this process of these kinds."""
     for folder, lock in [item for item in _folders if item[0].name.startswith(kinds)]:

@@ -31,6 +31,7 @@ from ray._private.state import actors as actor_table
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raysim.core import signals
 from raysim.core.errors import LostProcess
 from raysim.engines import ray_session
 
@@ -39,6 +40,8 @@ LONGEST_INTERVAL = 10.0  # seconds between two looks
 SAY_EVERY = 20.0  # seconds between two lines about the same wait
 SERVER_EVERY = 2.0  # seconds between two looks at Ray's server
 OWN_SERVER_SECONDS, SERVER_SECONDS = 4.0, 40.0  # without it, here and on a cluster; Ray ends us after 60
+LEAVE_SECONDS = 10.0  # for the main thread to leave the context, when the server is lost
+LOST = "Ray's server (GCS) was lost"
 STOPPED, TRACED, ENDED = "T", "t", "ZX"  # states of a process; a debugger traces
 STATES = {STOPPED: "a signal has stopped it", "D": "it waits for a disk or a network mount"}
 KINDS = {  # class of an actor -> its name in messages, what follows when it is ended
@@ -131,7 +134,7 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join(timeout=SERVER_EVERY)
         if self._lost and kind is not None and issubclass(kind, KeyboardInterrupt):
-            raise LostProcess("Ray's server (GCS) was lost") from None
+            raise LostProcess(LOST) from None
 
     def look(self) -> None:
         """Look at every actor; end those that have not moved for too long, and say what is waited for."""
@@ -160,8 +163,7 @@ class Watch:
             now = time.monotonic()
             if not _answers(self._server):  # then nothing can be asked: Ray would wait for it
                 if now - answered >= limit:
-                    self._lost = True
-                    _thread.interrupt_main()
+                    self._end_run()
                     return
                 continue
             answered = now
@@ -169,6 +171,14 @@ class Watch:
                 looked = now
                 with contextlib.suppress(RayError, RuntimeError, ValueError, OSError):  # Ray may be ending
                     self.look()
+
+    def _end_run(self) -> None:
+        """Interrupt the main thread; where it hangs in a call of Ray's, end the process."""
+        self._lost = True
+        _thread.interrupt_main()
+        if not self._over.wait(LEAVE_SECONDS):
+            ray_session.kill_own()
+            signals.end_now(LOST)
 
     def _ask(self, node: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on a node: here, or by a task there, for which no answer is the answer {}."""
@@ -195,7 +205,8 @@ class Watch:
         """Say what Ray has not given yet, from time to time."""
         starting = sum(actor["State"] in ("PENDING_CREATION", "RESTARTING") for actor in actors)
         groups = [group for group in ray.util.placement_group_table().values() if _waits_for_tune(group)]
-        waits = {f"start {starting} processes": 0.0} if starting else {}
+        count = f"{starting} process" + "es" * (starting > 1)
+        waits = {f"start {count}": 0.0} if starting else {}
         waits |= {f"reserve {list(group['bundles'].values())} for a trial": 0.0 for group in groups}
         waits = {wait: self._waits.get(wait, 0.0) + self.interval for wait in waits}
         for wait, seconds in waits.items():

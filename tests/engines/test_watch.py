@@ -109,7 +109,7 @@ def test_what_ray_has_not_given_is_said(
     for _ in range(3):
         looks.look()
     said = capsys.readouterr().err
-    assert said.count("waiting for Ray to start 1 processes, for 20 s") == 1
+    assert said.count("waiting for Ray to start 1 process, for 20 s") == 1
     assert "waiting for Ray to reserve [{'CPU': 64.0}] for a trial, for 20 s" in said
 
 
