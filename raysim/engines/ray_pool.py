@@ -28,7 +28,7 @@ from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
 from raysim.engines import places, ray_session
 from raysim.engines.serial import Serial
-from raysim.engines.watch import Watch
+from raysim.engines.watch import OWN_GROUP, Watch
 from raysim.experiment.records import of_identity
 from raysim.experiment.resources import Resources
 from raysim.simulation.device import device_of
@@ -244,7 +244,7 @@ def reserve(resources: Resources) -> PlacementGroup:
     check_room(resources)
     bundles = bundles_of(resources)
     cluster = bool(ray_session.cluster_address())
-    group = placement_group(bundles)
+    group = placement_group(bundles, name=OWN_GROUP)
     seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
     if not _wait_for(group, f"{len(bundles)} x {bundles[0]}", seconds):
         remove_placement_group(group)

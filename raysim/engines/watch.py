@@ -40,6 +40,7 @@ LONGEST_INTERVAL = 10.0  # seconds between two looks
 SAY_EVERY = 20.0  # seconds between two lines about the same wait
 SERVER_EVERY = 2.0  # seconds between two looks at Ray's server
 OWN_SERVER_SECONDS, SERVER_SECONDS = 4.0, 40.0  # without it, here and on a cluster; Ray ends us after 60
+OWN_GROUP = "raysim"  # name of the placement groups that are not Tune's
 LEAVE_SECONDS = 10.0  # for the main thread to leave the context, when the server is lost
 LOST = "Ray's server (GCS) was lost"
 STOPPED, TRACED, ENDED = "T", "t", "ZX"  # states of a process; a debugger traces
@@ -203,9 +204,12 @@ class Watch:
 
     def _say_waits(self, actors: list[Mapping[str, Any]]) -> None:
         """Say what Ray has not given yet, from time to time."""
-        starting = sum(actor["State"] in ("PENDING_CREATION", "RESTARTING") for actor in actors)
+        starting = [actor for actor in actors if actor["State"] in ("PENDING_CREATION", "RESTARTING")]
         groups = [group for group in ray.util.placement_group_table().values() if _waits_for_tune(group)]
-        count = f"{starting} process" + "es" * (starting > 1)
+        if any(actor["State"] == "ALIVE" for actor in actors):  # else Tune prepares what comes later
+            starting = [actor for actor in starting if actor["ActorClassName"] == "ClientActor"]
+            groups = []
+        count = f"{len(starting)} process" + "es" * (len(starting) > 1)
         waits = {f"start {count}": 0.0} if starting else {}
         waits |= {f"reserve {list(group['bundles'].values())} for a trial": 0.0 for group in groups}
         waits = {wait: self._waits.get(wait, 0.0) + self.interval for wait in waits}
@@ -231,7 +235,7 @@ def _same(before: Sign | None, now: Sign) -> bool:
 
 def _waits_for_tune(group: Mapping[str, Any]) -> bool:
     """Whether a placement group is one that Tune waits for; for others `ray_pool.reserve` says it."""
-    return group["state"] == "PENDING" and group["name"].startswith("__tune")
+    return group["state"] == "PENDING" and group["name"] != OWN_GROUP
 
 
 def _say(text: str) -> None:

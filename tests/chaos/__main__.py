@@ -13,15 +13,29 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.disturbances import DAMAGES, KILLS, RAY_KILLS, Moment, Row, damage, kill, kinds_of
-from tests.chaos.subjects import Subject, load_modules, subjects
+from tests.chaos.processes import Tree
+from tests.chaos.subjects import RUNNING, Subject, load_modules, subjects
 
 VERBS = ("resume", "report")
+QUICK = [  # in every run of the tests
+    ("prompts, serial", "main", ""),
+    ("prompts, serial", "int twice", ""),
+    ("networks, serial", "term", ""),
+    ("networks, serial", "hup", ""),
+    ("prompts, Ray", "stop client", ""),
+    ("sweep", "main", ""),
+    ("networks, serial", "one bit", "resume"),
+    ("networks, serial", "truncated", "report"),
+    ("prompts, serial", "removed", "resume"),
+    ("prompts, serial", "garbage", "report"),
+]
+RAY_SECONDS = 10  # about what Ray adds to a run
 EARLY = 0.2  # share of the disturbances at any second, also while the command starts; the others at any step
 WITHIN = 0.6  # seconds after that step, at most
 UNFINISHED = 0.6  # share of the steps after which a result that is to be damaged is cut off
@@ -66,9 +80,9 @@ class Chaos:
         self.draw.shuffle(cards)
         return cards
 
-    def rows(self, count: int, only: str) -> Iterator[Row]:
-        """Disturb so many times: every kind before one comes again."""
-        for subject, kind, verb in itertools.islice(itertools.cycle(self.deck(only)), count):
+    def rows(self, cards: Iterable[tuple[Subject, str, str]]) -> Iterator[Row]:
+        """Disturb once for each card."""
+        for subject, kind, verb in cards:
             reference = self.reference(subject)
             if not verb:
                 early = self.draw.random() < EARLY
@@ -82,9 +96,13 @@ class Chaos:
             yield damage(subject, source, verb, kind, name, self.draw, reference.answer)
 
     def reference(self, subject: Subject) -> Reference:
-        """The answer of a command that nobody disturbs, computed once."""
+        """The answer of a command that nobody disturbs, computed once; of a run by the serial engine."""
         if subject.name not in self.references:
             work = self.work / subject.name.replace(", ", "-")
+            if subject.on_ray and not subject.sweeps:
+                serial = self.reference(self.subjects[subject.name.replace("Ray", "serial")])
+                seconds = serial.seconds + RAY_SECONDS
+                return self.references.setdefault(subject.name, Reference(serial.answer, seconds, work))
             command = subject.start(work / "whole", work / "t")
             if command.wait(600) != 0:
                 raise SystemExit(f"{subject.name} fails without a disturbance: {command.printed}")
@@ -140,6 +158,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="number of disturbances")
     parser.add_argument("--seed", type=int, default=0, help="of the moments, the files and the order")
     parser.add_argument("--only", default="", help="words of a subject or disturbance, joined by +")
+    parser.add_argument("--quick", action="store_true", help="only the ten that are part of the tests")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
     parser.add_argument("--page", type=Path, help="file for the table, in place of standard output")
     arguments = parser.parse_args()
@@ -147,9 +166,14 @@ def main() -> None:
     # a short name: the sockets of Ray lie below it
     work = Path(tempfile.mkdtemp(prefix="rc", dir="/tmp"))
     load_modules()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left then
     line = f"python -m tests.chaos {' '.join(sys.argv[1:])}".strip()
     try:
-        for row in Chaos(work, arguments.seed).rows(arguments.kills, arguments.only):
+        chaos = Chaos(work, arguments.seed)
+        cards: Iterable[Any] = itertools.islice(itertools.cycle(chaos.deck(arguments.only)), arguments.kills)
+        if arguments.quick:
+            cards = [(chaos.subjects[name], kind, verb) for name, kind, verb in QUICK]
+        for row in chaos.rows(cards):
             rows.append(row)
             print(
                 f"{len(rows):4} {row.subject:17} {row.kind:24} at {row.at:30} status {row.status!s:5} after "
@@ -159,6 +183,9 @@ def main() -> None:
             if time.monotonic() - started > 60 * arguments.minutes:
                 break
     finally:
+        for command in RUNNING:
+            if command.poll() is None:
+                Tree(command.pid).kill()
         shutil.rmtree(work, ignore_errors=True)
         if rows:
             text = page(rows, line, (time.monotonic() - started) / 60)

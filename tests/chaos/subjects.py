@@ -106,6 +106,9 @@ def subjects(folder: Path) -> dict[str, Subject]:
     }
 
 
+RUNNING: list[Command] = []  # all that were started, for whoever ends early
+
+
 def load_modules() -> None:
     """Load what all commands need, before the first of them is started."""
     for name in ("raysim.api.sweeping", "raysim.cli.run", "raysim.engines.driver", "analysis.report"):
@@ -125,6 +128,7 @@ class Command:
         """
         temporary.mkdir(parents=True, exist_ok=True)
         said.parent.mkdir(parents=True, exist_ok=True)
+        RUNNING.append(self)
         self.said, self.started = said, time.monotonic()
         self.status: int | None = None
         sys.stdout.flush()

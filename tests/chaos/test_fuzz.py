@@ -91,7 +91,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@bounded(150)
+@bounded(120)
 @given(st.lists(WORDS, max_size=5), st.sampled_from([*COMMANDS, "", "-h", "--version", "sweeep"]))
 def test_any_command_line(
     no_work: None, capsys: pytest.CaptureFixture[str], words: list[str], command: str
@@ -107,7 +107,7 @@ JSON = st.recursive(
 )
 
 
-@bounded(100)
+@bounded(60)
 @given(st.sampled_from(SETTINGS), JSON, st.sampled_from(["value", "group", "whole", "cut", "extra"]))
 def test_any_config_file(
     no_work: None, capsys: pytest.CaptureFixture[str], tmp_path: Path, path: str, value: object, how: str
@@ -156,7 +156,7 @@ READERS = (
 )
 
 
-@bounded(30)
+@bounded(10)
 @given(st.randoms(use_true_random=False), st.sampled_from([*DAMAGES, "foreign"]), st.sampled_from(READERS))
 def test_any_file_of_a_run(
     capsys: pytest.CaptureFixture[str],
@@ -186,7 +186,7 @@ def picture(draw: random.Random, kind: str) -> bytes:
     return sink.getvalue()
 
 
-@bounded(40)
+@bounded(25)
 @given(st.randoms(use_true_random=False), st.sampled_from(["whole", *DAMAGES]))
 def test_any_folder_of_images(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, draw: random.Random, how: str

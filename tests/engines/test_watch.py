@@ -102,15 +102,25 @@ def test_only_workers_of_ray_have_signs_and_can_be_ended() -> None:
 def test_what_ray_has_not_given_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    group = {"state": "PENDING", "name": "__tune_1__", "bundles": {0: {"CPU": 64.0}}}
-    looks = Looks(monkeypatch, [{}] * 5)
-    monkeypatch.setattr(watch.ray.util, "placement_group_table", lambda: {"a": group})
-    monkeypatch.setattr(watch, "actor_table", lambda job_id: {"b": {"State": "RESTARTING", "Pid": 0}})
-    for _ in range(3):
+    looks = Looks(monkeypatch, [{}] * 80)
+    groups = {
+        name: {"state": "PENDING", "name": name, "bundles": {0: {"CPU": cpus}}}
+        for name, cpus in (("", 64.0), (watch.OWN_GROUP, 32.0))
+    }
+    rows = {"b": {"State": "RESTARTING", "Pid": 0, "ActorClassName": "ClientActor"}}
+    monkeypatch.setattr(watch.ray.util, "placement_group_table", lambda: groups)
+    monkeypatch.setattr(watch, "actor_table", lambda job_id: rows)
+    for _ in range(25):  # a look stands for a second
         looks.look()
     said = capsys.readouterr().err
     assert said.count("waiting for Ray to start 1 process, for 20 s") == 1
-    assert "waiting for Ray to reserve [{'CPU': 64.0}] for a trial, for 20 s" in said
+    assert said.count("waiting for Ray to reserve [{'CPU': 64.0}] for a trial, for 20 s") == 1
+    assert "32" not in said  # `reserve` says it
+    rows["c"] = {"State": "ALIVE", "Pid": 0, "ActorClassName": "ResourceTrainable"}
+    for _ in range(20):
+        looks.look()
+    said = capsys.readouterr().err
+    assert "start 1 process" in said and "64" not in said  # trials run: Tune prepares what comes later
 
 
 def test_the_patience_is_no_part_of_an_id_and_has_a_least_value() -> None:
