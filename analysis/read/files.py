@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .columns import PARTITION, TABLES
 from .seal import is_intact
 
 CHANGED = "its contents are not what raysim wrote: the digest in it differs"
@@ -65,15 +66,47 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_table(path: Path) -> pa.Table:
-    """Read a Parquet file.
+    """Read a Parquet file, which is a part of the table that its folder is named after.
 
     Raises:
         FileNotFoundError: There is no such file.
-        DamagedFile: It cannot be read.
+        DamagedFile: It cannot be read, or is of another program.
     """
     try:
-        return pq.ParquetFile(pa.BufferReader(read_bytes(path))).read().replace_schema_metadata()
+        table = pq.ParquetFile(pa.BufferReader(read_bytes(path))).read().replace_schema_metadata()
+        if foreign := foreign_column(path, table.schema):
+            raise DamagedFile(f"it is no table of raysim: {foreign}")
+        return table
     except (FileNotFoundError, DamagedFile):
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(reason(error)) from error
+
+
+def foreign_column(path: Path, schema: pa.Schema) -> str:
+    """Return in words why a file is no part of the table that its place names; empty where it is one.
+
+    Files of an earlier version have no seal, and lack columns, but never the first ones.
+    """
+    alone = path.name == "partition.parquet"
+    columns = PARTITION if alone else TABLES.get(path.parent.name, {})
+    needed = list(columns)[1:] if alone else list(columns)[:1]
+    if missing := [name for name in needed if name not in schema.names]:
+        return f"it has no column '{missing[0]}'"
+    for name, kind in columns.items():
+        if name in schema.names and not _is_of(schema.field(name).type, kind):
+            return f"its column '{name}' holds {schema.field(name).type}"
+    return ""
+
+
+def _is_of(held: pa.DataType, kind: str) -> bool:
+    """Return whether DuckDB can read a column as this kind."""
+    if pa.types.is_null(held):
+        return True
+    if kind.endswith("[]"):
+        return pa.types.is_list(held) and _is_of(held.value_type, kind.removesuffix("[]"))
+    if kind in ("VARCHAR", "JSON"):
+        return pa.types.is_string(held) or pa.types.is_large_string(held)
+    if kind == "BOOLEAN":
+        return pa.types.is_boolean(held)
+    return pa.types.is_integer(held) or pa.types.is_floating(held)

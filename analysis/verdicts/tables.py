@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..read.columns import TABLES
+from ..read.files import DamagedFile, read_bytes
 from ..read.results import Results, Row
+from ..read.seal import BLANK, KEY, sealed
 from ..stats.comparisons import Comparison, Judgement, Pool, judge
 from .choices import choices, leads, pairs
 from .confirmed import alone, confirmed, transfers
@@ -143,17 +145,27 @@ def write_rows(file: Path, rows: Sequence[Row], made_from: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        pq.write_table(table.replace_schema_metadata({MADE_FROM: made_from}), temporary)
+        temporary.write_bytes(_sealed(table, made_from))
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _sealed(table: pa.Table, made_from: str) -> bytes:
+    """Return a table as a Parquet file that names what it was made from, and carries its own digest."""
+    sink = pa.BufferOutputStream()
+    table = table.replace_schema_metadata({MADE_FROM: made_from})
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({KEY: BLANK})
+    return sealed(sink.getvalue().to_pybytes())
+
+
 def _made_from(file: Path) -> str:
-    """Return the digest of what a table was made from; empty where there is no such table."""
+    """Return the digest of what a table was made from; empty where there is no whole table."""
     try:
-        return (pq.read_schema(file).metadata or {}).get(MADE_FROM, b"").decode()
-    except (OSError, pa.ArrowInvalid):
+        return (pq.read_schema(pa.BufferReader(read_bytes(file))).metadata or {}).get(MADE_FROM, b"").decode()
+    except (OSError, DamagedFile, pa.ArrowInvalid):
         return ""
 
 

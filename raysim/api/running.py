@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -68,6 +69,10 @@ def run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> 
     """
     if options.track:
         check_trackers(options.track)
+    if options.engine == "ray":
+        from raysim.engines import ray_session  # the serial engine needs no Ray
+
+        ray_session.check_cluster()
     contents = contents_of([experiment.task])
     if options.resume:  # before features of other images are computed
         Store(folder, experiment).refuse_other_images(contents)
@@ -133,7 +138,9 @@ def _new_result(experiment: Experiment, store: Store, options: RunOptions) -> di
     items = {"serial": _serial_items, "ray": _ray_items}[options.engine]
     tracking, result = _tracking(experiment, store.folder, options.track), None
     try:
-        result = _last(_tracked(items(experiment, store.folder, options), tracking), options, experiment)
+        # closed here, so that what comes while Ray ends is raised, and not printed by the garbage collector
+        with contextlib.closing(items(experiment, store.folder, options)) as coming:
+            result = _last(_tracked(coming, tracking), options, experiment)
         return result
     except BaseException as error:
         store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
@@ -175,7 +182,7 @@ def _last(
 
 def _serial_items(
     experiment: Experiment, folder: Path, options: RunOptions
-) -> Iterator[RoundRecord | dict[str, Any]]:
+) -> Generator[RoundRecord | dict[str, Any]]:
     """Yield each round as it comes, then the result, in this process."""
     store = Store(folder, experiment)
     simulation = Simulation(experiment, Serial(experiment.resources), store).open(options.resume)
@@ -185,7 +192,7 @@ def _serial_items(
 
 def _ray_items(
     experiment: Experiment, folder: Path, options: RunOptions
-) -> Iterator[RoundRecord | dict[str, Any]]:
+) -> Generator[RoundRecord | dict[str, Any]]:
     """Yield each round as it comes, then the result, on Ray's client actors."""
     from raysim.engines import driver, ray_pool  # the serial engine needs no Ray
 

@@ -13,13 +13,15 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from raysim.cli.options import COMMANDS, Command
 from raysim.cli.plugin_options import plugin_option
 from raysim.core.errors import LostProcess, UserError, first_cause
 from raysim.core.plugins import load_plugins
-from raysim.core.signals import exit_status, handled
+from raysim.core.signals import exit_status, handled, set_last_words
+from raysim.core.words import plain
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,10 +50,11 @@ def _run(argv: Sequence[str] | None) -> int:
         command = _command(words[0])
         arguments = _parser(words[0], command).parse_intermixed_args(words[1:])
         arguments.command_line, arguments.started = shlex.join(["raysim", *words]), started
+        set_last_words(partial(_stopped, arguments))
         load_plugins(arguments.plugin)
         command.load()(arguments)
     except UserError as error:
-        print(f"raysim: {first_cause(error)}", file=sys.stderr)
+        print(f"raysim: {plain(str(first_cause(error)))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         with contextlib.suppress(OSError):  # a closed terminal
@@ -65,12 +68,10 @@ def _run(argv: Sequence[str] | None) -> int:
             raise
         cause = first_cause(error)
         if isinstance(cause, LostProcess):
-            print(f"raysim: {cause}; {_how_to_resume(arguments, 'stopped')}", file=sys.stderr)
+            print(_stopped(arguments, str(cause)), file=sys.stderr)
             return 1
-        print(
-            f"raysim: failed: {type(cause).__name__}: {cause}\n(RAYSIM_DEBUG=1 shows the traceback)",
-            file=sys.stderr,
-        )
+        print(f"raysim: failed: {type(cause).__name__}: {plain(str(cause))}", file=sys.stderr)
+        print("(RAYSIM_DEBUG=1 shows the traceback)", file=sys.stderr)
         return 1
     return 0
 
@@ -115,6 +116,11 @@ def _parser(name: str, command: Command) -> argparse.ArgumentParser:
     command.add_options(parser)
     plugin_option(parser)
     return parser
+
+
+def _stopped(arguments: argparse.Namespace, reason: str) -> str:
+    """Return the message of a command that has lost a process it needs."""
+    return f"raysim: {reason}; {_how_to_resume(arguments, 'stopped')}"
 
 
 def _how_to_resume(arguments: argparse.Namespace, what: str = "interrupted") -> str:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _received: list[int] = []  # signals that this process has received; empty outside of `handled`
 _active = False
+_last_words: Callable[[str], str] | None = None  # a reason -> the message of a process that ends by itself
 
 
 class Terminated(KeyboardInterrupt):
@@ -53,9 +56,26 @@ def set_handlers() -> None:
             signal.signal(number, _raise)
 
 
+def set_last_words(words: Callable[[str], str]) -> None:
+    """Remember the message of `end_now`: how to go on with the command of this process."""
+    global _last_words
+    _last_words = words
+
+
+def end_now(reason: str) -> NoReturn:
+    """End this process from another thread, where the main thread hangs in a library for ever."""
+    message = _last_words(reason) if _last_words else f"raysim: {reason}; everything finished is on disk"
+    print(message, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 def exit_status(interrupt: KeyboardInterrupt) -> int:
-    """Return the exit status of an interrupted command: 128 and the number of the signal, as shells count."""
-    return 128 + (interrupt.args[0] if isinstance(interrupt, Terminated) else signal.SIGINT)
+    """Return the exit status of an interrupted command: 128 and the number of the signal, as shells count.
+
+    A library may have raised a plain KeyboardInterrupt in the place of ours: what was received counts.
+    """
+    first = _received[0] if _received else signal.SIGINT
+    return 128 + (interrupt.args[0] if isinstance(interrupt, Terminated) else first)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -15,6 +15,13 @@ def percent(value: float | None) -> str:
     return "none" if value is None else f"{100 * value:.1f} %"
 
 
+def plain(text: str) -> str:
+    r"""Return a text for a terminal; control characters, which could steer it, become escapes: \x1b."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text
+    )
+
+
 def joined(words: Sequence[str]) -> str:
     """Return "a", "a and b", or "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

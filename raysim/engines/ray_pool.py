@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import ray
 import torch
@@ -28,6 +28,7 @@ from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
 from raysim.engines import places, ray_session
 from raysim.engines.serial import Serial
+from raysim.engines.watch import OWN_GROUP, Watch
 from raysim.experiment.records import of_identity
 from raysim.experiment.resources import Resources
 from raysim.simulation.device import device_of
@@ -114,14 +115,12 @@ class RayPool:
         Raises:
             UserError: The cluster cannot give the resources.
         """
-        if self.group is None:
-            self.reserved = reserve(self.resources)
-        group = self.group or self.reserved
-        assert group is not None
+        group = self.group or reserve(self.resources)
+        self.reserved = group if self.group is None else None
         first = group.bundle_count - self.resources.workers  # inside Tune the trial's own bundle comes first
-        actor = ray.remote(ClientActor)
         self.actors = [
-            actor.options(
+            ray.remote(ClientActor)
+            .options(
                 num_cpus=self.resources.cpus,
                 num_gpus=self.resources.gpus,
                 max_restarts=-1,
@@ -129,7 +128,8 @@ class RayPool:
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
                     group, placement_group_bundle_index=first + index
                 ),
-            ).remote(self.resources, plugins.active())
+            )
+            .remote(self.resources, plugins.active())
             for index in range(self.resources.workers)
         ]
         return self
@@ -182,8 +182,7 @@ class RayPool:
         self, experiment: str, function: Callable[[Worker, ServerState], Result], state: ServerState
     ) -> Result:
         """Call the function in the first actor."""
-        result: Result = ray.get(self.actors[0].run.remote(experiment, function, state))
-        return result
+        return cast(Result, ray.get(self.actors[0].run.remote(experiment, function, state)))
 
     def close(self) -> None:
         """End the actors and give back the bundles that `start` reserved."""
@@ -245,7 +244,7 @@ def reserve(resources: Resources) -> PlacementGroup:
     check_room(resources)
     bundles = bundles_of(resources)
     cluster = bool(ray_session.cluster_address())
-    group = placement_group(bundles)
+    group = placement_group(bundles, name=OWN_GROUP)
     seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
     if not _wait_for(group, f"{len(bundles)} x {bundles[0]}", seconds):
         remove_placement_group(group)
@@ -295,15 +294,17 @@ def bundles_of(resources: Resources) -> list[dict[str, float]]:
 
 @contextmanager
 def session(resources: Resources) -> Iterator[None]:
-    """Use the Ray that this process has started, or one that ends with this context.
+    """Use the Ray of this process, or one that ends with this context; watch its processes.
 
     Raises:
         UserError: Workers could not load a plug-in.
+        LostProcess: Ray's server is lost.
     """
     there_already = ray.is_initialized()
     start(resources)
     try:
-        yield
+        with Watch(resources.patience):
+            yield
     finally:
         if not there_already:
             stop()

@@ -1,7 +1,7 @@
 """Ray for this process: the cluster that RAY_ADDRESS names, or a Ray of its own that nobody else sees.
 
 A Ray of its own listens on 127.0.0.1, is not the one that somebody else started on the machine, and keeps its
-files in a folder that is removed with it.
+files in a folder that is removed with it. A process that is killed removes nothing: the next one does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ ANSWER_SECONDS = 40  # longest wait for the Ray behind it; together less than a 
 LOCK = ".ray-of-raysim.lock"
 LONGEST_BASE = 28  # bytes of a folder in which Ray's sockets still have names of at most 107 bytes
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-_folders: list[tuple[Path, FileLock]] = []  # the folder of this process's own Ray, and the lock that keeps it
+RAY, TUNE = "rsray", "raysim-tune"  # beginnings of the names of temporary folders
+_folders: list[tuple[Path, FileLock]] = []  # temporary folders of this process, and the locks that keep them
+_answered: set[str] = set()  # addresses where a Ray has answered
 
 
 def cluster_address() -> str:
@@ -40,13 +42,25 @@ def cluster_address() -> str:
     return "" if address == "local" else address
 
 
+def check_cluster() -> None:
+    """Check before any work that the cluster answers that RAY_ADDRESS names, if it names one; asked once.
+
+    Raises:
+        UserError: Nothing answers there, or it does not let us in.
+    """
+    address = cluster_address()
+    if address and address not in _answered and not ray.is_initialized():
+        check_answers(address)
+        _answered.add(address)
+
+
 def join() -> None:
     """Join the cluster that RAY_ADDRESS names.
 
     Raises:
         UserError: Nothing answers there, or it does not let us in.
     """
-    check_answers(cluster_address())
+    check_cluster()
     ray.init(**QUIET)
     signals.set_handlers()  # Ray has set its own for SIGTERM
 
@@ -68,7 +82,7 @@ def start_own(cpus: int) -> None:
         address="local",
         num_cpus=max(usable_cores(), cpus),
         include_dashboard=False,
-        _temp_dir=str(_own_folder()),
+        _temp_dir=str(own_folder(RAY)),
         **QUIET,
     )
     signals.set_handlers()  # Ray has set its own for SIGTERM
@@ -77,13 +91,21 @@ def start_own(cpus: int) -> None:
 def leave() -> None:
     """Leave the cluster; a Ray of this process ends with all its processes and files."""
     ray.shutdown()
-    remove_own_folders()
+    remove_own_folders(RAY, TUNE)
 
 
-def remove_own_folders() -> None:
-    """Remove the folders that a Ray of this process had."""
-    while _folders:
-        folder, lock = _folders.pop()
+def kill_own() -> None:
+    """End the processes of a Ray of this process and remove its files, without asking Ray."""
+    node = ray._private.worker._global_node
+    if node is not None and not cluster_address():
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
+    remove_own_folders(RAY, TUNE)
+
+
+def remove_own_folders(*kinds: str) -> None:
+    """Remove the temporary folders of this process of these kinds."""
+    for folder, lock in [item for item in _folders if item[0].name.startswith(kinds)]:
+        _folders.remove((folder, lock))
         for _ in range(20):  # a process that is ending may still write its log
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
@@ -92,20 +114,24 @@ def remove_own_folders() -> None:
         lock.release()
 
 
-def _own_folder() -> Path:
-    """Make the folder of a Ray of this process, and remove those of processes that were killed."""
+def own_folder(kind: str) -> Path:
+    """Make a temporary folder of this process, and remove those of processes that were killed.
+
+    Args:
+        kind: `RAY` or `TUNE`.
+    """
     base = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
     if len(os.fsencode(base)) > LONGEST_BASE:  # names of sockets have 107 bytes at most
         base = Path("/tmp")
     base.mkdir(parents=True, exist_ok=True)
-    for lock_file in base.glob(f"rsray-*/{LOCK}"):  # with a lock that nobody holds: its process was killed
+    for lock_file in base.glob(f"{kind}-*/{LOCK}"):  # with a lock that nobody holds: its process was killed
         with contextlib.suppress(OSError, Timeout), FileLock(lock_file, timeout=0):
             shutil.rmtree(lock_file.parent, ignore_errors=True)
-    folder = base / f"rsray-{os.getpid()}"
+    folder = base / f"{kind}-{os.getpid()}"
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:  # of a process in another namespace, with the same number
-        folder = Path(tempfile.mkdtemp(prefix="rsray-", dir=base))
+        folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=base))
     lock = FileLock(folder / LOCK)
     lock.acquire()
     _folders.append((folder, lock))

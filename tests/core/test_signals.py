@@ -35,6 +35,16 @@ def test_a_signal_is_an_interrupt_with_its_own_status(number: str, status: int) 
     assert signal.getsignal(getattr(signal, number)) is before
 
 
+def test_the_status_is_that_of_the_signal_though_a_library_raises_another_exception() -> None:
+    """As Ray does while it waits for a result."""
+    with pytest.raises(KeyboardInterrupt) as interrupt, signals.handled():
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+    assert signals.exit_status(interrupt.value) == 129
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:

@@ -54,10 +54,10 @@ def test_folders_of_killed_processes_are_removed_and_no_others(
         (base / name).mkdir(parents=True)
     (base / "rsray-1" / ray_session.LOCK).touch()
     with FileLock(base / "rsray-2" / ray_session.LOCK):
-        folder = ray_session._own_folder()
+        folder = ray_session.own_folder(ray_session.RAY)
         names = {path.name for path in base.iterdir()}
     assert names == {"rsray-2", "rsray-3", folder.name} and folder.parent == base
-    ray_session.remove_own_folders()
+    ray_session.remove_own_folders(ray_session.RAY)
     assert not folder.exists()
     for path in sorted(base.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
@@ -67,5 +67,5 @@ def test_folders_of_killed_processes_are_removed_and_no_others(
 def test_a_long_temporary_folder_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("long" * 20)))
     monkeypatch.setattr(ray_session, "_folders", [])
-    assert ray_session._own_folder().parent == Path("/tmp")
-    ray_session.remove_own_folders()
+    assert ray_session.own_folder(ray_session.RAY).parent == Path("/tmp")
+    ray_session.remove_own_folders(ray_session.RAY)

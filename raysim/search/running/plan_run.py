@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from rich.table import Table
 
 from raysim.core.console import Panel
+from raysim.engines import ray_session
 from raysim.search.plans.protocol import Plan
 from raysim.search.running.trackers import trackers
 from raysim.search.running.tune import execute
@@ -76,6 +77,7 @@ def run_plan(
         UserError: Before Ray starts, for anything that a user can correct; a damaged part of the results too.
         KeyboardInterrupt: The user interrupted; everything finished is on disk.
     """
+    ray_session.check_cluster()
     callbacks = trackers(track, folder)
     lock = lock_folder(folder)
     try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import shutil
-import tempfile
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
@@ -17,7 +17,8 @@ from ray.tune.search import Searcher
 
 from raysim.core import plugins
 from raysim.core.console import Panel
-from raysim.engines import places, ray_pool
+from raysim.core.words import plain
+from raysim.engines import places, ray_pool, ray_session
 from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
 from raysim.search.constraints import violated
@@ -117,6 +118,19 @@ class PlanSearcher(Searcher):
         self.on_end()
 
 
+class LostTrials(tune.Callback):
+    """Says in one line what Tune logs with a traceback: that the process of a trial was lost."""
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Say that it starts again."""
+        print(
+            f"raysim: the process of trial '{plain(str(trial))}' was lost; it starts again and goes on from "
+            "its last round",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def row_of(spec: TrialSpec, outcome: TrialOutcome) -> TrialRow:
     """Return the row of a trial that ends now."""
     return complete_row(
@@ -181,21 +195,21 @@ def execute(
 
     progress()
     status = "failed"
-    scratch = tempfile.mkdtemp(prefix="raysim-tune-")
     try:
         with panel:
             searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end, progress)
             room = resources.model_copy(update={"workers": resources.workers * plan.options.slots})
             with ray_pool.session(room):
                 ray_pool.check_room(resources)
-                _fit(searcher, resources, plan.options.slots, scratch, callbacks)
+                scratch = ray_session.own_folder(ray_session.TUNE)
+                _fit(searcher, resources, plan.options.slots, str(scratch), callbacks)
         status = "done"
         move_superseded_rows(folder, plan.finished)
     except KeyboardInterrupt:
         status = "interrupted"
         raise
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        ray_session.remove_own_folders(ray_session.TUNE)
         write_progress(folder, record, plan, status)
         refresher.close()
         if status != "done":  # the page must not say that the sweep still runs
@@ -256,6 +270,7 @@ def _fit(
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative RAYSIM_DATA means the same in every process
         "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
     }
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `LostTrials` and the table say it in a line
     bundles = tune.PlacementGroupFactory([places.bundle_here(), *ray_pool.bundles_of(resources)])
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), bundles),
@@ -273,7 +288,7 @@ def _fit(
             name="sweep",
             storage_path=scratch,
             verbose=0,
-            callbacks=list(callbacks),
+            callbacks=[LostTrials(), *callbacks],
             failure_config=tune.FailureConfig(max_failures=2),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),

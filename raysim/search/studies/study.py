@@ -189,7 +189,9 @@ class Study:
     def tell(self, spec: TrialSpec, row: TrialRow) -> None:
         """Take the row of a trial that has ended; it replaces one of the same trial on fewer seeds."""
         self.pending.discard(spec.key)
-        self.rows = [*(other for other in self.rows if not replaces(row, other)), row]
+        kept = [other for other in self.rows if not replaces(row, other)]
+        # of equal configurations the first one of the plan wins, not the one that ended first
+        self.rows = sorted([*kept, row], key=lambda row: row["trial"])
         if self.search is not None:
             self.search.tell(spec.key, row)
 
@@ -208,19 +210,16 @@ class Study:
 
     def best(self) -> TrialRow | None:
         """Return the winner of the race; without one, the best complete row of contrasts and search."""
-        best = max(self.complete_rows(), key=lambda row: score(row, self.options.objectives), default=None)
-        return self.race.winner(self.rows) or best
+        rows, objectives = self.complete_rows(), self.options.objectives
+        return self.race.winner(self.rows) or max(rows, key=lambda row: score(row, objectives), default=None)
 
     def front(self) -> list[TrialRow]:
         """Return other rows of the Pareto front, the best in the first objective first."""
         best, objectives = self.best(), self.options.objectives
         if len(objectives) == 1 or best is None:
             return []
-        others = [
-            row
-            for row in undominated_rows(self.complete_rows(), objectives)
-            if row["params"] != best["params"]
-        ]
+        front = undominated_rows(self.complete_rows(), objectives)
+        others = [row for row in front if row["params"] != best["params"]]
         return sorted(others, key=lambda row: -score(row, objectives))[:MOST_FRONT_ROWS]
 
     def ask_race(self) -> list[TrialSpec]:

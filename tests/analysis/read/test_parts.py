@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis import write_report
 from analysis.read import queries
+from analysis.read.files import DamagedFile, read_table
 from analysis.read.results import open_results
 from tests.fakes import results as fake_results
 
@@ -50,3 +54,19 @@ def test_rows_that_a_resume_wrote_twice_count_once(tmp_path: Path) -> None:
         (folder / "tables" / "trials" / "00002.parquet").read_bytes()
     )
     assert [t["trial"] for t in open_results(folder).trials] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "why"),
+    [
+        ("tables/rounds/a.parquet", {"x": [1]}, "it has no column 'run'"),
+        ("tables/rounds/a.parquet", {"run": ["a"], "round": ["first"]}, "its column 'round' holds string"),
+        ("tables/clients/a.parquet", {"run": [["a"]]}, "its column 'run' holds list"),
+        ("partition.parquet", {"client": [1], "label": [2]}, "it has no column 'domain'"),
+    ],
+)
+def test_a_table_of_another_program_is_told(tmp_path: Path, name: str, columns: Any, why: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), tmp_path / name)
+    with pytest.raises(DamagedFile, match=f"it is no table of raysim: {why}"):
+        read_table(tmp_path / name)

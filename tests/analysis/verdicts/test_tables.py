@@ -207,6 +207,11 @@ def test_the_tables_are_made_again_only_when_trials_changed(tmp_path: Path) -> N
     os.utime(last, ns=(1, 1))
     judged(folder)
     assert file.stat().st_mtime_ns > before
+    whole = file.read_bytes()
+    for place in (len(whole) // 3, len(whole) - 20):  # a flipped bit
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        judged(folder)
+        assert file.read_bytes() == whole
     assert [f.name for f in file.parent.iterdir()] == ["verdicts.parquet"]
 
 

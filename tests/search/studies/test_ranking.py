@@ -96,3 +96,18 @@ def test_a_lost_seed_counts_as_zero_in_every_accuracy() -> None:
     assert objective_values(row, ["acc_personal_own", "acc_personal_global"]) == pytest.approx([0.4, 0.3])
     assert is_complete(row, ["acc_personal_global"])
     assert not is_complete(row, ["acc_shared_own"]), "no seed has it: the method has no shared model"
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "the newest first"])
+def test_of_equal_configurations_the_first_of_the_plan_wins_whichever_ended_first(order: int) -> None:
+    """Else a worker that was lost, and repeated its trial, would change what is confirmed."""
+    space = toy_space(scenarios=({"scenario": "even"},))
+    plan = SweepPlan([space], SweepOptions(trials=1, seeds=1, minutes=None, race_seeds=0, slots=9))
+    specs = []
+    while isinstance(spec := plan.next(), TrialSpec):
+        specs.append(spec)
+    assert len(specs) > 2
+    for spec in specs[::order]:
+        plan.tell(spec, {**toy_row(spec), "objective": 0.5})
+    best = plan.studies[0].best()
+    assert best is not None and best["label"] == specs[0].label
