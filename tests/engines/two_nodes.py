@@ -1,10 +1,13 @@
-"""A cluster of two nodes on this machine: equal bits with clients on both, and the driver on the head.
+"""A cluster of two nodes on this machine: equal bits with clients on both, the driver on the head, a lost node.
+
+The second node has a cache folder of its own, so that features must reach it.
 
 A program of its own, because a process can be in one cluster only. It prints a JSON object.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,7 +18,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raysim.core.types import MicroCohort, StoredState
-from raysim.engines import places, ray_pool
+from raysim.engines import library, places, ray_pool
 from raysim.engines.driver import run_on_ray
 from raysim.engines.ray_pool import RayPool
 from raysim.engines.serial import Serial
@@ -50,13 +53,27 @@ def finish(simulation: Simulation) -> str:
     return str(simulation.result()["state_sha256"])
 
 
+def lose(cluster: Cluster, node: object, folder: Path, experiment: Experiment) -> list[str]:
+    """Run while a node is lost after the second round and another one comes; return the digests."""
+    serial = finish(Simulation(experiment, Serial(), Store(folder / "lost-serial", experiment)).open())
+    items = run_on_ray(override(experiment, {"resources.workers": 2}), folder / "lost", False, False)
+    for item in items:
+        if getattr(item, "round", 0) == 2:
+            cluster.remove_node(node, allow_graceful=False)
+            cluster.add_node(num_cpus=1, env_vars={"RAYSIM_CACHE": str(folder / "cache-of-the-next")})
+    assert isinstance(item, dict)
+    return [serial, str(item["state_sha256"])]
+
+
 def main(folder: Path) -> None:
     """Compare the engines, with and without a folder that all hosts see."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    second = cluster.add_node(num_cpus=1, env_vars={"RAYSIM_CACHE": str(folder / "cache")})
     os.environ["RAY_ADDRESS"] = cluster.address
     try:
         ray_pool.start(Resources(workers=2))
+        lines = contextlib.ExitStack()
+        lines.enter_context(library.spoken(quiet=False))
         experiments = {"safe": override(Experiment(), SAFE), "fedrsclip": small()}
         said: dict[str, object] = {}
         for name, experiment in experiments.items():
@@ -71,7 +88,7 @@ def main(folder: Path) -> None:
             apart = finish(simulation)
             pool.close()
             assert isinstance(last, dict)
-            said[name] = [serial, last["state_sha256"], apart, len(nodes), places.all_see(folder, [])]
+            said[name] = [serial, last["state_sha256"], apart, len(nodes), places.blind(folder, [])]
         home = ray.get_runtime_context().get_node_id()
         where = ray.remote(lambda: ray.get_runtime_context().get_node_id())
         said["driver"] = [
@@ -81,9 +98,14 @@ def main(folder: Path) -> None:
         said["files"] = sorted(path.name for path in (folder / "safe-apart/checkpoints/private").glob("*"))[
             :1
         ]
+        for name in ("cache", "cache-of-the-next"):
+            if name == "cache-of-the-next":
+                said["lost"] = lose(cluster, second, folder, override(small(), {"rounds": 6}))
+            said[name] = sorted(path.suffix for path in (folder / name).glob("*.arrow"))
         print(json.dumps(said))
     finally:
-        ray.shutdown()
+        lines.close()
+        ray_pool.stop()
         cluster.shutdown()
 
 

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 
 from raysim.core import plugins
 from raysim.core.console import Panel
-from raysim.engines import places, ray_pool
+from raysim.engines import bundles, library, places, ray_pool
 from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
 from raysim.search.constraints import violated
@@ -186,8 +186,8 @@ def execute(
         with panel:
             searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end, progress)
             room = resources.model_copy(update={"workers": resources.workers * plan.options.slots})
-            with ray_pool.session(room):
-                ray_pool.check_room(resources)
+            with ray_pool.session(room), library.spoken(panel.quiet):
+                bundles.check_room(resources)
                 _fit(searcher, resources, plan.options.slots, scratch, callbacks)
         status = "done"
         move_superseded_rows(folder, plan.finished)
@@ -256,9 +256,9 @@ def _fit(
         "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative RAYSIM_DATA means the same in every process
         "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
     }
-    bundles = tune.PlacementGroupFactory([places.bundle_here(), *ray_pool.bundles_of(resources)])
+    factory = tune.PlacementGroupFactory([places.bundle_here(), *bundles.bundles_of(resources)])
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), bundles),
+        tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), factory),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
