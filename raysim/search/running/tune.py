@@ -57,6 +57,13 @@ class PlanSearcher(Searcher):
         self.on_rung, self.on_end, self.on_start = on_rung, on_end, on_start
         self.trials: dict[str, TrialSpec] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune stores its searcher, which draws on a terminal and belongs to this process.
+
+        A sweep that is resumed starts from its own tables.
+        """
+        return {}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial that is not on disk yet."""
         left = self.plan.budget.left
