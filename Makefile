@@ -16,7 +16,7 @@ $(error TORCH=$(TORCH) is not allowed: it should be cpu, or left out)
 endif
 endif
 
-.PHONY: sweep test lint docs lock newest clean
+.PHONY: sweep test cluster-test lint docs lock newest clean
 .DELETE_ON_ERROR:
 
 sweep: .venv/raysim                 ## the first run: bundled scenes and backbone, a report at the end, within ten minutes
@@ -24,6 +24,9 @@ sweep: .venv/raysim                 ## the first run: bundled scenes and backbon
 
 test: .venv/raysim-test             ## all tests, or some: make test ARGS=tests/nn; RAYSIM_DATA adds real imagery
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder $(ARGS)
+
+cluster-test: .venv/raysim-test     ## a real `ray up` on two hosts made on this machine: needs root; half an hour or less
+	$(BIN)/python -m tests.cluster.proof
 
 lint: .venv/raysim-dev              ## style, types and dead code
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import time
 import torch
 
 from raysim.cli.arguments import one_experiment
+from raysim.cli.nodes import check_options, node_lines, node_of, worker_memory
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
 from raysim.core.types import ServerState, nbytes
@@ -27,11 +28,12 @@ SAMPLE = 64  # images whose rows stand for all: two blocks of the encoder
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    """Count the images, encode a few, train one micro-cohort on their rows, and multiply.
+    """Count the images, encode a few, train one micro-cohort on their rows, and multiply; count nodes.
 
     Raises:
         UserError: Data or weights are missing, or the experiment is not possible.
     """
+    check_options(arguments)
     _, experiment = one_experiment(arguments)
     federation, device = Federation.of(experiment), device_of(experiment.resources)
     sampled_frozen(experiment, device, 1)  # loads the backbone, which is no cost of an image
@@ -45,10 +47,16 @@ def plan(arguments: argparse.Namespace) -> None:
     _print_size(experiment, federation, state)
     print(f"  predicted from a sample of {min(images, SAMPLE)} of {images:,} images, timed here and now:")
     print(f"  inputs from all images, once, then in the cache: about {duration(encoding)}")
+    training = 0.0
     if experiment.method.traits.trains:
-        _print_cost(experiment, worker, state)
+        training = _print_cost(experiment, worker, state)
     else:
         print("  nothing is trained")
+    resources, node, runs = experiment.resources, node_of(arguments), arguments.runs
+    seconds = encoding + runs * training
+    print(f"  {runs} run{'s' if runs > 1 else ''}, with the inputs computed once: {duration(seconds)}")
+    lines = node_lines(resources, worker_memory(), node, seconds, arguments.price_per_hour)
+    print(*(f"  {line}" for line in lines), sep="\n")
 
 
 def _print_size(experiment: Experiment, federation: Federation, state: ServerState) -> None:
@@ -83,8 +91,12 @@ def _print_size(experiment: Experiment, federation: Federation, state: ServerSta
     print(f"  shared: {parameters:,} parameters, {nbytes(state.shared):,} bytes per client and direction")
 
 
-def _print_cost(experiment: Experiment, worker: Worker, state: ServerState) -> None:
-    """Train one micro-cohort twice, time the second time, and print what the whole training takes."""
+def _print_cost(experiment: Experiment, worker: Worker, state: ServerState) -> float:
+    """Train one micro-cohort twice, time the second time, print what the whole training takes, and return it.
+
+    Returns:
+        Seconds of the training of one run on its workers.
+    """
     federation = worker.federation
     with tempfile.TemporaryDirectory() as vault:
         micro_cohort = micro_cohorts(federation, range(federation.clients), {}, vault)[0]
@@ -108,3 +120,4 @@ def _print_cost(experiment: Experiment, worker: Worker, state: ServerState) -> N
             f"  GPU memory: {peak / 2**30:.2f} GiB at the peak, "
             f"so resources.gpus={max(0.01, round(1.3 * peak / whole + 0.005, 2))} per worker"
         )
+    return total / experiment.resources.workers

@@ -84,11 +84,11 @@ def travel_words(blind_hosts: Sequence[str]) -> str:
         blind_hosts: Hosts that do not see the run's folder.
     """
     if not blind_hosts:
-        return "networks of clients travel as files in the run's folder, which all hosts see"
+        return "states of clients above 64 KB travel as files in the run's folder, which all hosts see"
     see = "does" if len(blind_hosts) == 1 else "do"
     return (
-        f"networks of clients travel in messages, and this host writes them: {', '.join(blind_hosts)} {see} "
-        "not see the run's folder"
+        f"states of clients above 64 KB travel in messages, and this host writes them: "
+        f"{', '.join(blind_hosts)} {see} not see the run's folder"
     )
 
 

@@ -1,4 +1,4 @@
-"""Hosts on one machine, as namespaces: each with an address, processes, a home, /tmp and an environment of its own.
+"""Hosts on one machine, as namespaces: each with an address, processes, a home and an environment of its own.
 
 All of them lie inside an outer set of namespaces that ends with the program, so that nothing is left on the
 machine: no process, no interface, no mount, also after kill -9.
@@ -55,9 +55,11 @@ def enter(wheels: Path) -> int:
 def ground() -> None:
     """Set up the outer namespace: a disk in memory, keys, a bridge."""
     run("mount", "-t", "tmpfs", "tmpfs", GROUND)
-    for name in ("keys", "home/.ssh", "ray", "wheels"):
+    for name in ("keys", "home/.ssh", "ray", "tmp", "wheels"):
         (GROUND / name).mkdir(parents=True)
     run("mount", "--bind", os.environ[INSIDE], GROUND / "wheels")
+    if not Path(__file__).is_relative_to("/tmp"):  # Ray's launcher leaves files there
+        run("mount", "--bind", GROUND / "tmp", "/tmp")
     for name in ("id", "host"):
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", GROUND / "keys" / name)
     run("ip", "link", "set", "lo", "up")
@@ -106,6 +108,10 @@ class Host:
             ["ssh", *SSH, f"root@{self.address}", command],
             capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def rays(self) -> bool:
+        """Return whether Ray runs here."""
+        return bool(self.ssh("pgrep -x 'raylet|gcs_server'").stdout.strip())
 
     def actors(self) -> Iterator[str]:
         """Yield the names of the Ray actors and workers that live here."""

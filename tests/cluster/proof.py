@@ -1,6 +1,6 @@
 """`make cluster-test`: cluster.yaml's variant for one's own machines on two hosts, with a real `ray up`.
 
-The hosts are namespaces of this machine (`hosts.py`). Needs root. It prints a line for each step, and a table.
+The hosts are namespaces of this machine (`hosts.py`). Needs root. It prints what happens, and a table.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ FEDRSCLIP = f"fedrsclip --rounds 2 {SMALL}"
 SAFE = f"safe --rounds 2 scenario=even {SMALL} task.views=1"
 LONG = f"fedrsclip --rounds 60 scenario=even {SMALL} evaluation.every=10"
 PAUSE = 20  # seconds for which a lost host stays away
+
+SURVEY = """
+import json, pathlib
+import pyarrow.dataset as tables
+folder = pathlib.Path.home() / "results/{name}/tables"
+trials = tables.dataset(folder / "trials", format="parquet").to_table().to_pylist()
+there = set(tables.dataset(folder / "rounds", format="parquet").to_table()["run"].to_pylist())
+print(json.dumps([[t["state"], set(t["runs"]) <= there, t["reason"]] for t in trials]))
+"""
 
 
 class Proof:
@@ -61,11 +70,11 @@ class Proof:
         """Run a command on the head by `ray exec`."""
         return self.here(f"ray exec {CONFIG} '{command}'", seconds)
 
-    def result(self, name: str, command: str) -> dict[str, Any]:
-        """Run `raysim run` on the head; return the JSON object that it prints."""
-        printed = self.exec(f"{command} --json --quiet --out ~/results/{name}")
+    def result(self, name: str, command: str) -> tuple[dict[str, Any], str]:
+        """Run `raysim run` on the head; return the JSON object that it prints, and all that it prints."""
+        printed = self.exec(f"{command} --json --out ~/results/{name}")
         [line] = [line for line in printed.splitlines() if line.startswith('{"id"')]
-        return json.loads(line)
+        return json.loads(line), " ".join(printed.split())
 
     def watch(self) -> None:
         """Count who is seen where, until `ended` is set."""
@@ -102,9 +111,15 @@ class Proof:
         """`ray up` of the variant for one's own machines."""
         for host in (self.head, self.worker):
             host.up()
-        edits = (
-            "s/192.168.1.10/10.200.0.2/; s/[[]192.168.1.11, 192.168.1.12[]]/[10.200.0.3]/; "
-            f"s/ssh_user: ubuntu/ssh_user: root/; s#~/.ssh/id_ed25519#{GROUND}/keys/id#; s/_workers: 2/_workers: 1/"
+        edits = "; ".join(
+            f"s#{a}#{b}#"
+            for a, b in {
+                "192.168.1.10": "10.200.0.2",
+                "[[]192.168.1.11, 192.168.1.12[]]": "[10.200.0.3]",
+                "ssh_user: ubuntu": "ssh_user: root",
+                "~/.ssh/id_ed25519": f"{GROUND}/keys/id",
+                "_workers: 2": "_workers: 1",
+            }.items()
         )
         self.here("ray get-auth-token --generate > /dev/null")
         self.here(f"sed -n 's/^#| \\{{0,1\\}}//p' cluster.yaml | sed '{edits}' > {CONFIG}")
@@ -114,19 +129,28 @@ class Proof:
 
     def bits(self, name: str, words: str) -> str:
         """The same bits on two hosts as in one process; the driver on the head."""
-        serial = self.result(f"{name}-serial", f"raysim run {words} --engine serial")
+        serial, _ = self.result(f"{name}-serial", f"raysim run {words} --engine serial")
         self.where()
-        both = self.result(f"{name}-two", f"RAY_ADDRESS=auto raysim run {words} {TWO}")
+        both, printed = self.result(f"{name}-two", f"RAY_ADDRESS=auto raysim run {words} {TWO}")
         where = self.where("ClientActor", "Driver")
         expect(where == {"ClientActor": [2, 3], "Driver": [2]}, f"seen: {where}")
         expect(serial["state_sha256"] == both["state_sha256"], "other bits than in one process")
-        return (
-            f"state_sha256 {both['state_sha256'][:12]} in one process and on both hosts; driver on the head"
-        )
+        expect("host3 gets MiB of the features" in printed, "features were not sent")
+        expect("above 64 KB travel in messages" in printed, "it was not said how networks travel")
+        digest = both["state_sha256"][:12]
+        return f"state_sha256 {digest} in one process and on both; driver on the head; features were sent"
+
+    def doctor(self) -> str:
+        """`raysim doctor` on a cluster."""
+        printed = self.exec("RAY_ADDRESS=auto raysim doctor")
+        for host in (self.head, self.worker):
+            expect(f"{host.address} (host{host.number}): Python" in printed, f"no line about {host.address}")
+        expect("2 nodes agree" in printed, "the nodes do not agree")
+        return "a line for each host, and they agree"
 
     def lost_in_run(self) -> str:
         """A run that spans both hosts, of which one dies and comes back."""
-        undisturbed = self.result("undisturbed", f"raysim run {LONG} --engine serial")
+        undisturbed, _ = self.result("undisturbed", f"raysim run {LONG} --engine serial")
         command = f"RAY_ADDRESS=auto raysim run {LONG} {TWO} --out ~/results/lost"
         printed, thread = self.in_background(command)
         self.disturb("lost", thread)
@@ -138,7 +162,7 @@ class Proof:
         words = f"--trials 2 --seeds 1 --rounds 60 --no-contrasts scenario=even {SMALL} evaluation.every=10"
         command = f"RAY_ADDRESS=auto python -m raysim.sweep fedrsclip {words} {TWO} --out ~/results/sweep"
         printed, thread = self.in_background(command)
-        self.disturb("sweep/runs/*", thread)
+        self.disturb("sweep", thread)
         thread.join(900)
         return self.survey("sweep", "\n".join(printed))
 
@@ -153,18 +177,16 @@ class Proof:
         record = "~/results/sweep/run.json"
         until(lambda: '"done"' in self.head.ssh(f"grep status {record}").stdout, 300, "the sweep in tmux")
         said = self.survey("sweep", "")
-        self.head.ssh("rm -r ~/results/sweep")
+        self.head.ssh("mv ~/results/sweep ~/results/launched")
         return said
 
     def down(self) -> str:
         """`ray down`: nothing of Ray is left."""
         self.here(f"ray down --yes {CONFIG}")
-        left = {host.address: sorted(host.actors()) for host in (self.head, self.worker)}
-        rays = [
-            host.address for host in (self.head, self.worker) if host.ssh("pgrep -f raylet").stdout.strip()
-        ]
-        expect(not any(left.values()), f"left: {left}")
-        return f"no actor is left; raylets left on: {rays or 'none'}"
+        started = time.monotonic()
+        hosts = (self.head, self.worker)
+        until(lambda: not any(list(host.actors()) or host.rays() for host in hosts), 180, "the end of Ray")
+        return f"no process of Ray is left on either host, {time.monotonic() - started:.0f} s afterwards"
 
     # Parts of them
 
@@ -215,12 +237,7 @@ class Proof:
 
     def survey(self, name: str, printed: str) -> str:
         """Check that every trial of a sweep ended well, and that its runs' files are on the head."""
-        program = (
-            'import json, pathlib, pyarrow.dataset as d; f = pathlib.Path.home() / "results/%s"; '
-            't = d.dataset(f / "tables/trials", format="parquet").to_table().to_pylist(); '
-            'print(json.dumps([[r["state"], all(any((f / "runs" / i / "tables/rounds").iterdir()) '
-            'for i in r["runs"]), r["reason"]] for r in t]))'
-        ) % name
+        program = SURVEY.format(name=name)
         where = self.where("ClientActor", "SweepTrial")
         rows = json.loads(self.head.ssh(f"~/raysim-env/bin/python -c '{program}'").stdout)
         expect(
@@ -228,7 +245,8 @@ class Proof:
             f"{rows}; {printed[-600:]}",
         )
         expect(where["SweepTrial"] in ([2], []), f"trial processes on {where}")
-        return f"{len(rows)} trials complete, all tables on the head; client actors seen on hosts {where['ClientActor']}"
+        seen = ", ".join(map(str, where["ClientActor"]))
+        return f"{len(rows)} trials complete, all tables on the head; client actors on hosts {seen}"
 
 
 def expect(holds: bool, otherwise: str) -> None:
@@ -252,6 +270,7 @@ def main() -> int:
     watcher.start()
     steps = {
         "`ray up`": proof.up,
+        "`raysim doctor`": proof.doctor,
         "FedRSCLIP on both hosts": lambda: proof.bits("fedrsclip", FEDRSCLIP),
         "SAFE on both hosts": lambda: proof.bits("safe", SAFE),
         "the launch line of cluster.yaml": proof.launch_line,
