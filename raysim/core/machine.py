@@ -36,8 +36,8 @@ def check_folder(name: str, folder: str | Path) -> None:
     if found:
         raise UserError(
             f"{name} {folder}: {found[1]}:// addresses are not read or written directly. Name a folder on a "
-            "disk or a shared file system (NFS, EFS, Lustre), and copy it to the bucket with `aws s3 sync` or "
-            "`gcloud storage rsync`, also while it is written"
+            "disk or a shared file system (NFS, EFS, Lustre), and copy it with `aws s3 sync` or `gcloud "
+            "storage rsync`, also while it is written"
         )
 
 

@@ -148,7 +148,7 @@ class Borrower:
                 block = file.read(BLOCK)
                 sent += len(block)
                 self._ask("receive", path.name, self._host, block, sent == total)
-                self._note(path.name, "sends MiB of", -(-sent // UNITS), -(-total // UNITS))
+                self._note(path.name, "sends MiB of", *_mebibytes(sent, total))
 
     def _take(self, path: Path) -> bool:
         """Write a file of the library."""
@@ -163,7 +163,7 @@ class Borrower:
                     block = ray.get(reference)
                     file.write(block)
                     done += len(block)
-                    self._note(path.name, "gets MiB of", -(-done // UNITS), -(-total // UNITS))
+                    self._note(path.name, "gets MiB of", *_mebibytes(done, total))
             os.replace(scratch, path)
         finally:
             scratch.unlink(missing_ok=True)
@@ -175,6 +175,12 @@ class Borrower:
     def _note(self, name: str, words: str, done: int, total: int) -> None:
         with contextlib.suppress(RayError):
             self._ask("progress", name, self._host, words, done, total)
+
+
+def _mebibytes(done: int, total: int) -> tuple[int, int]:
+    """Return both in whole MiB; they are equal at the end only."""
+    whole = -(-total // UNITS)
+    return (whole if done == total else min(done // UNITS, whole - 1)), whole
 
 
 def open_here() -> None:

@@ -1,4 +1,4 @@
-"""Clients on two nodes give the bits of one process; the driver stays on the node of the command."""
+"""Clients on two nodes give the bits of one process, also when one is lost; features reach them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,10 @@ def test_two_nodes_give_the_bits_of_one_process(tmp_path: Path) -> None:
         assert serial == on_ray == apart and nodes == 2, name
     assert said["driver"] == [True] * 4
     assert said["files"], "the driver writes the networks that came in messages"
+    serial, lost = said["lost"]
+    assert serial == lost, "a node was lost, and another one came"
+    assert said["cache"] == [".arrow"] * 2 and said["cache-of-the-next"] == [".arrow"], "features were sent"
+    assert "gets MiB of the features scenes-" in done.stderr and "computes images of" not in done.stderr
+    assert "as files in the run's folder, which all hosts see" in done.stderr
+    differences, caches = said["survey"]
+    assert differences == [] and str(tmp_path / "cache") in caches and len(set(caches)) == 2

@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine: equal bits with clients on both, the driver on the head, a lost node.
+"""A cluster of two nodes on this machine: equal bits with clients on both, the driver's place, a lost node.
 
 The second node has a cache folder of its own, so that features must reach it.
 
@@ -18,7 +18,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raysim.core.types import MicroCohort, StoredState
-from raysim.engines import library, places, ray_pool
+from raysim.engines import library, places, ray_pool, survey
 from raysim.engines.driver import run_on_ray
 from raysim.engines.ray_pool import RayPool
 from raysim.engines.serial import Serial
@@ -95,6 +95,8 @@ def main(folder: Path) -> None:
             ray.get(where.options(num_cpus=0, scheduling_strategy=places.here()).remote()) == home
             for _ in range(4)
         ]
+        found = survey.ask_nodes(folder)
+        said["survey"] = [survey.differences(found), [node["cache"] for node in found]]
         said["files"] = sorted(path.name for path in (folder / "safe-apart/checkpoints/private").glob("*"))[
             :1
         ]
