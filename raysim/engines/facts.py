@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import raysim
 from raysim.data.files import data_roots
 from raysim.data.memo import cache_folder
 from raysim.storage.provenance import machine, versions
@@ -51,7 +50,7 @@ def facts(out: str, probe: str) -> dict[str, Any]:
 
 def source_digest() -> str:
     """Return a digest of the files of the package, so that two states of a checkout differ, too."""
-    root, content = Path(raysim.__file__).parent, hashlib.sha256()
+    root, content = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         if "_shipped" not in path.parts:  # a checkout has these files beside the package
             content.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
