@@ -90,11 +90,11 @@ class Library:
         """Return the bytes of a file of the cache folder."""
         return (self.folder / name).stat().st_size
 
-    def receive(self, name: str, host: str, block: bytes, last: bool) -> None:
-        """Write a block that a host sends; the file gets its name with the last one."""
+    def receive(self, name: str, host: str, block: bytes, start: int, last: bool) -> None:
+        """Write the block at byte `start` that a host sends; the file gets its name with the last one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         scratch = self.folder / f".{name}.{host}"
-        with scratch.open("ab") as file:
+        with scratch.open("ab" if start else "wb") as file:  # an earlier attempt may have broken off
             file.write(block)
         if last:
             os.replace(scratch, self.folder / name)
@@ -146,8 +146,9 @@ class Borrower:
                 return
             while sent < total:
                 block = file.read(BLOCK)
+                last = sent + len(block) == total
+                self._ask("receive", path.name, self._host, block, sent, last)
                 sent += len(block)
-                self._ask("receive", path.name, self._host, block, sent == total)
                 self._note(path.name, "sends MiB of", *_mebibytes(sent, total))
 
     def _take(self, path: Path) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import ray
 from ray.exceptions import RayActorError
 
+from raysim.core.config import digest
 from raysim.data import cache
 from raysim.engines import library
 from raysim.engines.library import Borrower, Library
@@ -64,6 +65,8 @@ def rows(count: list[int]) -> Callable[[], Iterator[np.ndarray]]:
 def test_the_second_host_gets_what_the_first_one_computed(home: Library, tmp_path: Path) -> None:
     count = [0]
     arrays = []
+    name = f"made-{digest({'key': 1}, 20)}.arrow"
+    home.receive(name, "a", b"an attempt that broke off", 0, False)
     for name in ("a", "b"):
         cache.supply_from(host(home, name))
         arrays.append(cache.cached_array("made", {"key": 1}, 12, tmp_path / name, rows(count)))
