@@ -1,4 +1,4 @@
-"""Calls that are made again while Ray has not noticed a lost host. `test_places` loses a real node."""
+"""Calls that are made again while Ray has not noticed a lost host. `lost_node` loses one."""
 
 from __future__ import annotations
 

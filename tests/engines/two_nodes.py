@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine: equal bits with clients on both, the driver's place, a lost node.
+"""A cluster of two nodes on this machine: equal bits with clients on both, the driver on the head.
 
 The second node has a cache folder of its own, so that features must reach it.
 
@@ -53,22 +53,10 @@ def finish(simulation: Simulation) -> str:
     return str(simulation.result()["state_sha256"])
 
 
-def lose(cluster: Cluster, node: object, folder: Path, experiment: Experiment) -> list[str]:
-    """Run while a node is lost after the second round and another one comes; return the digests."""
-    serial = finish(Simulation(experiment, Serial(), Store(folder / "lost-serial", experiment)).open())
-    items = run_on_ray(override(experiment, {"resources.workers": 2}), folder / "lost", False, False)
-    for item in items:
-        if getattr(item, "round", 0) == 2:
-            cluster.remove_node(node, allow_graceful=False)
-            cluster.add_node(num_cpus=1, env_vars={"RAYSIM_CACHE": str(folder / "cache-of-the-next")})
-    assert isinstance(item, dict)
-    return [serial, str(item["state_sha256"])]
-
-
 def main(folder: Path) -> None:
     """Compare the engines, with and without a folder that all hosts see."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    second = cluster.add_node(num_cpus=1, env_vars={"RAYSIM_CACHE": str(folder / "cache")})
+    cluster.add_node(num_cpus=1, env_vars={"RAYSIM_CACHE": str(folder / "cache")})
     os.environ["RAY_ADDRESS"] = cluster.address
     try:
         ray_pool.start(Resources(workers=2))
@@ -100,10 +88,7 @@ def main(folder: Path) -> None:
         said["files"] = sorted(path.name for path in (folder / "safe-apart/checkpoints/private").glob("*"))[
             :1
         ]
-        for name in ("cache", "cache-of-the-next"):
-            if name == "cache-of-the-next":
-                said["lost"] = lose(cluster, second, folder, override(small(), {"rounds": 6}))
-            said[name] = sorted(path.suffix for path in (folder / name).glob("*.arrow"))
+        said["cache"] = sorted(path.suffix for path in (folder / "cache").glob("*.arrow"))
         print(json.dumps(said))
     finally:
         lines.close()
