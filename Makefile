@@ -16,7 +16,7 @@ $(error TORCH=$(TORCH) is not allowed: it should be cpu, or left out)
 endif
 endif
 
-.PHONY: sweep test chaos lint docs lock newest clean
+.PHONY: sweep test chaos cluster-test lint docs lock newest clean
 .DELETE_ON_ERROR:
 
 sweep: .venv/raysim                 ## the first run: bundled scenes and backbone, a report at the end, within ten minutes
@@ -27,6 +27,9 @@ test: .venv/raysim-test             ## all tests, or some: make test ARGS=tests/
 
 chaos: .venv/raysim-test            ## kills at random moments and damaged files, each followed by --resume: docs/chaos.md
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) $(ARGS)
+
+cluster-test: .venv/raysim-test     ## a real `ray up` on two hosts made on this machine: needs root; half an hour or less
+	$(BIN)/python -m tests.cluster.proof
 
 lint: .venv/raysim-dev              ## style, types and dead code
 	$(BIN)/ruff check .

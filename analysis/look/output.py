@@ -33,7 +33,22 @@ def notice(results: Results, finished: str = "") -> str:
     if results.unreadable:
         damaged = short_listing(sorted(set(results.unreadable)), 6)
         texts.append(f"Left out because they cannot be read: {damaged}.")
+    if without := trials_without_rounds(results):
+        texts.append(
+            "Complete by their rows, but the rounds of their runs are not in this folder "
+            f"(tables/rounds): {short_listing(without, 6)}."
+        )
     return " ".join(texts).strip()
+
+
+def trials_without_rounds(results: Results) -> list[str]:
+    """Return the complete trials of which a run has no round on disk, by number and label."""
+    rows = results.sql(
+        "SELECT DISTINCT trial, label FROM (SELECT trial, label, unnest(runs) AS run FROM trials "
+        "WHERE state = 'COMPLETE') WHERE run NOT IN (SELECT run FROM rounds WHERE run IS NOT NULL) "
+        "ORDER BY trial, label"
+    )
+    return [f"trial {row['trial']} ({row['label']})" for row in rows]
 
 
 def written(results: Results) -> str:

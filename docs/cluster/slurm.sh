@@ -15,7 +15,7 @@ export RAYSIM_CACHE=${RAYSIM_CACHE:-$SLURM_SUBMIT_DIR/raysim-cache}   # features
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$HOME/.ray/auth_token  # nobody else on these nodes can join
 [ -f "$RAY_AUTH_TOKEN_PATH" ] || ray get-auth-token --generate > /dev/null
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)     # this script runs there, and so do the drivers
+head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)     # this script runs there, and so do the drivers
 address=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | awk '{print $1}')
 port=$((20000 + SLURM_JOB_ID % 20000))                                # two jobs on one node do not meet
 export RAY_ADDRESS=$address:$port

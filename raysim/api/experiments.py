@@ -11,6 +11,7 @@ from typing import Any
 
 from raysim.core.config import parse_value
 from raysim.core.errors import UserError
+from raysim.core.machine import check_folder
 from raysim.experiment.effects import refuse_without_effect
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
@@ -53,9 +54,10 @@ def result_folder(out: str | Path | None, name: str, goes_on: bool) -> Path:
         goes_on: Whether an earlier result is resumed or extended.
 
     Raises:
-        UserError: There is no folder to go on with.
+        UserError: There is no folder to go on with, or it is none.
     """
     if out is not None:
+        check_folder("--out", out)
         return Path(out)
     if not goes_on:
         return RESULTS_FOLDER / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -194,7 +194,7 @@ def _ray_items(
     experiment: Experiment, folder: Path, options: RunOptions
 ) -> Generator[RoundRecord | dict[str, Any]]:
     """Yield each round as it comes, then the result, on Ray's client actors."""
-    from raysim.engines import driver, ray_pool  # the serial engine needs no Ray
+    from raysim.engines import driver, library, ray_pool  # the serial engine needs no Ray
 
-    with ray_pool.session(experiment.resources):
+    with ray_pool.session(experiment.resources), library.spoken(options.quiet):
         yield from driver.run_on_ray(experiment, folder, options.resume, options.open_test)

@@ -127,6 +127,8 @@ def _how_to_resume(arguments: argparse.Namespace, what: str = "interrupted") -> 
     """Return the message of a command that did not end: how to resume it."""
     out = getattr(arguments, "out", None)
     again = _resumed(arguments.command_line, str(out)) if out else "the same command"
+    if address := os.environ.get("RAY_ADDRESS"):  # without it Ray would start here
+        again = f"RAY_ADDRESS={shlex.quote(address)} {again}"
     return f"{what}; everything finished is on disk. To go on: {again}"
 
 

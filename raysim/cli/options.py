@@ -12,6 +12,7 @@ from raysim.cli.data_options import add_data_options
 from raysim.cli.plugin_options import check_options, explain_options, new_options
 from raysim.cli.predict_options import export_options, predict_options
 from raysim.cli.shared_options import (
+    add_node_options,
     dry_run_option,
     experiment_options,
     folder_options,
@@ -225,10 +226,17 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
     )
+    add_node_options(parser)
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:
-    """Nothing can be chosen."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=Path("results"),
+        help="on a cluster: whether its nodes see this result folder, and its free space (default: results)",
+    )
 
 
 COMMANDS = {
@@ -287,6 +295,8 @@ COMMANDS = {
         home="check:check",
     ),
     "doctor": Command(
-        summary="show what raysim finds on this machine", add_options=_doctor, home="doctor:doctor"
+        summary="show what raysim finds on this machine, and on the nodes of a cluster",
+        add_options=_doctor,
+        home="doctor:doctor",
     ),
 }

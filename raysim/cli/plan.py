@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 
-from raysim.api.costs import Costs, measure
+import torch
+
+from raysim.api.costs import Costs, measure, peak_memory
 from raysim.cli.arguments import one_experiment
+from raysim.cli.nodes import check_options, node_lines, node_of
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
 from raysim.core.types import ServerState, nbytes
@@ -26,11 +29,12 @@ SAMPLE = 64  # images whose rows stand for all: two blocks of the encoder
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    """Count the images, encode a few, run a few rounds on their rows, and multiply.
+    """Count the images, encode a few, run a few rounds on their rows, and multiply; count nodes.
 
     Raises:
         UserError: Data or weights are missing, or the experiment is not possible.
     """
+    check_options(arguments)
     _, experiment = one_experiment(arguments)
     federation, device = Federation.of(experiment), device_of(experiment.resources)
     sampled_frozen(experiment, device, 1)  # loads the backbone, which is no cost of an image
@@ -44,10 +48,18 @@ def plan(arguments: argparse.Namespace) -> None:
     _print_size(experiment, federation, state)
     print(f"  predicted from a sample of {min(images, SAMPLE)} of {images:,} images, timed here and now:")
     print(f"  inputs from all images, once, then in the cache: about {duration(encoding)}")
+    training = 0.0
     if experiment.method.traits.trains:
-        _print_costs(experiment, measure(experiment, frozen, process))
+        costs = measure(experiment, frozen, process)
+        _print_costs(experiment, costs)
+        training = costs.wall(experiment.resources.workers)
     else:
         print("  nothing is trained")
+    resources, node, runs = experiment.resources, node_of(arguments), arguments.runs
+    seconds = encoding + runs * training
+    print(f"  {runs} run{'s' if runs > 1 else ''}, with the inputs computed once: {duration(seconds)}")
+    lines = node_lines(resources, peak_memory(), node, seconds, arguments.price_per_hour)
+    print(*(f"  {line}" for line in lines), sep="\n")
 
 
 def _print_size(experiment: Experiment, federation: Federation, state: ServerState) -> None:
@@ -96,3 +108,9 @@ def _print_costs(experiment: Experiment, costs: Costs) -> None:
         f"start of {cpus} processes ({cpus * costs.process:.2g} CPU-seconds)\n"
         f"  memory: about {costs.memory:.2g} GiB a worker; between rounds {costs.kept:,.0f} bytes a client"
     )
+    if device_of(experiment.resources).type == "cuda":
+        peak, whole = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
+        print(
+            f"  GPU memory: {peak / 2**30:.2f} GiB at the peak, "
+            f"so resources.gpus={max(0.01, round(1.3 * peak / whole + 0.005, 2))} per worker"
+        )

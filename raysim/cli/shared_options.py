@@ -59,3 +59,21 @@ def dry_run_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything and print what would run; run nothing"
     )
+
+
+def add_node_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `raysim plan` about the nodes of a cluster."""
+    here = "(default: as this machine)"
+    parser.add_argument("--node-cpus", type=float, metavar="N", help=f"CPUs of a node {here}")
+    parser.add_argument("--node-gpus", type=float, metavar="N", help=f"GPUs of a node {here}")
+    parser.add_argument("--node-memory", type=float, metavar="GIB", help=f"memory of a node in GiB {here}")
+    parser.add_argument(
+        "--price-per-hour", type=float, metavar="P", help="price of a node per hour, in dollars"
+    )
+    parser.add_argument(
+        "--runs",
+        type=int,
+        metavar="N",
+        default=1,
+        help="number of such runs, e.g. trials times seeds (default: 1)",
+    )

@@ -114,7 +114,7 @@ class Panel:
     """The view of running trials: `draw()` on a terminal and in a notebook, `line()` at times in a log."""
 
     def __init__(self, draw: Callable[[], Any], line: Callable[[], str], quiet: bool) -> None:
-        self._line, self._quiet, self._last = line, quiet, 0.0
+        self._line, self.quiet, self._last = line, quiet, 0.0
         self._draw, self._text = draw, NotebookText() if not quiet and in_notebook() else None
         live = not quiet and sys.stderr.isatty() and self._text is None
         self._live = (
@@ -137,7 +137,7 @@ class Panel:
 
     def touch(self, force: bool = False) -> None:
         """Show a change: in a log where the last line is old enough, or `force` is set."""
-        if self._quiet or self._live:
+        if self.quiet or self._live:
             return
         if self._text is not None:
             if force or time.monotonic() - self._last > NOTEBOOK_EVERY:

@@ -1,10 +1,13 @@
-"""What this process may use of the machine: a job or a container has a part of its cores."""
+"""What this process may use of the machine: a share of the cores, and folders, which an address is not."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
+
+from raysim.core.errors import UserError
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -17,6 +20,25 @@ def usable_cores() -> int:
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(bound, cpu_quota() or bound))
+
+
+def check_folder(name: str, folder: str | Path) -> None:
+    """Check that a name is that of a folder, not an address in a bucket.
+
+    Args:
+        name: The option or the environment variable, for the message.
+        folder: What the user gave; a `Path` has lost a slash of an address.
+
+    Raises:
+        UserError: It is an address.
+    """
+    found = re.match(r"([a-z][a-z0-9+]+):/", str(folder))
+    if found:
+        raise UserError(
+            f"{name} {folder}: {found[1]}:// addresses are not read or written directly. Name a folder on a "
+            "disk or a shared file system (NFS, EFS, Lustre), and copy it with `aws s3 sync` or `gcloud "
+            "storage rsync`, also while it is written"
+        )
 
 
 def cpu_quota(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int | None:

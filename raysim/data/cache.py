@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,27 @@ from raysim.core.errors import UserError
 from raysim.data.memo import cache_folder
 
 LOG = logging.getLogger(__name__)
+
+
+class Supplier(Protocol):
+    """The caches of other hosts, as this process sees them."""
+
+    def fetch(self, path: Path) -> bool:
+        """Write the file that another host has computed; False where this host is to compute it."""
+
+    def watched(self, path: Path, blocks: Iterator[np.ndarray], images: int) -> Iterator[np.ndarray]:
+        """Pass on the blocks of a file that is computed here."""
+
+    def offer(self, path: Path) -> None:
+        """Offer a file that was computed here to other hosts."""
+
+
+_suppliers: list[Supplier] = []  # of this process: one where it serves a cluster, else none
+
+
+def supply_from(supplier: Supplier) -> None:
+    """Ask other hosts for what this host's cache lacks, from now on."""
+    _suppliers[:] = [supplier]
 
 
 def cached_array(
@@ -65,8 +86,7 @@ def cached_array(
                     LOG.warning(
                         "the cache file %s is damaged or of another version; it is computed again", path
                     )
-                _store(path, canonical_json(key), compute())
-                cached = _load(path, canonical_json(key), images)
+                cached = _supplied(path, canonical_json(key), images, compute)
     except OSError as error:
         raise UserError(
             f"cannot write the feature cache in {folder} ({error.strerror or error}); set RAYSIM_CACHE to "
@@ -78,6 +98,20 @@ def cached_array(
             "sound disk"
         )
     return cached
+
+
+def _supplied(
+    path: Path, key: str, images: int, compute: Callable[[], Iterator[np.ndarray]]
+) -> np.ndarray | None:
+    """Get the file from another host, or compute it here and offer it; return its array."""
+    for supplier in _suppliers:
+        if supplier.fetch(path) and (fetched := _load(path, key, images)) is not None:
+            return fetched
+        _store(path, key, supplier.watched(path, compute(), images))
+        supplier.offer(path)
+    if not _suppliers:
+        _store(path, key, compute())
+    return _load(path, key, images)
 
 
 def _store(path: Path, key: str, blocks: Iterator[np.ndarray]) -> None:

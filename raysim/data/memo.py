@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from raysim.core.config import digest
-from raysim.core.machine import usable_cores
+from raysim.core.machine import check_folder, usable_cores
 from raysim.data.unreadable import UnreadableImage, all_unreadable
 
 T = TypeVar("T")
@@ -25,9 +25,13 @@ def cache_folder(cache_dir: Path | None = None) -> Path:
 
     It is the argument, else `$RAYSIM_CACHE`, else `$XDG_CACHE_HOME/raysim`, else `~/.cache/raysim`. A
     relative `$XDG_CACHE_HOME` is ignored, as its standard demands.
+
+    Raises:
+        UserError: It is an address in a bucket, not a folder.
     """
     chosen = cache_dir or os.environ.get("RAYSIM_CACHE")
     if chosen:
+        check_folder("RAYSIM_CACHE", chosen)
         return Path(chosen).expanduser()
     caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (caches if caches.is_absolute() else Path("~/.cache").expanduser()) / "raysim"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysim.core.errors import UserError
 from raysim.core.types import MicroCohort, StoredState, Update
+from raysim.engines.calls import answers
 from raysim.storage.vault import fetch, keep
 
 DIGITS = 12  # of a fingerprint in a message
@@ -57,22 +59,37 @@ def check_images(fingerprints: Sequence[tuple[str, str]]) -> None:
         )
 
 
-def all_see(folder: Path, actors: Sequence[Any]) -> bool:
-    """Return whether all actors see a folder of this node.
+def blind(folder: Path, actors: Sequence[Any]) -> list[str]:
+    """Return the names of the hosts that do not see a folder of this node, sorted.
 
     Args:
         folder: The folder; it is made where it is not there yet.
         actors: Handles of client actors.
     """
     if nodes() < 2:
-        return True
+        return []
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / f".seen-{uuid.uuid4().hex}"
     probe.touch()
     try:
-        return all(ray.get([actor.sees.remote(str(probe)) for actor in actors]))
+        return sorted({*answers([partial(actor.misses.remote, str(probe)) for actor in actors])} - {""})
     finally:
         probe.unlink()
+
+
+def travel_words(blind_hosts: Sequence[str]) -> str:
+    """Return how the large private states of a run travel; the bits are the same.
+
+    Args:
+        blind_hosts: Hosts that do not see the run's folder.
+    """
+    if not blind_hosts:
+        return "states of clients above 64 KB travel as files in the run's folder, which all hosts see"
+    see = "does" if len(blind_hosts) == 1 else "do"
+    return (
+        f"states of clients above 64 KB travel in messages, and this host writes them: "
+        f"{', '.join(blind_hosts)} {see} not see the run's folder"
+    )
 
 
 def vault_of(micro_cohorts: Sequence[MicroCohort]) -> str:

@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import ray
 import torch
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from raysim.core import plugins
-from raysim.core.errors import UserError
 from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
-from raysim.engines import places, ray_session
+from raysim.engines import bundles, calls, library, places, ray_session
 from raysim.engines.serial import Serial
-from raysim.engines.watch import OWN_GROUP, Watch
+from raysim.engines.watch import Watch
 from raysim.experiment.records import of_identity
 from raysim.experiment.resources import Resources
 from raysim.simulation.device import device_of
@@ -38,9 +36,6 @@ from raysim.simulation.worker import Worker
 
 STREAMED_BYTES = 1_000_000  # bytes of shared tensors above which updates are streamed
 UPDATES_AHEAD = 2  # updates that an actor may compute before the driver takes them
-LOCAL_SECONDS = 120  # longest wait for bundles on this machine
-WAIT_INTERVAL = 20.0  # seconds between two lines that say what is waited for
-CLUSTER_SECONDS = 1200  # longest wait on a cluster, whose nodes take minutes to come up
 
 
 class ClientActor(Serial):
@@ -52,6 +47,7 @@ class ClientActor(Serial):
     def __init__(self, resources: Resources, files: Sequence[PluginFile]) -> None:
         """Set up the process and its plug-ins; Ray calls this again in a restarted actor."""
         plugins.install(files)
+        library.connect()
         super().__init__(resources)
         torch.set_num_threads(1)
         if device_of(resources).type == "cuda":  # Ray only counts the share; this enforces it
@@ -80,9 +76,9 @@ class ClientActor(Serial):
         task = of_identity(experiment).task
         return os.uname().nodename, dataset_of(task).fingerprint
 
-    def sees(self, path: str) -> bool:
-        """Return whether a file of the driver's node is there for this actor, too."""
-        return os.path.exists(path)
+    def misses(self, path: str) -> str:
+        """Return the name of this host where a file of the driver's node is not there; empty where it is."""
+        return "" if os.path.exists(path) else os.uname().nodename
 
     def load(self, experiment: str) -> None:
         """Load what the experiment needs, before anything is asked."""
@@ -107,7 +103,7 @@ class RayPool:
         self.resources, self.group = resources, group
         self.reserved: PlacementGroup | None = None
         self.actors: list[Any] = []
-        self._shared: dict[str, bool] = {}  # vault -> whether all actors see it
+        self._blind: dict[str, list[str]] = {}  # vault -> hosts that do not see it
 
     def start(self) -> Self:
         """Reserve bundles, unless there is a group already, and start the actors.
@@ -115,7 +111,7 @@ class RayPool:
         Raises:
             UserError: The cluster cannot give the resources.
         """
-        group = self.group or reserve(self.resources)
+        group = self.group or bundles.reserve(self.resources)
         self.reserved = group if self.group is None else None
         first = group.bundle_count - self.resources.workers  # inside Tune the trial's own bundle comes first
         self.actors = [
@@ -144,9 +140,12 @@ class RayPool:
 
     def initial(self, experiment: str) -> InitialState:
         """Return what the run starts from; every actor loads what it needs meanwhile."""
-        states: list[InitialState] = ray.get([actor.initial.remote(experiment) for actor in self.actors])
+        states: list[InitialState] = calls.answers(
+            [partial(actor.initial.remote, experiment) for actor in self.actors]
+        )
         if places.nodes() > 1:
-            places.check_images(ray.get([actor.images.remote(experiment) for actor in self.actors]))
+            images = calls.answers([partial(actor.images.remote, experiment) for actor in self.actors])
+            places.check_images(images)
         return states[0]
 
     def train(
@@ -174,15 +173,26 @@ class RayPool:
 
         Where one of them does not, the states travel in messages.
         """
-        if vault and vault not in self._shared:
-            self._shared[vault] = places.all_see(Path(vault), self.actors)
-        return self._shared.get(vault, True)
+        if vault and vault not in self._blind:
+            self._blind[vault] = places.blind(Path(vault), self.actors)
+        return not self._blind.get(vault)
+
+    def describe(self, vault: str) -> dict[str, Any]:
+        """Decide how large private states travel, and return it in words; nothing on one node."""
+        if places.nodes() < 2:
+            return {}
+        self.shares(vault)
+        words = places.travel_words(self._blind.get(vault, []))
+        library.tell(words)
+        return {"private_states": words}
 
     def run(
         self, experiment: str, function: Callable[[Worker, ServerState], Result], state: ServerState
     ) -> Result:
         """Call the function in the first actor."""
-        return cast(Result, ray.get(self.actors[0].run.remote(experiment, function, state)))
+        result: Result
+        [result] = calls.answers([partial(self.actors[0].run.remote, experiment, function, state)])
+        return result
 
     def close(self) -> None:
         """End the actors and give back the bundles that `start` reserved."""
@@ -203,9 +213,9 @@ class RayPool:
     ) -> list[Any]:
         """Call a method of every actor with its micro-cohorts; return the results in the order of all."""
         state_reference = ray.put(state)
-        answers = ray.get(
+        answers = calls.answers(
             [
-                getattr(actor, method).remote(experiment, state_reference, share, *rest)
+                partial(getattr(actor, method).remote, experiment, state_reference, share, *rest)
                 for actor, share in zip(self.actors, self._shares(micro_cohorts), strict=True)
                 if share
             ]
@@ -221,75 +231,19 @@ class RayPool:
         An actor waits when it is `UPDATES_AHEAD` updates ahead, so that memory does not grow with clients.
         """
         state_reference = ray.put(state)
-        streams = [
-            actor.stream.options(
-                num_returns="streaming", _generator_backpressure_num_objects=UPDATES_AHEAD
-            ).remote(experiment, state_reference, share)
-            for actor, share in zip(self.actors, self._shares(micro_cohorts), strict=True)
-        ]
+        options = {"num_returns": "streaming", "_generator_backpressure_num_objects": UPDATES_AHEAD}
+        streams = calls.streamed(
+            [
+                partial(actor.stream.options(**options).remote, experiment, state_reference, share)
+                for actor, share in zip(self.actors, self._shares(micro_cohorts), strict=True)
+            ]
+        )
         for position in range(len(micro_cohorts)):
-            yield ray.get(next(streams[position % len(streams)]))
+            yield next(streams[position % len(streams)])
 
     def _shares(self, micro_cohorts: Sequence[MicroCohort]) -> list[list[MicroCohort]]:
         """Deal micro-cohorts to the actors in turn; they are sorted by steps, so the work is balanced."""
         return [list(micro_cohorts[start :: len(self.actors)]) for start in range(len(self.actors))]
-
-
-def reserve(resources: Resources) -> PlacementGroup:
-    """Reserve a bundle per client actor.
-
-    Raises:
-        UserError: The cluster cannot give the resources.
-    """
-    check_room(resources)
-    bundles = bundles_of(resources)
-    cluster = bool(ray_session.cluster_address())
-    group = placement_group(bundles, name=OWN_GROUP)
-    seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
-    if not _wait_for(group, f"{len(bundles)} x {bundles[0]}", seconds):
-        remove_placement_group(group)
-        raise UserError(
-            f"resources: {len(bundles)} bundles of {bundles[0]} were not free within {seconds} s; lower "
-            "resources.workers"
-        )
-    return group
-
-
-def check_room(resources: Resources) -> None:
-    """Check that the Ray of this process is large enough for all client actors of a run.
-
-    Raises:
-        UserError: It is not. A cluster is not asked: it may still grow by its autoscaler.
-    """
-    bundles, total = bundles_of(resources), ray.cluster_resources()
-    for key, amount in bundles[0].items():
-        if not ray_session.cluster_address() and amount * len(bundles) > total.get(key, 0) + 1e-9:
-            raise UserError(
-                f"resources: {len(bundles)} workers need {amount * len(bundles):g} {key}, "
-                f"the cluster has {total.get(key, 0):g}; lower resources.workers"
-            )
-
-
-def _wait_for(group: PlacementGroup, needed: str, seconds: float) -> bool:
-    """Wait for a placement group, and say from time to time what is waited for; whether it came."""
-    end, interval = time.monotonic() + seconds, WAIT_INTERVAL
-    while not group.wait(min(interval, max(0.0, end - time.monotonic()))):
-        if time.monotonic() >= end:
-            return False
-        free = {key: ray.available_resources().get(key, 0) for key in ("CPU", "GPU")}
-        print(
-            f"raysim: waiting for Ray to reserve {needed} (free now: {free['CPU']:g} CPU, {free['GPU']:g} "
-            f"GPU), {end - time.monotonic():.0f} s more at most",
-            file=sys.stderr,
-            flush=True,
-        )
-    return True
-
-
-def bundles_of(resources: Resources) -> list[dict[str, float]]:
-    """Return one bundle per client actor. The driver needs none: it waits while they work."""
-    bundle = {"CPU": resources.cpus, **({"GPU": resources.gpus} if resources.gpus else {})}
-    return [dict(bundle) for _ in range(resources.workers)]
 
 
 @contextmanager
@@ -321,10 +275,12 @@ def start(resources: Resources) -> None:
         return
     if ray_session.cluster_address():
         ray_session.join()
+        library.open_here()
     else:
         ray_session.start_own(math.ceil(resources.workers * resources.cpus))
 
 
 def stop() -> None:
     """Leave the cluster; a local one ends with all its processes."""
+    library.close()
     ray_session.leave()

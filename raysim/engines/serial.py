@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update
 from raysim.experiment.resources import Resources
@@ -52,6 +53,10 @@ class Serial:
     ) -> Result:
         """Call the function here."""
         return function(self.worker(experiment), state)
+
+    def describe(self, vault: str) -> dict[str, Any]:
+        """Return nothing: all is in one process."""
+        return {}
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update
 from raysim.simulation.worker import Worker
@@ -34,6 +34,13 @@ class Engine(Protocol):
         self, experiment: str, function: Callable[[Worker, ServerState], Result], state: ServerState
     ) -> Result:
         """Return `function(worker, state)`, computed by one worker, where the images are."""
+
+    def describe(self, vault: str) -> dict[str, Any]:
+        """Return for run.json how large private states travel, where clients train on several hosts.
+
+        Args:
+            vault: The folder of large private states.
+        """
 
     def close(self) -> None:
         """Give back processes and reserved resources."""

@@ -172,9 +172,9 @@ class Simulation:
         if not self.finished:
             test_measures = None if self.fresh else self.store.described().get("test")
             self.store.write_partition(partition(self.federation))
-            self.store.describe(
-                {**description(self.federation, self.initial, self.clock.corrupt), "test": test_measures}
-            )
+            travel = self.engine.describe(str(self.store.vault)) if self.initial.personal else {}
+            described = description(self.federation, self.initial, self.clock.corrupt)
+            self.store.describe({**described, **travel, "test": test_measures})
         return self
 
     def _refuse_other_owners(self) -> None:

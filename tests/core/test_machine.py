@@ -1,4 +1,4 @@
-"""The cores that a process may use."""
+"""The cores that a process may use, and what is a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from raysim.core.machine import cpu_quota, usable_cores
+from raysim.core.errors import UserError
+from raysim.core.machine import check_folder, cpu_quota, usable_cores
 
 
 def test_a_bound_process_counts_its_own_cores(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +46,14 @@ def test_the_quota_of_version_1(tmp_path: Path) -> None:
     (tmp_path / "cpu/job/cpu.cfs_quota_us").write_text("250000\n")
     assert cpu_quota(tmp_path, tmp_path / "membership") == 3
     assert cpu_quota(tmp_path, tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/a", Path("s3://bucket/a"), "gs://bucket", "hdfs://host/a"])
+def test_an_address_in_a_bucket_is_no_folder(address: str | Path) -> None:
+    with pytest.raises(UserError, match=r"^--out .*: (s3|gs|hdfs):// addresses are not read or written"):
+        check_folder("--out", address)
+
+
+@pytest.mark.parametrize("folder", ["a", "/a:b/c", "C:/a", "results/s3", "~/a"])
+def test_a_folder_is_one(folder: str) -> None:
+    check_folder("--out", folder)

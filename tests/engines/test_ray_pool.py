@@ -20,7 +20,7 @@ Run = Callable[..., Simulation]
 
 
 def test_more_workers_than_the_machine_can_give_are_refused(ray_session: None) -> None:
-    from raysim.engines.ray_pool import reserve
+    from raysim.engines.bundles import reserve
 
     with pytest.raises(UserError, match=r"lower resources\.workers"):
         reserve(Resources(workers=1000))

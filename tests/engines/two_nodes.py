@@ -1,10 +1,13 @@
-"""A cluster of two nodes on this machine: equal bits with clients on both, and the driver on the head.
+"""A cluster of two nodes on this machine: equal bits with clients on both, the driver on the head.
+
+The second node has a cache folder of its own, so that features must reach it.
 
 A program of its own, because a process can be in one cluster only. It prints a JSON object.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,7 +18,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from raysim.core.types import MicroCohort, StoredState
-from raysim.engines import places, ray_pool
+from raysim.engines import library, places, ray_pool, survey
 from raysim.engines.driver import run_on_ray
 from raysim.engines.ray_pool import RayPool
 from raysim.engines.serial import Serial
@@ -53,10 +56,12 @@ def finish(simulation: Simulation) -> str:
 def main(folder: Path) -> None:
     """Compare the engines, with and without a folder that all hosts see."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    cluster.add_node(num_cpus=1, env_vars={"RAYSIM_CACHE": str(folder / "cache")})
     os.environ["RAY_ADDRESS"] = cluster.address
     try:
         ray_pool.start(Resources(workers=2))
+        lines = contextlib.ExitStack()
+        lines.enter_context(library.spoken(quiet=False))
         experiments = {"safe": override(Experiment(), SAFE), "fedrsclip": small()}
         said: dict[str, object] = {}
         for name, experiment in experiments.items():
@@ -71,19 +76,23 @@ def main(folder: Path) -> None:
             apart = finish(simulation)
             pool.close()
             assert isinstance(last, dict)
-            said[name] = [serial, last["state_sha256"], apart, len(nodes), places.all_see(folder, [])]
+            said[name] = [serial, last["state_sha256"], apart, len(nodes), places.blind(folder, [])]
         home = ray.get_runtime_context().get_node_id()
         where = ray.remote(lambda: ray.get_runtime_context().get_node_id())
         said["driver"] = [
             ray.get(where.options(num_cpus=0, scheduling_strategy=places.here()).remote()) == home
             for _ in range(4)
         ]
+        found = survey.ask_nodes(folder)
+        said["survey"] = [survey.differences(found), [node["cache"] for node in found]]
         said["files"] = sorted(path.name for path in (folder / "safe-apart/checkpoints/private").glob("*"))[
             :1
         ]
+        said["cache"] = sorted(path.suffix for path in (folder / "cache").glob("*.arrow"))
         print(json.dumps(said))
     finally:
-        ray.shutdown()
+        lines.close()
+        ray_pool.stop()
         cluster.shutdown()
 
 

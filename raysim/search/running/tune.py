@@ -18,7 +18,7 @@ from ray.tune.search import Searcher
 from raysim.core import plugins
 from raysim.core.console import Panel
 from raysim.core.words import plain
-from raysim.engines import places, ray_pool, ray_session
+from raysim.engines import bundles, library, places, ray_pool, ray_session
 from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
 from raysim.search.constraints import violated
@@ -57,6 +57,13 @@ class PlanSearcher(Searcher):
         self.plan, self.folder = plan, folder
         self.on_rung, self.on_end, self.on_start = on_rung, on_end, on_start
         self.trials: dict[str, TrialSpec] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Tune stores its searcher, which draws on a terminal and belongs to this process.
+
+        A sweep that is resumed starts from its own tables.
+        """
+        return {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial that is not on disk yet."""
@@ -199,8 +206,8 @@ def execute(
         with panel:
             searcher = PlanSearcher(plan, folder.absolute(), panel.touch, on_end, progress)
             room = resources.model_copy(update={"workers": resources.workers * plan.options.slots})
-            with ray_pool.session(room):
-                ray_pool.check_room(resources)
+            with ray_pool.session(room), library.spoken(panel.quiet):
+                bundles.check_room(resources)
                 scratch = ray_session.own_folder(ray_session.TUNE)
                 _fit(searcher, resources, plan.options.slots, str(scratch), callbacks)
         status = "done"
@@ -271,9 +278,9 @@ def _fit(
         "TUNE_MAX_PENDING_TRIALS_PG": str(slots),
     }
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # `LostTrials` and the table say it in a line
-    bundles = tune.PlacementGroupFactory([places.bundle_here(), *ray_pool.bundles_of(resources)])
+    factory = tune.PlacementGroupFactory([places.bundle_here(), *bundles.bundles_of(resources)])
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), bundles),
+        tune.with_resources(tune.with_parameters(SweepTrial, files=plugins.active()), factory),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,

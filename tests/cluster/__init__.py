@@ -1,0 +1,1 @@
+"""Two hosts on one machine, a real `ray up`, and what must hold on them: `make cluster-test`."""
