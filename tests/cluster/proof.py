@@ -237,7 +237,7 @@ class Proof:
         return f"{resumed}the same bits; the host that came back got work again"
 
     def survey(self, name: str, printed: str, used: Sequence[int] = ()) -> str:
-        """Check that all trials of a sweep ended well on these hosts, and that their files are on the head."""
+        """Check that all trials of a sweep ended well on these hosts, and that all files are on the head."""
         program = SURVEY.format(name=name)
         where = self.where("ClientActor", "SweepTrial")
         rows = json.loads(self.head.ssh(f"~/raysim-env/bin/python -c '{program}'").stdout)
