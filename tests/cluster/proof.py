@@ -239,13 +239,13 @@ class Proof:
     def survey(self, name: str, printed: str, used: Sequence[int] = ()) -> str:
         """Check that all trials of a sweep ended well on these hosts, and that all files are on the head."""
         program = SURVEY.format(name=name)
-        where = self.where("ClientActor", "SweepTrial")
+        where = self.where("ClientActor", "ResourceTrainable")
         rows = json.loads(self.head.ssh(f"~/raysim-env/bin/python -c '{program}'").stdout)
         expect(
             bool(rows) and all(state == "COMPLETE" and files for state, files, _ in rows),
             f"{rows}; {printed[-600:]}",
         )
-        expect(where["SweepTrial"] in ([2], []), f"trial processes on {where}")
+        expect(where["ResourceTrainable"] in ([2], []), f"trial processes on {where}")
         expect(set(used) <= set(where["ClientActor"]), f"client actors were seen on {where}")
         seen = ", ".join(map(str, where["ClientActor"]))
         return f"{len(rows)} trials complete, all tables on the head; client actors on hosts {seen}"
