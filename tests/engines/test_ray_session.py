@@ -78,7 +78,7 @@ def test_a_ray_that_does_not_start_is_a_lost_process(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ray_session, "_folders", [])
     monkeypatch.setattr(ray_session.ray, "init", fail)
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    with pytest.raises(LostProcess, match="Ray did not start: Timed out waiting for file gcs_server_port$"):
+    with pytest.raises(LostProcess, match=r"Ray did not start: Timed out waiting for file gcs_server_port$"):
         ray_session.start_own(1)
     ray_session.remove_own_folders(ray_session.RAY)
 
