@@ -21,10 +21,12 @@ from typing import Any
 import ray
 from filelock import FileLock, Timeout
 from ray._private import ray_constants
+from ray.exceptions import RayError
 
 from raysim.core import signals
-from raysim.core.errors import UserError
+from raysim.core.errors import LostProcess, UserError
 from raysim.core.machine import usable_cores
+from raysim.storage.files import first_line
 
 PORT_SECONDS = 15  # longest wait for the port of a cluster
 ANSWER_SECONDS = 40  # longest wait for the Ray behind it; together less than a minute
@@ -70,6 +72,9 @@ def start_own(cpus: int) -> None:
 
     Args:
         cpus: Number of CPUs that its tasks may reserve, at least; more where the process may use more.
+
+    Raises:
+        LostProcess: Ray did not start.
     """
     # Ray's workers yield to every other process (nice 15), so that a busy program beside them would take
     # nearly all of the time that a sweep is given
@@ -78,13 +83,12 @@ def start_own(cpus: int) -> None:
     # and this one has read it already
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
-    ray.init(
-        address="local",
-        num_cpus=max(usable_cores(), cpus),
-        include_dashboard=False,
-        _temp_dir=str(own_folder(RAY)),
-        **QUIET,
-    )
+    folder = str(own_folder(RAY))
+    cpus = max(usable_cores(), cpus)
+    try:
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **QUIET)
+    except (RuntimeError, OSError, RayError) as error:  # one of its processes was killed, or had no memory
+        raise LostProcess(f"Ray did not start: {first_line(error)}") from error
     signals.set_handlers()  # Ray has set its own for SIGTERM
 
 

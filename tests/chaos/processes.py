@@ -19,6 +19,7 @@ ROLES = {
     "gcs": re.compile(r"/gcs/gcs_server "),
 }
 SHARED_MEMORY = Path("/dev/shm")
+AGAIN = 2.0  # seconds between two looks at new names there
 
 
 def stat(pid: int) -> tuple[str, int, str] | None:
@@ -93,10 +94,14 @@ def shared_memory() -> set[str]:
 
 
 def orphans(before: set[str]) -> list[str]:
-    """New names in shared memory that no process has open: other programs make some, too."""
-    new = shared_memory() - before
-    if not new:
+    """New names in shared memory that no process has open.
+
+    Other programs make some, too, and open or remove them a little later: what is new is looked at twice.
+    """
+    if not shared_memory() - before:
         return []
+    time.sleep(AGAIN)
+    new = shared_memory() - before
     used: set[str] = set()
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from raysim.core.errors import UserError
+from raysim.core.errors import LostProcess, UserError
 from raysim.engines import ray_session
 
 
@@ -69,3 +69,28 @@ def test_a_long_temporary_folder_is_replaced(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(ray_session, "_folders", [])
     assert ray_session.own_folder(ray_session.RAY).parent == Path("/tmp")
     ray_session.remove_own_folders(ray_session.RAY)
+
+
+def test_a_ray_that_does_not_start_is_a_lost_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("Timed out waiting for file gcs_server_port\nand more")
+
+    monkeypatch.setattr(ray_session, "_folders", [])
+    monkeypatch.setattr(ray_session.ray, "init", fail)
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    with pytest.raises(LostProcess, match=r"Ray did not start: Timed out waiting for file gcs_server_port$"):
+        ray_session.start_own(1)
+    ray_session.remove_own_folders(ray_session.RAY)
+
+
+def test_a_cluster_is_asked_once_and_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(ray_session, "check_answers", asked.append)
+    monkeypatch.setattr(ray_session, "_answered", set())
+    monkeypatch.setattr(ray_session.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    ray_session.check_cluster()
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.5:6379")
+    for _ in range(2):
+        ray_session.check_cluster()
+    assert asked == ["10.0.0.5:6379"]
