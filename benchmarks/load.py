@@ -1,11 +1,12 @@
 """Memory, open handles, files and disk of the process that owns a run, while rounds, clients and trials grow.
 
-Nothing may grow with the number of rounds: the table shows each quarter of the rounds. With 1,000 clients it
-grows with the private states on disk, not in the number of files. Of a sweep with many trials the process of
-the command is measured, which holds the plan and Tune.
+Nothing may grow with the number of rounds: the tables show parts of the rounds. `clients` is a federation of
+which 100 clients train in a round, `everyone` one of which all do; both have as many scenes as that takes. Of
+a sweep with many trials the process of the command is measured, which holds the plan and Tune.
 
     python -m benchmarks.load rounds [--count 500]
-    python -m benchmarks.load clients [--count 1000]
+    python -m benchmarks.load clients [--count 10000]
+    python -m benchmarks.load everyone [--count 1000]
     python -m benchmarks.load trials [--count 200]
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import math
 import os
 import shutil
 import tempfile
@@ -21,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from raysim.data.scenes import PER_CELL
 from raysim.engines.serial import Serial
 from raysim.experiment import Experiment, override
 from raysim.simulation.images import prepare
@@ -29,7 +32,10 @@ from raysim.storage.store import Store
 
 COLUMNS = ("at", "own memory, MB", "handles", "files", "disk, MB", "seconds")
 FEW = {"scenario.clients": 4, "task.shots": 4, "training.lr": 0.05, "evaluation.every": 10}
-MANY = {"scenario": "quantity", "task.shots": 100, "rounds": 4, "participation": 0.05, "evaluation.every": 2}
+DRAWN = {"scenario": "dirichlet", "scenario.alpha": 0.5, "scenario.min_images": 1, "task.shots": None}
+MANY = {**DRAWN, "rounds": 50, "evaluation.every": 25}
+IMAGES = 2.5  # training images a client at least, of which 64 % are for training
+COUNTS = {"rounds": 500, "clients": 10_000, "everyone": 1_000, "trials": 200}
 SPACE = '''
 """Trials that cost little."""
 from raysim.experiment import Experiment, override
@@ -60,8 +66,10 @@ def of_run(experiment: Experiment, folder: Path, parts: int) -> Iterator[tuple[A
     """Rows of a run in this process: after each part of its rounds, and at its end."""
     prepare([experiment], lambda done, total: None)
     started, every = time.monotonic(), max(1, experiment.rounds // parts)
-    for record in Simulation(experiment, Serial(), Store(folder, experiment)).open().rounds():
-        if record.round % every == 0:
+    simulation = Simulation(experiment, Serial(), Store(folder, experiment)).open()
+    yield measured("clients and images", folder, started)
+    for record in simulation.rounds():
+        if record.round % every == 0 or record.round == 1:
             yield measured(f"round {record.round}", folder, started)
     yield measured("the end", folder, started)
 
@@ -91,18 +99,19 @@ def of_sweep(count: int, folder: Path) -> Iterator[tuple[Any, ...]]:
 def main() -> None:
     """Measure one of the three, and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("kind", choices=["rounds", "clients", "trials"])
-    parser.add_argument("--count", type=int, help="how many (default: 500, 1000, 200)")
+    parser.add_argument("kind", choices=COUNTS)
+    parser.add_argument("--count", type=int, help=f"how many (default: {COUNTS})")
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="load-"))
+    folder, count = Path(tempfile.mkdtemp(prefix="load-")), arguments.count or COUNTS[arguments.kind]
     if arguments.kind == "trials":
-        rows = of_sweep(arguments.count or 200, folder)
+        rows = of_sweep(count, folder)
     elif arguments.kind == "rounds":
-        experiment = override(Experiment(), {**FEW, "rounds": arguments.count or 500})
-        rows = of_run(experiment, folder / "run", 5)
+        rows = of_run(override(Experiment(), {**FEW, "rounds": count}), folder / "run", 5)
     else:
-        experiment = override(Experiment(), {**MANY, "scenario.clients": arguments.count or 1000})
-        rows = of_run(experiment, folder / "run", 4)
+        share = min(1.0, 100 / count) if arguments.kind == "clients" else 1.0
+        per_cell = PER_CELL * math.ceil(count * IMAGES / 0.64 / (24 * 6) / PER_CELL)
+        settings = {**MANY, "scenario.clients": count, "participation": share, "task.per_cell": per_cell}
+        rows = of_run(override(Experiment(), settings), folder / "run", 5)
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
     for row in rows:
         print("| " + " | ".join(map(str, row)) + " |", flush=True)

@@ -73,7 +73,8 @@ def run(
         "test": None if test is None else dict.fromkeys(MEASURED, test),
     }
     fake_tables.write(
-        folder / "partition.parquet", [{"client": c, "image": i} for i, c in enumerate(clients)]
+        folder / "partition.parquet",
+        [{"client": client, "image": image, "label": 0, "domain": 0} for image, client in enumerate(clients)],
     )
     (folder / "run.json").write_text(json.dumps(meta))
     return folder
@@ -98,6 +99,7 @@ def trial(
     }
     opened = {f"test_{name}": [v - 0.1 for v in values] if kind == "confirm" else None for name in MEASURED}
     return {
+        "key": f"{kind} {label} {scenario}",
         "trial": 0,
         "number": 0,
         "study": f"{more.get('space', 's')} | {scenario}",
