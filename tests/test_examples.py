@@ -33,6 +33,7 @@ ELSEWHERE = {
     "fedrsclip_origins": "needs the dataset",
     "/my/": "needs a folder of the reader's",
     "image_tower": "trains a whole image tower: minutes",
+    "tests.chaos": "kills processes for minutes, with tests of its own",
     "results/": "needs results of earlier commands",
     "--serve": "runs until it is stopped",
     "--extend": "needs a sweep of the same command",

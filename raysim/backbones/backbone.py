@@ -56,12 +56,14 @@ class Backbone:
     @cached_property
     def clip(self) -> Any:
         """The `open_clip.CLIP`, on the device."""
-        return self.load_clip()
+        with torch.inference_mode(False):  # a method may train through weights that an evaluation loaded
+            return self.load_clip()
 
     @cached_property
     def tower(self) -> TextTower:
         """The text tower for learned prompts, on the device."""
-        return self.load_tower().to(self.device)
+        with torch.inference_mode(False):
+            return self.load_tower().to(self.device)
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -72,7 +72,6 @@ def test_another_key_is_another_file(tmp_path: Path) -> None:
     requests: list[tuple[Dataset, Any, dict[str, Any]]] = [
         (Noise(), Encoder(), {}),
         (Noise(), Encoder("two"), {}),
-        (Noise(), Encoder(mean=0.4), {}),  # the same weights after another transform
         (Noise(images=71), Encoder(), {}),
         (Noise(), Encoder(), {"views": 2}),
         (Noise(), Encoder(), {"kind": "patches"}),

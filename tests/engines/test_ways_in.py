@@ -53,7 +53,7 @@ def check_raysim(command: str) -> None:
         words.pop(0)
     assert words.pop(0) == "raysim"
     arguments = _parser(words[0], COMMANDS[words[0]]).parse_intermixed_args(words[1:])
-    settings = dict(parse_assignment(word) for word in arguments.words if "=" in word)
+    settings = dict(parse_assignment(word) for word in getattr(arguments, "words", ()) if "=" in word)
     override(Experiment(), settings)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from raysim.core.types import MicroCohort
-from raysim.engines import places, ray_pool
+from raysim.engines import calls, places, ray_pool
 from raysim.engines.ray_pool import RayPool
 from raysim.engines.serial import Serial
 from raysim.experiment import Experiment, Resources
@@ -62,7 +62,8 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         counts["put"] += 1
         return value
 
-    monkeypatch.setattr(ray_pool, "ray", SimpleNamespace(put=put, get=lambda value: value))
+    for module in (ray_pool, calls):
+        monkeypatch.setattr(module, "ray", SimpleNamespace(put=put, get=lambda value: value))
     yield counts
 
 

@@ -17,7 +17,7 @@ from raysim.methods.networks.model import NetworkModel
 from raysim.nn import efficientnet
 from raysim.nn.networks import Network
 from raysim.simulation.device import device_of
-from raysim.simulation.images import _address, frozen_of
+from raysim.simulation.images import address_of, frozen_of
 from raysim.simulation.rounds import Simulation
 from tests.experiments import four_clients, small
 
@@ -74,11 +74,11 @@ def test_the_image_size_is_that_of_the_weights_training() -> None:
         None: lite(task__image_size=None, method__pretrained=False),
     }
     for size, experiment in cases.items():
-        assert _address(experiment)[0].image_size == size
+        assert address_of(experiment)[0].image_size == size
     torchvisions = four_clients(
         "fedavg", task__image_size=None, method__network="resnet18", method__pretrained=True
     )
-    assert _address(torchvisions)[0].image_size is None  # as it was: 64
+    assert address_of(torchvisions)[0].image_size is None  # as it was: 64
     assert frozen_of(cases[None], device_of(cases[None].resources)).x.shape[2:] == (64, 64, 3)
 
 
