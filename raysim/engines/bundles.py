@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import uuid
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
@@ -27,7 +28,7 @@ def reserve(resources: Resources) -> PlacementGroup:
     check_room(resources)
     bundles = bundles_of(resources)
     cluster = bool(ray_session.cluster_address())
-    group = placement_group(bundles, name=OWN_GROUP)
+    group = placement_group(bundles, name=f"{OWN_GROUP} {uuid.uuid4().hex}")  # no two may have one name
     seconds = CLUSTER_SECONDS if cluster else LOCAL_SECONDS
     if not _wait_for(group, f"{len(bundles)} x {bundles[0]}", seconds):
         remove_placement_group(group)

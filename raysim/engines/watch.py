@@ -40,7 +40,7 @@ LONGEST_INTERVAL = 10.0  # seconds between two looks
 SAY_EVERY = 20.0  # seconds between two lines about the same wait
 SERVER_EVERY = 2.0  # seconds between two looks at Ray's server
 OWN_SERVER_SECONDS, SERVER_SECONDS = 4.0, 40.0  # without it, here and on a cluster; Ray ends us after 60
-OWN_GROUP = "raysim"  # name of the placement groups that are not Tune's
+OWN_GROUP = "raysim"  # how the names of placement groups begin that are not Tune's
 LEAVE_SECONDS = 10.0  # for the main thread to leave the context, when the server is lost
 LOST = "Ray's server (GCS) was lost"
 STOPPED, TRACED, ENDED = "T", "t", "ZX"  # states of a process; a debugger traces
@@ -235,7 +235,7 @@ def _same(before: Sign | None, now: Sign) -> bool:
 
 def _waits_for_tune(group: Mapping[str, Any]) -> bool:
     """Whether a placement group is one that Tune waits for; for others `ray_pool.reserve` says it."""
-    return group["state"] == "PENDING" and group["name"] != OWN_GROUP
+    return group["state"] == "PENDING" and not group["name"].startswith(OWN_GROUP)
 
 
 def _say(text: str) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+from ray.util.placement_group import remove_placement_group
 
 from raysim.core.errors import UserError
 from raysim.core.types import ServerState
@@ -74,3 +75,11 @@ def test_what_fails_while_actors_load_fails_again_when_they_are_asked(ray_sessio
         assert pool.initial(identity(experiment)).state.shared
     finally:
         pool.close()
+
+
+def test_two_pools_may_reserve_at_once(ray_session: None) -> None:
+    """Ray takes a name of a placement group once."""
+    groups = [bundles.reserve(Resources(workers=1)) for _ in range(2)]
+    for group in groups:
+        remove_placement_group(group)
+    assert len({group.id for group in groups}) == 2
