@@ -10,6 +10,7 @@ from ray.util.placement_group import remove_placement_group
 
 from raysim.core.errors import UserError
 from raysim.core.types import ServerState
+from raysim.engines.bundles import reserve
 from raysim.engines.ray_pool import RayPool
 from raysim.experiment import Resources
 from raysim.experiment.records import identity
@@ -21,7 +22,6 @@ Run = Callable[..., Simulation]
 
 
 def test_more_workers_than_the_machine_can_give_are_refused(ray_session: None) -> None:
-    from raysim.engines.bundles import reserve
 
     with pytest.raises(UserError, match=r"lower resources\.workers"):
         reserve(Resources(workers=1000))
@@ -79,7 +79,7 @@ def test_what_fails_while_actors_load_fails_again_when_they_are_asked(ray_sessio
 
 def test_two_pools_may_reserve_at_once(ray_session: None) -> None:
     """Ray takes a name of a placement group once."""
-    groups = [bundles.reserve(Resources(workers=1)) for _ in range(2)]
+    groups = [reserve(Resources(workers=1)) for _ in range(2)]
     for group in groups:
         remove_placement_group(group)
     assert len({group.id for group in groups}) == 2
