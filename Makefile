@@ -25,10 +25,10 @@ sweep: .venv/raysim                 ## the first run: bundled scenes and backbon
 test: .venv/raysim-test             ## all tests, or some: make test ARGS=tests/nn; RAYSIM_DATA adds real imagery
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder $(ARGS)
 
-chaos: .venv/raysim-test            ## kills at random moments and damaged files, each followed by --resume: docs/chaos.md
+chaos: .venv/raysim-test            ## kills at random moments, damaged files: docs/chaos.md
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) $(ARGS)
 
-cluster-test: .venv/raysim-test     ## a real `ray up` on two hosts made on this machine: needs root; half an hour or less
+cluster-test: .venv/raysim-test     ## a real `ray up` on two hosts of this machine; needs root
 	$(BIN)/python -m tests.cluster.proof
 
 lint: .venv/raysim-dev              ## style, types and dead code

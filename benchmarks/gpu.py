@@ -34,7 +34,6 @@ from benchmarks.settings import BENCHMARKS, Settings, relative_difference
 from raysim.core.types import RoundRecord, Tensors
 from raysim.engines.serial import Serial
 from raysim.experiment import Experiment, override
-from raysim.nn.text import TextTower
 from raysim.simulation.rounds import Simulation
 from raysim.storage.store import Store
 
@@ -80,41 +79,18 @@ def tower_rows(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         clip = open_clip.create_model(architecture).eval().requires_grad_(False).to(device)
-    tower, tokenizer = TextTower.from_clip(clip), open_clip.get_tokenizer(architecture)
     names = [text_tower.CLASSES[number % len(text_tower.CLASSES)] for number in range(count)]
-    suffixes = tower.prepare(tower.strip(tokenizer([f"{word}." for word in names])), text_tower.LENGTH)
-    tokens_CL = tokenizer([f"{'X ' * text_tower.LENGTH}{word}." for word in names]).to(device)
     for clients in stacks:
-        rng = torch.Generator().manual_seed(0)
-        shape = (clients, text_tower.LENGTH, tower.width)
-        prompts = (0.02 * torch.randn(shape, generator=rng)).to(device).requires_grad_()
-        images = torch.randn(clients, text_tower.IMAGES, tower.embed_dim, generator=rng).to(device)
-        images = torch.nn.functional.normalize(images, dim=-1)
-        labels = torch.randint(count, (clients, text_tower.IMAGES), generator=rng).to(device)
-
-        def fast(prompts=prompts, images=images, labels=labels) -> torch.Tensor:
-            return text_tower.update(tower.encode(prompts, suffixes), prompts, images, labels)
-
-        def plain(prompts=prompts, images=images, labels=labels) -> torch.Tensor:
-            moved = []
-            for k in range(len(prompts)):
-                prompt = prompts[k : k + 1].detach().requires_grad_()
-                text = text_tower.plain_encode(clip, prompt[0], tokens_CL)[None]
-                moved.append(text_tower.update(text, prompt, images[k : k + 1], labels[k : k + 1]))
-            return torch.cat(moved)
-
-        moved = plain() - prompts.detach()
-        difference = float((fast() - prompts.detach() - moved).norm() / moved.norm())
-        ours, theirs = (seconds_of(work, device, repeats) for work in (fast, plain))
-        work = sum(tower.flops(clients, suffixes, backward) for backward in (False, True))
+        steps = text_tower.Steps(clip, names, clients, str(device))
+        ours, theirs = (seconds_of(work, device, repeats) for work in (steps.fast, steps.plain))
         yield {
             "tower": name,
             "clients": clients,
             "seconds": ours,
             "plain_seconds": theirs,
             "ratio": ours / theirs,
-            "share_of_rate": work / ours / rate,
-            "max_rel_diff": difference,
+            "share_of_rate": steps.flops / ours / rate,
+            "max_rel_diff": steps.difference(),
         }
 
 

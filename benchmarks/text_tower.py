@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import open_clip
 import torch
@@ -84,37 +84,53 @@ def median_seconds(step: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def measure(name: str, clip: CLIP, repeats: int) -> None:
-    tower = TextTower.from_clip(clip)
-    tokenizer = open_clip.get_tokenizer("ViT-B-32")
-    suffixes = tower.prepare(tower.strip(tokenizer([f"{c}." for c in CLASSES])), LENGTH)
-    tokens_CL = tokenizer([f"{'X ' * LENGTH}{c}." for c in CLASSES])
-    for clients in (1, 4, 8):
+class Steps:
+    """A step of K clients with the fast tower, and the same step with the plain one."""
+
+    def __init__(self, clip: CLIP, names: Sequence[str], clients: int, device: str = "cpu") -> None:
+        self.clip, tokenizer = clip, open_clip.SimpleTokenizer()
+        self.tower = TextTower.from_clip(clip)
+        self.suffixes = self.tower.prepare(self.tower.strip(tokenizer([f"{c}." for c in names])), LENGTH)
+        self.tokens_CL = tokenizer([f"{'X ' * LENGTH}{c}." for c in names]).to(device)
         rng = torch.Generator().manual_seed(0)
-        prompts = (0.02 * torch.randn(clients, LENGTH, tower.width, generator=rng)).requires_grad_()
-        images = F.normalize(torch.randn(clients, IMAGES, tower.embed_dim, generator=rng), dim=-1)
-        labels = torch.randint(len(CLASSES), (clients, IMAGES), generator=rng)
+        prompts = 0.02 * torch.randn(clients, LENGTH, self.tower.width, generator=rng)
+        images = F.normalize(torch.randn(clients, IMAGES, self.tower.embed_dim, generator=rng), dim=-1)
+        labels = torch.randint(len(names), (clients, IMAGES), generator=rng)
+        self.prompts = prompts.to(device).requires_grad_()
+        self.images, self.labels = images.to(device), labels.to(device)
+        directions = (False, True)
+        self.flops = sum(self.tower.flops(clients, self.suffixes, backward) for backward in directions)
 
-        def fast(prompts=prompts, images=images, labels=labels) -> torch.Tensor:
-            return update(tower.encode(prompts, suffixes), prompts, images, labels)
+    def fast(self) -> torch.Tensor:
+        """Move all prompts at once; return them."""
+        text_KCd = self.tower.encode(self.prompts, self.suffixes)
+        return update(text_KCd, self.prompts, self.images, self.labels)
 
-        def plain(prompts=prompts, images=images, labels=labels) -> torch.Tensor:
-            one_by_one = []
-            for k in range(len(prompts)):
-                prompt = prompts[k : k + 1].detach().requires_grad_()
-                text = plain_encode(clip, prompt[0], tokens_CL)[None]
-                one_by_one.append(update(text, prompt, images[k : k + 1], labels[k : k + 1]))
-            return torch.cat(one_by_one)
+    def plain(self) -> torch.Tensor:
+        """Move one prompt after the other; return them."""
+        moved = []
+        for k in range(len(self.prompts)):
+            prompt = self.prompts[k : k + 1].detach().requires_grad_()
+            text_1Cd = plain_encode(self.clip, prompt[0], self.tokens_CL)[None]
+            moved.append(update(text_1Cd, prompt, self.images[k : k + 1], self.labels[k : k + 1]))
+        return torch.cat(moved)
 
-        moved = plain() - prompts.detach()
-        error = float((fast() - prompts.detach() - moved).norm() / moved.norm())
-        ours, theirs = median_seconds(fast, repeats), median_seconds(plain, max(3, repeats // 4))
-        work = sum(tower.flops(clients, suffixes, backward) for backward in (False, True))
-        rate = work / ours / 1e9
+    def difference(self) -> float:
+        """Return the norm of the difference of both updates, over the norm of the plain one."""
+        moved = self.plain() - self.prompts.detach()
+        return float((self.fast() - self.prompts.detach() - moved).norm() / moved.norm())
+
+
+def measure(name: str, clip: CLIP, repeats: int) -> None:
+    for clients in (1, 4, 8):
+        steps = Steps(clip, CLASSES, clients)
+        error = steps.difference()
+        ours = median_seconds(steps.fast, repeats)
+        theirs = median_seconds(steps.plain, max(3, repeats // 4))
         print(
             f"{name:9} K={clients}  plain {1e3 * theirs:9.1f} ms  fast {1e3 * ours:8.1f} ms  ratio "
             f"{ours / theirs:.3f}  "
-            f"updates differ by {error:.0e}  {rate:.0f} GFLOP/s",
+            f"updates differ by {error:.0e}  {steps.flops / ours / 1e9:.0f} GFLOP/s",
             flush=True,
         )
 

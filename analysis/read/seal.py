@@ -18,16 +18,16 @@ BLANK = b"0" * 64  # stands in the place of the digest while the digest is taken
 
 def is_intact(data: bytes) -> bool:
     """Return whether the bytes of a file are those that were sealed; true for a file without a seal."""
-    found = _find(data)
-    return found is None or _digest(data, found.start(1)) == found[1]
+    place = _find(data)
+    return place is None or _digest(data, place.start(1)) == place[1]
 
 
 def sealed(data: bytes) -> bytes:
     """Return the bytes of a file with its digest in the place of the zeros behind the key."""
-    found = _find(data)
-    if found is None:
+    place = _find(data)
+    if place is None:
         raise ValueError(f"the file has no key {KEY.decode()}")
-    return b"".join([data[: found.start(1)], _digest(data, found.start(1)), data[found.end(1) :]])
+    return b"".join([data[: place.start(1)], _digest(data, place.start(1)), data[place.end(1) :]])
 
 
 def _find(data: bytes) -> re.Match[bytes] | None:

@@ -112,7 +112,7 @@ class Timed(Serial):
 
 def seconds_of(resources: Resources) -> float:
     """Return CPU-seconds of this process; with a GPU the seconds that went by, because the host waits."""
-    if resources.gpus and torch.cuda.is_available():
+    if device_of(resources).type == "cuda":
         torch.cuda.synchronize()
         return time.perf_counter()
     return time.process_time()

@@ -12,6 +12,7 @@ from raysim.cli.arguments import one_experiment
 from raysim.cli.nodes import check_options, node_lines, node_of
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
+from raysim.core.errors import Diverged
 from raysim.core.types import ServerState, nbytes
 from raysim.core.words import floor_words, image_words, measured_clients, owner_words
 from raysim.experiment.records import Experiment
@@ -50,7 +51,11 @@ def plan(arguments: argparse.Namespace) -> None:
     print(f"  inputs from all images, once, then in the cache: about {duration(encoding)}")
     training = 0.0
     if experiment.method.traits.trains:
-        costs = measure(experiment, frozen, process)
+        try:
+            costs = measure(experiment, frozen, process)
+        except Diverged as error:  # on labels that belong to other images; the run itself may not
+            print(f"  its rounds are not predicted, because they diverged on the sample: {error}")
+            return
         _print_costs(experiment, costs)
         training = costs.wall(experiment.resources.workers)
     else:
@@ -97,18 +102,19 @@ def _print_size(experiment: Experiment, federation: Federation, state: ServerSta
 def _print_costs(experiment: Experiment, costs: Costs) -> None:
     """Print what the rounds of a run take, and how it was measured."""
     workers, cpus = experiment.resources.workers, 2 + experiment.resources.workers
-    unit = "seconds" if device_of(experiment.resources).type == "cuda" else "CPU-seconds"
+    device = device_of(experiment.resources)
+    unit = "seconds" if device.type == "cuda" else "CPU-seconds"
     server, evaluation = costs.rounds * costs.server, costs.evaluations * costs.evaluation
     print(
         f"  one client's round: {1000 * costs.client:.1f} ms, {costs.flops:.3g} FLOPs "
-        f"(measured on {device_of(experiment.resources)})\n"
+        f"(measured on {device})\n"
         f"  {costs.rounds} rounds of {costs.clients} clients: {costs.training:.3g} {unit} of training, "
         f"{server:.2g} of the server, {evaluation:.2g} of {costs.evaluations} evaluations\n"
         f"  on {workers} workers with a free core each: about {duration(costs.wall(workers))}, after the "
         f"start of {cpus} processes ({cpus * costs.process:.2g} CPU-seconds)\n"
         f"  memory: about {costs.memory:.2g} GiB a worker; between rounds {costs.kept:,.0f} bytes a client"
     )
-    if device_of(experiment.resources).type == "cuda":
+    if device.type == "cuda":
         peak, whole = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
         print(
             f"  GPU memory: {peak / 2**30:.2f} GiB at the peak, "

@@ -32,10 +32,10 @@ def check_folder(name: str, folder: str | Path) -> None:
     Raises:
         UserError: It is an address.
     """
-    found = re.match(r"([a-z][a-z0-9+]+):/", str(folder))
-    if found:
+    scheme = re.match(r"([a-z][a-z0-9+]+):/", str(folder))
+    if scheme:
         raise UserError(
-            f"{name} {folder}: {found[1]}:// addresses are not read or written directly. Name a folder on a "
+            f"{name} {folder}: {scheme[1]}:// addresses are not read or written directly. Name a folder on a "
             "disk or a shared file system (NFS, EFS, Lustre), and copy it with `aws s3 sync` or `gcloud "
             "storage rsync`, also while it is written"
         )

@@ -182,12 +182,10 @@ def _key(
     dataset: Dataset, backbone: Encoder | None, inputs: Inputs, image_size: int, views: int
 ) -> dict[str, Any]:
     """Return everything on which the cached numbers depend."""
-    own = {}
-    if (
-        backbone is None
-    ):  # the view of a fixed picture stands for the code that resizes; a backbone says its own
+    code = {}
+    if backbone is None:  # the view of a picture stands for the code that resizes; a backbone says its own
         view = np.ascontiguousarray(resize(probe_picture(), image_size))
-        own = {"transform": hashlib.sha256(view.tobytes()).hexdigest()}
+        code = {"transform": hashlib.sha256(view.tobytes()).hexdigest()}
     libraries = ["numpy", "pillow"] + (
         ["torch", "torchvision", "open_clip_torch"] if backbone is not None else []
     )
@@ -201,7 +199,7 @@ def _key(
         "kind": inputs,
         "image_size": image_size,
         "views": [views, VIEWS_VERSION],
-        **own,
+        **code,
         "libraries": {name: version(name) for name in libraries},
     }
 

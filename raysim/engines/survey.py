@@ -50,12 +50,12 @@ def survey(out: Path) -> tuple[list[dict[str, Any]], list[str]]:
     out.mkdir(parents=True, exist_ok=True)
     try:
         ray_session.join()
-        found = ask_nodes(out)
+        nodes = ask_nodes(out)
     finally:
         ray_session.leave()
         if made:
             out.rmdir()
-    return found, differences(found)
+    return nodes, differences(nodes)
 
 
 def ask_nodes(out: Path) -> list[dict[str, Any]]:
@@ -73,10 +73,10 @@ def ask_nodes(out: Path) -> list[dict[str, Any]]:
         probe.unlink(missing_ok=True)
 
 
-def differences(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def differences(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return in what nodes differ that must be equal, and which could not be asked."""
-    lines = [f"{node['address']}: {node['problem']}" for node in found if node["problem"]]
-    asked = [node for node in found if not node["problem"]]
+    lines = [f"{node['address']}: {node['problem']}" for node in nodes if node["problem"]]
+    asked = [node for node in nodes if not node["problem"]]
     for name, words in COMPARED.items():
         hosts: dict[str, list[str]] = {}
         for node in asked:
@@ -97,15 +97,15 @@ def _ask(node: str, out: Path, probe: Path) -> tuple[Any, Any]:
 
 def _answer(node: Mapping[str, Any], witness: Any, answer: Any, end: float) -> dict[str, Any]:
     """Return the facts of a node, or why there are none."""
-    found = {"address": node["NodeManagerAddress"], "host": node["NodeManagerHostname"], "problem": ""}
+    record = {"address": node["NodeManagerAddress"], "host": node["NodeManagerHostname"], "problem": ""}
     try:
-        found |= ray.get(answer, timeout=max(1.0, end - time.monotonic()))
+        record |= ray.get(answer, timeout=max(1.0, end - time.monotonic()))
         before = time.time()
         there = ray.get(witness.time.remote(), timeout=max(5.0, end - time.monotonic()))
         after = time.time()
-        found["clock"] = (there - (before + after) / 2, (after - before) / 2)
+        record["clock"] = (there - (before + after) / 2, (after - before) / 2)
     except GetTimeoutError:
-        found["problem"] = f"no answer within {NODE_SECONDS:.0f} s"
+        record["problem"] = f"no answer within {NODE_SECONDS:.0f} s"
     except RayError as error:
-        found["problem"] = f"raysim cannot be asked there: {str(first_cause(error)).splitlines()[0][:200]}"
-    return found
+        record["problem"] = f"raysim cannot be asked there: {str(first_cause(error)).splitlines()[0][:200]}"
+    return record

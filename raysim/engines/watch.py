@@ -220,7 +220,7 @@ class Watch:
 
 
 def _answers(server: tuple[str, int]) -> bool:
-    """Whether something listens at an address."""
+    """Return whether something listens at an address (host, port)."""
     try:
         socket.create_connection(server, timeout=5).close()
     except OSError:
@@ -229,12 +229,12 @@ def _answers(server: tuple[str, int]) -> bool:
 
 
 def _same(before: Sign | None, now: Sign) -> bool:
-    """Whether a process has not moved; one that a debugger holds, or that has ended, counts as moving."""
+    """Return whether a process has not moved; one that ended or that a debugger holds counts as moving."""
     return before == now and now.state != TRACED and now.state not in ENDED
 
 
 def _waits_for_tune(group: Mapping[str, Any]) -> bool:
-    """Whether a placement group is one that Tune waits for; for others `ray_pool.reserve` says it."""
+    """Return whether a placement group is one that Tune waits for; `bundles.reserve` speaks of others."""
     return group["state"] == "PENDING" and not group["name"].startswith(OWN_GROUP)
 
 

@@ -115,10 +115,7 @@ class TextTower:
         return cls(
             token_embedding=frozen_copy(tensors["token_embedding.weight"]),
             positions=frozen_copy(tensors["positional_embedding"]),
-            blocks=tuple(
-                Block.of(tensors, f"transformer.resblocks.{number}", act, eps)
-                for number in range(len(blocks))
-            ),
+            blocks=tuple(Block.of(tensors, f"{stem}{number}", act, eps) for number in range(len(blocks))),
             norm=norm,
             projection=last,
             heads=heads,

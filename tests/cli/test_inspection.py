@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from raysim.cli.main import main
+from raysim.core.errors import Diverged
 from raysim.data.scenes import SceneDataset
 from tests.experiments import QUICK_UNTRAINED_WORDS, QUICK_WORDS
 
@@ -33,3 +34,16 @@ def test_a_plan_encodes_a_sample_and_leaves_the_cache_empty(
     assert main(["plan", *QUICK_WORDS]) == 0
     assert "predicted from a sample of 64 of 8,640 images" in capsys.readouterr().out
     assert len(drawn) == 64 and not list(tmp_path.rglob("*.arrow"))
+
+
+def test_rounds_that_diverge_on_the_sample_are_not_predicted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverge(*_: object) -> None:
+        raise Diverged("round 2: the loss of client 0 became infinite or NaN")
+
+    monkeypatch.setattr("raysim.cli.plan.measure", diverge)
+    assert main(["plan", *QUICK_WORDS]) == 0
+    printed = capsys.readouterr().out
+    assert "its rounds are not predicted, because they diverged on the sample: round 2: " in printed
+    assert "nodes of" not in printed

@@ -3,7 +3,7 @@
 # host.sh FOLDER INTERFACE ADDRESS GATEWAY ENVIRONMENT PYTHON. FOLDER is the host's disk; it outlives a crash of the host.
 set -euo pipefail
 folder=$1 interface=$2 address=$3 gateway=$4 environment=$5 python=$6
-keys=$folder/../keys wheels=$folder/../wheels
+keys=$folder/../keys wheels=$folder/../wheels home=$(getent passwd root | cut -d: -f6)
 hostname "$(basename "$folder")"
 until ip link show "$interface" > /dev/null 2>&1; do sleep 0.1; done
 ip link set lo up
@@ -19,11 +19,11 @@ grep -qs niceness "$folder/root/.bashrc" || echo 'export RAY_worker_niceness=0' 
 # there is no internet here: pip finds what it needs in a folder
 printf '[global]\nno-index = true\nfind-links = %s\ndisable-pip-version-check = true\n' "$wheels" \
     > "$folder/root/.config/pip/pip.conf"
-if [[ $python == /root/* ]]; then   # the base Python would be hidden by the host's home
+if [[ $python == "$home"/* ]]; then   # the base Python would be hidden by the host's home
     mkdir -p "$folder$python"
     mount --bind "$python" "$folder$python"
 fi
-mount --rbind "$folder/root" /root
+mount --rbind "$folder/root" "$home"
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /tmp
 chmod 1777 /tmp
