@@ -126,6 +126,24 @@ class _Shortcut(nn.Conv2d):
         return F.conv2d(x[..., ::rows, ::columns], self.weight, self.bias, groups=self.groups)
 
 
+class _Block(nn.Module):
+    """A residual block: torchvision's `BasicBlock` to the bit, without the seconds that its import takes."""
+
+    def __init__(
+        self, before: int, after: int, stride: int, shortcut: nn.Module, norm: Callable[[int], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.relu = _convolution(before, after, stride, norm)
+        self.conv2, self.bn2, _ = _convolution(after, after, 1, norm)
+        self.downsample = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map, [B, c', h / stride, w / stride]."""
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        out += self.downsample(x)
+        return self.relu(out)
+
+
 def _cnn(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
     """Build four convolutions of stride 2."""
     channels = (width, 2 * width, 4 * width, 4 * width)
@@ -137,13 +155,11 @@ def _cnn(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
 
 def _small_resnet(width: int, norm: Callable[[int], nn.Module]) -> ConvBackbone:
     """Build a stem at full resolution, because images are small, then basic blocks at strides 2, 4 and 8."""
-    from torchvision.models.resnet import BasicBlock
-
     channels = (width, 2 * width, 4 * width)
     stages = []
     for before, after in pairwise((width, *channels)):
         shortcut = nn.Sequential(_Shortcut(before, after, 1, stride=2, bias=False), norm(after))
-        stages.append(nn.Sequential(BasicBlock(before, after, 2, shortcut, norm_layer=norm)))
+        stages.append(nn.Sequential(_Block(before, after, 2, shortcut, norm)))
     stages[0] = nn.Sequential(*_convolution(3, width, 1, norm), *stages[0])
     return ConvBackbone(stages, channels, 8)
 

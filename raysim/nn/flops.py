@@ -72,6 +72,11 @@ class FlopCounter(TorchDispatchMode):
         self.total = 0
         self.unknown: set[str] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep `__torch_dispatch__` bare: a wrapper would load PyTorch's compiler, for a second."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: torch._ops.OpOverload,

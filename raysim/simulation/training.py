@@ -25,6 +25,7 @@ from raysim.nn.rows import prefix, stack, to_cpu
 from raysim.simulation.batches import Batches
 from raysim.simulation.finite import advice, not_finite
 from raysim.simulation.flops import STEPS, StepFlops, count_step
+from raysim.simulation.optimiser import Optimiser
 from raysim.storage.vault import fetch
 
 ClientMetrics = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (total [K], count [K])
@@ -163,7 +164,7 @@ class LocalTraining:
             active = sum(count > step for count in steps)
             batch = self.batches.stack([plan[step] for plan in plans[:active]], rngs[:active])
             loss_K, metrics = self.method.loss(self.model, prefix(params, active), start.received, batch)
-            optimiser.zero_grad()
+            optimiser.clear()
             loss_K.sum().backward()
             self.method.adjust(params, start.received)
             optimiser.step()
@@ -222,7 +223,7 @@ class LocalTraining:
         batch = self.batches.stack([plan], (rng,))
         return count_step(self.method, self.model, start.rows, start.received, batch)
 
-    def _optimiser(self, params: Tensors, round_: int, purpose: str) -> torch.optim.Optimizer:
+    def _optimiser(self, params: Tensors, round_: int, purpose: str) -> Optimiser:
         training = self.experiment.training
         # the schedule has reached 0 when a final model is tuned, so that tuning uses the first rate
         rate = training.lr if purpose == TUNE else training.rate(round_, self.experiment.rounds)
@@ -230,13 +231,7 @@ class LocalTraining:
         for name, tensor in params.items():
             if tensor.requires_grad:
                 by_factor.setdefault(self.method.rate_factor(name), []).append(tensor)
-        trained = [{"params": tensors, "lr": rate * factor} for factor, tensors in by_factor.items()]
-        if training.optimiser == "adam":
-            return torch.optim.Adam(trained, lr=rate, weight_decay=training.weight_decay)
-        # fused: the same bits in a third of the time of one operation after the other
-        return torch.optim.SGD(
-            trained, lr=rate, momentum=training.momentum, weight_decay=training.weight_decay, fused=True
-        )
+        return Optimiser(training, [(rate * factor, tensors) for factor, tensors in by_factor.items()])
 
     def _noise_rngs(self, cohort: MicroCohort, round_: int, purpose: str) -> tuple[torch.Generator, ...]:
         """A generator per client, for noise inside the model."""

@@ -66,6 +66,33 @@ def test_equals_torchvisions_resnet(name, parameters):
         )
 
 
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_the_small_resnet_has_torchvisions_blocks(norm, monkeypatch):
+    """The same first weights, maps and gradients, bit by bit."""
+
+    def built():
+        torch.manual_seed(0)
+        return build_backbone("small_resnet", norm=norm)
+
+    ours = built()
+    monkeypatch.setattr(
+        convnets,
+        "_Block",
+        lambda before, after, stride, shortcut, norm: models.resnet.BasicBlock(
+            before, after, stride, shortcut, norm_layer=norm
+        ),
+    )
+    theirs = built()
+    assert [name for name, _ in ours.named_modules()] == [name for name, _ in theirs.named_modules()]
+    expected = theirs.state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in ours.state_dict().items())
+    for module in (ours, theirs):
+        sum(map_Bchw.sum() for map_Bchw in module(images(3))).backward()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+    assert all(map(torch.equal, ours(images(3)), theirs(images(3))))
+
+
 def test_equals_torchvisions_mobilenet():
     whole = models.mobilenet_v3_small().eval()
     network = Network("mobilenet_v3_small", 10).eval()
