@@ -5,6 +5,8 @@ Shapes: N images of the dataset, n images of the sample.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from raysim.data.dataset import Dataset
@@ -62,6 +64,14 @@ class Repeated:
             images: Number N of all images.
         """
         self._rows, self.shape = rows, (images, *rows.shape[1:])
+
+    def __len__(self) -> int:
+        """Return the number of all images."""
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the row of each image; without this method Python would ask for rows without an end."""
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: object) -> np.ndarray:
         """Return the rows of these images."""

@@ -15,7 +15,7 @@ from raysim.core import plugins
 from raysim.core.errors import LostProcess, first_cause
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
-from raysim.engines import places
+from raysim.engines import memory, places
 from raysim.engines.ray_pool import RayPool
 from raysim.experiment.records import Experiment, check_travels, from_dict, identity, to_dict
 from raysim.simulation.rounds import Simulation
@@ -57,10 +57,11 @@ def run_on_ray(
     )
     try:
         pool.load(identity(experiment))
-        for reference in driver.run.options(num_returns="streaming").remote(
-            to_dict(experiment), folder.absolute(), resume, open_test, pool
-        ):
-            yield ray.get(reference)
+        with memory.told():
+            for reference in driver.run.options(num_returns="streaming").remote(
+                to_dict(experiment), folder.absolute(), resume, open_test, pool
+            ):
+                yield ray.get(reference)
     except (RayActorError, RaySystemError, ObjectLostError) as error:
         reason = str(first_cause(error)).splitlines()[0][:200].rstrip(".")
         raise LostProcess(f"a process of Ray was lost: {reason}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from raysim.api.costs import CLIENTS, Costs, measure
@@ -47,3 +48,17 @@ def test_inputs_stand_in_for_others_and_are_forgotten() -> None:
     with stand_in(experiment, CPU, sampled):
         assert frozen_of(experiment, CPU) is sampled
     assert not any(warm.sizes().values())
+
+
+def test_masks_of_a_sample_stand_for_those_of_all_images() -> None:
+    """Every image's pixels are counted: rows that never end would fill the memory of the machine."""
+    experiment = small(
+        method="fedavg", task__dataset="scene_masks", task__image_size=32, scenario__clients=2, rounds=1
+    )
+    sampled = sampled_frozen(experiment, CPU, 4)
+    assert sampled.masks is not None
+    rows = list(sampled.masks)
+    assert len(rows) == len(sampled.masks) == sampled.masks.shape[0] == sampled.x.shape[0] > 4
+    assert all(np.array_equal(row, rows[image % 4]) for image, row in enumerate(rows))
+    costs = measure(experiment, sampled, process=0.0)
+    assert costs.client > 0 and costs.once > 0

@@ -13,6 +13,7 @@ from ...read.results import OBJECTIVE, Results, Row
 from ..rows import Column, filled, grouped, symbol_of
 
 LETTERS = 19  # of the name of a line
+FEW = 3  # undecided differences that a sentence gives one by one, with their intervals
 DECIDED = ("diverges", "ahead", "behind")  # the verdicts that a sentence names
 QUERY = """SELECT v.* EXCLUDE (seeds), coalesce(len(v.seeds), 0) AS seeds,
   (SELECT any_value(t.runs[1]) FROM trials t WHERE t.trial = v.trial_a AND t.scenario = v.scenario) AS run
@@ -67,11 +68,17 @@ def signed(verdict: str, word: str = "") -> str:
 def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, str] = VERBS) -> str:
     """Write the verdicts of rows with one first side: `is ahead of a (+2.0 points, ...); it is level with b`.
 
-    `name` is what a row is called; `verbs` has a place for the names, other verdicts are left out.
+    `name` is what a row is called; `verbs` has a place for the names, other verdicts are left out. Of more
+    than a few undecided differences only the range is told: the figure and its table have the intervals.
     """
     clauses = []
     for verdict, verb in verbs.items():
         found = sorted((row for row in rows if row["verdict"] == verdict), key=size, reverse=True)
+        values = [value for row in found if (value := shown(row)) is not None]
+        if verdict == "undecided" and len(values) > FEW:
+            span = f" ({points(min(values))} to {points(max(values))} points)"
+            clauses.append(verb.format(listing([name(row) for row in found])) + span)
+            continue
         names = [name(r) + (f" ({difference(r)})" if verdict != "no effect" else "") for r in found]
         clauses += [verb.format(listing(names))] if names else []
     return "; it ".join(clauses)

@@ -18,7 +18,7 @@ from ray.tune.search import Searcher
 from raysim.core import plugins
 from raysim.core.console import Panel
 from raysim.core.words import plain
-from raysim.engines import bundles, library, places, ray_pool, ray_session
+from raysim.engines import bundles, library, memory, places, ray_pool, ray_session
 from raysim.experiment.records import to_dict
 from raysim.experiment.resources import Resources
 from raysim.search.constraints import violated
@@ -300,4 +300,5 @@ def _fit(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    tuner.fit()
+    with memory.told():
+        tuner.fit()

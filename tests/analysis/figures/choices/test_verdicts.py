@@ -10,8 +10,9 @@ from analysis.figures.choices import leads, matrix, verdicts
 from analysis.figures.differences import difference_cell
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import VERDICTS, svg
+from analysis.look.words import MINUS
 from analysis.pages import evidence
-from analysis.read.results import Results, open_results
+from analysis.read.results import Results, Row, open_results
 from tests.fakes import answers as fake
 
 
@@ -171,3 +172,19 @@ def test_levels_that_change_the_winner_are_named(sweep: Results) -> None:
     assert said.endswith("The winner changes at lr = 0.2 under even.")
     table = leads.table(sweep, verdicts.rows_of(sweep, "lead"))
     assert table is not None and [row[0].text for row in table.rows][:2] == ["anchor", "lr = 0.2"]
+
+
+def test_many_undecided_differences_are_named_with_their_range() -> None:
+    def row(name: str, value: float, verdict: str = "undecided") -> Row:
+        ends = {"adjusted_low": value - 0.05, "adjusted_high": value + 0.05}
+        seeds = {"diverged_a": 0, "diverged_b": 0, "worst_case": None}
+        return {"b": name, "estimate": value, "verdict": verdict, **seeds, **ends}
+
+    rows = [row("a", 0.01), row("b", -0.02), row("c", 0.03), row("d", 0.0), row("e", 0.2, "ahead")]
+    said = verdicts.named(rows, lambda shown: str(shown["b"]))
+    assert said == (
+        "is ahead of e (+20.0 points [+15.0, +25.0]); it is undecided against c, b, a and d "
+        f"({MINUS}2.0 to +3.0 points)"
+    )
+    few = verdicts.named(rows[:3], lambda shown: str(shown["b"]))
+    assert few.count("[") == 3 and " to " not in few
