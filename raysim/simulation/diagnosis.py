@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
 from raysim.core.columns import TableRow
 from raysim.core.types import RoundRecord, ServerState
@@ -71,6 +70,8 @@ class RunDiagnosis:
 
     def _rank_correlation(self, ratios_C: torch.Tensor) -> float | None:
         """Spearman's correlation of the ratios and the inverse frequencies; None where either is constant."""
+        from scipy.stats import spearmanr  # half a second, and most methods have no ratios
+
         present = self.images_C > 0
         images, ratios = self.images_C[present], ratios_C[present]
         if len(set(images)) < 2 or len(set(ratios.tolist())) < 2:
