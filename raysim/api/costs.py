@@ -49,6 +49,7 @@ class Costs:
         clients: Clients of a round of the run.
         rounds: Rounds of the run.
         evaluations: Evaluations of the run, with the one before training.
+        measured: Clients of a measured round.
     """
 
     client: float
@@ -62,6 +63,7 @@ class Costs:
     clients: int
     rounds: int
     evaluations: int
+    measured: int
 
     @property
     def training(self) -> float:
@@ -164,6 +166,7 @@ def measure(experiment: Experiment, frozen: Frozen, process: float) -> Costs:
         clients=1 if pooled else max(1, round(experiment.participation * trainers)),
         rounds=rounds,
         evaluations=1 + -(-rounds // experiment.evaluation.every),
+        measured=max(1, clients // ROUNDS),
     )
 
 

@@ -9,6 +9,7 @@ import torch
 
 from raysim.api.costs import Costs, measure, peak_memory
 from raysim.cli.arguments import one_experiment
+from raysim.cli.larger import check_clients, client_of, larger_lines
 from raysim.cli.nodes import check_options, node_lines, node_of
 from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
@@ -37,6 +38,7 @@ def plan(arguments: argparse.Namespace) -> None:
     """
     check_options(arguments)
     _, experiment = one_experiment(arguments)
+    check_clients(arguments.clients, experiment)
     federation, device = Federation.of(experiment), device_of(experiment.resources)
     sampled_frozen(experiment, device, 1)  # loads the backbone, which is no cost of an image
     process, started = time.process_time(), time.perf_counter()
@@ -48,8 +50,8 @@ def plan(arguments: argparse.Namespace) -> None:
     state = worker.start_state().state
     _print_size(experiment, federation, state)
     print(f"  predicted from a sample of {min(images, SAMPLE)} of {images:,} images, timed here and now:")
-    print(f"  inputs from all images, once, then in the cache: about {duration(encoding)}")
-    training = 0.0
+    print(f"  inputs from all images, once, then in the cache: {duration(encoding)}")
+    training, costs = 0.0, None
     if experiment.method.traits.trains:
         try:
             costs = measure(experiment, frozen, process)
@@ -64,6 +66,9 @@ def plan(arguments: argparse.Namespace) -> None:
     seconds = encoding + runs * training
     print(f"  {runs} run{'s' if runs > 1 else ''}, with the inputs computed once: {duration(seconds)}")
     lines = node_lines(resources, peak_memory(), node, seconds, arguments.price_per_hour)
+    if arguments.clients is not None and costs is not None:
+        client = client_of(federation, frozen, costs, nbytes(state.shared))
+        lines += larger_lines(arguments.clients, client, costs, experiment, node, arguments.price_per_hour)
     print(*(f"  {line}" for line in lines), sep="\n")
 
 
@@ -110,7 +115,7 @@ def _print_costs(experiment: Experiment, costs: Costs) -> None:
         f"(measured on {device})\n"
         f"  {costs.rounds} rounds of {costs.clients} clients: {costs.training:.3g} {unit} of training, "
         f"{server:.2g} of the server, {evaluation:.2g} of {costs.evaluations} evaluations\n"
-        f"  on {workers} workers with a free core each: about {duration(costs.wall(workers))}, after the "
+        f"  on {workers} workers with a free core each: {duration(costs.wall(workers))}, after the "
         f"start of {cpus} processes ({cpus * costs.process:.2g} CPU-seconds)\n"
         f"  memory: about {costs.memory:.2g} GiB a worker; between rounds {costs.kept:,.0f} bytes a client"
     )

@@ -77,3 +77,9 @@ def add_node_options(parser: argparse.ArgumentParser) -> None:
         default=1,
         help="number of such runs, e.g. trials times seeds (default: 1)",
     )
+    parser.add_argument(
+        "--clients",
+        type=int,
+        metavar="N",
+        help="also say what N clients like the planned ones take, and what runs out first",
+    )

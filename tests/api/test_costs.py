@@ -35,7 +35,7 @@ def test_pooled_training_is_one_client() -> None:
 def test_seconds_add_up_and_only_clients_share_the_workers() -> None:
     costs = Costs(
         client=0.5, flops=1.0, server=0.25, evaluation=2.0, once=1.0, process=3.0, memory=1.0, kept=8.0,
-        clients=10, rounds=4, evaluations=3,
+        clients=10, rounds=4, evaluations=3, measured=10,
     )  # fmt: skip
     assert costs.training == 20 and costs.total == 20 + 1 + 6 + 1
     assert costs.wall(1) == costs.total and costs.wall(2) == (20 + 6) / 2 + 1 + 1
