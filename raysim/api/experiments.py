@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 
 from raysim.core.config import parse_value
 from raysim.core.errors import UserError
-from raysim.core.machine import check_folder
 from raysim.experiment.effects import refuse_without_effect
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.files import is_run, load_space
+from raysim.storage.bucket import Bucket, address_of, copied_to, local_name
 from raysim.storage.config_file import read_experiment
 
 DEFAULT_SPACE = "fedrsclip"
@@ -48,17 +49,23 @@ def experiment_of(what: str | Path | Experiment, changes: Mapping[str, Any]) -> 
 def result_folder(out: str | Path | None, name: str, goes_on: bool) -> Path:
     """Return the result folder: the one given, the newest of this name to go on with, or a new one.
 
+    That of an address in a bucket is a folder in `results/`, with what the address holds.
+
     Args:
-        out: The folder that the user gave; None: one in `results/`.
+        out: The folder or the address that the user gave; None: a folder in `results/`.
         name: How a folder in `results/` begins.
         goes_on: Whether an earlier result is resumed or extended.
 
     Raises:
-        UserError: There is no folder to go on with, or it is none.
+        UserError: There is no folder to go on with, or the address cannot be used.
     """
     if out is not None:
-        check_folder("--out", out)
-        return Path(out)
+        given = address_of(out)
+        folder = RESULTS_FOLDER / local_name(given) if given else Path(out)
+        if address := given or copied_to(folder):
+            Bucket(folder, address).open()
+            print(f"raysim: results are written to {folder} and copied to {address}", file=sys.stderr)
+        return folder
     if not goes_on:
         return RESULTS_FOLDER / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     earlier = sorted(RESULTS_FOLDER.glob(f"{name}-{'[0-9]' * 8}-{'[0-9]' * 6}"))

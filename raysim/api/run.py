@@ -41,7 +41,8 @@ def run(
         engine: `"serial"` trains in this process, `"ray"` in processes of its own; the numbers are equal, bit
             for bit. None: `"ray"` where `workers` is given, else `"serial"`.
         workers: Number of client actors, the same as `{"resources.workers": workers}`.
-        out: The result folder; None: a new folder in `results/`. A finished run of the same experiment in it
+        out: The result folder, or an address in a bucket to which one in `results/` is copied (`s3://...`);
+            None: a new folder in `results/`. A finished run of the same experiment in it
             is read, because equal experiments have equal results.
         open_test: Whether the final model is measured on the test split, too; the opening is logged.
         resume: Whether to go on with an unfinished run in `out` (None: the newest in `results/`).

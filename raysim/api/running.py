@@ -23,6 +23,7 @@ from raysim.simulation.federation import Federation
 from raysim.simulation.images import Progress, contents_of, dataset_of, prepare
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import try_method
+from raysim.storage.bucket import copying
 from raysim.storage.files import lock_folder
 from raysim.storage.plugin_files import check_plugins, keep_plugins
 from raysim.storage.provenance import provenance
@@ -73,6 +74,11 @@ def run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> 
         from raysim.engines import ray_session  # the serial engine needs no Ray
 
         ray_session.check_cluster()
+    with copying(folder):
+        return _run_in_folder(experiment, folder, options)
+
+
+def _run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> tuple[dict[str, Any], Path]:
     contents = contents_of([experiment.task])
     if options.resume:  # before features of other images are computed
         Store(folder, experiment).refuse_other_images(contents)

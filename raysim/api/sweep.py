@@ -66,7 +66,8 @@ def sweep(
         extend: Search trials per study that the finished sweep in `out` gets in addition.
         constraint: Limits that the chosen configuration must meet, such as `"bytes_up<=2e6"`.
         track: Trackers that the trials are logged to as well.
-        out: The result folder; None: a new folder in `results/`.
+        out: The result folder, or an address in a bucket to which one in `results/` is copied (`s3://...`);
+            None: a new folder in `results/`.
         resume: Whether to go on with the sweep in `out` (None: the newest in `results/`).
         plugins: Python files with methods, scenarios, datasets or networks of your own.
         progress: Whether progress is shown.

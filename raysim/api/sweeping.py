@@ -20,6 +20,7 @@ from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, sweep
 from raysim.simulation.federation import Federation
+from raysim.storage.bucket import copying
 from raysim.storage.files import read_record
 from raysim.storage.report import write_report
 
@@ -142,18 +143,19 @@ def sweep_in_folder(
     """
     if words.trials is None and (words.resume or words.extend):
         options = original_limits(folder, options, words.minutes is not None)
-    plan = sweep(
-        spaces,
-        options,
-        folder,
-        resume=words.resume,
-        quiet=words.quiet,
-        command=words.command,
-        started=words.started,
-        track=words.track,
-    )
-    page = write_report(folder)
-    record_seconds(folder, plan)
+    with copying(folder):
+        plan = sweep(
+            spaces,
+            options,
+            folder,
+            resume=words.resume,
+            quiet=words.quiet,
+            command=words.command,
+            started=words.started,
+            track=words.track,
+        )
+        page = write_report(folder)
+        record_seconds(folder, plan)
     return plan, page
 
 

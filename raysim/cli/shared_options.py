@@ -34,7 +34,11 @@ def workers_of_all_trials(parser: argparse.ArgumentParser) -> None:
 def folder_options(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add --out and --resume; `kind` says of what."""
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="result folder (default: a new folder in results/)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="result folder, or an address to which one in results/ is copied while it is written "
+        "(s3://BUCKET/..., gs://, abfs://) (default: a new folder in results/)",
     )
     parser.add_argument(
         "--resume",

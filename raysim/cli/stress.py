@@ -12,6 +12,7 @@ from raysim.core.plugins import check_loadable
 from raysim.search.options import trial_slots
 from raysim.search.running.plan_run import record_seconds
 from raysim.search.spaces.files import load_space
+from raysim.storage.bucket import copying
 from raysim.storage.report import write_report
 from raysim.stress.overview import dry_run
 from raysim.stress.plan import StressOptions, StressPlan
@@ -43,17 +44,18 @@ def stress(arguments: argparse.Namespace) -> None:
         print(dry_run(StressPlan(spaces, options)))
         return
     arguments.out = folder = result_folder(arguments.out, "stress", arguments.resume)
-    plan = run_stress(
-        spaces,
-        options,
-        folder,
-        resume=arguments.resume,
-        quiet=arguments.quiet,
-        command=arguments.command_line,
-        started=arguments.started,
-    )
-    page = write_report(folder)
-    record_seconds(folder, plan)
+    with copying(folder):
+        plan = run_stress(
+            spaces,
+            options,
+            folder,
+            resume=arguments.resume,
+            quiet=arguments.quiet,
+            command=arguments.command_line,
+            started=arguments.started,
+        )
+        page = write_report(folder)
+        record_seconds(folder, plan)
     if not arguments.quiet:
         left = sum(len(case["not_run"]) for case in plan.cases)
         print(

@@ -26,7 +26,7 @@ def check_folder(name: str, folder: str | Path) -> None:
     """Check that a name is that of a folder, not an address in a bucket.
 
     Args:
-        name: The option or the environment variable, for the message.
+        name: The environment variable, for the message.
         folder: What the user gave; a `Path` has lost a slash of an address.
 
     Raises:
@@ -35,9 +35,8 @@ def check_folder(name: str, folder: str | Path) -> None:
     scheme = re.match(r"([a-z][a-z0-9+]+):/", str(folder))
     if scheme:
         raise UserError(
-            f"{name} {folder}: {scheme[1]}:// addresses are not read or written directly. Name a folder on a "
-            "disk or a shared file system (NFS, EFS, Lustre), and copy it with `aws s3 sync` or `gcloud "
-            "storage rsync`, also while it is written"
+            f"{name} {folder}: {scheme[1]}:// addresses cannot hold it, because its files are mapped into "
+            "memory. Name a folder on a disk or a shared file system (NFS, EFS, Lustre)"
         )
 
 

@@ -50,10 +50,10 @@ def test_the_quota_of_version_1(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["s3://bucket/a", Path("s3://bucket/a"), "gs://bucket", "hdfs://host/a"])
 def test_an_address_in_a_bucket_is_no_folder(address: str | Path) -> None:
-    with pytest.raises(UserError, match=r"^--out .*: (s3|gs|hdfs):// addresses are not read or written"):
-        check_folder("--out", address)
+    with pytest.raises(UserError, match=r"^RAYSIM_CACHE .*: (s3|gs|hdfs):// addresses cannot hold it"):
+        check_folder("RAYSIM_CACHE", address)
 
 
 @pytest.mark.parametrize("folder", ["a", "/a:b/c", "C:/a", "results/s3", "~/a"])
 def test_a_folder_is_one(folder: str) -> None:
-    check_folder("--out", folder)
+    check_folder("RAYSIM_CACHE", folder)

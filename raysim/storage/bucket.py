@@ -1,0 +1,283 @@
+"""Results in a bucket: a folder on this machine that is copied to its address while it is written.
+
+Files are written here first, whole or not at all. They are copied in an order that leaves a result to go on
+with at the address at every moment: tables and checkpoints, which have names of their own, then the records
+that name them (`.json`, as they were before the others were looked for), then removals. So a machine that is
+lost takes the last seconds with it at most: `--resume` fetches the rest elsewhere.
+
+`copy.json` lies in both places. It holds the address and a token of the last writer. A process that finds
+another token at the address than here leaves it alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyarrow import ArrowException, fs
+
+from raysim.core.errors import UserError
+from raysim.storage.files import first_line, lock_folder, write_json
+
+SCHEMES = ("s3", "gs", "abfs", "abfss", "file")
+MARK = "copy.json"
+SECONDS = 10.0  # between two copies
+ATTEMPTS = 5  # of one copy, where files are removed while it is made
+IMMUTABLE = (".parquet", ".safetensors", ".arrow")  # never written again under one name
+LOG = logging.getLogger(__name__)
+
+
+class Version(NamedTuple):
+    """A version of a file on this machine: bytes, and nanoseconds of its last change."""
+
+    size: int
+    changed: int
+
+
+def address_of(out: str | Path) -> str:
+    """Return the address in a bucket that the user gave; empty where it is a folder.
+
+    Args:
+        out: What the user gave; a `Path` has lost a slash of an address.
+
+    Raises:
+        UserError: It is an address that is not supported.
+    """
+    match = re.match(r"([a-z][a-z0-9+]+):/+(.*)", str(out))
+    if not match:
+        return ""
+    if match[1] not in SCHEMES or not match[2]:
+        allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise UserError(f"--out {out}: it should be a folder, or an address of {allowed}")
+    root = "/" if match[1] == "file" else ""
+    return f"{match[1]}://{root}{match[2]}".rstrip("/")
+
+
+def local_name(address: str) -> str:
+    """Return the name of the folder in `results/` that is copied to an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", address.split("?")[0]).strip("-.")
+
+
+class Bucket:
+    """A folder, and its copy at an address."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        """Find the address.
+
+        Args:
+            folder: The folder on this machine.
+            address: As `address_of` returns it.
+
+        Raises:
+            UserError: The address cannot be used.
+        """
+        self.folder, self.address = folder, address
+        with self._told("cannot be used"):
+            self.filesystem, self.root = fs.FileSystem.from_uri(address)
+        self.copied: dict[str, Version | None] = {}  # files at the address -> the version here that they are
+
+    def open(self) -> None:
+        """Fetch what is at the address, unless this machine wrote it, and take the address over.
+
+        Raises:
+            UserError: Another machine has written to the address since, or it cannot be read or written.
+        """
+        here, there = mark_of(self.folder), self._mark_there()
+        if here is not None:
+            lock_folder(self.folder).release()  # of a process that is writing there
+        if here is not None and here != there:
+            said = "is gone" if there is None else f"was written by {there.get('host')} since"
+            raise UserError(
+                f"--out {self.address}: it {said}; remove {self.folder}, its copy on this machine, or give "
+                "another address"
+            )
+        if here is None and there is not None:
+            self._fetch()
+        with self._told("cannot be written"):
+            self._take_over()
+
+    def copy(self) -> None:
+        """Copy what has changed since the last copy, and remove what is gone.
+
+        Raises:
+            OSError: The address does not answer, or no longer belongs to this process.
+        """
+        for _ in range(ATTEMPTS):
+            if self._copy():
+                return
+        raise OSError(f"files were removed during each of {ATTEMPTS} copies")
+
+    @contextmanager
+    def copying(self) -> Iterator[None]:
+        """Copy from time to time, and once more at the end.
+
+        Raises:
+            UserError: The last copy failed; the results are whole on this machine.
+        """
+        done, problem = threading.Event(), ""
+        self._list()
+
+        def often() -> None:
+            while not done.wait(SECONDS):
+                try:
+                    self.copy()
+                except (OSError, ArrowException) as error:  # the network may come back
+                    LOG.warning("%s: not copied yet: %s", self.address, first_line(error))
+
+        thread = threading.Thread(target=often, name="copies to the bucket", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            try:
+                self.copy()
+            except (OSError, ArrowException) as error:
+                problem = first_line(error)
+                LOG.warning("%s: the last copy failed: %s", self.address, problem)
+        if problem:
+            raise UserError(
+                f"--out {self.address}: the last copy failed ({problem}); the results are whole in "
+                f"{self.folder}, and the same command with --resume copies them"
+            )
+
+    def _copy(self) -> bool:
+        """Copy once; return whether all files were still there that the records may name."""
+        self._check_owner()
+        records = {name: self._read(name) for name in self._files() if name.endswith(".json")}
+        files = {name: self._version(name) for name in self._files() if not name.endswith(".json")}
+        for name, version in files.items():
+            if version is None or self.copied.get(name) == version:
+                continue
+            data = self._read(name)
+            if data is None:
+                return False
+            self._write(name, data)
+            self.copied[name] = version
+        if None in records.values() or any(self._version(name) is None for name in files):
+            return False
+        for name in sorted(records, key=lambda name: (name.endswith("run.json"), name)):
+            data = records[name] or b""
+            version = Version(len(data), hash(data))
+            if name != MARK and self.copied.get(name) != version:
+                self._write(name, data)
+                self.copied[name] = version
+        for name in self.copied.keys() - files.keys() - records.keys():
+            self.filesystem.delete_file(f"{self.root}/{name}")
+            del self.copied[name]
+        return True
+
+    def _files(self) -> list[str]:
+        """Return the names of all files here; hidden ones are locks, or are being written."""
+        paths = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
+        return sorted(
+            path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts)
+        )
+
+    def _version(self, name: str) -> Version | None:
+        try:
+            found = (self.folder / name).stat()
+        except FileNotFoundError:
+            return None
+        return Version(found.st_size, found.st_mtime_ns)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _write(self, name: str, data: bytes) -> None:
+        path = f"{self.root}/{name}"
+        self.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        with self.filesystem.open_output_stream(path) as stream:
+            stream.write(data)
+
+    def _list(self) -> None:
+        """Note which files of the address are those that are here."""
+        selector = fs.FileSelector(self.root, allow_not_found=True, recursive=True)
+        for info in self.filesystem.get_file_info(selector):
+            name = info.path.removeprefix(self.root).lstrip("/")
+            if info.type != fs.FileType.File or name == MARK:
+                continue
+            here = self._version(name)
+            same = here is not None and here.size == info.size and name.endswith(IMMUTABLE)
+            self.copied[name] = here if same else None
+
+    def _fetch(self) -> None:
+        """Copy all files of the address to this machine, whole or not at all."""
+        temporary = self.folder.with_name(f".{self.folder.name}.fetched")
+        with self._told("cannot be read"):
+            temporary.mkdir(parents=True, exist_ok=True)
+            fs.copy_files(
+                self.root,
+                str(temporary),
+                source_filesystem=self.filesystem,
+                destination_filesystem=fs.LocalFileSystem(),
+            )
+        try:
+            temporary.rename(self.folder)
+        except OSError as error:
+            raise UserError(
+                f"--out {self.address}: {self.folder} is in the way, which is no copy of it: "
+                f"{first_line(error)}"
+            ) from None
+
+    def _take_over(self) -> None:
+        """Write a new token here and at the address."""
+        mark = {"address": self.address, "host": socket.gethostname(), "writer": uuid.uuid4().hex}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / MARK, mark)
+        self._write(MARK, (self.folder / MARK).read_bytes())
+
+    def _check_owner(self) -> None:
+        if (mark := self._mark_there()) != mark_of(self.folder):
+            who = "nobody" if mark is None else mark.get("host")
+            raise OSError(f"it belongs to {who} now")
+
+    def _mark_there(self) -> dict[str, Any] | None:
+        with self._told("cannot be read"):
+            path = f"{self.root}/{MARK}"
+            if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+                return None
+            with self.filesystem.open_input_stream(path) as stream:
+                return dict(json.loads(stream.read()))
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ArrowException, ImportError, ValueError) as error:
+            raise UserError(f"--out {self.address}: it {what}: {first_line(error)}") from None
+
+
+def mark_of(folder: Path) -> dict[str, Any] | None:
+    """Return the mark of a folder that is copied to an address; None where it is not."""
+    try:
+        return dict(json.loads((folder / MARK).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def copied_to(folder: Path) -> str:
+    """Return the address to which a folder is copied; empty where it is not."""
+    return str((mark_of(folder) or {}).get("address", ""))
+
+
+@contextmanager
+def copying(folder: Path) -> Iterator[None]:
+    """Copy a folder of results to its address while it is written; nothing for one that has none."""
+    if address := copied_to(folder):
+        with Bucket(folder, address).copying():
+            yield
+    else:
+        yield
