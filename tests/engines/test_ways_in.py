@@ -102,7 +102,10 @@ def called(command: list[str], environment: dict[str, str]) -> list[str]:
     """Run a command; return the calls of the stand-ins."""
     log = Path(environment["LOG"])
     log.unlink(missing_ok=True)
-    subprocess.run(command, env=environment, cwd=environment["HOME"], check=True, timeout=60)
+    # the pipe ends with the last process of the script's, also those in its background
+    subprocess.run(
+        command, env=environment, cwd=environment["HOME"], check=True, timeout=60, stdout=subprocess.PIPE
+    )
     return sorted(log.read_text().splitlines())
 
 
