@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pyarrow import ArrowException, fs
 
@@ -66,6 +66,15 @@ def local_name(address: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", address.split("?")[0]).strip("-.")
 
 
+class Mark(NamedTuple):
+    """The contents of `copy.json`: the address, its writer's host and token, and the token before."""
+
+    address: str
+    host: str
+    writer: str
+    before: str | None
+
+
 class Bucket:
     """A folder, and its copy at an address."""
 
@@ -90,19 +99,25 @@ class Bucket:
         Raises:
             UserError: Another machine has written to the address since, or it cannot be read or written.
         """
-        here, there = mark_of(self.folder), self._mark_there()
+        here = mark_of(self.folder)
+        with self._told("cannot be read"):
+            there = self._mark_there()
         if here is not None:
             lock_folder(self.folder).release()  # of a process that is writing there
-        if here is not None and here != there:
-            said = "is gone" if there is None else f"was written by {there.get('host')} since"
-            raise UserError(
-                f"--out {self.address}: it {said}; remove {self.folder}, its copy on this machine, or give "
-                "another address"
-            )
+            # a process that was killed while it took the address over has told only one of the two places
+            if there is not None and there.writer not in (here.writer, here.before):
+                raise UserError(
+                    f"--out {self.address}: {there.host} has written to it since; remove {self.folder}, its "
+                    "copy on this machine, or give another address"
+                )
         if here is None and there is not None:
             self._fetch()
+        before = there.writer if there else None
+        mark = Mark(self.address, socket.gethostname(), uuid.uuid4().hex, before)
         with self._told("cannot be written"):
-            self._take_over()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / MARK, mark._asdict())
+            self._write(MARK, (self.folder / MARK).read_bytes())
 
     def copy(self) -> None:
         """Copy what has changed since the last copy, and remove what is gone.
@@ -232,45 +247,45 @@ class Bucket:
                 f"{first_line(error)}"
             ) from None
 
-    def _take_over(self) -> None:
-        """Write a new token here and at the address."""
-        mark = {"address": self.address, "host": socket.gethostname(), "writer": uuid.uuid4().hex}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / MARK, mark)
-        self._write(MARK, (self.folder / MARK).read_bytes())
-
     def _check_owner(self) -> None:
         if (mark := self._mark_there()) != mark_of(self.folder):
-            who = "nobody" if mark is None else mark.get("host")
-            raise OSError(f"it belongs to {who} now")
+            raise OSError(f"it belongs to {mark.host if mark else 'nobody'} now")
 
-    def _mark_there(self) -> dict[str, Any] | None:
-        with self._told("cannot be read"):
-            path = f"{self.root}/{MARK}"
-            if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
-                return None
-            with self.filesystem.open_input_stream(path) as stream:
-                return dict(json.loads(stream.read()))
+    def _mark_there(self) -> Mark | None:
+        path = f"{self.root}/{MARK}"
+        if self.filesystem.get_file_info(path).type == fs.FileType.NotFound:
+            return None
+        with self.filesystem.open_input_stream(path) as stream:
+            return Mark(**json.loads(stream.read()))
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, ArrowException, ImportError, ValueError) as error:
+        except (OSError, ArrowException, ImportError, ValueError, TypeError) as error:
             raise UserError(f"--out {self.address}: it {what}: {first_line(error)}") from None
 
 
-def mark_of(folder: Path) -> dict[str, Any] | None:
-    """Return the mark of a folder that is copied to an address; None where it is not."""
+def mark_of(folder: Path) -> Mark | None:
+    """Return the mark of a folder that is copied to an address; None where it is not.
+
+    Raises:
+        UserError: It is damaged.
+    """
     try:
-        return dict(json.loads((folder / MARK).read_text()))
+        return Mark(**json.loads((folder / MARK).read_text()))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, OSError) as error:
+        raise UserError(
+            f"{folder / MARK}: is damaged ({first_line(error)}); remove it to copy no more"
+        ) from None
 
 
 def copied_to(folder: Path) -> str:
     """Return the address to which a folder is copied; empty where it is not."""
-    return str((mark_of(folder) or {}).get("address", ""))
+    mark = mark_of(folder)
+    return mark.address if mark else ""
 
 
 @contextmanager

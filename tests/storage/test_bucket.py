@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -149,16 +150,59 @@ def test_who_finds_the_address_taken_over_leaves_it_alone(tmp_path: Path) -> Non
     (tmp_path / "here/run.json").write_text("3")
     with pytest.raises(OSError, match=r"it belongs to .* now"):
         first.copy()
-    with pytest.raises(UserError, match=r"was written by .* since; remove .*here, its copy on this machine"):
+    with pytest.raises(UserError, match=r"has written to it since; remove .*here, its copy on this machine"):
         first.open()
     assert (tmp_path / "there/run.json").read_text() == "2"
 
 
-def test_an_address_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_an_address_that_is_empty_again_gets_everything_again(tmp_path: Path) -> None:
     opened = place(tmp_path)
+    (tmp_path / "here/run.json").write_text("1")
+    opened.copy()
     shutil.rmtree(tmp_path / "there")
-    with pytest.raises(UserError, match=r"it is gone; remove .*here, its copy on this machine, or give"):
-        opened.open()
+    place(tmp_path).copy()
+    assert tree(tmp_path / "there") == tree(tmp_path / "here") and len(tree(tmp_path / "there")) == 2
+
+
+def test_a_kill_while_the_address_is_taken_over_loses_nothing(tmp_path: Path) -> None:
+    opened = place(tmp_path)
+    (tmp_path / "here/run.json").write_text("1")
+    opened.copy()
+    before = (tmp_path / "there" / MARK).read_bytes()
+    place(tmp_path)
+    (tmp_path / "there" / MARK).write_bytes(before)  # only this machine was told
+    place(tmp_path).copy()
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
+
+
+def test_a_network_that_is_away_for_a_while_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place(tmp_path)
+    asked = Bucket._mark_there
+    answers = iter([OSError("no route to host")])
+
+    def sometimes(self: Bucket) -> object:
+        if error := next(answers, None):
+            raise error
+        return asked(self)
+
+    monkeypatch.setattr(bucket, "SECONDS", 0.02)
+    monkeypatch.setattr(Bucket, "_mark_there", sometimes)
+    with copying(tmp_path / "here"):
+        (tmp_path / "here/a.parquet").write_text("a")
+        end = time.monotonic() + 20
+        while not (tmp_path / "there/a.parquet").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert (tmp_path / "there/a.parquet").exists()
+    assert "not copied yet: no route to host" in caplog.text
+
+
+def test_a_damaged_mark_is_told(tmp_path: Path) -> None:
+    place(tmp_path)
+    (tmp_path / "here" / MARK).write_text("{")
+    with pytest.raises(UserError, match=r"here/copy.json: is damaged .*; remove it to copy no more"):
+        copied_to(tmp_path / "here")
 
 
 def test_a_folder_that_is_no_copy_is_left_alone(tmp_path: Path) -> None:
@@ -187,8 +231,6 @@ def test_an_address_that_cannot_be_written_is_refused_before_any_work(tmp_path: 
 
 
 def test_copies_are_made_meanwhile_and_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
     monkeypatch.setattr(bucket, "SECONDS", 0.02)
     opened = place(tmp_path)
     with copying(tmp_path / "here"):
