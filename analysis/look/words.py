@@ -113,6 +113,12 @@ def listing(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
 
 
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Return names for a listing: all in quotes where a comma in one of them would split it."""
+    split = any("," in name and not name.startswith("\u201c") for name in names)
+    return [f"\u201c{name}\u201d" for name in names] if split else list(names)
+
+
 def short_listing(words: Sequence[str], most: int = 4) -> str:
     """Write `a, b and c`; of more than `most` words, the first ones and the number of others."""
     shown = list(words) if len(words) <= most else [*words[: most - 1], count(len(words) - most + 1, "other")]

@@ -9,7 +9,18 @@ from collections.abc import Collection, Sequence
 from ..figures.choices.verdicts import DECIDED, named, size
 from ..figures.rows import grouped
 from ..look.entries import base_label
-from ..look.words import VERBS, WITHIN, capitalized, count, difference, listing, points, short_listing, shown
+from ..look.words import (
+    VERBS,
+    WITHIN,
+    capitalized,
+    count,
+    difference,
+    listing,
+    points,
+    short_listing,
+    shown,
+    told_apart,
+)
 from ..read.results import Results, Row, tuning_of
 
 FLOORS = {"most frequent class": "the trivial rule (each client's most frequent class)"}
@@ -156,9 +167,9 @@ def _by_places(rows: Sequence[Row], verdicts: Collection[str], many: int) -> lis
         rivals: dict[tuple[str, ...], list[str]] = {}
         for rival, group in grouped((row for row in rows if row["verdict"] == verdict), "b").items():
             rivals.setdefault(tuple(row["scenario"] for row in group), []).append(rival)
-        texts = [
-            f"{listing(names)} under {f'all {many} scenarios' if 1 < len(found) == many else listing(found)}"
-            for found, names in rivals.items()
-        ]
+        texts = []
+        for found, names in rivals.items():
+            places = f"all {many} scenarios" if 1 < len(found) == many else listing(found)
+            texts.append(f"{listing(told_apart(names))} under {places}")
         clauses += [VERBS[verdict].format("; and ".join(texts))] if texts else []
     return clauses

@@ -8,7 +8,18 @@ from typing import Any
 from ...look.forest import axis_frame, draw_differences
 from ...look.page import Cell, Exhibit, Panel, Table, run_link, slug
 from ...look.style import VERDICTS
-from ...look.words import VERBS, WITHIN, bracket, difference, listing, points, seeds_said, shorten, shown
+from ...look.words import (
+    VERBS,
+    WITHIN,
+    bracket,
+    difference,
+    listing,
+    points,
+    seeds_said,
+    shorten,
+    shown,
+    told_apart,
+)
 from ...read.results import OBJECTIVE, Results, Row
 from ..rows import Column, filled, grouped, symbol_of
 
@@ -75,11 +86,13 @@ def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, s
     for verdict, verb in verbs.items():
         found = sorted((row for row in rows if row["verdict"] == verdict), key=size, reverse=True)
         values = [value for row in found if (value := shown(row)) is not None]
+        names = told_apart([name(row) for row in found])
         if verdict == "undecided" and len(values) > FEW:
             span = f" ({points(min(values))} to {points(max(values))} points)"
-            clauses.append(verb.format(listing([name(row) for row in found])) + span)
+            clauses.append(verb.format(listing(names)) + span)
             continue
-        names = [name(r) + (f" ({difference(r)})" if verdict != "no effect" else "") for r in found]
+        if verdict != "no effect":
+            names = [f"{name} ({difference(row)})" for name, row in zip(names, found, strict=True)]
         clauses += [verb.format(listing(names))] if names else []
     return "; it ".join(clauses)
 

@@ -10,7 +10,7 @@ from analysis.figures.choices import leads, matrix, verdicts
 from analysis.figures.differences import difference_cell
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import VERDICTS, svg
-from analysis.look.words import MINUS
+from analysis.look.words import MINUS, told_apart
 from analysis.pages import evidence
 from analysis.read.results import Results, Row, open_results
 from tests.fakes import answers as fake
@@ -188,3 +188,9 @@ def test_many_undecided_differences_are_named_with_their_range() -> None:
     )
     few = verdicts.named(rows[:3], lambda shown: str(shown["b"]))
     assert few.count("[") == 3 and " to " not in few
+
+
+def test_names_with_commas_stand_in_quotes() -> None:
+    assert told_apart(["safe", "safe, common head"]) == ["\u201csafe\u201d", "\u201csafe, common head\u201d"]
+    assert told_apart(["a", "b"]) == ["a", "b"]
+    assert told_apart(["\u201ca, b\u201d", "\u201cc\u201d"]) == ["\u201ca, b\u201d", "\u201cc\u201d"]
