@@ -70,8 +70,13 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
     results = open_results(folder)
     verdict_tables(results)
     whole = page_of(results)
+    # images of a folder are not the project's to pass on
+    foreign = any(dataset.get("path") for dataset in results.meta.get("datasets") or [])
     sections = [
-        dataclasses.replace(section, parts=[_bare(part) for part in section.parts])
+        dataclasses.replace(
+            section,
+            parts=[_without_images(_bare(part)) if foreign else _bare(part) for part in section.parts],
+        )
         for section in whole.sections
         if not section.folded
     ]
@@ -96,6 +101,15 @@ def _bare(part: Part) -> Part:
     if isinstance(part, Text):
         return part
     return dataclasses.replace(part, source="", **({"numbers": None} if isinstance(part, Exhibit) else {}))
+
+
+def _without_images(part: Part) -> Part:
+    """Return the bare part, or a sentence in its place where it shows images of the dataset."""
+    if not isinstance(part, Exhibit) or not any(
+        "<image" in svg(panel.figure, panel.key) for panel in part.panels
+    ):
+        return _bare(part)
+    return Text([f"{part.title}: left out here, because it shows images of the dataset; the report has it."])
 
 
 def _head(section: str, results: Results) -> str:
