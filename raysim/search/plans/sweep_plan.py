@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Literal, get_args
 
 from raysim.experiment.resources import Resources
@@ -128,7 +129,7 @@ class SweepPlan:
         self.agenda = Agenda(self._by_name, options, self.stored, self.budget)
         self.searches = SearchQueue(self._by_name, options, self.stored, self.agenda)
         self._times_of = -1  # number of rows by which times were predicted last
-        self._count = 1 + max((row["trial"] for row in self.stored.values()), default=-1)
+        self._taken = {row["trial"] for row in self.stored.values()}
         if options.design:
             blocks, self.design = design_blocks(self.studies, options)
             self.agenda.add(blocks)
@@ -249,10 +250,14 @@ class SweepPlan:
         return {**declared, "search": search, "confirm": confirm}
 
     def _start(self, stage: Stage, spec: TrialSpec, trial: PlannedTrial | None) -> TrialSpec:
-        """Hand a trial out; its number is the one that it had in an earlier start, or the next one."""
+        """Hand a trial out; its number is the one that it had in an earlier start, or the first free one.
+
+        So a trial that a kill interrupted gets its number back: equal configurations are ranked by numbers.
+        """
         is_stored = spec.key in self.stored
-        spec = replace(spec, number=self.stored[spec.key]["trial"] if is_stored else self._count)
-        self._count += not is_stored
+        free = next(number for number in count() if number not in self._taken)
+        spec = replace(spec, number=self.stored[spec.key]["trial"] if is_stored else free)
+        self._taken.add(spec.number)
         self.stage = stage
         per_seed = self.agenda.times.seconds(spec.study, spec.method, spec.label)
         self.running[spec.key] = Running(

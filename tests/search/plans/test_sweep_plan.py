@@ -87,6 +87,20 @@ def test_a_resumed_plan_asks_for_what_is_missing_only() -> None:
         assert {spec.key for spec in again} == {spec.key for spec in whole[finished:]}
 
 
+@pytest.mark.parametrize("lost", [0, 1, 4])
+def test_trials_that_a_kill_interrupted_get_their_numbers_back(lost: int) -> None:
+    """Of equal configurations the one with the lowest number wins, so numbers must not depend on a kill."""
+    options = SweepOptions(trials=6, seeds=1, minutes=None, contrasts=True, slots=2)
+    whole = run_to_end(SweepPlan([toy_space()], options))
+    later = [spec for spec in whole if spec.number > lost]
+    stored = {spec.key: toy_row(spec) for spec in whole if spec.number < lost or spec is later[0]}
+    again = run_to_end(SweepPlan([toy_space()], options, stored))
+    assert lost in [spec.number for spec in again]
+    assert {spec.key: spec.number for spec in again} == {
+        spec.key: spec.number for spec in whole if spec.key not in stored
+    }
+
+
 @pytest.mark.parametrize("sampler", ["qmc", "random", "grid"])
 def test_any_sampler_is_repeatable_and_resumes(sampler: Any) -> None:
     how = toy_options(9, sampler=sampler)
