@@ -8,7 +8,6 @@ Every prediction and every run has a process of its own; the inputs of the runs 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import subprocess
 import sys
@@ -53,7 +52,6 @@ def predicted(experiment: Experiment) -> float:
 def taken(experiment: Experiment) -> float:
     """Run the experiment; return its CPU-seconds."""
     prepare([experiment], lambda done, total: None)
-    importlib.import_module("torch._dynamo")  # the first optimiser loads it: a part of the start
     with tempfile.TemporaryDirectory() as folder:
         engine = Serial(experiment.resources)
         store = Store(Path(folder) / "run", experiment)

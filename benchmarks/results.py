@@ -72,11 +72,9 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
     whole = page_of(results)
     # images of a folder are not the project's to pass on
     foreign = any(dataset.get("path") for dataset in results.meta.get("datasets") or [])
+    kept = _without_images if foreign else _bare
     sections = [
-        dataclasses.replace(
-            section,
-            parts=[_without_images(_bare(part)) if foreign else _bare(part) for part in section.parts],
-        )
+        dataclasses.replace(section, parts=[kept(part) for part in section.parts])
         for section in whole.sections
         if not section.folded
     ]

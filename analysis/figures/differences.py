@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..look.forest import axis_frame, draw_differences
 from ..look.page import Cell, Exhibit
-from ..look.words import bracket, points, short_listing, shown
+from ..look.words import bracket, points, short_listing, shorten, shown
 from ..read.results import Row
 from .choices.verdicts import DECIDED, READING, look
 from .estimates import panel
 from .exhibits import Draft
 from .rows import grouped
 
+LETTERS = 24  # of the name of a line; longer ones would leave no room for the plot
 SHOWN = (
     *("scenario", "level", "a", "b", "metric", "estimate", "low", "high", "low_both", "high_both"),
     *("worst_case", "adjusted_low", "adjusted_high", "seeds", "seeds_planned", "verdict", "reason"),
@@ -64,7 +65,9 @@ def exhibit_of(
     for metric in measured:
         drawn = [row for row in rows if row["metric"] == metric]
         by_scenario = grouped(drawn, "scenario").items()
-        lines = {scenario: [(name(row), row) for row in group] for scenario, group in by_scenario}
+        lines = {
+            scenario: [(shorten(name(row), LETTERS), row) for row in group] for scenario, group in by_scenario
+        }
         key = f"{draft.key}-{metric.replace('_', '-')}"
         panels.append(panel(key, titles[metric], draw_differences(lines, frame, label), seen(drawn, name)))
     says = seen([row for row in rows if row["metric"] == measured[0]], name)

@@ -113,8 +113,8 @@ def listing(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
-    """Return names for a listing: all in quotes where a comma in one of them would split it."""
+def quoted_names(names: Sequence[str]) -> list[str]:
+    """Return the names of a listing, all in quotes where a comma in one of them would split it."""
     split = any("," in name and not name.startswith("\u201c") for name in names)
     return [f"\u201c{name}\u201d" for name in names] if split else list(names)
 

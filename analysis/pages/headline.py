@@ -17,9 +17,9 @@ from ..look.words import (
     difference,
     listing,
     points,
+    quoted_names,
     short_listing,
     shown,
-    told_apart,
 )
 from ..read.results import Results, Row, tuning_of
 
@@ -170,6 +170,6 @@ def _by_places(rows: Sequence[Row], verdicts: Collection[str], many: int) -> lis
         texts = []
         for found, names in rivals.items():
             places = f"all {many} scenarios" if 1 < len(found) == many else listing(found)
-            texts.append(f"{listing(told_apart(names))} under {places}")
+            texts.append(f"{listing(quoted_names(names))} under {places}")
         clauses += [VERBS[verdict].format("; and ".join(texts))] if texts else []
     return clauses

@@ -46,7 +46,7 @@ def experiment_of(what: str | Path | Experiment, changes: Mapping[str, Any]) -> 
     return name, experiment
 
 
-def result_folder(out: str | Path | None, name: str, goes_on: bool) -> Path:
+def result_folder(out: str | Path | None, name: str, goes_on: bool, quiet: bool = False) -> Path:
     """Return the result folder: the one given, the newest of this name to go on with, or a new one.
 
     That of an address in a bucket is a folder in `results/`, with what the address holds.
@@ -55,6 +55,7 @@ def result_folder(out: str | Path | None, name: str, goes_on: bool) -> Path:
         out: The folder or the address that the user gave; None: a folder in `results/`.
         name: How a folder in `results/` begins.
         goes_on: Whether an earlier result is resumed or extended.
+        quiet: Whether not to say which folder is copied to which address.
 
     Raises:
         UserError: There is no folder to go on with, or the address cannot be used.
@@ -64,7 +65,8 @@ def result_folder(out: str | Path | None, name: str, goes_on: bool) -> Path:
         folder = RESULTS_FOLDER / local_name(given) if given else Path(out)
         if address := given or copied_to(folder):
             Bucket(folder, address).open()
-            print(f"raysim: results are written to {folder} and copied to {address}", file=sys.stderr)
+            if not quiet:
+                print(f"raysim: results are written to {folder} and copied to {address}", file=sys.stderr)
         return folder
     if not goes_on:
         return RESULTS_FOLDER / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -72,7 +72,7 @@ def run(
     if chosen not in ENGINES:
         raise UserError(f"engine = {engine!r} is not allowed: it should be 'serial' or 'ray'")
     name, made = experiment_of(experiment, changes)
-    folder = result_folder(out, f"{name}-{made.id}", resume)
+    folder = result_folder(out, f"{name}-{made.id}", resume, not progress)
     if isinstance(experiment, Experiment):
         words, changes = str(folder / "config.json"), {}
     else:

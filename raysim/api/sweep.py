@@ -104,7 +104,7 @@ def sweep(
     )
     loaded = spaces_of(names, changes)
     options = sweep_options(words, loaded)
-    folder = result_folder(out, "-".join(space.name for space in loaded), resume or extend > 0)
+    folder = result_folder(out, "-".join(space.name for space in loaded), resume or extend > 0, not progress)
     plan, _ = sweep_in_folder(loaded, options, folder, words)
     refuse_all_failed(plan, words, folder)
     return SweepResult(folder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raysim.api.costs import Costs
-from raysim.cli.nodes import HOUR, Node, node_lines
+from raysim.cli.nodes import HOUR, Node, actors_of_node, node_lines
 from raysim.core.console import duration
 from raysim.core.errors import UserError
 from raysim.experiment.records import Experiment
@@ -46,18 +46,25 @@ class Client:
 
 
 def client_of(federation: Federation, frozen: Frozen, costs: Costs, payload: int) -> Client:
-    """Return what a client of a federation brings."""
+    """Return what a client of a federation brings.
+
+    Args:
+        federation: The planned federation.
+        frozen: Its inputs, or a sample that stands for them.
+        costs: What was measured for it.
+        payload: Bytes of the shared parameters.
+    """
     clients = federation.clients
     images = sum(len(shard) for shard in federation.shards) / clients
     arrays = (getattr(federation, field.name) for field in dataclasses.fields(federation))
-    known = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
-    numbers = sum(shard.nbytes + OBJECT for shard in federation.shards)
+    statistics = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+    indices = sum(shard.nbytes + OBJECT for shard in federation.shards)
     state = costs.kept + STATE if 0 < costs.kept <= LARGE else 0.0  # larger ones stay in their files
     rows = [frozen.x[:1]] + ([] if frozen.masks is None else [frozen.masks[:1]])
     return Client(
         images=images,
         inputs=images * sum(row.nbytes for row in rows),
-        head=(known + numbers) / clients + state,
+        head=(statistics + indices) / clients + state,
         disk=costs.kept,
         payload=payload,
     )
@@ -99,7 +106,8 @@ def larger_lines(
     server = costs.server * max(1.0, round_ / costs.measured)
     grown = dataclasses.replace(costs, clients=round_, server=server)
     seconds, sent = grown.wall(workers), costs.rounds * round_ * client.payload
-    room = (node.memory - costs.memory * workers_of_node(experiment, costs.memory, node)) * GIB
+    fits = min(actors_of_node(experiment.resources, costs.memory, node).values())
+    room = (node.memory - costs.memory * min(workers, fits)) * GIB
     limits = {
         "24 hours of a run": clients * DAY / seconds,
         "a node's memory for inputs": room / client.inputs,
@@ -120,17 +128,6 @@ def larger_lines(
         + ", then ".join(f"{name} ({_rounded(limits[name])} clients)" for name in order),
         *(f"  {line}" for line in node_lines(experiment.resources, costs.memory, node, seconds, price)),
     ]
-
-
-def workers_of_node(experiment: Experiment, memory: float, node: Node) -> int:
-    """Return how many client actors of the run are on its fullest node."""
-    resources = experiment.resources
-    fits = min(
-        int(has / need + 1e-9)
-        for need, has in ((resources.cpus, node.cpus), (resources.gpus, node.gpus), (memory, node.memory))
-        if need > 0
-    )
-    return min(resources.workers, fits)
 
 
 def _gib(number: float) -> str:

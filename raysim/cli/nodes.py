@@ -54,6 +54,22 @@ def node_of(arguments: argparse.Namespace) -> Node:
     return Node(*(mine if value is None else value for value, mine in zip(stated, here, strict=True)))
 
 
+def actors_of_node(resources: Resources, memory: float, node: Node) -> dict[str, int]:
+    """Return how many client actors fit on a node by each resource that they need.
+
+    Args:
+        resources: What an actor reserves.
+        memory: Memory of an actor in GiB.
+        node: What a node has.
+    """
+    needs = {"CPU": resources.cpus, "GPU": resources.gpus, "memory": memory}
+    return {
+        name: math.floor(has / need + 1e-9)
+        for (name, need), has in zip(needs.items(), node, strict=True)
+        if need > 0
+    }
+
+
 def node_lines(
     resources: Resources, memory: float, node: Node, seconds: float, price: float | None
 ) -> list[str]:
@@ -66,14 +82,14 @@ def node_lines(
         seconds: Time of all runs.
         price: Price of a node per hour, in dollars; None: not stated.
     """
-    needs = {
-        "CPU": (resources.cpus, node.cpus, ""),
-        "GPU": (resources.gpus, node.gpus, ""),
-        "memory": (memory, node.memory, " GiB of"),
-    }
-    fits = {name: math.floor(has / need + 1e-9) for name, (need, has, _) in needs.items() if need > 0}
+    fits = actors_of_node(resources, memory, node)
     first = min(fits, key=lambda name: fits[name])
-    need, has, unit = needs[first]
+    need, has = {
+        "CPU": (resources.cpus, node.cpus),
+        "GPU": (resources.gpus, node.gpus),
+        "memory": (memory, node.memory),
+    }[first]
+    unit = " GiB of" if first == "memory" else ""
     each = f"a client actor needs {need:.2g}{unit} {first}, a node has {has:.3g}{unit} {first}"
     if not fits[first]:
         return [f"nodes: no client actor fits on a node: {each}"]

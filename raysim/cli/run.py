@@ -29,7 +29,7 @@ from raysim.storage.files import read_record
 def run(arguments: argparse.Namespace) -> None:
     """Simulate the federation in its folder, write the report, and print the result."""
     name, experiment = one_experiment(arguments)
-    arguments.out = result_folder(arguments.out, f"{name}-{experiment.id}", arguments.resume)
+    arguments.out = result_folder(arguments.out, f"{name}-{experiment.id}", arguments.resume, arguments.quiet)
     options = RunOptions(
         engine=arguments.engine,
         resume=arguments.resume,

@@ -43,7 +43,7 @@ def stress(arguments: argparse.Namespace) -> None:
         check_loadable()
         print(dry_run(StressPlan(spaces, options)))
         return
-    arguments.out = folder = result_folder(arguments.out, "stress", arguments.resume)
+    arguments.out = folder = result_folder(arguments.out, "stress", arguments.resume, arguments.quiet)
     with copying(folder):
         plan = run_stress(
             spaces,

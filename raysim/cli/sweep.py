@@ -32,7 +32,9 @@ def sweep(arguments: argparse.Namespace) -> None:
         print(dry_run(spaces, options))
         return
     goes_on = arguments.resume or arguments.extend > 0
-    arguments.out = result_folder(arguments.out, "-".join(space.name for space in spaces), goes_on)
+    arguments.out = result_folder(
+        arguments.out, "-".join(space.name for space in spaces), goes_on, arguments.quiet
+    )
     plan, page = sweep_in_folder(spaces, options, arguments.out, words)
     failed = failed_trials(plan)
     if not arguments.quiet:

@@ -64,7 +64,8 @@ class Optimiser:
     def _adam(self, rate: float, tensors: list[torch.Tensor], gradients: list[torch.Tensor]) -> None:
         states = [self._state(tensor, "mean", "square") for tensor in tensors]
         for state in states:
-            state.setdefault("steps", torch.tensor(0.0))
+            if "steps" not in state:
+                state["steps"] = torch.tensor(0.0)
         adam(
             tensors,
             gradients,

@@ -18,7 +18,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ MARK = "copy.json"
 SECONDS = 10.0  # between two copies
 ATTEMPTS = 5  # of one copy, where files are removed while it is made
 IMMUTABLE = (".parquet", ".safetensors", ".arrow")  # never written again under one name
+FAILURES = (OSError, ArrowException, ValueError, TypeError, UserError)  # of a copy; the next one may not fail
 LOG = logging.getLogger(__name__)
 
 
@@ -89,9 +90,11 @@ class Bucket:
             UserError: The address cannot be used.
         """
         self.folder, self.address = folder, address
-        with self._told("cannot be used"):
+        with self._explained("cannot be used"):
             self.filesystem, self.root = fs.FileSystem.from_uri(address)
-        self.copied: dict[str, Version | None] = {}  # files at the address -> the version here that they are
+        # files at the address -> what was copied there: a version of a file, or the bytes of a record
+        self.copied: dict[str, Version | bytes | None] = {}
+        self.folders: set[str] = set()  # folders at the address that were made
 
     def open(self) -> None:
         """Fetch what is at the address, unless this machine wrote it, and take the address over.
@@ -100,7 +103,7 @@ class Bucket:
             UserError: Another machine has written to the address since, or it cannot be read or written.
         """
         here = mark_of(self.folder)
-        with self._told("cannot be read"):
+        with self._explained("cannot be read"):
             there = self._mark_there()
         if here is not None:
             lock_folder(self.folder).release()  # of a process that is writing there
@@ -114,7 +117,7 @@ class Bucket:
             self._fetch()
         before = there.writer if there else None
         mark = Mark(self.address, socket.gethostname(), uuid.uuid4().hex, before)
-        with self._told("cannot be written"):
+        with self._explained("cannot be written"):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / MARK, mark._asdict())
             self._write(MARK, (self.folder / MARK).read_bytes())
@@ -123,7 +126,7 @@ class Bucket:
         """Copy what has changed since the last copy, and remove what is gone.
 
         Raises:
-            OSError: The address does not answer, or no longer belongs to this process.
+            One of `FAILURES`: The address does not answer or is damaged, or belongs to another process now.
         """
         for _ in range(ATTEMPTS):
             if self._copy():
@@ -138,14 +141,19 @@ class Bucket:
             UserError: The last copy failed; the results are whole on this machine.
         """
         done, problem = threading.Event(), ""
-        self._list()
+        with self._explained("cannot be read"):
+            self._list()
 
         def often() -> None:
+            told = ""
             while not done.wait(SECONDS):
                 try:
                     self.copy()
-                except (OSError, ArrowException) as error:  # the network may come back
-                    LOG.warning("%s: not copied yet: %s", self.address, first_line(error))
+                    told = ""
+                except FAILURES as error:  # the network may come back
+                    if (reason := first_line(error)) != told:
+                        LOG.warning("%s: not copied: %s", self.address, reason)
+                    told = reason
 
         thread = threading.Thread(target=often, name="copies to the bucket", daemon=True)
         thread.start()
@@ -156,7 +164,7 @@ class Bucket:
             thread.join()
             try:
                 self.copy()
-            except (OSError, ArrowException) as error:
+            except FAILURES as error:
                 problem = first_line(error)
                 LOG.warning("%s: the last copy failed: %s", self.address, problem)
         if problem:
@@ -182,12 +190,12 @@ class Bucket:
             return False
         for name in sorted(records, key=lambda name: (name.endswith("run.json"), name)):
             data = records[name] or b""
-            version = Version(len(data), hash(data))
-            if name != MARK and self.copied.get(name) != version:
+            if name != MARK and self.copied.get(name) != data:
                 self._write(name, data)
-                self.copied[name] = version
+                self.copied[name] = data
         for name in self.copied.keys() - files.keys() - records.keys():
-            self.filesystem.delete_file(f"{self.root}/{name}")
+            with suppress(FileNotFoundError):  # somebody has removed it there
+                self.filesystem.delete_file(f"{self.root}/{name}")
             del self.copied[name]
         return True
 
@@ -200,10 +208,10 @@ class Bucket:
 
     def _version(self, name: str) -> Version | None:
         try:
-            found = (self.folder / name).stat()
+            status = (self.folder / name).stat()
         except FileNotFoundError:
             return None
-        return Version(found.st_size, found.st_mtime_ns)
+        return Version(status.st_size, status.st_mtime_ns)
 
     def _read(self, name: str) -> bytes | None:
         try:
@@ -213,7 +221,9 @@ class Bucket:
 
     def _write(self, name: str, data: bytes) -> None:
         path = f"{self.root}/{name}"
-        self.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        if (folder := path.rpartition("/")[0]) not in self.folders:
+            self.filesystem.create_dir(folder, recursive=True)
+            self.folders.add(folder)
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(data)
 
@@ -231,7 +241,7 @@ class Bucket:
     def _fetch(self) -> None:
         """Copy all files of the address to this machine, whole or not at all."""
         temporary = self.folder.with_name(f".{self.folder.name}.fetched")
-        with self._told("cannot be read"):
+        with self._explained("cannot be read"):
             temporary.mkdir(parents=True, exist_ok=True)
             fs.copy_files(
                 self.root,
@@ -259,10 +269,11 @@ class Bucket:
             return Mark(**json.loads(stream.read()))
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _explained(self, what: str) -> Iterator[None]:
+        """Raise a `UserError` that names the address where the block fails."""
         try:
             yield
-        except (OSError, ArrowException, ImportError, ValueError, TypeError) as error:
+        except (*FAILURES, ImportError) as error:
             raise UserError(f"--out {self.address}: it {what}: {first_line(error)}") from None
 
 

@@ -62,8 +62,8 @@ def test_a_client_is_the_mean_of_the_planned_ones() -> None:
     client = client_of(federation, frozen, COSTS, 1024)
     images = np.mean([len(shard) for shard in federation.shards])
     assert client.images == images and client.inputs == images * frozen.x[:1].nbytes
-    known = federation.frequencies.nbytes + federation.samples.nbytes + federation.newcomers.nbytes
-    assert client.head == pytest.approx(8 * images + OBJECT + known / 6 + 1000 + STATE)
+    statistics = federation.frequencies.nbytes + federation.samples.nbytes + federation.newcomers.nbytes
+    assert client.head == pytest.approx(8 * images + OBJECT + statistics / 6 + 1000 + STATE)
     large = Costs(**{**vars(COSTS), "kept": LARGE + 1.0})
     assert client_of(federation, frozen, large, 1024).head == pytest.approx(client.head - 1000 - STATE)
 

@@ -32,6 +32,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+def wait_for(path: Path) -> None:
+    """Return when a file is there."""
+    end = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own to work in."""
@@ -180,7 +188,7 @@ def test_a_network_that_is_away_for_a_while_loses_nothing(
 ) -> None:
     place(tmp_path)
     asked = Bucket._mark_there
-    answers = iter([OSError("no route to host")])
+    answers = iter([OSError("no route to host")] * 3)
 
     def sometimes(self: Bucket) -> object:
         if error := next(answers, None):
@@ -191,11 +199,37 @@ def test_a_network_that_is_away_for_a_while_loses_nothing(
     monkeypatch.setattr(Bucket, "_mark_there", sometimes)
     with copying(tmp_path / "here"):
         (tmp_path / "here/a.parquet").write_text("a")
+        wait_for(tmp_path / "there/a.parquet")
+    assert caplog.text.count("not copied: no route to host") == 1
+
+
+def test_a_file_that_somebody_removed_at_the_address_is_no_obstacle(tmp_path: Path) -> None:
+    opened = place(tmp_path)
+    (tmp_path / "here/a.parquet").write_text("a")
+    opened.copy()
+    (tmp_path / "here/a.parquet").unlink()
+    (tmp_path / "there/a.parquet").unlink()
+    (tmp_path / "here/b.parquet").write_text("b")
+    opened.copy()
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
+
+
+def test_a_damaged_mark_at_the_address_ends_no_copying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    place(tmp_path)
+    mark = tmp_path / "there" / MARK
+    whole = mark.read_bytes()
+    monkeypatch.setattr(bucket, "SECONDS", 0.02)
+    with copying(tmp_path / "here"):
+        mark.write_text("{")
         end = time.monotonic() + 20
-        while not (tmp_path / "there/a.parquet").exists() and time.monotonic() < end:
+        while "not copied: " not in caplog.text:
+            assert time.monotonic() < end
             time.sleep(0.02)
-        assert (tmp_path / "there/a.parquet").exists()
-    assert "not copied yet: no route to host" in caplog.text
+        mark.write_bytes(whole)
+        (tmp_path / "here/a.parquet").write_text("a")
+        wait_for(tmp_path / "there/a.parquet")
 
 
 def test_a_damaged_mark_is_told(tmp_path: Path) -> None:
@@ -235,10 +269,7 @@ def test_copies_are_made_meanwhile_and_at_the_end(tmp_path: Path, monkeypatch: p
     opened = place(tmp_path)
     with copying(tmp_path / "here"):
         (tmp_path / "here/a.parquet").write_text("a")
-        end = time.monotonic() + 20
-        while not (tmp_path / "there/a.parquet").exists() and time.monotonic() < end:
-            time.sleep(0.02)
-        assert (tmp_path / "there/a.parquet").exists()
+        wait_for(tmp_path / "there/a.parquet")
         (tmp_path / "here/b.parquet").write_text("b")
     assert tree(tmp_path / "there") == tree(tmp_path / "here")
     assert opened.address.endswith("/there")
@@ -281,6 +312,8 @@ def test_a_run_goes_on_on_another_machine(home: Path, capsys: pytest.CaptureFixt
     with pytest.raises(KeyboardInterrupt):
         run(RUN, out=address, progress=False, on_round=interrupted)
     [here] = (home / "results").iterdir()
+    assert not capsys.readouterr().err
+    assert result_folder(address, "x", True) == Path("results") / here.name
     assert f"results are written to results/{here.name} and copied to {address}" in capsys.readouterr().err
     assert tree(there) == tree(here) and json.loads((there / MARK).read_text())["address"] == address
     with pytest.raises(UserError, match=r"holds this run already \(interrupted\); use --resume"):

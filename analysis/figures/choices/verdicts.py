@@ -15,10 +15,10 @@ from ...look.words import (
     difference,
     listing,
     points,
+    quoted_names,
     seeds_said,
     shorten,
     shown,
-    told_apart,
 )
 from ...read.results import OBJECTIVE, Results, Row
 from ..rows import Column, filled, grouped, symbol_of
@@ -86,13 +86,13 @@ def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, s
     for verdict, verb in verbs.items():
         found = sorted((row for row in rows if row["verdict"] == verdict), key=size, reverse=True)
         values = [value for row in found if (value := shown(row)) is not None]
-        names = told_apart([name(row) for row in found])
+        names = quoted_names([name(row) for row in found])
         if verdict == "undecided" and len(values) > FEW:
             span = f" ({points(min(values))} to {points(max(values))} points)"
             clauses.append(verb.format(listing(names)) + span)
             continue
         if verdict != "no effect":
-            names = [f"{name} ({difference(row)})" for name, row in zip(names, found, strict=True)]
+            names = [f"{label} ({difference(row)})" for label, row in zip(names, found, strict=True)]
         clauses += [verb.format(listing(names))] if names else []
     return "; it ".join(clauses)
 

@@ -9,6 +9,7 @@ import pytest
 from analysis import declared as recipes
 from analysis import write_report
 from analysis.declared import differences
+from analysis.figures.differences import LETTERS
 from analysis.figures.outcomes import classes
 from analysis.look.style import VERDICTS
 from analysis.read.results import open_results
@@ -193,3 +194,18 @@ def test_what_a_recipe_draws_itself_is_not_drawn_twice(tmp_path: Path) -> None:
         for key in ("groups", "masks"):
             assert page.count(f'<figure id="{key}"') == 1
         assert recipes.kinds_of(made.open()) == {figure["kind"] for figure in wanted}
+
+
+def test_a_long_name_leaves_room_for_the_plot(tmp_path: Path) -> None:
+    name = "a common head and the features of all networks"
+    made = Recipe(
+        tmp_path,
+        {"even": {"scenario": {"name": "even", "clients": 4}}},
+        [{"kind": "differences", "to": "fedrsclip"}],
+        ["fedrsclip", name],
+    )
+    made.trial("fedrsclip (tuned)", "even", at(0.75, 5.0))
+    made.trial(f"{name} (tuned)", "even", lambda s: at(0.72, 5.0)(s) + NOISE[s])
+    (exhibit,), sentences = drawn(made.open())
+    [label] = [text.get_text() for text in exhibit.panels[0].figure.axes[0].get_yticklabels()]
+    assert len(label) <= LETTERS and label.startswith("a common") and name in sentences[0]

@@ -89,7 +89,7 @@ def test_a_resumed_plan_asks_for_what_is_missing_only() -> None:
 
 @pytest.mark.parametrize("lost", [0, 1, 4])
 def test_trials_that_a_kill_interrupted_get_their_numbers_back(lost: int) -> None:
-    """Of equal configurations the one with the lowest number wins, so numbers must not depend on a kill."""
+    """Numbers rank equal configurations, so a kill must not change them."""
     options = SweepOptions(trials=6, seeds=1, minutes=None, contrasts=True, slots=2)
     whole = run_to_end(SweepPlan([toy_space()], options))
     later = [spec for spec in whole if spec.number > lost]

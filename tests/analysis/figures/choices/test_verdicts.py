@@ -10,7 +10,7 @@ from analysis.figures.choices import leads, matrix, verdicts
 from analysis.figures.differences import difference_cell
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import VERDICTS, svg
-from analysis.look.words import MINUS, told_apart
+from analysis.look.words import MINUS, quoted_names
 from analysis.pages import evidence
 from analysis.read.results import Results, Row, open_results
 from tests.fakes import answers as fake
@@ -181,8 +181,8 @@ def test_many_undecided_differences_are_named_with_their_range() -> None:
         return {"b": name, "estimate": value, "verdict": verdict, **seeds, **ends}
 
     rows = [row("a", 0.01), row("b", -0.02), row("c", 0.03), row("d", 0.0), row("e", 0.2, "ahead")]
-    said = verdicts.named(rows, lambda shown: str(shown["b"]))
-    assert said == (
+    sentence = verdicts.named(rows, lambda shown: str(shown["b"]))
+    assert sentence == (
         "is ahead of e (+20.0 points [+15.0, +25.0]); it is undecided against c, b, a and d "
         f"({MINUS}2.0 to +3.0 points)"
     )
@@ -191,6 +191,9 @@ def test_many_undecided_differences_are_named_with_their_range() -> None:
 
 
 def test_names_with_commas_stand_in_quotes() -> None:
-    assert told_apart(["safe", "safe, common head"]) == ["\u201csafe\u201d", "\u201csafe, common head\u201d"]
-    assert told_apart(["a", "b"]) == ["a", "b"]
-    assert told_apart(["\u201ca, b\u201d", "\u201cc\u201d"]) == ["\u201ca, b\u201d", "\u201cc\u201d"]
+    assert quoted_names(["safe", "safe, common head"]) == [
+        "\u201csafe\u201d",
+        "\u201csafe, common head\u201d",
+    ]
+    assert quoted_names(["a", "b"]) == ["a", "b"]
+    assert quoted_names(["\u201ca, b\u201d", "\u201cc\u201d"]) == ["\u201ca, b\u201d", "\u201cc\u201d"]
