@@ -16,7 +16,8 @@ from raysim.experiment.effects import refuse_without_effect
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.files import is_run, load_space
-from raysim.storage.bucket import Bucket, address_of, copied_to, local_name
+from raysim.storage.address import address_of, copied_to, local_name
+from raysim.storage.bucket import Bucket
 from raysim.storage.config_file import read_experiment
 
 DEFAULT_SPACE = "fedrsclip"

@@ -13,16 +13,16 @@ from urllib.parse import quote
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raysim.api.running import plain_summary
 from raysim.core.columns import RESULT_COLUMNS
 from raysim.core.errors import UserError
 from raysim.core.words import percent
 from raysim.experiment.records import Experiment, from_dict
-from raysim.storage.config_file import read_experiment
-from raysim.storage.files import read_record
+from raysim.storage.config_file import read_experiment, read_id
+from raysim.storage.files import read_record, read_table
 from raysim.storage.report import analysis_module
+from raysim.storage.run_tables import REMEDY
 
 if TYPE_CHECKING:
     from raysim.prediction.model import Model
@@ -111,8 +111,8 @@ class RunResult(Result):
     def _table(self, name: str) -> pd.DataFrame:
         """Return a table of this run; the runs of a sweep share theirs."""
         own = self.out / "tables"
-        folder = own if own.exists() else self.out.parents[1] / "tables"
-        run = json.loads((self.out / "config.json").read_text())["id"]
+        folder = own if own.exists() else self.out.absolute().parents[1] / "tables"
+        run = read_id(self.out)
         return read_parts(sorted((folder / name).glob(f"{run}-*.parquet")))
 
     def _progress(self) -> str:
@@ -221,16 +221,14 @@ def read_parts(parts: Sequence[Path], order: Sequence[str] = ("round",)) -> pd.D
     """Return the parts of a table as one, in order; an empty table where there are none.
 
     Raises:
-        UserError: A part is damaged.
+        DamagedFile: A part is not what was written.
     """
     tables = []
     for part in parts:
         try:
-            tables.append(pq.ParquetFile(part).read())
+            tables.append(read_table(part, REMEDY))
         except FileNotFoundError:  # joined with others by the run that writes it
             continue
-        except (OSError, pa.ArrowInvalid) as error:
-            raise UserError(f"{part}: is damaged: {error}") from None
     if not tables:
         return pd.DataFrame()
     table = pa.concat_tables(tables, promote_options="default").to_pandas()

@@ -81,11 +81,9 @@ def check_clients(clients: int | None, experiment: Experiment) -> None:
     method = experiment.method
     if not method.traits.trains or method.traits.pooled:
         raise UserError(f"--clients {clients}: {method.name} trains no clients; leave the option out")
-    planned = experiment.scenario.clients
-    if planned is not None and clients < planned:
-        raise UserError(
-            f"--clients {clients} is not allowed: it should be at least scenario.clients = {planned}"
-        )
+    planned = experiment.scenario.clients or 1  # clients that exist are counted later
+    if clients < planned:
+        raise UserError(f"--clients {clients} is not allowed: it should be at least {planned}, as planned")
 
 
 def larger_lines(
@@ -102,9 +100,13 @@ def larger_lines(
         price: Price of a node per hour, in dollars; None: not stated.
     """
     round_, workers = max(1, round(clients * experiment.participation)), experiment.resources.workers
-    # measured with fewer clients; not all of it grows with them
+    # both measured with fewer clients; not all of the server's work grows with them
     server = costs.server * max(1.0, round_ / costs.measured)
-    grown = dataclasses.replace(costs, clients=round_, server=server)
+    has_own = costs.kept > 0 or experiment.method.traits.personal
+    most, planned = experiment.evaluation.clients, round(costs.clients / experiment.participation)
+    evaluated = min(clients, most) / max(1, min(planned, most)) if has_own else 1.0
+    evaluation = costs.evaluation * max(1.0, evaluated)
+    grown = dataclasses.replace(costs, clients=round_, server=server, evaluation=evaluation)
     seconds, sent = grown.wall(workers), costs.rounds * round_ * client.payload
     fits = min(actors_of_node(experiment.resources, costs.memory, node).values())
     room = (node.memory - costs.memory * min(workers, fits)) * GIB

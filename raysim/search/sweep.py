@@ -24,7 +24,7 @@ from raysim.simulation import images
 from raysim.simulation.federation import Federation
 from raysim.simulation.worker import try_method
 from raysim.storage.files import read_record
-from raysim.storage.trials import TrialRow
+from raysim.storage.trials import TrialRow, superseded_numbers
 
 IDENTITY = (
     "spaces, scenarios, overrides, --seeds, --search, --objectives, --constraint, --race, --no-contrasts, "
@@ -64,7 +64,7 @@ def sweep(
         refuse_other_images(f"--out {folder}", record.get("datasets", []), images.contents_of(_tasks(spaces)))
         extended = extended_options(folder, record, options, resume)
         stored = {row["key"]: row for row in valid_rows(rows, extended.extended)}
-        return SweepPlan(spaces, extended, stored, record.get("learned"))
+        return SweepPlan(spaces, extended, stored, record.get("learned"), superseded_numbers(folder))
 
     def facts(plan: SweepPlan) -> dict[str, Any]:
         scenarios = prepare(spaces, quiet)

@@ -13,22 +13,21 @@ from __future__ import annotations
 
 import json
 import logging
-import re
+import shutil
 import socket
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pyarrow import ArrowException, fs
 
 from raysim.core.errors import UserError
+from raysim.storage.address import MARK, Mark, copied_to, mark_of
 from raysim.storage.files import first_line, lock_folder, write_json
 
-SCHEMES = ("s3", "gs", "abfs", "abfss", "file")
-MARK = "copy.json"
 SECONDS = 10.0  # between two copies
 ATTEMPTS = 5  # of one copy, where files are removed while it is made
 IMMUTABLE = (".parquet", ".safetensors", ".arrow")  # never written again under one name
@@ -41,39 +40,6 @@ class Version(NamedTuple):
 
     size: int
     changed: int
-
-
-def address_of(out: str | Path) -> str:
-    """Return the address in a bucket that the user gave; empty where it is a folder.
-
-    Args:
-        out: What the user gave; a `Path` has lost a slash of an address.
-
-    Raises:
-        UserError: It is an address that is not supported.
-    """
-    match = re.match(r"([a-z][a-z0-9+]+):/+(.*)", str(out))
-    if not match:
-        return ""
-    if match[1] not in SCHEMES or not match[2]:
-        allowed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise UserError(f"--out {out}: it should be a folder, or an address of {allowed}")
-    root = "/" if match[1] == "file" else ""
-    return f"{match[1]}://{root}{match[2]}".rstrip("/")
-
-
-def local_name(address: str) -> str:
-    """Return the name of the folder in `results/` that is copied to an address."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", address.split("?")[0]).strip("-.")
-
-
-class Mark(NamedTuple):
-    """The contents of `copy.json`: the address, its writer's host and token, and the token before."""
-
-    address: str
-    host: str
-    writer: str
-    before: str | None
 
 
 class Bucket:
@@ -100,12 +66,18 @@ class Bucket:
         """Fetch what is at the address, unless this machine wrote it, and take the address over.
 
         Raises:
-            UserError: Another machine has written to the address since, or it cannot be read or written.
+            UserError: Another machine has written to the address since, it holds other files, the folder is
+                the copy of another address, or the address cannot be read or written.
         """
         here = mark_of(self.folder)
         with self._explained("cannot be read"):
             there = self._mark_there()
         if here is not None:
+            if here.address.partition("?")[0] != self.address.partition("?")[0]:
+                raise UserError(
+                    f"--out {self.address}: {self.folder} on this machine is the copy of {here.address}; "
+                    "give an address that differs in more than its punctuation"
+                )
             lock_folder(self.folder).release()  # of a process that is writing there
             # a process that was killed while it took the address over has told only one of the two places
             if there is not None and there.writer not in (here.writer, here.before):
@@ -113,7 +85,9 @@ class Bucket:
                     f"--out {self.address}: {there.host} has written to it since; remove {self.folder}, its "
                     "copy on this machine, or give another address"
                 )
-        if here is None and there is not None:
+        if there is None:
+            self._check_apart(may_hold_files=here is not None)
+        elif here is None:
             self._fetch()
         before = there.writer if there else None
         mark = Mark(self.address, socket.gethostname(), uuid.uuid4().hex, before)
@@ -238,11 +212,37 @@ class Bucket:
             same = here is not None and here.size == info.size and name.endswith(IMMUTABLE)
             self.copied[name] = here if same else None
 
+    def _check_apart(self, may_hold_files: bool) -> None:
+        """Check that a new address shares no files with others: a copy removes what is not in its folder.
+
+        Args:
+            may_hold_files: Whether files at the address can be this folder's own.
+        """
+        for parent in PurePosixPath(self.root).parents:
+            found = fs.FileType.NotFound
+            with suppress(*FAILURES):  # a user may have no rights outside of the address
+                found = self.filesystem.get_file_info(f"{parent}/{MARK}").type
+            if found != fs.FileType.NotFound:
+                raise UserError(
+                    f"--out {self.address}: it lies inside of another result ({parent}); give an address "
+                    "beside it"
+                )
+        with self._explained("cannot be read"):
+            selector = fs.FileSelector(self.root, allow_not_found=True, recursive=True)
+            infos = self.filesystem.get_file_info(selector)
+            files = [info.path for info in infos if info.type == fs.FileType.File]
+        if files and not may_hold_files:
+            raise UserError(
+                f"--out {self.address}: it holds files that are no result of raysim, such as {files[0]}; "
+                "give an address without files"
+            )
+
     def _fetch(self) -> None:
         """Copy all files of the address to this machine, whole or not at all."""
         temporary = self.folder.with_name(f".{self.folder.name}.fetched")
+        shutil.rmtree(temporary, ignore_errors=True)  # of a fetch that was killed
         with self._explained("cannot be read"):
-            temporary.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir(parents=True)
             fs.copy_files(
                 self.root,
                 str(temporary),
@@ -275,28 +275,6 @@ class Bucket:
             yield
         except (*FAILURES, ImportError) as error:
             raise UserError(f"--out {self.address}: it {what}: {first_line(error)}") from None
-
-
-def mark_of(folder: Path) -> Mark | None:
-    """Return the mark of a folder that is copied to an address; None where it is not.
-
-    Raises:
-        UserError: It is damaged.
-    """
-    try:
-        return Mark(**json.loads((folder / MARK).read_text()))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, OSError) as error:
-        raise UserError(
-            f"{folder / MARK}: is damaged ({first_line(error)}); remove it to copy no more"
-        ) from None
-
-
-def copied_to(folder: Path) -> str:
-    """Return the address to which a folder is copied; empty where it is not."""
-    mark = mark_of(folder)
-    return mark.address if mark else ""
 
 
 @contextmanager

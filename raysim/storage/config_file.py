@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from raysim.core import plugins
-from raysim.core.errors import UserError, why_unreadable
+from raysim.core.errors import UserError
 from raysim.experiment.records import Experiment, from_dict
-from raysim.storage.files import read_record
+from raysim.storage.files import read_object, read_record
 from raysim.storage.plugin_files import kept_path
+from raysim.storage.seal import KEY
 
 CONFIG = "config.json"
+REMEDY = (
+    "undo the change or put a copy of the file back; if you changed it on purpose, delete its line with "
+    f"{KEY}"
+)
 
 
 def read_experiment(place: Path) -> Experiment:
@@ -27,35 +31,33 @@ def read_experiment(place: Path) -> Experiment:
     """
     path = place / CONFIG if place.is_dir() else place
     values = _read(place, path)
-    experiment = values.get("experiment") if isinstance(values, dict) else None
+    experiment = values.get("experiment")
     if not isinstance(experiment, dict):
-        kind = (
-            f"its fields are {', '.join(values) or 'none'}" if isinstance(values, dict) else "it is no object"
-        )
-        raise UserError(f"{path}: is no {CONFIG} of a run: it needs the field 'experiment' ({kind[:200]})")
+        fields = f"its fields are {', '.join(values) or 'none'}"
+        raise UserError(f"{path}: is no {CONFIG} of a run: it needs the field 'experiment' ({fields[:200]})")
     try:
         return from_dict(experiment)
     except UserError as error:
         raise UserError(f"{path}: {error}{_missing_plugins(path.parent)}") from None
 
 
-def _read(place: Path, path: Path) -> Any:
+def read_id(folder: Path) -> str:
+    """Return the id of the run in a folder.
+
+    Raises:
+        UserError: There is no run, or its config.json is damaged.
+    """
+    return str(_read(folder, folder / CONFIG).get("id"))
+
+
+def _read(place: Path, path: Path) -> dict[str, Any]:
     """Return what a JSON file holds."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}: is damaged: {error.msg} in line {error.lineno}, column {error.colno}"
-        ) from None
-    except FileNotFoundError:
+    if not path.exists():
         kind = read_record(place).get("kind") if place.is_dir() else None
         if kind in ("sweep", "stress"):
-            raise UserError(
-                f"{place}: holds a {kind}, not one run; name one of {place}/runs/*/{CONFIG}"
-            ) from None
-        raise UserError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {why_unreadable(error)}") from None
+            raise UserError(f"{place}: holds a {kind}, not one run; name one of {place}/runs/*/{CONFIG}")
+        raise UserError(f"{path}: there is no such file")
+    return read_object(path, REMEDY)
 
 
 def _missing_plugins(folder: Path) -> str:

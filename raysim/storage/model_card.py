@@ -9,13 +9,12 @@ Nothing is copied. The last checkpoint is the model, so a card costs a few kilob
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from raysim.core.errors import UserError
-from raysim.storage.files import read_record, write_json
+from raysim.storage.files import damaged, read_object, read_record, sealed_json, write_bytes
 from raysim.storage.store import VAULT, Store
 
 CARD = "model.json"
@@ -33,7 +32,7 @@ def write_card(store: Store, values: Mapping[str, Any]) -> None:
     names = {manifest["state"], *manifest["private"].values()}
     packed = sorted(name for name in names if not name.startswith(VAULT))  # the vault's names are digests
     files = {f"checkpoints/{name}": file_sha256(store.folder / "checkpoints" / name) for name in packed}
-    write_json(store.folder / CARD, {"format": FORMAT, **values, "files": files})
+    write_bytes(store.folder / CARD, sealed_json({"format": FORMAT, **values, "files": files}))
 
 
 def has_card(folder: Path) -> bool:
@@ -46,19 +45,19 @@ def read_card(folder: Path) -> dict[str, Any]:
 
     Raises:
         UserError: There is none; the message says why and what helps.
+        DamagedFile: It is not what the run wrote.
     """
     path = folder / CARD
-    try:
-        card = dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        raise UserError(_why_none(folder)) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); {_again(folder)}") from None
+    if not path.exists():
+        raise UserError(_why_none(folder))
+    card = read_object(path, _again(folder))
     if card.get("format") != FORMAT:
         raise UserError(
             f"{path} has format {card.get('format')}, this raysim reads format {FORMAT}; use the version "
             f"that wrote it ({card.get('raysim', 'unknown')})"
         )
+    if not isinstance(card.get("files"), dict):
+        raise damaged(path, "it names no files of a model", _again(folder))
     return card
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from raysim.core import plugins
 from raysim.core.errors import UserError
-from raysim.core.plugins import PluginFile
 from raysim.storage.files import write_text
 
 FOLDER = "plugins"
@@ -40,15 +39,17 @@ def check_plugins(folder: Path, record: Mapping[str, Any]) -> None:
     Raises:
         UserError: A plug-in has changed, or is not loaded. The message says where the first text lies.
     """
-    here: dict[str, PluginFile] = {file.name: file for file in plugins.active()}
+    digests: dict[str, set[str]] = {}  # two plug-ins may have one file name
+    for file in plugins.active():
+        digests.setdefault(file.name, set()).add(file.digest)
     for entry in record.get("plugins") or []:
         name, digest = Path(entry["file"]).name, entry["digest"]
         kept = kept_path(folder, name, digest)
-        if name not in here:
+        if name not in digests:
             raise UserError(f"--out {folder}: was made with the plug-in {name}; add --plugin {entry['file']}")
-        if here[name].digest != digest:
+        if digest not in digests[name]:
             raise UserError(
                 f"--out {folder}: was made with another text of the plug-in {name} ({digest}, now "
-                f"{here[name].digest}); go on with {kept}, the text that it was made with, or choose another "
-                "folder"
+                f"{', '.join(sorted(digests[name]))}); go on with {kept}, the text that it was made with, "
+                "or choose another folder"
             )

@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Return the commit of the checkout, marked where files were changed; empty for an installed wheel."""
+    """Return the commit of the checkout, marked where files were changed; empty where it is unknown."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return ""
@@ -74,7 +74,7 @@ def _commit() -> str:
             timeout=10,
             check=False,
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):  # a slow disk: it looks at every file
         return ""
     return process.stdout.strip()
 

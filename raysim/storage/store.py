@@ -198,9 +198,9 @@ class Store:
         return state, privates, {key: manifest[key] for key in ("totals", "last", "history")}
 
     def settle(self) -> None:
-        """Join the parts of the tables, and return when the disk has stored the whole run."""
+        """Return when the disk has stored the whole run, with the parts of its tables joined."""
+        self.checkpoints.settle()  # first: a joined part is named after the last round
         self.tables.compact()
-        self.checkpoints.settle()
 
     def drop_vault(self) -> None:
         """Remove the large private states of a finished run; if it is resumed, it starts afresh."""

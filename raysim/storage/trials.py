@@ -178,9 +178,20 @@ def trials_folder(folder: Path) -> Path:
     return folder / "tables" / "trials"
 
 
+def superseded_folder(folder: Path) -> Path:
+    """Return the folder of the parts of rows that others have replaced."""
+    return folder / "tables" / "superseded"
+
+
 def part_name(row: TrialRow) -> str:
     """Return the name of a row's part, without its ending."""
     return f"{row['trial']:06d}-{row['key']}"
+
+
+def superseded_numbers(folder: Path) -> dict[str, int]:
+    """Return key -> number of the rows that others have replaced, from the names of their parts."""
+    names = (path.stem.split("-", 1) for path in superseded_folder(folder).glob("*-*.parquet"))
+    return {key: int(number) for number, key in names}
 
 
 def write_trial(folder: Path, row: TrialRow) -> None:

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from raysim.core.errors import UserError
+from raysim.core.errors import DamagedFile, UserError
 from raysim.core.types import Private, StoredState, Tensors, nbytes
 from raysim.storage.files import damaged, first_line, read_bytes, write_bytes
 
@@ -54,10 +54,18 @@ def keep(private: Tensors, vault: str) -> Private:
         return private
     digest = digest_of(private)
     file = file_of(Path(vault), digest)
-    if not file.exists():
+    if not _is_whole(file, digest):  # an earlier start of this run may have left it, cut by a power cut
         data = save({name: tensor.contiguous() for name, tensor in private.items()})
         write_bytes(file, data, lasting=False)  # the driver waits for the disk, from time to time
     return StoredState(digest)
+
+
+def _is_whole(file: Path, digest: str) -> bool:
+    """Return whether the file is there and holds the state that it is named after."""
+    try:
+        return digest_of(read_tensors(file)) == digest
+    except (FileNotFoundError, DamagedFile):
+        return False
 
 
 def fetch(private: Private, vault: Path) -> Tensors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,27 @@ def test_tables(result: raysim.api.results.RunResult) -> None:
     assert "<table>" in result._repr_html_() and "index.html" in result._repr_html_()
 
 
+def test_tables_and_settings_are_what_was_written(
+    result: raysim.api.results.RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(result.out, tmp_path / "run")
+    [part] = (folder / "tables/rounds").glob("*.parquet")
+    part.write_bytes(part.read_bytes().replace(b"PAR1", b"PAR2", 1))
+    with pytest.raises(raysim.UserError, match=rf"{part.name} is damaged .*in it differs.*; put a"):
+        _ = raysim.load(folder).rounds
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"rounds": 2', '"rounds": 3'))
+    for read in (lambda: raysim.load(folder).experiment, lambda: raysim.load(folder).rounds):
+        with pytest.raises(raysim.UserError, match=r"config.json is damaged .*digest in it differs.*; undo"):
+            read()
+    lines = [line for line in config.read_text().splitlines() if "raysim_sha256" not in line]
+    config.write_text("\n".join(lines).replace('"schema": 2,', '"schema": 2'))
+    assert raysim.load(folder).experiment.rounds == 3  # changed on purpose
+    shutil.rmtree(folder / "tables")
+    monkeypatch.chdir(tmp_path)
+    assert raysim.load("run").rounds.empty  # killed before its first round
+
+
 def test_a_finished_run_is_read_and_its_rounds_are_told(result: raysim.api.results.RunResult) -> None:
     before = result.record["started"]
     told: list[RoundRecord] = []
@@ -68,8 +90,8 @@ def test_a_runs_config_goes_back_in(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is damaged: "),
-        ("[1]", "needs the field 'experiment'"),
+        ("{", "is damaged (it is no JSON: "),
+        ("[1]", "is damaged (it is no JSON object)"),
         ('{"model": 1}', "its fields are model"),
         ('{"experiment": {"method": 5}}', "method = 5 is not allowed"),
         ('{"experiment": {"method": {"name": "fedrsclip", "lam": 99}}}', "method.lam = 99"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,14 +32,28 @@ def experiment(**settings: object) -> Experiment:
 def test_time_memory_and_traffic_grow_with_clients() -> None:
     planned = experiment(participation=0.5, resources__workers=2)
     lines = larger_lines(7200, CLIENT, COSTS, planned, Node(2, 0, 16), None)
-    # 4 rounds of 3,600 clients of half a second; the server's tenth of a second grows 360 times
+    # 4 rounds of 3,600 clients of half a second; the server's tenth of a second grows 360 times; three
+    # evaluations of two seconds become ten times as long (200 of 20 clients)
     assert lines[0] == "7,200 clients of 20 images each, 3,600 in a round:"
-    assert "2 hours of training on one core; on 2 workers with a core each 62 min," in lines[1]
+    assert "2 hours of training on one core; on 2 workers with a core each 63 min," in lines[1]
     assert lines[1].endswith("of which the server takes 2 min at most")
     assert "maps 7.03 GiB of inputs" in lines[2] and lines[2].endswith("room for 14 GiB")
     assert "0.00687 GiB of clients in memory" in lines[3]
     assert "would send 14.1 GiB" in lines[4]  # 4 rounds of 3,600 MiB
     assert lines[6].startswith("  nodes of 2 CPU")
+
+
+def test_evaluation_grows_with_the_clients_that_have_models_of_their_own() -> None:
+    """Up to `evaluation.clients`: three evaluations of two seconds, here for ten clients."""
+    planned = experiment(resources__workers=1, evaluation__clients=50)
+    node = Node(2, 0, 16)
+
+    def seconds(costs: Costs) -> str:
+        return larger_lines(1000, CLIENT, costs, planned, node, None)[1].split("of which")[0]
+
+    without, free = replace(COSTS, kept=0.0), replace(COSTS, evaluation=0.0)
+    assert seconds(COSTS) == seconds(replace(free, once=1.0 + 3 * 5 * 2.0))  # 50 of 10 clients: five times
+    assert seconds(without) == seconds(replace(free, kept=0.0, once=1.0 + 3 * 2.0))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +87,8 @@ def test_a_client_is_the_mean_of_the_planned_ones() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--clients", "3"], "--clients 3 is not allowed: it should be at least scenario.clients = 16"),
+        (["scenario.clients=1", "--clients", "0"], "--clients 0 is not allowed: it should be at least 1"),
+        (["--clients", "3"], "--clients 3 is not allowed: it should be at least 16, as planned"),
         (
             ["method=zeroshot", "--clients", "50"],
             "--clients 50: zeroshot trains no clients; leave the option",

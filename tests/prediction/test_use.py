@@ -126,6 +126,17 @@ def test_damage_is_named_and_an_older_run_is_mended(simulate: Simulate, picture:
         open_model(folder)
     simulate(simulation.experiment, folder=folder, resume=True)
     assert json.loads((folder / "model.json").read_text()) == card
+    whole = (folder / "model.json").read_bytes()
+    for text, why in [
+        (b"5", "it is no JSON object"),
+        (b'{"format": 1}', "it names no files of a model"),
+        (whole.replace(b'"fedrsclip"', b'"promptfl"'), "the digest in it differs"),
+    ]:
+        assert text != whole
+        (folder / "model.json").write_bytes(text)
+        with pytest.raises(UserError, match=rf"model.json is damaged .*{why}.*repeat .* --resume"):
+            open_model(folder)
+    (folder / "model.json").write_bytes(whole)
     [state] = (folder / "checkpoints").glob("*.safetensors")
     content = bytearray(state.read_bytes())
     content[-1] ^= 1

@@ -14,7 +14,8 @@ from raysim.api.run import run
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
 from raysim.storage import bucket
-from raysim.storage.bucket import MARK, Bucket, address_of, copied_to, copying, local_name
+from raysim.storage.address import MARK, address_of, copied_to, local_name
+from raysim.storage.bucket import Bucket, copying
 from raysim.storage.files import lock_folder, read_record
 
 RUN = {"method": "promptfl", "task.shots": 8, "scenario.clients": 2, "rounds": 3}
@@ -247,6 +248,46 @@ def test_a_folder_that_is_no_copy_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"other is in the way, which is no copy of it"):
         Bucket(other, opened.address).open()
     assert (other / "mine.txt").read_text() == "mine"
+
+
+def test_an_address_that_holds_other_files_is_refused(tmp_path: Path) -> None:
+    """A copy removes what is not in its folder; so nothing of others may lie there."""
+    there = tmp_path / "there"
+    (there / "thesis").mkdir(parents=True)
+    (there / "thesis/photos.tar").write_text("mine")
+    with pytest.raises(UserError, match=r"it holds files that are no result .*thesis/photos.tar; give"):
+        Bucket(tmp_path / "here", f"file://{there}").open()
+    assert tree(there) == {"thesis/photos.tar": b"mine"} and not (tmp_path / "here").exists()
+
+
+def test_results_at_one_address_do_not_lie_inside_of_each_other(tmp_path: Path) -> None:
+    opened = place(tmp_path)
+    (tmp_path / "here/run.json").write_text("1")
+    opened.copy()
+    for address in (f"{opened.address}/a/b", f"file://{tmp_path}"):
+        with pytest.raises(UserError, match=r"it lies inside of another result|it holds files that are no"):
+            Bucket(tmp_path / "other", address).open()
+    assert len(tree(tmp_path / "there")) == 2
+
+
+def test_a_folder_is_the_copy_of_one_address(tmp_path: Path) -> None:
+    opened = place(tmp_path)
+    mark = (tmp_path / "here" / MARK).read_bytes()
+    with pytest.raises(UserError, match=r"/other: .*/here on this machine is the copy of file://.*/there"):
+        Bucket(tmp_path / "here", f"file://{tmp_path}/other").open()
+    assert (tmp_path / "here" / MARK).read_bytes() == mark and not (tmp_path / "other").exists()
+    Bucket(tmp_path / "here", f"{opened.address}?").open()  # settings of the connection may change
+
+
+def test_what_a_killed_fetch_left_is_no_result(tmp_path: Path) -> None:
+    opened = place(tmp_path)
+    (tmp_path / "here/run.json").write_text("1")
+    opened.copy()
+    shutil.rmtree(tmp_path / "here")
+    (tmp_path / ".here.fetched").mkdir()
+    (tmp_path / ".here.fetched/old.parquet").write_text("old")
+    place(tmp_path)
+    assert set(tree(tmp_path / "here")) == {"run.json", MARK}
 
 
 def test_a_process_that_writes_keeps_the_address(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from raysim.core.errors import UserError
+from raysim.core.plugins import PluginFile
 from raysim.core.types import (
     MicroCohort,
     ServerState,
@@ -15,6 +17,8 @@ from raysim.core.types import (
 from raysim.engines.serial import Serial
 from raysim.simulation.rounds import Simulation
 from raysim.storage import vault
+from raysim.storage.plugin_files import check_plugins, plugin_record
+from raysim.storage.provenance import provenance
 from raysim.storage.store import Store
 from tests.experiments import small
 
@@ -74,3 +78,39 @@ def test_a_finished_run_without_its_private_states_starts_afresh_only_when_told(
     again = Simulation(experiment, Serial(), Store(tmp_path / "run", experiment)).open(resume=True)
     assert [record.round for record in again.rounds()] == [0, 1]
     assert again.result()["state_sha256"] == result["state_sha256"]
+
+
+def test_the_end_of_a_run_is_stored_before_its_tables_are_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A joined part is named after the last round; a run that goes on from an earlier one skips it."""
+    experiment = small(rounds=3)
+    store = Store(tmp_path / "run", experiment)
+
+    def power_cut() -> None:
+        flushed = store.checkpoints.manifest("flushed.json")
+        assert flushed is not None and flushed["round"] == 3
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.tables, "compact", power_cut)
+    monkeypatch.setattr("raysim.storage.checkpoints.FLUSH_SHARE", -1.0)  # the last round alone is stored
+    with pytest.raises(KeyboardInterrupt):
+        list(Simulation(experiment, Serial(), store).open().rounds())
+
+
+def test_a_slow_git_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object, **options: float) -> None:
+        raise subprocess.TimeoutExpired("git", options["timeout"])
+
+    monkeypatch.setattr("raysim.storage.provenance.subprocess.run", slow)
+    assert provenance("raysim run")["commit"] == ""
+
+
+def test_two_plug_ins_may_have_one_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [PluginFile(str(tmp_path / name / "mine.py"), f"# {name}\n") for name in "ab"]
+    monkeypatch.setattr("raysim.core.plugins.active", lambda: files)
+    record = {"plugins": plugin_record()}
+    check_plugins(tmp_path, record)
+    monkeypatch.setattr("raysim.core.plugins.active", lambda: files[:1])
+    with pytest.raises(UserError, match=rf"another text of the plug-in mine.py \({files[1].digest}, now"):
+        check_plugins(tmp_path, record)

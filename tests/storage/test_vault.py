@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,36 @@ def test_small_travels_large_is_kept(tmp_path: Path) -> None:
     assert (
         all(torch.equal(back[name], large[name]) for name in large) and vault.digest_of(back) == kept.digest
     )
+
+
+@pytest.mark.parametrize("content", [b"", b"half"])
+def test_a_file_that_a_power_cut_left_is_written_again(content: bytes, tmp_path: Path) -> None:
+    large = {"p": torch.arange(vault.LARGE, dtype=torch.float32)}
+    file = vault.file_of(tmp_path, vault.digest_of(large))
+    file.write_bytes(content)
+    assert torch.equal(vault.fetch(vault.keep(large, str(tmp_path)), tmp_path)["p"], large["p"])
+
+
+def test_a_power_cut_in_a_round_ends_no_run(
+    simulate: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round after the last flush is repeated, although the disk has kept empty files of its states."""
+    monkeypatch.setattr(vault, "LARGE", 0)
+    experiment = small(rounds=3)
+    whole: Simulation = simulate(experiment, folder=tmp_path / "whole")
+    folder = tmp_path / "cut"
+    for record in Simulation(experiment, Serial(), Store(folder, experiment)).open().rounds():
+        if record.round == 1:
+            stored = shutil.copytree(folder, tmp_path / "stored")
+        if record.round == 2:
+            break
+    private = "checkpoints/private"
+    later = {path.name for path in (folder / private).iterdir()} - {*os.listdir(stored / private)}
+    assert later
+    for name in later:
+        (stored / private / name).touch()
+    resumed: Simulation = simulate(experiment, folder=stored, resume=True)
+    assert resumed.result()["state_sha256"] == whole.result()["state_sha256"]
 
 
 @pytest.mark.parametrize("participation", [1.0, 0.6])

@@ -98,6 +98,7 @@ class SweepPlan:
         options: SweepOptions,
         stored: Mapping[str, TrialRow] | None = None,
         learned: Mapping[str, Sequence[Learned]] | None = None,
+        superseded: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Lay the plan out.
@@ -107,6 +108,7 @@ class SweepPlan:
             options: How large the sweep is.
             stored: Rows by key that an earlier start has finished. The time limit drops none of these trials.
             learned: Study -> what its search has learned from contrasts in an earlier start.
+            superseded: Numbers by key of the rows of an earlier start that others have replaced.
             clock: Returns seconds.
 
         Raises:
@@ -129,7 +131,8 @@ class SweepPlan:
         self.agenda = Agenda(self._by_name, options, self.stored, self.budget)
         self.searches = SearchQueue(self._by_name, options, self.stored, self.agenda)
         self._times_of = -1  # number of rows by which times were predicted last
-        self._taken = {row["trial"] for row in self.stored.values()}
+        self._numbers = {**(superseded or {}), **{key: row["trial"] for key, row in self.stored.items()}}
+        self._taken = set(self._numbers.values())
         if options.design:
             blocks, self.design = design_blocks(self.studies, options)
             self.agenda.add(blocks)
@@ -256,7 +259,7 @@ class SweepPlan:
         """
         is_stored = spec.key in self.stored
         free = next(number for number in count() if number not in self._taken)
-        spec = replace(spec, number=self.stored[spec.key]["trial"] if is_stored else free)
+        spec = replace(spec, number=self._numbers.get(spec.key, free))
         self._taken.add(spec.number)
         self.stage = stage
         per_seed = self.agenda.times.seconds(spec.study, spec.method, spec.label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -74,15 +75,18 @@ class SeedGroup:
         self.curve: list[tuple[int, float]] = []
         folders = [folder / "runs" / experiment.id for experiment in experiments]
         # a run of another trial may be the same experiment: it ends first, and its result is used here too
-        self._locks = [lock_folder(path, LOCK_SECONDS) for path in sorted(folders)]
-        stores = [
-            Store(path, experiment, folder / "tables")
-            for path, experiment in zip(folders, experiments, strict=True)
-        ]
-        self.simulations = [
-            Simulation(experiment, pool, store).open(resume=True)
-            for experiment, store in zip(experiments, stores, strict=True)
-        ]
+        with ExitStack() as locks:  # what cannot be opened is unlocked at once: other trials wait for it
+            for path in sorted(folders):
+                locks.callback(lock_folder(path, LOCK_SECONDS).release)
+            stores = [
+                Store(path, experiment, folder / "tables")
+                for path, experiment in zip(folders, experiments, strict=True)
+            ]
+            self.simulations = [
+                Simulation(experiment, pool, store).open(resume=True)
+                for experiment, store in zip(experiments, stores, strict=True)
+            ]
+            self._locks = locks.pop_all()
         self._rounds = [simulation.rounds() for simulation in self.simulations]
 
     def advance(self) -> tuple[str, int]:
@@ -178,8 +182,7 @@ class SeedGroup:
 
     def close(self) -> None:
         """Unlock the folders of the runs."""
-        for lock in self._locks:
-            lock.release()
+        self._locks.close()
 
     def drop_networks(self) -> None:
         """Delete the clients' own networks, because those of a hundred runs would fill the disk."""

@@ -28,7 +28,15 @@ from raysim.search.running.trainable import STOPPED, SweepTrial
 from raysim.search.trial_spec import TrialSpec
 from raysim.storage.files import write_record
 from raysim.storage.report import Refresher, write_report
-from raysim.storage.trials import TrialOutcome, TrialRow, complete_row, part_name, trials_folder, write_trial
+from raysim.storage.trials import (
+    TrialOutcome,
+    TrialRow,
+    complete_row,
+    part_name,
+    superseded_folder,
+    trials_folder,
+    write_trial,
+)
 
 TRACKED_FIELDS = ("number", "study", "kind", "label", "factor", "level")  # of a trial, for trackers
 
@@ -255,7 +263,7 @@ def move_superseded_rows(folder: Path, rows: Sequence[TrialRow]) -> None:
 
 def move_rows(folder: Path, parts: Set[str]) -> None:
     """Move parts of the table of trials to `tables/superseded`, where they are still there."""
-    superseded = folder / "tables" / "superseded"
+    superseded = superseded_folder(folder)
     for path in trials_folder(folder).glob("*.parquet"):
         if path.stem in parts:
             superseded.mkdir(exist_ok=True)

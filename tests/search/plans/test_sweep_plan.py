@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from raysim.core.errors import UserError
 from raysim.search.options import SweepOptions
 from raysim.search.plans.sweep_plan import SweepPlan
+from raysim.search.running.tune import move_superseded_rows
 from raysim.search.seeds import drawn_seeds
+from raysim.storage.trials import superseded_numbers, write_trial
 from tests.fakes.sweeps import (
     ONE_STUDY,
     rows_by_key,
@@ -99,6 +102,24 @@ def test_trials_that_a_kill_interrupted_get_their_numbers_back(lost: int) -> Non
     assert {spec.key: spec.number for spec in again} == {
         spec.key: spec.number for spec in whole if spec.key not in stored
     }
+
+
+def test_numbers_of_replaced_rows_are_not_given_again(tmp_path: Path) -> None:
+    """With a time limit the first anchors run on two seeds, and others on all seeds replace their rows."""
+    options = SweepOptions(trials=6, seeds=3, minutes=60.0, contrasts=True, slots=1)
+    plan = SweepPlan([toy_space()], options)
+    whole = run_to_end(plan)
+    assert plan.superseded
+    for row in [*plan.superseded, *plan.finished]:
+        write_trial(tmp_path, row)
+    move_superseded_rows(tmp_path, plan.finished)
+    replaced = superseded_numbers(tmp_path)
+    assert replaced == {row["key"]: row["trial"] for row in plan.superseded}
+    first = max(replaced.values()) + 3
+    stored = {row["key"]: row for row in plan.finished if row["trial"] < first}
+    again = run_to_end(SweepPlan([toy_space()], options, stored, superseded=replaced))
+    numbers = {spec.key: spec.number for spec in whole}
+    assert [spec.number for spec in again] == [numbers[spec.key] for spec in again] and len(again) > 5
 
 
 @pytest.mark.parametrize("sampler", ["qmc", "random", "grid"])

@@ -41,7 +41,7 @@ def study_on(machine: Machine, minutes: float = MINUTES, earlier: SweepPlan | No
     stored: dict[str, TrialRow] = {row["key"]: row for row in earlier.finished} if earlier else {}
     learned = earlier.progress()["learned"] if earlier else None
     elapsed = earlier.budget.elapsed if earlier else 0.0
-    return machine.run(lambda clock: SweepPlan([SPACE], options, stored, learned, clock), elapsed)
+    return machine.run(lambda clock: SweepPlan([SPACE], options, stored, learned, clock=clock), elapsed)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from raysim.core.errors import Diverged
+from raysim.core.errors import DamagedFile, Diverged
 from raysim.core.types import RoundRecord
 from raysim.engines.serial import Serial
 from raysim.search.running.trainable import failure_reason
 from raysim.search.running.trial import SeedGroup, Stopped
+from raysim.storage.files import lock_folder
 from tests.experiments import small
 
 SEEDS = 3
@@ -99,3 +100,15 @@ def test_the_end_of_the_time_stops_a_trial_that_goes_on_later(tmp_path: Path) ->
     group.close()
     again = group_of(tmp_path)
     assert run(again) == "COMPLETE" and again.startup_seconds > 0
+
+
+def test_runs_that_cannot_be_opened_are_unlocked_at_once(tmp_path: Path) -> None:
+    """Other trials wait a day for their lock, and an error keeps what its frames hold."""
+    run(group_of(tmp_path))
+    configs = sorted(tmp_path.glob("runs/*/config.json"))
+    configs[-1].write_text("{")
+    with pytest.raises(DamagedFile) as error:
+        group_of(tmp_path)
+    assert error.value is not None  # its frames live
+    for config in configs:
+        lock_folder(config.parent).release()
