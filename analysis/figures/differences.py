@@ -48,8 +48,8 @@ def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> 
         return list(texts)
     wide = [row["split"] == "test" and row["low_both"] is not None for row in bracketed]
     images = " and images" if all(wide) else ", and images where they were kept" if any(wide) else ""
-    many = max(row["family_size"] or 1 for row in rows)
-    adjusted = f", adjusted for {many} differences" if many > 1 else ""
+    sizes = sorted({row["family_size"] or 1 for row in bracketed})
+    adjusted = f", adjusted for {' or '.join(map(str, sizes))} differences" if sizes[-1] > 1 else ""
     return [f"{texts[0]} In brackets: {confidence:.0%} intervals over seeds{images}{adjusted}.", *texts[1:]]
 
 

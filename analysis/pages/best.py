@@ -11,15 +11,16 @@ from ..read.results import Results, Row
 from .commands import trial_command
 
 # Chosen by validation among the confirmed configurations, else among all; then its row on the test split.
-# What breaks a constraint is not chosen.
+# A lost seed counts as 0, as in the objective of the search. What breaks a constraint is not chosen.
 QUERY = """WITH measured AS (
-  FROM estimates WHERE metric = 'acc_personal_own' AND kind <> 'floor' AND isfinite(mean)
+  SELECT *, mean * len(seeds) / (len(seeds) + lost) AS counted FROM estimates
+  WHERE metric = 'acc_personal_own' AND kind <> 'floor' AND isfinite(mean) AND len(seeds) > lost
     AND trial NOT IN (SELECT trial FROM trials WHERE violated <> '')
 ), best AS (
   FROM measured WHERE split = 'validation'
-  QUALIFY row_number() OVER (PARTITION BY scenario ORDER BY kind = 'confirm' DESC, mean DESC, number) = 1
+  QUALIFY row_number() OVER (PARTITION BY scenario ORDER BY kind = 'confirm' DESC, counted DESC, number) = 1
 )
-SELECT e.* EXCLUDE (seeds), coalesce(len(e.seeds), 0) AS seeds, b.kind = 'confirm' AS confirmed
+SELECT e.* EXCLUDE (seeds, counted), coalesce(len(e.seeds), 0) AS seeds, b.kind = 'confirm' AS confirmed
 FROM best b JOIN measured e ON e.trial = b.trial AND e.scenario = b.scenario
 QUALIFY row_number() OVER (PARTITION BY e.scenario ORDER BY e.split = 'test' DESC, e.number) = 1"""
 FLOORS = """SELECT * EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds FROM estimates

@@ -18,6 +18,7 @@ from ..look.words import (
     listing,
     points,
     quoted_names,
+    seeds_said,
     short_listing,
     shown,
 )
@@ -143,6 +144,10 @@ def rival_headline(results: Results, rows: Sequence[Row], on_global: Sequence[Ro
     else:
         text = f"{capitalized(start)} {'; it '.join(_by_places(ran, VERBS, many))}."
     known = {(row["b"], row["scenario"]) for row in named_rows if row["verdict"] != "behind"}
+    lost = [row for row in named_rows if row["diverged_a"] and row["verdict"] != "diverges"]
+    if lost and not strongest:
+        places = listing(list(dict.fromkeys(f"{seeds_said(row)} under {row['scenario']}" for row in lost)))
+        text += f" It {places}; a lost seed counts as 0."
     behind = [r for r in on_global if r["verdict"] == "behind" and (r["b"], r["scenario"]) in known]
     other = _by_places(behind, ["behind"], many)
     return f"{text} On the global split it {other[0]}." if other else text

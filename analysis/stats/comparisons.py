@@ -4,10 +4,10 @@ A comparison is paired by seed. Its variance is that of its own differences, mod
 the study (`pools.Pool`), or where noise grows with the effect towards that of its size (`trends.Trend`). All
 comparisons that are shown together are one family: a row is selected by Benjamini and Hochberg, and its
 adjusted interval is that of Benjamini and Yekutieli (false coverage rate). So a row is selected exactly when
-its adjusted interval excludes zero.
+its adjusted interval excludes zero, unless it lost a seed.
 
 A seed that a lost counts as accuracy 0 in the adjusted interval, as it does in the objective of a search. The
-estimate and its interval are those of the seeds that were kept.
+estimate, its interval and its p value are those of the seeds that were kept.
 
 References:
     Benjamini and Hochberg, "Controlling the false discovery rate", JRSS B 57 (1995).
@@ -34,6 +34,7 @@ __all__ = [
 MARGIN = 0.01  # one point of accuracy: a smaller difference does not matter in practice
 RATE = 0.1  # expected share of false ones among the differences that are called not zero
 MOST_SEEDS = 50  # more are not proposed
+ENDS = ("low", "high", "low_both", "high_both")  # of the intervals of an accuracy, which is within 0 and 1
 POWER_QUANTILE = 0.84  # normal quantile of the probability (0.8) with which the proposed seeds decide
 
 
@@ -51,7 +52,8 @@ def estimate(sample: Sample, pool: Pool | None, confidence: float = 0.9) -> Esti
     error = Error.of(np.array(values), trained, noise, parts, sample.cell)
     mean = float(np.mean(values))
     spread = asdict(error.spread(mean, confidence))
-    return Estimate(seeds=seeds, lost=lost, values=values, mean=mean, **spread)
+    within = {name: min(1.0, max(0.0, end)) for name in ENDS if (end := spread[name]) is not None}
+    return Estimate(seeds=seeds, lost=lost, values=values, mean=mean, **{**spread, **within})
 
 
 def strongest(rivals: Mapping[str, Sequence[Sample]]) -> str:
@@ -126,8 +128,9 @@ def _measured(
     )  # fmt: skip
     if reason:
         return found, error
+    # of the kept seeds: a loss is no chance of the noise, and must not narrow the intervals of other rows
     spans = _spans(c, found, error, confidence)
-    return replace(found, p=1.0 if spans else error.p(_centre(found), c.other_images)), error
+    return replace(found, p=1.0 if spans else error.p(mean, c.other_images)), error
 
 
 def _centre(j: Judgement) -> float:

@@ -71,7 +71,7 @@ class Judgement(Spread):
         adjusted_low: Lower end of the interval that is adjusted for the `family_size` rows of the family that
             have a p value; the verdict is read from it.
         adjusted_high: Its upper end.
-        p: Two-sided p value of no difference.
+        p: Two-sided p value of no difference over `seeds`.
         worst_case: The estimate with seeds that a lost counted as accuracy 0; None where it lost none.
         verdict: What is shown.
         reason: Why, in one clause.

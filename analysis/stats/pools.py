@@ -24,6 +24,7 @@ WILD = 1e-5  # probability below which a configuration is left out of the noise 
 ALIKE = 1e-3  # variance of log variances, up to which configurations are equally noisy
 CAUTION = 0.9  # of the prior's weight, which is itself an estimate
 LEAST_TO_COMPARE = 5  # configurations, to call one of them not like the rest
+FEW_DF = 4.0  # what fewer configurations say about the variance of one, in degrees of freedom
 LOST = ("diverged", "failed")  # outcomes of a seed that ran and left no number
 
 
@@ -94,7 +95,7 @@ class Pool:
         variance: Of the noise of one configuration on one seed, beside the effect of the seed that all
             configurations share.
         prior_variance: Typical variance of a configuration; `prior_df` is how many seeds' worth this says
-            about one configuration, infinite where all are alike.
+            about one configuration, infinite where all are alike, and small where they are few.
         total: Variance of one configuration over seeds, the shared effect of the seed with it.
     """
 
@@ -149,7 +150,7 @@ class Pool:
             return None, wild
         variance = float(squares.sum()) / df
         able = (own_df > 0.25) & (squares > NO_WIDTH**2)
-        typical = Prior(variance, math.inf)
+        typical = Prior(variance, math.inf if able.sum() >= LEAST_TO_COMPARE else FEW_DF)
         if able.sum() >= 3:
             mean, spread = log_moments(squares[able] / own_df[able], own_df[able])
             typical = prior_of(mean, spread) if spread > ALIKE else typical

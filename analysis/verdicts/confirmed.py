@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..read.results import Results, Row, json_object, tuning_of
@@ -24,7 +25,7 @@ def confirmed(study: Study) -> Iterator[Difference]:
                 kind, scenario, own, Entry(label, trials.get(label)), PERSONAL, TEST,
                 subject=main, level=label, strongest=label == best if kind == "rival" else None,
             )  # fmt: skip
-        yield from _floors(study, scenario, own, [t["method"] for t in trials.values()])
+        yield from _floors(study, scenario, own, list(trials.values()))
         if tuning_of(main) == "untuned" and not study.grid:
             for label in study.left_out("confirm", scenario):  # it was searched, and not confirmed
                 if label != main and base_of(label) == base_of(main):
@@ -59,7 +60,7 @@ def _others(study: Study, main: str, trials: Mapping[str, Row]) -> dict[str, str
     return {**untuned, **others, **dict.fromkeys(missing, "rival")}
 
 
-def _floors(study: Study, scenario: str, main: Entry, methods: Sequence[str]) -> Iterator[Difference]:
+def _floors(study: Study, scenario: str, main: Entry, beside: Sequence[Row]) -> Iterator[Difference]:
     """Yield the main configuration against the rules without training that were measured beside it.
 
     Zero-shot that was confirmed as a rival is one already. Where nothing was confirmed, it is the anchor on
@@ -69,10 +70,41 @@ def _floors(study: Study, scenario: str, main: Entry, methods: Sequence[str]) ->
     if main.trial is None:
         anchors = [t for t in study.of("contrast", scenario) if not t["factor"]]
         a, split = Entry(ANCHOR, anchors[0] if anchors else None), VALIDATION
+    methods = [trial["method"] for trial in beside]
     for floor, words in FLOORS.items():
         if a.trial and floor not in methods:
-            b = Entry(words, a.trial, floor=floor)
+            b = Entry(words, _with_floor(a.trial, floor, split, beside), floor=floor)
             yield from study.compared("floor", scenario, a, b, PERSONAL, split, subject=a.label, level=words)
+
+
+def _with_floor(trial: Row, floor: str, split: str, beside: Sequence[Row]) -> Row:
+    """Return a trial with the accuracies of a floor on the seeds that it lost.
+
+    Such a rule needs the clients and their images only, so other trials on the same seeds have measured it
+    too. Those are taken whose accuracies agree on the seeds that both have.
+    """
+    columns = [metric.replace("personal", floor) for metric in PERSONAL]
+    columns = [f"test_{column}" if split == TEST else column for column in columns]
+    found = {**trial, **{column: list(trial.get(column) or []) for column in ("runs", *columns)}}
+    place_of = {seed: place for place, seed in enumerate(trial.get("seeds") or [])}
+    for other in beside:
+        lists = (other.get(column) or [] for column in ("seeds", "runs", *columns))
+        measured = zip(*lists, strict=False)
+        here = [(place_of[seed], run, values) for seed, run, *values in measured if seed in place_of]
+        known = [(at, [found[column][at] for column in columns]) for at, _, _ in here]
+        pairs = [(values, mine) for (_, _, values), (_, mine) in zip(here, known, strict=True)]
+        common = [(theirs, mine) for theirs, mine in pairs if _finite(theirs) and _finite(mine)]
+        if not common or any(theirs != mine for theirs, mine in common):
+            continue
+        for (at, run, values), (_, mine) in zip(here, known, strict=True):
+            if _finite(values) and not _finite(mine):
+                for column, value in zip(("runs", *columns), (run, *values), strict=True):
+                    found[column][at] = value
+    return found
+
+
+def _finite(values: Sequence[float | None]) -> bool:
+    return all(value is not None and math.isfinite(value) for value in values)
 
 
 def strongest_rival(study: Study, scenario: str) -> str:

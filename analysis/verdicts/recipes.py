@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
 from ..read.results import Row, flatten, json_object, parameters_of
 from ..stats.comparisons import Sample
 from .confirmed import main_label
-from .samples import OWN, PERSONAL, Difference, Side
+from .samples import ALONE, OWN, PERSONAL, Difference, Side
 from .study import TEST, VALIDATION, Entry, Study, base_of
 
 GROUPS = ("acc_shared_tail", "acc_shared_medium", "acc_shared_head")
@@ -123,9 +124,9 @@ def along(study: Study, figure: Row) -> Iterator[Difference]:
         (low, first), (high, last) = min(members, key=lambda m: m[0]), max(members, key=lambda m: m[0])
         if low < high:
             a, b = Entry(f"{line} at {high:g} {name}", last), Entry(f"{line} at {low:g} {name}", first)
-            yield from study.compared(
-                "recipe", last["scenario"], a, b, split=TEST, subject="against", level=family
-            )
+            scenario, about = last["scenario"], {"subject": "against", "level": family}
+            for difference in study.compared("recipe", scenario, a, b, split=TEST, **about):
+                yield replace(difference, group=ALONE)
 
 
 def placed(trials: Sequence[Row], path: str) -> dict[int, Row]:
@@ -242,7 +243,8 @@ def _measured(
             found.append((row, Side(f"{study.prefix}{before}{row['label']}", sample, row["trial"])))
     if len(found) == 2:
         (row, a), (_, b) = found
-        yield study.difference("recipe", row["scenario"], a, b, metric, split, subject=subject, level=level)
+        about = {"subject": subject, "level": level}
+        yield replace(study.difference("recipe", row["scenario"], a, b, metric, split, **about), group=ALONE)
 
 
 MEASURED = {"domains": by_domain, "masks": by_mask, "convergence": by_round}

@@ -18,6 +18,7 @@ PERSONAL = (OWN, GLOBAL)
 FLOORS = {"majority": "most frequent class", "zeroshot": "zero-shot"}
 NOTHING = Sample(values={}, outcomes={})  # of what never ran
 Group = tuple[str, str, str]  # trials whose noise is pooled: space, scenario (or stress case), stage
+ALONE: Group = ("", "", "")  # of a difference within one run or across scenarios: no trials have its noise
 Images = tuple[str, np.ndarray, np.ndarray]  # digest of the images, and [N] cell and contribution of each
 WORST = ("complete", "pruned", "failed", "diverged")  # outcomes of a seed, the worst last
 

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -75,8 +75,14 @@ class Maker:
 
     def verdicts(self) -> list[Row]:
         """Return the rows of the table of verdicts, numbered."""
-        families = itertools.groupby(self._differences(), key=lambda d: d.family)
-        rows = [row for _, family in families for row in self._judged(list(family))]
+        rows, by_values = list[Row](), dict[tuple[object, ...], Row]()
+        for _, members in itertools.groupby(self._differences(), key=lambda d: d.family):
+            family = list(members)
+            new = [d for d in family if _values_of(d) not in by_values]
+            judged = dict(zip(map(id, new), self._judged(new), strict=True))
+            rows += [judged.get(id(d)) or {**by_values[_values_of(d)], **_names_of(d)} for d in family]
+            for d in new:
+                by_values.setdefault(_values_of(d), judged[id(d)])
         return [{"number": number, **row} for number, row in enumerate(rows)]
 
     def estimates(self) -> list[Row]:
@@ -127,6 +133,24 @@ def scaled(pool: Pool | None, parts: int) -> Pool | None:
         return pool
     names = ("variance", "prior_variance", "total")
     return replace(pool, **{name: parts * getattr(pool, name) for name in names})
+
+
+def _values_of(d: Difference) -> tuple[object, ...]:
+    """Return what makes two differences one: of what was not split, two metrics can be the same numbers.
+
+    The accuracies of a model that all clients share are one on the global split, shared or personal.
+    """
+    sides = frozenset((side.words, _rounded(side.sample.kept), *side.sample.lost) for side in (d.a, d.b))
+    return (sides, d.split, d.scenario, d.planned)
+
+
+def _rounded(values: Mapping[int, float]) -> tuple[tuple[int, float], ...]:
+    return tuple((seed, round(value, 9)) for seed, value in sorted(values.items()))
+
+
+def _names_of(d: Difference) -> Row:
+    """Return the columns of a row that say where it is shown, without those that its judgement decides."""
+    return {name: getattr(d, name) for name in ("kind", "subject", "level", "metric", "strongest")}
 
 
 def row_of(difference: Difference, judgement: Judgement) -> Row:

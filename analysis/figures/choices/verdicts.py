@@ -37,7 +37,8 @@ READING = (
     "of its family (false coverage rate); the adjusted one decides. \u25b2 ahead, \u25bc behind: it excludes "
     f"zero and reaches beyond one point. = level: it lies {WITHIN} (the shaded band). \u2248 negligible: it "
     "excludes zero and lies in that band. ? undecided. \u2715 diverges: at least half of the seeds ended "
-    "without a finite number. A lost seed counts as 0 in the difference and in the adjusted interval. "
+    "without a finite number. A seed that the judged side lost counts as 0 in the difference and in the "
+    "adjusted interval; one that the other side lost is left out. "
     "Intervals wider than the axis end in an arrow."
 )
 

@@ -25,7 +25,7 @@ def clients_recipe(folder: Path) -> Recipe:
     for scenario, settings in places.items():
         steps = {5: 0, 10: 1, 20: 3}[settings["scenario"]["clients"]]
         floor = 0.4 + 0.01 * steps
-        made.trial("fedrsclip (tuned)", scenario, at(0.78 - 0.01 * steps, 2.0), floor=floor)
+        made.trial("fedrsclip (tuned)", scenario, at(0.78 - 0.01 * steps, 2.0 + 0.1 * steps), floor=floor)
         made.trial("promptfl (tuned)", scenario, at(0.7642), method="promptfl")
         made.trial("zeroshot (untuned)", scenario, at(0.6, 0.0), method="zeroshot", parameters=0)
     return made
