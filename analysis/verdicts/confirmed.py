@@ -73,11 +73,11 @@ def _floors(study: Study, scenario: str, main: Entry, beside: Sequence[Row]) -> 
     methods = [trial["method"] for trial in beside]
     for floor, words in FLOORS.items():
         if a.trial and floor not in methods:
-            b = Entry(words, _with_floor(a.trial, floor, split, beside), floor=floor)
+            b = Entry(words, with_floor(a.trial, floor, split, beside), floor=floor)
             yield from study.compared("floor", scenario, a, b, PERSONAL, split, subject=a.label, level=words)
 
 
-def _with_floor(trial: Row, floor: str, split: str, beside: Sequence[Row]) -> Row:
+def with_floor(trial: Row, floor: str, split: str, beside: Sequence[Row]) -> Row:
     """Return a trial with the accuracies of a floor on the seeds that it lost.
 
     Such a rule needs the clients and their images only, so other trials on the same seeds have measured it

@@ -367,3 +367,32 @@ def test_p_is_the_level_at_which_the_wider_interval_holds_zero(level: float, se_
     assert error.p(high_both, True) == pytest.approx(1 - level)
     assert error.half_width(np.ones(1), level, True, 0.0) == pytest.approx([high_both])
     assert error.p(high, False) == pytest.approx(1 - level)
+
+
+def test_lost_seeds_narrow_no_other_interval() -> None:
+    """A loss is far below every accuracy. As a p value it would select its row, and so narrow the others."""
+    samples = study([0.0] * 8, seeds=5)
+    lost = [sample([*list(s.values.values())[:4], LOST]) for s in samples[1:5]]
+    found = judged([samples[0], *lost, *samples[5:]])
+    assert [row.verdict for row in found[:4]] == ["behind"] * 4 and min(row.p or 0 for row in found) > 0.02
+    for row, before in zip(found[4:], judged(samples)[4:], strict=True):
+        wider = [
+            (j.adjusted_high - j.adjusted_low) / (j.high - j.low)
+            for j in (row, before)
+            if None not in (j.adjusted_high, j.adjusted_low, j.high, j.low)
+        ]
+        assert wider[0] == pytest.approx(wider[1], rel=0.03) and wider[1] > 1.4
+
+
+def test_an_accuracy_is_within_zero_and_one() -> None:
+    for values, ends in (([0.0, 0.02, 0.05], ("low", 0.0)), ([1.0, 0.98, 0.99], ("high", 1.0))):
+        assert getattr(estimate(sample(values), None), ends[0]) == ends[1]
+
+
+@pytest.mark.parametrize(("configurations", "prior_df"), [(2, 4.0), (4, 4.0), (5, math.inf)])
+def test_few_configurations_say_little_about_one(configurations: int, prior_df: float) -> None:
+    """Equally noisy ones, as far as can be seen; of four that is not far."""
+    noise = 0.01 * np.array([1.0, -1.0, 0.0])
+    turned = [np.roll(noise, c) * (-1) ** c for c in range(configurations)]
+    pool = Pool.of([sample(0.7 + row) for row in turned])
+    assert pool is not None and pool.prior_df == prior_df

@@ -12,8 +12,10 @@ import pytest
 from analysis.figures import estimates
 from analysis.read.results import Results, Row, open_results
 from analysis.verdicts import verdict_tables
+from analysis.verdicts.confirmed import with_floor
 from tests.fakes import results as fake_results
 from tests.fakes import stress_results
+from tests.fakes.recipe import Recipe
 from tests.fakes.whole import FRESH, SCENARIOS, SELECTION, whole_sweep
 
 MEASURED = "acc_personal_own"
@@ -246,3 +248,44 @@ def test_a_run_alone_is_compared_with_the_rules_without_training(tmp_path: Path)
         ("floor", "zero-shot", False),
     ]
     assert {row["verdict"] for row in rows} == {"undecided"}
+
+
+def test_equal_numbers_have_one_verdict(tmp_path: Path) -> None:
+    """One model for all clients: its accuracy on the global split is one, called shared or personal."""
+    figure = {"kind": "differences", "to": "m0", "metrics": ["acc_shared_global", "acc_shared_own"]}
+    made = Recipe(tmp_path, {"even": {}}, [figure], [f"m{i}" for i in range(6)])
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        noise = dict(zip(made.seeds, rng.normal(0, 0.01, 4), strict=True))
+        made.trial(f"m{i}", "even", lambda seed, i=i, n=noise: 0.7 - 0.006 * i + n[seed], shift=-0.04)  # type: ignore[misc]
+    results = judged(made.folder)
+    rows = results.sql("FROM verdicts WHERE metric LIKE '%global'")
+    assert len(results.sql("SELECT DISTINCT family_size FROM verdicts")) == 2
+    kept = ("family", "family_size", "adjusted_low", "adjusted_high", "verdict", "reason", "p")
+    for i in range(1, 6):
+        pair = [row for row in rows if {row["a"], row["b"]} == {"m0", f"m{i}"}]
+        assert {row["metric"] for row in pair} == {"acc_personal_global", "acc_shared_global"}
+        assert {row["kind"] for row in pair} == {"rival", "recipe"}
+        assert len({tuple(row[name] for name in kept) for row in pair}) == 1
+
+
+def test_a_floor_is_known_on_the_seed_that_diverged() -> None:
+    """It needs the clients and their images only, and a rival has measured it on that seed."""
+    own, everywhere = "test_acc_majority_own", "test_acc_majority_global"
+    trial = {
+        "seeds": [1, 2, 3],
+        "runs": ["a1", "a2", "a3"],
+        own: [0.4, None, 0.5],
+        everywhere: [0.1, None, 0.2],
+    }
+    rival = {
+        "seeds": [2, 3, 1],
+        "runs": ["b2", "b3", "b1"],
+        own: [0.45, 0.5, 0.4],
+        everywhere: [0.3, 0.2, 0.1],
+    }
+    other = {**rival, own: [0.9, 0.9, 0.9]}
+    found = with_floor(trial, "majority", "test", [other, trial, rival])
+    assert found[own] == [0.4, 0.45, 0.5] and found[everywhere] == [0.1, 0.3, 0.2]
+    assert found["runs"] == ["a1", "b2", "a3"] and trial[own] == [0.4, None, 0.5]
+    assert with_floor(trial, "majority", "test", [other])[own] == [0.4, None, 0.5]
