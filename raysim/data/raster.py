@@ -1,6 +1,6 @@
 """Rasters that Pillow does not read, or not whole: several bands, or bands of more than 8 bits.
 
-They are read by rasterio (GDAL), an extra: `pip install "raysim[geotiff]"`. rasterio is used because GDAL
+They are read by rasterio (GDAL), the extra `geotiff`. rasterio is used because GDAL
 knows every compression, layout and no-data convention of GeoTIFF, and the colours that a file declares.
 
 Shapes: H and W pixels, B bands.
@@ -18,7 +18,7 @@ import numpy as np
 
 from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, reading_words, to_rgb
 
-INSTALL = "install the reader: pip install rasterio, or raysim with its extra: pip install 'raysim[geotiff]'"
+INSTALL = "install the reader: pip install 'rasterio>=1.4,<2'"
 MAX_PIXELS = 178_956_970  # of an image; half a gigabyte of RGB, the limit of Pillow too
 SOFT_ALPHA = 0.5  # share of partly transparent pixels from which a band is no transparency
 

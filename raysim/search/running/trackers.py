@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
+from raysim.core.words import install_extra
 
 if TYPE_CHECKING:
     from ray.tune import Callback
@@ -32,7 +33,7 @@ def check_trackers(names: Sequence[str]) -> None:
             _import(name)
         except ImportError as error:
             raise UserError(
-                f"--track {name}: the package '{error.name}' is missing; pip install 'raysim[{name}]'"
+                f"--track {name}: the package '{error.name}' is missing; {install_extra(name)}"
             ) from None
     if "wandb" in names and _wandb_mode() == "online" and not _logged_in():
         raise UserError(
