@@ -16,7 +16,7 @@ projection or the decoder.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,7 @@ class Network(nn.Module):
         width: Channels of the first stage of the small networks.
         norm: Normalisation of the backbone.
         pretrained: Whether to start from ImageNet weights (`initial_weights` then keeps them).
+        frozen: Whether BatchNorm normalises by its running statistics in training too, and leaves them.
         projection: Channels p of a 1 x 1 convolution on the coarsest map, so that the later layers have the
             same shape with every backbone; in segmentation also the width of the decoder. None: no
             projection.
@@ -78,11 +79,13 @@ class Network(nn.Module):
         width: int = 16,
         norm: Norm = "batch",
         pretrained: bool = False,
+        frozen: bool = False,
         projection: int | None = None,
         gate: GateConfig | None = None,
     ) -> None:
         super().__init__()
         self.name, self.classes, self.kind, self.pretrained = name, classes, kind, pretrained
+        self.frozen = frozen
         self.backbone = build_backbone(name, width=width, norm=norm, pretrained=pretrained)
         *finer, last = self.backbone.channels
         top = projection or last
@@ -96,6 +99,15 @@ class Network(nn.Module):
             decoded = projection or min(WIDEST_PYRAMID, max(32, last // 2))
             self.decoder = Decoder((*finer, top), decoded)
             self.head = nn.Conv2d(decoded, classes, 1)
+        self.train()  # a new module is in training, also where statistics are frozen
+
+    def train(self, mode: bool = True) -> Self:
+        """Bring the network into training or evaluation; frozen statistics stay in evaluation."""
+        super().train(mode)
+        for module in self.modules() if self.frozen else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
 
     def forward(
         self,

@@ -88,15 +88,15 @@ class NetworkMethod(Method):
         search="{batch,group}",
         used_when=("a network from scratch, not CLIP's tower", lambda self: self.network != TOWER),
     )
-    batchnorm: Literal["global", "local"] = knob(
+    batchnorm: Literal["global", "local", "frozen"] = knob(
         "global",
-        "BatchNorm's scale, shift and statistics: averaged like the rest, or each client's own, never sent",
+        "BatchNorm: averaged like the rest; each client's own, never sent; or with ImageNet's statistics",
         basis="relative",
         source="FedAvg; local is FedBN",
         search="{global,local}",
         used_when=(
-            "norm=batch, a network from scratch, and clients whose networks are averaged",
-            lambda self: self.network != TOWER and self.norm == "batch" and self.traits.averages,
+            "BatchNorm, and averaged networks or frozen statistics",
+            lambda self: self.has_batchnorm and (self.traits.averages or self.freezes_statistics),
         ),
     )
     projection: int | None = knob(
@@ -134,6 +134,10 @@ class NetworkMethod(Method):
                 f"batchnorm = 'local' is not allowed: the server of '{self.name}' runs the network on "
                 "samples, and has no BatchNorm where clients keep theirs; it should be 'global'"
             )
+        if self.freezes_statistics and not self.pretrained:
+            raise ValueError(
+                "batchnorm = 'frozen' is not allowed with pretrained = false: it has no statistics"
+            )
         return self
 
     @property
@@ -155,9 +159,19 @@ class NetworkMethod(Method):
         return tuple(self.network.split("+"))
 
     @property
+    def has_batchnorm(self) -> bool:
+        """Whether the networks have BatchNorm."""
+        return self.network != TOWER and self.norm == "batch"
+
+    @property
     def keeps_norms(self) -> bool:
         """Whether clients keep BatchNorm's tensors to themselves."""
-        return self.network != TOWER and self.norm == "batch" and self.batchnorm == "local"
+        return self.has_batchnorm and self.batchnorm == "local"
+
+    @property
+    def freezes_statistics(self) -> bool:
+        """Whether BatchNorm normalises by the statistics of the pretrained weights, in training too."""
+        return self.has_batchnorm and self.batchnorm == "frozen"
 
     @property
     def gate_config(self) -> GateConfig | None:
@@ -177,6 +191,7 @@ class NetworkMethod(Method):
                 width=self.width,
                 norm=self.norm,
                 pretrained=self.pretrained,
+                frozen=self.freezes_statistics,
                 projection=self.projection,
                 gate=self.gate_config,
             ).to(context.device)
@@ -231,9 +246,7 @@ class NetworkMethod(Method):
 
     def private_norms(self, model: NetworkModel, row: Tensors) -> Tensors:
         """Return BatchNorm's tensors of a row where clients keep them to themselves, else nothing."""
-        if not self.keeps_norms:
-            return {}
-        norms = model.norm_names()
+        norms = model.norm_names() if self.keeps_norms else frozenset()
         return {name: tensor for name, tensor in row.items() if name in norms}
 
     def server_models(self, state: ServerState) -> list[Tensors]:

@@ -120,9 +120,38 @@ def test_private_norms_start_from_the_weights_own() -> None:
     assert name not in experiment.method.init_shared(model, torch.Generator())
 
 
+@installed
+def test_frozen_statistics_stay_and_the_rest_is_trained(simulate: Run) -> None:
+    run = simulate(lite(method__batchnorm="frozen", rounds=1))
+    first = run.experiment.method.init_shared(model_of(run.experiment), torch.Generator())
+    changed = {name for name, tensor in run.state.shared.items() if not torch.equal(tensor, first[name])}
+    statistics = {name for name in first if "running_" in name}
+    assert statistics and not changed & statistics
+    assert {name.rpartition(".")[2] for name in changed} >= {"weight", "bias"}
+    assert any("bn" in name or ".1.weight" in name for name in changed)  # scale and shift are trained
+
+
+@installed
+def test_frozen_statistics_normalise_a_batch_as_they_do_in_evaluation() -> None:
+    experiment = lite(method__batchnorm="frozen")
+    model, method = model_of(experiment), experiment.method
+    row = method.init_shared(model, torch.Generator())
+    x = torch.randint(0, 256, (4, 2, 2, 3), dtype=torch.uint8)
+    x = x.repeat_interleave(16, 1).repeat_interleave(16, 2)
+    trained = method.forward(model, row, x, rng=torch.Generator())
+    assert torch.equal(trained.features, method.forward(model, row, x).features) and trained.features.any()
+    own = lite().method.forward(model_of(lite()), row, x, rng=torch.Generator())
+    assert not torch.equal(own.features, trained.features)
+
+
+def test_a_network_from_scratch_has_no_statistics_that_could_stay() -> None:
+    with pytest.raises(UserError, match="batchnorm = 'frozen' is not allowed with pretrained = false"):
+        small(method="fedavg", method__batchnorm="frozen")
+
+
 def test_the_missing_package_is_named_when_the_network_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"raysim\[imagenet\]"):
+    with pytest.raises(UserError, match=r"'.\[imagenet\]'"):
         model_of(lite())
 
 
