@@ -8,6 +8,7 @@ from typing import Any
 from ..read.results import Row
 
 MINUS = "\u2212"
+SMALL = 0.0005  # an end of an interval that would be written 0.0
 MARGIN = 0.01  # a difference within it changes nothing that matters
 WITHIN = f"within {100 * MARGIN:g} point"  # the meaning of `level`
 VERBS = {  # verdict -> what the first side is beside the second
@@ -43,8 +44,15 @@ def points(value: float | None, digits: int = 1) -> str:
 
 
 def bracket(low: float | None, high: float | None, form: Any = points) -> str:
-    """Write `[low, high]`, or nothing where there is no interval."""
-    return f"[{form(low)}, {form(high)}]" if low is not None and high is not None else ""
+    """Write `[low, high]`, or nothing where there is no interval.
+
+    An end that is not zero, and would be written so, gets a second digit: it may decide a verdict.
+    """
+    if low is None or high is None:
+        return ""
+    fine = form in (points, percent)
+    ends = [form(end, 2) if fine and 0 < abs(end) < SMALL else form(end) for end in (low, high)]
+    return f"[{', '.join(ends)}]"
 
 
 def shown(row: Row) -> float | None:
