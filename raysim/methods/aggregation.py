@@ -16,7 +16,7 @@ For the mean it holds a sum.
 The aggregated tensors, minus those that the clients started from, are a pseudo-gradient Delta (`optimiser`):
     momentum (FedAvgM)   m <- beta1 m + Delta;                x <- x + lr m
     adam (FedAdam)       m <- beta1 m + (1 - beta1) Delta;    v <- beta2 v + (1 - beta2) Delta^2;
-                         x <- x + lr m / (sqrt(v) + tau)
+                         x <- x + lr m / (sqrt(v) + tau),   v = tau^2 at the start
 With "none" the aggregated tensors are the new state.
 
 Reference: Hsu et al., "Measuring the Effects of Non-Identical Data Distribution for Federated Visual
@@ -251,7 +251,7 @@ def server_update(
             step = first
         else:
             first = config.beta1 * first + (1 - config.beta1) * delta
-            second = before.extra.get(f"moment2/{name}", torch.zeros_like(delta))
+            second = before.extra.get(f"moment2/{name}", torch.full_like(delta, config.tau**2))
             second = config.beta2 * second + (1 - config.beta2) * delta.square()
             moments[f"moment2/{name}"] = second
             step = first / (second.sqrt() + config.tau)

@@ -8,7 +8,7 @@ Shapes: K clients of a micro-cohort, B images of a batch, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -75,8 +75,15 @@ class Method(Config):
         """Return the first tensors that the server averages."""
         raise NotImplementedError
 
-    def init_server(self, model: Any, clients: int, rng: torch.Generator) -> Tensors:
-        """Return what else the server keeps from the start (`ServerState.extra`); nothing by default."""
+    def init_server(self, model: Any, clients: int, trainers: Sequence[int], rng: torch.Generator) -> Tensors:
+        """Return what else the server keeps from the start (`ServerState.extra`); nothing by default.
+
+        Args:
+            model: What `build` returned.
+            clients: Number of all clients.
+            trainers: Numbers of those that can take part in training; newcomers never do.
+            rng: Random numbers of the server.
+        """
         return {}
 
     def init_private(self, model: Any, rng: torch.Generator, client: int) -> Tensors:

@@ -240,4 +240,5 @@ def flops(rows: int, columns: int, iterations: Tensor) -> Tensor:
     entries = rows * columns
     plan = 8 * entries + 12 * (rows + columns)
     system = 2 * entries * columns + columns**3 // 3 + 4 * columns**2
-    return (iterations + 1) * plan + (iterations - 1) * system
+    # there is one step less than plans, and the first one is Sinkhorn's
+    return (iterations + 1) * plan + (iterations - 2).clamp_min(0) * system

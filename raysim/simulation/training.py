@@ -218,7 +218,8 @@ class LocalTraining:
         plan[:, 0] = self.batches.federation.shard(client)[0]
         rng = torch_rng(self.experiment.seed, "shared")
         shared = self.method.init_shared(self.model, rng)
-        extra = self.method.init_server(self.model, self.batches.federation.clients, rng)
+        federation = self.batches.federation
+        extra = self.method.init_server(self.model, federation.clients, federation.trainers.tolist(), rng)
         start = self.start(ServerState(0, shared, extra), MicroCohort(0, (client,), (None,)))
         batch = self.batches.stack([plan], (rng,))
         return count_step(self.method, self.model, start.rows, start.received, batch)

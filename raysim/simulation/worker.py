@@ -62,7 +62,7 @@ def try_method(experiment: Experiment, frozen: Frozen | None = None) -> None:
     with torch.no_grad(), one_thread():
         model = method.build(frozen.context)
         rng = torch_rng(experiment.seed, "try")
-        state = ServerState(0, method.init_shared(model, rng), method.init_server(model, 1, rng))
+        state = ServerState(0, method.init_shared(model, rng), method.init_server(model, 1, [0], rng))
         private = method.init_private(model, rng, 0)
         row, _ = method.receive(model, method.broadcast(state, 0), private, 0, None)
         x = torch.from_numpy(np.array(frozen.x[:1, 0])).to(device)
@@ -135,7 +135,8 @@ class Worker:
         """Draw the first tensors, and do the server's work before the first round."""
         method, seed = self.method, self.experiment.seed
         shared = method.init_shared(self.model, torch_rng(seed, "shared"))
-        extra = method.init_server(self.model, self.federation.clients, torch_rng(seed, "server"))
+        clients, trainers = self.federation.clients, self.federation.trainers.tolist()
+        extra = method.init_server(self.model, clients, trainers, torch_rng(seed, "server"))
         state = ServerState(0, to_cpu(shared), to_cpu(extra))
         return self.serve(state) if method.traits.serves else Served(state, 0.0)
 

@@ -47,6 +47,7 @@ def test_server_optimisers_are_their_closed_forms(optimiser: str) -> None:
         expected = 0.3 * first.sum(0)
     else:
         second = 0.05 * 0.95 ** np.array([[0, np.inf, np.inf], [1, 0, np.inf], [2, 1, 0]]) @ deltas**2
+        second += 0.02**2 * 0.95 ** np.array([[1], [2], [3]])  # from tau^2
         expected = (0.3 * 0.2 * first / (np.sqrt(second) + 0.02)).sum(0)
     np.testing.assert_allclose(state.shared["w"], expected, rtol=1e-12)
     moments = {"moment1/w", "moment2/w"} if optimiser == "adam" else {"moment1/w"}
@@ -71,7 +72,8 @@ def test_server_optimisers_serve_any_method(
         elif optimiser == "momentum":
             expected = start[tensor_name] + 0.5 * delta
         else:
-            expected = start[tensor_name] + 0.5 * 0.1 * delta / (0.1 * delta.abs() + 1e-3)
+            second = 0.99e-6 + 0.01 * delta.square()
+            expected = start[tensor_name] + 0.5 * 0.1 * delta / (second.sqrt() + 1e-3)
         torch.testing.assert_close(tensor, expected, rtol=1e-5, atol=1e-7)
     still = {key: tensor for key, tensor in moved.state.extra.items() if not key.startswith("moment")}
     assert digest_of(still) == digest_of(plain.state.extra)

@@ -52,6 +52,18 @@ def test_plans_are_those_of_sinkhorns_iteration(kind: str, lam: float, shape: tu
     assert (single.plan - exact.plan).abs().sum((-2, -1)).max() < 0.01
 
 
+@pytest.mark.parametrize("lam", [0.005, 0.05])
+def test_every_system_is_charged_once(lam: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    solved, step = [], ot_newton._Dual.newton_step
+    monkeypatch.setattr(ot_newton._Dual, "newton_step", lambda *values: solved.append(1) or step(*values))
+    cost, _ = cosines(1, 32, 24)
+    found = ot_newton.newton(cost, uniform(1, 32), uniform(1, 24), lam, tolerance=1e-6)
+    with_one_plan = ot_newton.flops(32, 24, torch.tensor([1, 2]))
+    plan = int(with_one_plan[1] - with_one_plan[0])
+    system = int(ot_newton.flops(32, 24, torch.tensor(3)) - with_one_plan[1]) - plan
+    assert len(solved) > 1 and int(found.flops) == (int(found.iterations) + 1) * plan + len(solved) * system
+
+
 @pytest.mark.parametrize("lam", [0.005, 0.02, 0.5])
 def test_equals_pot(lam: float) -> None:
     cost, _ = cosines(3, 32, 24)

@@ -4,7 +4,7 @@
     overlap_ij   = 2 |critical_i and critical_j| / (|critical_i| + |critical_j|)
     threshold(t) = mean overlap + (t / beta) (max overlap - mean overlap)
     w_i          = critical_i * (mean of w_j over j = i and all j with overlap_ij >= threshold)
-                   + (1 - critical_i) * (mean of w_j over all j)
+                   + (1 - critical_i) * (mean of w_j over the participants of the round)
 
 t is the coming round, from 1; the mean and max overlap are over pairs i != j.
 
@@ -17,15 +17,16 @@ state and in every checkpoint. The method is for tens of clients, not for thousa
 Reference: Wu et al., "Bold but Cautious: Unlocking the Potential of Personalized Federated Learning through
     Cautiously Aggressive Collaboration", ICCV 2023.
 
-Filled in or simplified: clients that do not take part in a round stay in the means with their last network
-(in the paper all take part); a client that never took part gets the plain mean; only clients of one
-architecture can overlap; weights that did not change are never critical; statistics of BatchNorm are the mean
-of all clients. As in the paper, the mean over similar clients is not weighted; the other is, by images.
+Filled in or simplified: clients that do not take part in a round stay in the means of similar clients with
+their last network, and are missing in the mean over all (in the paper all take part); a client that never
+took part gets the plain mean; only clients of one architecture can overlap; weights that did not change are
+never critical; statistics of BatchNorm are the mean of all clients. As in the paper, the mean over similar
+clients is not weighted; the other is, by images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -75,7 +76,9 @@ class FedCAC(NetworkMethod):
         """Each client has a network of its own, which the server keeps; masks are sent beside the network."""
         return replace(super().traits, needs_updates=True, sends_aside=True, personal=True)
 
-    def init_server(self, model: NetworkModel, clients: int, rng: torch.Generator) -> Tensors:
+    def init_server(
+        self, model: NetworkModel, clients: int, trainers: Sequence[int], rng: torch.Generator
+    ) -> Tensors:
         """Return unknown overlaps for all pairs of clients."""
         return {OVERLAP: torch.full((clients, clients), -1.0, dtype=torch.float64)}
 

@@ -11,6 +11,7 @@ length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -70,7 +71,9 @@ class RatioLoss(NetworkMethod):
         """The weights of the classes."""
         return RatioLossDiagnosis()
 
-    def init_server(self, model: NetworkModel, clients: int, rng: torch.Generator) -> Tensors:
+    def init_server(
+        self, model: NetworkModel, clients: int, trainers: Sequence[int], rng: torch.Generator
+    ) -> Tensors:
         """Return equal weights of the classes for the first round."""
         return {CLASS_WEIGHTS: torch.ones(len(model.context.classes))}
 

@@ -105,7 +105,7 @@ def whole_norms(
         classes: C.
         images_per_call: Samples whose graph is held at a time.
     """
-    norm_C = torch.zeros(classes, device=y.device)
+    norm_C = torch.zeros(classes, device=y.device, dtype=torch.float64)
     for label in y[y != IGNORE].unique().tolist():
         selected = (y == label).flatten(1).any(1) if y.dim() > 1 else y == label
         sums, count = [torch.zeros_like(parameter) for parameter in parameters], 0
@@ -118,15 +118,15 @@ def whole_norms(
                 if gradient is not None:
                     total += gradient
             count += int(of_label.sum())
-        norm_C[label] = torch.stack([total.square().sum() for total in sums]).sum().sqrt() / count
+        norm_C[label] = torch.stack([total.double().square().sum() for total in sums]).sum().sqrt() / count
     return norm_C
 
 
 def head_norms(gradients_CCd: torch.Tensor, scope: Scope) -> torch.Tensor:
     """Norms [C] of gradients over the whole last layer ("head"), or over the class's own row ("row")."""
     if scope == "head":
-        return gradients_CCd.flatten(1).norm(dim=1)
-    return gradients_CCd.diagonal().T.norm(dim=1)
+        return gradients_CCd.double().flatten(1).norm(dim=1)  # in float32 squares of small ones are zero
+    return gradients_CCd.double().diagonal().T.norm(dim=1)
 
 
 def proportion(norm_C: torch.Tensor, p: float) -> torch.Tensor:
@@ -139,8 +139,7 @@ def composition(norm_C: torch.Tensor, b: float) -> torch.Tensor:
     """CR [C], the inverse of CUCB's estimated class composition."""
     norm_C = _without_gaps(norm_C).double()
     share_C = (norm_C / norm_C.max().clamp_min(SMALLEST)).square().clamp_min(1e-6)
-    inverse_C = (-torch.log_softmax(b / share_C, dim=0)).clamp(max=50.0).exp()
-    return len(norm_C) * inverse_C / inverse_C.sum()
+    return len(norm_C) * torch.softmax(-b / share_C, dim=0)  # 1 / R_c is exp(-b / q_c) times a constant
 
 
 def ratio(gradients_CCd: torch.Tensor, largest: float = LARGEST_RATIO) -> torch.Tensor:

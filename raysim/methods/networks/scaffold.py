@@ -5,7 +5,8 @@
     server:  c <- c + (1 / N) sum over participants of (change of c_i)
 
 c_i is the client's control variate, c the server's. A client takes K steps from the server's x to y_K (option
-II). N counts all clients of an architecture.
+II). N counts all clients of an architecture that can take part; newcomers never do. A change that is lost on
+the way (an update that is late or rejected) is missing in c from then on.
 
 Reference: Karimireddy et al., "SCAFFOLD: Stochastic Controlled Averaging for Federated Learning", ICML 2020.
 
@@ -20,7 +21,7 @@ equal weights. Variates are averaged with equal weights, as published.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -37,7 +38,7 @@ CLIENT_VARIATE = "c_i/"
 CHANGE = "change/"  # of the client's variate in this round
 GRADIENT_SUM = "gradients/"  # the sum of the client's gradients in this round
 
-CLIENTS = "clients"  # the number of all clients
+TRAINERS = "trainers"  # the clients that can take part
 
 
 class Scaffold(NetworkMethod):
@@ -50,15 +51,17 @@ class Scaffold(NetworkMethod):
         """Clients send the change of their variates."""
         return replace(super().traits, sends_aside=True)
 
-    def init_server(self, model: NetworkModel, clients: int, rng: torch.Generator) -> Tensors:
-        """Return variates of zero for every trained weight, and the number of clients."""
+    def init_server(
+        self, model: NetworkModel, clients: int, trainers: Sequence[int], rng: torch.Generator
+    ) -> Tensors:
+        """Return variates of zero for every trained weight, and the clients that can take part."""
         weights, statistics = self.init_shared(model, rng), self.buffers(model)
         variates = {
             f"{SERVER_VARIATE}{name}": torch.zeros_like(tensor)
             for name, tensor in weights.items()
             if name not in statistics
         }
-        return {CLIENTS: torch.tensor(clients), **variates}
+        return {TRAINERS: torch.tensor(trainers), **variates}
 
     def buffers(self, model: NetworkModel) -> frozenset[str]:
         """Return the names of BatchNorm's statistics, and of what a row carries beside the network."""
@@ -113,7 +116,7 @@ class Scaffold(NetworkMethod):
         return ClientResult(result.up, changes, {**result.private, **stored})
 
     def aggregate(self, state: ServerState, updates: Iterable[Update]) -> ServerState:
-        """Return the mean network; variates move by the participants' changes over the number of clients."""
+        """Return the mean network; variates move by the participants' changes over the number of trainers."""
         totals: Tensors = {}
 
         def with_changes_added() -> Iterator[Update]:
@@ -125,7 +128,7 @@ class Scaffold(NetworkMethod):
                 yield update
 
         after = super().aggregate(state, with_changes_added())
-        architectures = [self.architecture(client) for client in range(int(state.extra[CLIENTS]))]
+        architectures = [self.architecture(client) for client in state.extra[TRAINERS].tolist()]
         extra = dict(after.extra)
         for name, total in totals.items():
             prefix, before = name.split("/")[0], state.extra[f"{SERVER_VARIATE}{name}"]

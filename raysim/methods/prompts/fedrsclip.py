@@ -163,7 +163,9 @@ class FedRSCLIP(DualPromptAlignment, CrossModalAlignment):
     def predict(self, model: Any, params: Tensors, x: torch.Tensor, scope: Scope) -> torch.Tensor:
         """Return logits [K, N, C] of pooled or patch features `x` [N, ...]; scope "shared" uses P_s alone."""
         if scope == "shared" or PRIVATE not in params:
-            features = {"fused": model.class_features(params[SHARED])}
+            # a pair classifies by the transport of patches; so does its shared prompt alone
+            form = "shared" if self.fusion == "pair" and self.h_p else "fused"
+            features = {form: model.class_features(params[SHARED])}
         else:
             features = self.prompt_features(model, params, training=False)
         clients = len(next(iter(features.values())))
@@ -208,7 +210,7 @@ class FedRSCLIP(DualPromptAlignment, CrossModalAlignment):
         """
         if "fused" in features:
             return cosine_logits(model, pooled_features(x), features["fused"]), None
-        texts = [features["shared"], features["private"]]
+        texts = [features[name] for name in ("shared", "private") if name in features]
         return patch_logits(model.logit_scale, x, texts, self.uniform_plan)
 
 

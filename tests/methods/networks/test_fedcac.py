@@ -67,7 +67,7 @@ def test_fedcac_by_hand() -> None:
     """Clients 0 and 1 have the same critical weight, client 2 the other; client 3 never takes part."""
     method, model = FedCAC(tau=0.5, beta=4), toy()
     start = row(1.0, 1.0)
-    state = ServerState(0, start, method.init_server(model, 4, torch.Generator()))
+    state = ServerState(0, start, method.init_server(model, 4, range(4), torch.Generator()))
     updates = []
     for client, after in enumerate([row(3.0, 1.0), row(5.0, 1.5), row(1.0, 7.0)]):
         received = method.broadcast(state, client)

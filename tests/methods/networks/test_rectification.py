@@ -152,6 +152,22 @@ def test_composition_is_the_inverse_of_the_estimated_shares() -> None:
     assert torch.isfinite(r.composition(torch.tensor([1e-9, 1.0]), 1.0)).all()
 
 
+def test_composition_tells_classes_apart_beside_one_that_is_learned() -> None:
+    """A class with a tiny gradient has next to nothing of the weight; the others keep their order."""
+    norm = torch.tensor([1.0, 0.5, 0.3, 0.04])
+    weight = np.exp(-0.1 / np.array([1.0, 0.25, 0.09, 0.0016]))
+    np.testing.assert_allclose(r.composition(norm, 0.1), 4 * weight / weight.sum(), rtol=1e-5)
+
+
+def test_a_class_that_is_learned_perfectly_is_not_one_without_samples() -> None:
+    """Its gradient is so small that its square is zero in float32."""
+    gradients = torch.zeros(3, 3, 2)
+    gradients[0, 0, 0], gradients[1, 1, 0] = 1.0, 1e-26
+    for scope in ("head", "row"):
+        ratios = r.proportion(r.head_norms(gradients, scope), 1.0)  # type: ignore[arg-type]
+        assert ratios[1] < 1e-20 and ratios[2] == pytest.approx(1.0)  # class 2 has no samples
+
+
 def test_the_ratio_on_paper() -> None:
     own = torch.zeros(2, 2, 4)  # [samples' class, row, input and bias]
     own[0, 0] = torch.tensor([-4.0, -1.0, -2.0, 9.0])

@@ -18,7 +18,7 @@ from tests.fakes.networks import B, Run, W, row, same, toy, update
 
 def test_variates_move_by_the_changes_over_all_clients() -> None:
     """Two of four clients take part; networks are averaged by images, changes of variates are not."""
-    extra = {f"c/{W}": torch.tensor([[1.0, 0.0]]), f"c/{B}": torch.zeros(1), "clients": torch.tensor(4)}
+    extra = {f"c/{W}": torch.tensor([[1.0, 0.0]]), f"c/{B}": torch.zeros(1), "trainers": torch.arange(4)}
     changes = [
         {f"change/{W}": torch.tensor([[value, 4.0]]), f"change/{B}": torch.ones(1)} for value in (2.0, 6.0)
     ]
@@ -31,10 +31,22 @@ def test_variates_move_by_the_changes_over_all_clients() -> None:
     assert extra[f"c/{W}"].tolist() == [[1.0, 0.0]]  # the state before is not touched
 
 
+def test_newcomers_do_not_count(simulate: Run) -> None:
+    """They never have a variate, so the mean is over those that train."""
+    run = simulate(smallest("scaffold", rounds=2, scenario__clients=5, evaluation__newcomers=0.4))
+    trainers = run.state.extra["trainers"].tolist()
+    assert len(trainers) == 3 and sorted(run.privates) == trainers
+    for key in [key for key in run.state.extra if key.startswith("c/")]:
+        name = key.replace("c/", "c_i/", 1)
+        theirs = [fetch(run.privates[client], run.store.vault)[name] for client in trainers]
+        mean = torch.stack(theirs).double().mean(0)
+        torch.testing.assert_close(run.state.extra[key].double(), mean, rtol=1e-4, atol=1e-6)
+
+
 def test_variates_of_one_architecture_are_shared_among_its_clients() -> None:
     method = Scaffold(network="small_resnet+small_mobilenet", projection=8)
     names = (W, "small_mobilenet/weight", "common/head.weight")
-    extra = {f"c/{name}": torch.zeros(1) for name in names} | {"clients": torch.tensor(5)}
+    extra = {f"c/{name}": torch.zeros(1) for name in names} | {"trainers": torch.arange(5)}
     changes = [
         {f"change/{names[0]}": torch.ones(1), f"change/{names[2]}": torch.ones(1)},
         {f"change/{names[1]}": torch.ones(1)},

@@ -11,13 +11,25 @@ import torch
 
 from raysim.core.types import Batch
 from raysim.engines.serial import Serial
-from raysim.methods.prompts.base import SHARED
+from raysim.methods.prompts.base import PRIVATE, SHARED
 from raysim.methods.prompts.fedrsclip import FedRSCLIP
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import Worker
 from raysim.storage.store import Store
 from tests.experiments import small
 from tests.fakes.prompts import parameters, texts
+
+
+def test_the_shared_prompt_of_a_pair_classifies_as_the_pair_does(worker: Worker, batch: Batch) -> None:
+    """By the transport of patches: a private prompt that is the shared one changes nothing."""
+    method, one = FedRSCLIP(fusion="pair"), batch.x[0]
+    x = torch.stack([one, one.roll(1, 0), one.roll(2, 0), one.roll(3, 0)], dim=1)  # the pooled feature first
+    shared = {SHARED: parameters(FedRSCLIP(), worker)[SHARED]}
+    alone = method.predict(worker.model, shared, x, "shared")
+    twice = method.predict(worker.model, {**shared, PRIVATE: shared[SHARED]}, x, "personal")
+    torch.testing.assert_close(alone, twice, rtol=1e-3, atol=1e-3)
+    x[:, 0] = one.flip(0)  # not looked at
+    assert torch.equal(alone, method.predict(worker.model, shared, x, "shared"))
 
 
 def test_a_mixture_and_a_pair_reach_their_limits(worker: Worker, batch: Batch) -> None:

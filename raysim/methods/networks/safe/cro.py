@@ -48,7 +48,7 @@ class ClassRectification(NetworkMethod):
         0.1,
         "CRO: b of the estimator 'composition', CR ~ exp(-b / q); large = one class takes all",
         basis="computed",
-        source="a toy on which 1 leaves nine of ten classes alike",
+        source="a toy: at 1 the half of the classes with the smaller gradients gets next to nothing",
         search="{0.1,1}",
         gt=0,
         le=10,

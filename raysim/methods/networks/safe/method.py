@@ -89,7 +89,9 @@ class SAFE(ClassRectification, FeatureAlignment, DynamicModulation, ContextEnhan
         """Diagnosis of the mechanisms."""
         return SAFEDiagnosis(self)
 
-    def init_server(self, model: NetworkModel, clients: int, rng: torch.Generator) -> Tensors:
+    def init_server(
+        self, model: NetworkModel, clients: int, trainers: Sequence[int], rng: torch.Generator
+    ) -> Tensors:
         """Return class ratios of 1, and an embedding N(0, 0.02^2) for every client, [M, e]."""
         extra = {PROGRESS: torch.zeros(())}
         if self.cro:
