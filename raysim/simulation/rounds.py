@@ -146,18 +146,20 @@ class Simulation:
         """Write the card of what was learned; the last checkpoint holds its tensors."""
         write_card(self.store, learned(self.federation, self.initial, self.privates, result))
 
-    def open(self, resume: bool = False) -> Self:
+    def open(self, resume: bool = False, measures_only: bool = False, test: bool = False) -> Self:
         """Start the run, or read it from the folder if it is finished there: equal ids have equal results.
 
         Args:
             resume: Whether to go on with an unfinished run of this experiment.
+            measures_only: Whether a finished run will do whose large private states were dropped.
+            test: Whether its test split must have been opened then: without the states it cannot be.
 
         Raises:
             UserError: The folder holds another experiment, a run on other images, or an unfinished run and
                 `resume` is false.
         """
         self.store.open()
-        self.finished = self.store.finished
+        self.finished = self.store.finished or (measures_only and self.store.is_measured(test))
         if not (resume or self.finished) and self.store.has_rounds:
             raise UserError(
                 f"--out {self.store.folder}: holds an unfinished run of this experiment; continue it with "
@@ -190,7 +192,7 @@ class Simulation:
 
     def _restore(self) -> None:
         """Take the last finished round from the folder, or the state before training."""
-        stored = self.store.restore()
+        stored = self.store.restore(dropped=self.finished)
         self.fresh = stored is None
         if stored is not None:
             state, self.privates, progress = stored
@@ -212,11 +214,14 @@ class Simulation:
         self.diagnosis = RunDiagnosis(self.method, initial.totals, federation.images.class_names, self.store)
 
     def open_test(self) -> dict[str, Any]:
-        """Measure the final state on the test split.
+        """Measure the final state on the test split, or read the measures where private states were dropped.
 
         The opening is logged in run.json, and its rows are kept apart.
         """
-        openings = [*self.store.described().get("test_opened", []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
+        described = self.store.described()
+        if self.store.is_measured(test=True):
+            return dict(described["test"])
+        openings = [*described.get("test_opened", []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
         self.store.describe({"test_opened": openings})
         record = self.evaluator.measure(self.state, self.privates, "test")
         self.store.write_rows(record, "test")

@@ -136,6 +136,11 @@ class Checkpoints:
                 return manifest.get("run")
         return None
 
+    def is_dropped(self) -> bool:
+        """Whether the large private states of the last finished round were removed on purpose."""
+        manifest = self.manifest()
+        return manifest is not None and self._vault_was_dropped(manifest)
+
     def is_complete(self) -> bool:
         """Whether there is a manifest, and the file of every large private state that it names."""
         manifest = self.manifest()
@@ -145,10 +150,13 @@ class Checkpoints:
             if file.startswith(VAULT)
         )
 
-    def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
+    def restore(self, dropped: bool = False) -> tuple[ServerState, Privates, dict[str, Any]] | None:
         """Return the last finished round and its manifest; drop parts of the tables that are newer.
 
         None where no round has finished, or where the large private states of a finished run were dropped.
+
+        Args:
+            dropped: Whether such a run is wanted all the same, with references to states that are gone.
 
         Raises:
             DamagedFile: What the folder holds is damaged or incomplete. Nothing is removed then.
@@ -159,10 +167,11 @@ class Checkpoints:
                 manifest = self.manifest(name)
                 if manifest is None:
                     continue
-                if self._vault_was_dropped(manifest):
+                is_dropped = self._vault_was_dropped(manifest)
+                if is_dropped and not dropped:
                     self.tables.drop_after(-1)
                     return None
-                state, privates = self.read_state(manifest)
+                state, privates = self.read_state(manifest, check_large=not is_dropped)
                 self.tables.check(manifest.get("rows", {}), state.round)
             except DamagedFile as error:
                 problems.append(error)

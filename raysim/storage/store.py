@@ -105,6 +105,16 @@ class Store:
         """Whether the folder holds all of this run: its rounds, its result, and every private state."""
         return self.described().get("status") == "done" and self.checkpoints.is_complete()
 
+    def is_measured(self, test: bool) -> bool:
+        """Whether the folder holds all of this run but for private states that a trial dropped at its end.
+
+        Args:
+            test: Whether the test split must have been opened too.
+        """
+        described = self.described()
+        is_done = described.get("status") == "done" and self.checkpoints.is_dropped()
+        return is_done and (not test or described.get("test") is not None)
+
     def describe(self, values: Mapping[str, Any]) -> None:
         """Add values to run.json."""
         write_record(self.folder, {**self.described(), **values})
@@ -183,15 +193,18 @@ class Store:
         """
         return self.checkpoints.read_state(manifest, check_large=False)
 
-    def restore(self) -> tuple[ServerState, Privates, dict[str, Any]] | None:
+    def restore(self, dropped: bool = False) -> tuple[ServerState, Privates, dict[str, Any]] | None:
         """Return the last finished round and the progress noted with it; drop parts that are newer.
 
         None where no round has finished, or where the large private states of a finished run were dropped.
 
+        Args:
+            dropped: Whether such a run is wanted all the same, with references to states that are gone.
+
         Raises:
             DamagedFile: What the folder holds is damaged or incomplete. Nothing is removed then.
         """
-        restored = self.checkpoints.restore()
+        restored = self.checkpoints.restore(dropped)
         if restored is None:
             return None
         state, privates, manifest = restored

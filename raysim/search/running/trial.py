@@ -83,7 +83,7 @@ class SeedGroup:
                 for path, experiment in zip(folders, experiments, strict=True)
             ]
             self.simulations = [
-                Simulation(experiment, pool, store).open(resume=True)
+                Simulation(experiment, pool, store).open(resume=True, measures_only=True, test=test)
                 for experiment, store in zip(experiments, stores, strict=True)
             ]
             self._locks = locks.pop_all()

@@ -14,6 +14,7 @@ from raysim.core.types import RoundRecord
 from raysim.engines.serial import Serial
 from raysim.search.running.trainable import failure_reason
 from raysim.search.running.trial import SeedGroup, Stopped
+from raysim.storage import vault
 from raysim.storage.files import lock_folder
 from tests.experiments import small
 
@@ -112,3 +113,26 @@ def test_runs_that_cannot_be_opened_are_unlocked_at_once(tmp_path: Path) -> None
     assert error.value is not None  # its frames live
     for config in configs:
         lock_folder(config.parent).release()
+
+
+@pytest.mark.parametrize("test", [False, True])
+def test_a_run_whose_networks_were_dropped_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: bool
+) -> None:
+    """Other trials have the same run: they need its measures, and the test split where it was opened."""
+    monkeypatch.setattr(vault, "LARGE", 0)
+    first = group_of(tmp_path, test=test)
+    assert run(first) == "COMPLETE"
+    expected = first.measure_columns("COMPLETE")
+    first.drop_networks()
+    parts = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    with monkeypatch.context() as patch:
+        patch.setattr(Serial, "train", lambda *_: pytest.fail("it is trained again"))
+        again = group_of(tmp_path, test=test)
+        assert run(again) == "COMPLETE" and again.curve == first.curve
+        found = again.measure_columns("COMPLETE")
+    assert repr({**found, "seconds": None}) == repr({**expected, "seconds": None})  # NaN is no NaN
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == parts
+    opened = group_of(tmp_path, test=True)  # where nobody opened the test split, the networks are needed
+    assert [simulation.finished for simulation in opened.simulations] == [test] * SEEDS
+    assert run(opened) == "COMPLETE" and "test_acc_personal_own" in opened.measure_columns("COMPLETE")
