@@ -125,6 +125,8 @@ def _stopped(arguments: argparse.Namespace, reason: str) -> str:
 
 def _how_to_resume(arguments: argparse.Namespace, what: str = "interrupted") -> str:
     """Return the message of a command that did not end: how to resume it."""
+    if not hasattr(arguments, "resume"):
+        return f"{what}; give the same command again"
     out = getattr(arguments, "out", None)
     again = _resumed(arguments.command_line, str(out)) if out else "the same command"
     if address := os.environ.get("RAY_ADDRESS"):  # without it Ray would start here

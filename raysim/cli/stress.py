@@ -56,10 +56,16 @@ def stress(arguments: argparse.Namespace) -> None:
         )
         page = write_report(folder)
         record_seconds(folder, plan)
+    # a stress may make training diverge: that is a result
+    failed = [r for r in plan.finished if r["state"] == "FAIL" and not r["reason"].startswith("diverged")]
+    if failed and len(failed) == len(plan.finished):
+        raise RuntimeError(f"every trial failed; the first: {failed[0]['label']}: {failed[0]['reason']}")
     if not arguments.quiet:
         left = sum(len(case["not_run"]) for case in plan.cases)
         print(
             f"{len(plan.finished)} trials in {duration(plan.budget.elapsed)}"
             + (f", {left} not run (see the report)" if left else "")
         )
+        if failed:
+            print(f"{len(failed)} trials failed; the first: {failed[0]['label']}: {failed[0]['reason']}")
         print(f"report: {page}")

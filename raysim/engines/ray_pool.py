@@ -255,8 +255,8 @@ def session(resources: Resources) -> Iterator[None]:
         LostProcess: Ray's server is lost.
     """
     there_already = ray.is_initialized()
-    start(resources)
     try:
+        start(resources)
         with Watch(resources.patience):
             yield
     finally:

@@ -48,6 +48,7 @@ STATES = {STOPPED: "a signal has stopped it", "D": "it waits for a disk or a net
 KINDS = {  # class of an actor -> its name in messages, what follows when it is ended
     "ClientActor": ("client actor", "its work is repeated"),
     "Driver": ("driver of the run", "the run ends"),
+    "Library": ("sender of the features", "hosts that lack features compute them"),
 }
 TRIAL = ("trial's process", "Tune starts the trial again")
 

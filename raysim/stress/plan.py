@@ -19,6 +19,7 @@ from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
 from raysim.experiment.resources import Resources
 from raysim.search.options import RunOptions
+from raysim.search.plans.plan_checks import check_resources
 from raysim.search.plans.protocol import WAIT
 from raysim.search.plans.time_budget import TIME_MARGIN, TimeBudget
 from raysim.search.seeds import drawn_seeds
@@ -83,12 +84,14 @@ class StressPlan:
             clock: Returns seconds.
 
         Raises:
-            UserError: A case is unknown, or a space sets its scenario, classifies pixels or is given twice.
+            UserError: A case is unknown, resources differ, or a space sets its scenario, classifies pixels
+                or is given twice.
         """
         self.options, self.stored = options, dict(stored or {})
         self.spaces = {space.name: space for space in spaces}
         if len(self.spaces) < len(spaces):
             raise UserError("a space was asked for twice; name each once")
+        check_resources([space.base.resources for space in spaces])
         self.resources: Resources = spaces[0].base.resources
         self.cases: list[dict[str, Any]] = []
         self.queue: deque[TrialSpec] = deque()

@@ -86,3 +86,15 @@ def test_the_command_that_goes_on_has_each_option_once(
     monkeypatch.setattr(raysim.cli.run, "run", interrupted)
     assert main(["run", *end, "rounds=1"]) == 130
     assert capsys.readouterr().err.endswith("To go on: raysim run rounds=1 --out 'a b' --resume\n")
+
+
+def test_an_interrupted_command_is_told_what_it_can_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(arguments: Namespace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("raysim.cli.doctor.doctor", interrupted)
+    assert main(["doctor"]) == 130
+    said = capsys.readouterr().err
+    assert "interrupted; give the same command again" in said and "--resume" not in said

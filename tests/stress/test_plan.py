@@ -79,3 +79,10 @@ def test_mistakes_are_said_before_any_work() -> None:
         StressPlan([load_space("safe_segmentation")], stress_options())
     with pytest.raises(UserError, match="twice"):
         StressPlan([load_space("safe"), load_space("safe")], stress_options())
+
+
+def test_spaces_with_other_resources_are_refused() -> None:
+    """All trials share the workers that were asked for."""
+    spaces = [load_space("fedrsclip"), load_space("safe", {"resources.workers": 2})]
+    with pytest.raises(UserError, match="resources differ between the spaces"):
+        StressPlan(spaces, stress_options())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raysim.core.errors import UserError
+from raysim.experiment.resources import Resources
 from raysim.search.options import SweepOptions
 from raysim.search.spaces.record import Space
 from raysim.search.studies.study import Study
@@ -26,6 +27,19 @@ def check_extension(studies: Sequence[Study], options: SweepOptions) -> None:
         )
 
 
+def check_resources(resources: Sequence[Resources]) -> None:
+    """Check that trials which share Ray's workers ask for the same ones.
+
+    Raises:
+        UserError: They do not.
+    """
+    if len(set(resources)) > 1:
+        raise UserError(
+            "resources differ between the spaces; give them on the command line, for example "
+            "resources.workers=1"
+        )
+
+
 def check_studies(spaces: Sequence[Space], studies: Sequence[Study]) -> None:
     """Check that studies, resources and recipes can be in one sweep.
 
@@ -37,11 +51,7 @@ def check_studies(spaces: Sequence[Space], studies: Sequence[Study]) -> None:
         raise UserError(
             f"the study '{max(names, key=names.count)}' was asked for twice; name each space once"
         )
-    if len({study.base.resources for study in studies}) > 1:
-        raise UserError(
-            "resources differ between the spaces; give them on the command line, for example "
-            "resources.workers=1"
-        )
+    check_resources([study.base.resources for study in studies])
     if len(spaces) > 1 and (recipes := [space.name for space in spaces if space.grid]):
         raise UserError(
             f"'{recipes[0]}' is a recipe: its table and figures are of one set of runs; run it in a "

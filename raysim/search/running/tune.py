@@ -121,7 +121,7 @@ class PlanSearcher(Searcher):
         if error or outcome.get("state") not in ("COMPLETE", "PRUNED", "FAIL"):
             outcome |= {
                 "state": "FAIL",
-                "reason": "the trial's process died; see the log",
+                "reason": "the trial's process died, three times; --resume tries again",
                 "outcomes": ["failed"] * len(spec.experiments),
                 "objective": float("nan"),
             }
