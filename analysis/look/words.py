@@ -46,11 +46,11 @@ def points(value: float | None, digits: int = 1) -> str:
 def bracket(low: float | None, high: float | None, form: Any = points) -> str:
     """Write `[low, high]`, or nothing where there is no interval.
 
-    An end that is not zero, and would be written so, gets a second digit: it may decide a verdict.
+    One end that is not zero, and would be written so, gets a second digit: it may decide a verdict.
     """
     if low is None or high is None:
         return ""
-    fine = form in (points, percent)
+    fine = form in (points, percent) and max(abs(low), abs(high)) >= SMALL
     ends = [form(end, 2) if fine and 0 < abs(end) < SMALL else form(end) for end in (low, high)]
     return f"[{', '.join(ends)}]"
 
