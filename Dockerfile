@@ -12,7 +12,8 @@ RUN pip install --no-deps --index-url https://download.pytorch.org/whl/cpu torch
 # KubeRay submits jobs through Ray's dashboard, and asks with wget whether a node is well
 RUN pip install /src "ray[default]" \
     && apt-get update && apt-get install --yes --no-install-recommends wget && rm -rf /var/lib/apt/lists/*
-RUN useradd --create-home --uid 1000 raysim && mkdir -p /home/raysim/results /home/raysim/cache && chown -R raysim /home/raysim
+RUN useradd --create-home --uid 1000 raysim \
+    && mkdir -p /home/raysim/results /home/raysim/cache && chown -R raysim /home/raysim
 USER raysim
 WORKDIR /home/raysim
 ENTRYPOINT ["raysim"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..read.results import Results, Row, json_object, tuning_of
 from ..stats.comparisons import Sample, strongest
@@ -83,28 +84,31 @@ def with_floor(trial: Row, floor: str, split: str, beside: Sequence[Row]) -> Row
     Such a rule needs the clients and their images only, so other trials on the same seeds have measured it
     too. Those are taken whose accuracies agree on the seeds that both have.
     """
-    columns = [metric.replace("personal", floor) for metric in PERSONAL]
-    columns = [f"test_{column}" if split == TEST else column for column in columns]
-    found = {**trial, **{column: list(trial.get(column) or []) for column in ("runs", *columns)}}
-    place_of = {seed: place for place, seed in enumerate(trial.get("seeds") or [])}
+    before = "test_" if split == TEST else ""
+    columns = ("runs", *(f"{before}{metric.replace('personal', floor)}" for metric in PERSONAL))
+    by_seed = _columns_by_seed(trial, columns)
     for other in beside:
-        lists = (other.get(column) or [] for column in ("seeds", "runs", *columns))
-        measured = zip(*lists, strict=False)
-        here = [(place_of[seed], run, values) for seed, run, *values in measured if seed in place_of]
-        known = [(at, [found[column][at] for column in columns]) for at, _, _ in here]
-        pairs = [(values, mine) for (_, _, values), (_, mine) in zip(here, known, strict=True)]
-        common = [(theirs, mine) for theirs, mine in pairs if _finite(theirs) and _finite(mine)]
-        if not common or any(theirs != mine for theirs, mine in common):
-            continue
-        for (at, run, values), (_, mine) in zip(here, known, strict=True):
-            if _finite(values) and not _finite(mine):
-                for column, value in zip(("runs", *columns), (run, *values), strict=True):
-                    found[column][at] = value
-    return found
+        others = {seed: row for seed, row in _columns_by_seed(other, columns).items() if seed in by_seed}
+        common = [seed for seed, row in others.items() if _is_measured(row) and _is_measured(by_seed[seed])]
+        if common and all(others[seed][1:] == by_seed[seed][1:] for seed in common):
+            by_seed |= {
+                seed: row
+                for seed, row in others.items()
+                if _is_measured(row) and not _is_measured(by_seed[seed])
+            }
+    lists = zip(*by_seed.values(), strict=True)
+    return {**trial, **{column: list(values) for column, values in zip(columns, lists, strict=False)}}
 
 
-def _finite(values: Sequence[float | None]) -> bool:
-    return all(value is not None and math.isfinite(value) for value in values)
+def _columns_by_seed(trial: Row, columns: Sequence[str]) -> dict[int, list[Any]]:
+    """Return seed -> the run, then the accuracies; nothing where a column is missing."""
+    lists = (trial.get(column) or [] for column in ("seeds", *columns))
+    return {seed: values for seed, *values in zip(*lists, strict=False)}
+
+
+def _is_measured(row: Sequence[Any]) -> bool:
+    """Whether all accuracies, which follow the run, are finite."""
+    return all(value is not None and math.isfinite(value) for value in row[1:])
 
 
 def strongest_rival(study: Study, scenario: str) -> str:

@@ -78,11 +78,11 @@ class Maker:
         rows, by_values = list[Row](), dict[tuple[object, ...], Row]()
         for _, members in itertools.groupby(self._differences(), key=lambda d: d.family):
             family = list(members)
-            new = [d for d in family if _values_of(d) not in by_values]
-            judged = dict(zip(map(id, new), self._judged(new), strict=True))
-            rows += [judged.get(id(d)) or {**by_values[_values_of(d)], **_names_of(d)} for d in family]
-            for d in new:
-                by_values.setdefault(_values_of(d), judged[id(d)])
+            earlier = [by_values.get(_values_of(d)) for d in family]
+            judged = iter(self._judged([d for d, row in zip(family, earlier, strict=True) if row is None]))
+            for d, row in zip(family, earlier, strict=True):
+                rows.append(next(judged) if row is None else {**row, **_names_of(d)})
+                by_values.setdefault(_values_of(d), rows[-1])
         return [{"number": number, **row} for number, row in enumerate(rows)]
 
     def estimates(self) -> list[Row]:

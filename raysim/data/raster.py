@@ -1,7 +1,7 @@
 """Rasters that Pillow does not read, or not whole: several bands, or bands of more than 8 bits.
 
-They are read by rasterio (GDAL), the extra `geotiff`. rasterio is used because GDAL
-knows every compression, layout and no-data convention of GeoTIFF, and the colours that a file declares.
+They are read by rasterio (GDAL), the extra `geotiff`. rasterio is used because GDAL knows every compression,
+layout and no-data convention of GeoTIFF, and the colours that a file declares.
 
 Shapes: H and W pixels, B bands.
 """
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from raysim.core.words import install_extra
 from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, reading_words, to_rgb
 
-INSTALL = "install the reader: pip install 'rasterio>=1.4,<2'"
+INSTALL = f"install the reader, {install_extra('geotiff')}"
 MAX_PIXELS = 178_956_970  # of an image; half a gigabyte of RGB, the limit of Pillow too
 SOFT_ALPHA = 0.5  # share of partly transparent pixels from which a band is no transparency
 

@@ -119,15 +119,15 @@ class Bucket:
             self._list()
 
         def often() -> None:
-            told = ""
+            warned = ""  # the reason of the last warning
             while not done.wait(SECONDS):
                 try:
                     self.copy()
-                    told = ""
+                    warned = ""  # the reason of the last warning
                 except FAILURES as error:  # the network may come back
-                    if (reason := first_line(error)) != told:
+                    if (reason := first_line(error)) != warned:
                         LOG.warning("%s: not copied: %s", self.address, reason)
-                    told = reason
+                    warned = reason
 
         thread = threading.Thread(target=often, name="copies to the bucket", daemon=True)
         thread.start()
@@ -219,10 +219,10 @@ class Bucket:
             may_hold_files: Whether files at the address can be this folder's own.
         """
         for parent in PurePosixPath(self.root).parents:
-            found = fs.FileType.NotFound
+            mark = fs.FileType.NotFound
             with suppress(*FAILURES):  # a user may have no rights outside of the address
-                found = self.filesystem.get_file_info(f"{parent}/{MARK}").type
-            if found != fs.FileType.NotFound:
+                mark = self.filesystem.get_file_info(f"{parent}/{MARK}").type
+            if mark != fs.FileType.NotFound:
                 raise UserError(
                     f"--out {self.address}: it lies inside of another result ({parent}); give an address "
                     "beside it"

@@ -8,15 +8,10 @@ from typing import Any
 from raysim.core import plugins
 from raysim.core.errors import UserError
 from raysim.experiment.records import Experiment, from_dict
-from raysim.storage.files import read_object, read_record
+from raysim.storage.files import EDITED, read_object, read_record
 from raysim.storage.plugin_files import kept_path
-from raysim.storage.seal import KEY
 
 CONFIG = "config.json"
-REMEDY = (
-    "undo the change or put a copy of the file back; if you changed it on purpose, delete its line with "
-    f"{KEY}"
-)
 
 
 def read_experiment(place: Path) -> Experiment:
@@ -57,7 +52,7 @@ def _read(place: Path, path: Path) -> dict[str, Any]:
         if kind in ("sweep", "stress"):
             raise UserError(f"{place}: holds a {kind}, not one run; name one of {place}/runs/*/{CONFIG}")
         raise UserError(f"{path}: there is no such file")
-    return read_object(path, REMEDY)
+    return read_object(path, EDITED)
 
 
 def _missing_plugins(folder: Path) -> str:

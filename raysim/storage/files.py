@@ -16,6 +16,10 @@ from raysim.core.errors import DamagedFile, UserError
 from raysim.storage.seal import BLANK, KEY, is_intact, seal
 
 SCHEMA = 2  # version of the files of a result; 1 has no digests. Increase it when a file means something else
+EDITED = (  # remedy for a file that a user may have changed
+    "undo the change or put a copy of the file back; if you changed it on purpose, delete its line "
+    f"with {KEY}"
+)
 
 
 def shipped_folder(name: str) -> Path:
@@ -141,8 +145,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     return read_object(
         folder / "run.json",
-        "undo the change or put a copy of the file back; if you changed it on purpose, delete its line "
-        f"with {KEY}",
+        EDITED,
     )
 
 

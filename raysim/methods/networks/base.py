@@ -90,7 +90,7 @@ class NetworkMethod(Method):
     )
     batchnorm: Literal["global", "local", "frozen"] = knob(
         "global",
-        "BatchNorm: averaged like the rest; each client's own, never sent; or with ImageNet's statistics",
+        "BatchNorm: averaged (global), each client's own (local), or with ImageNet's statistics (frozen)",
         basis="relative",
         source="FedAvg; local is FedBN",
         search="{global,local}",
@@ -135,9 +135,7 @@ class NetworkMethod(Method):
                 "samples, and has no BatchNorm where clients keep theirs; it should be 'global'"
             )
         if self.freezes_statistics and not self.pretrained:
-            raise ValueError(
-                "batchnorm = 'frozen' is not allowed with pretrained = false: it has no statistics"
-            )
+            raise ValueError("batchnorm = 'frozen' is not allowed without pretrained = true")
         return self
 
     @property
@@ -160,7 +158,7 @@ class NetworkMethod(Method):
 
     @property
     def has_batchnorm(self) -> bool:
-        """Whether the networks have BatchNorm."""
+        """Presence of BatchNorm in the networks."""
         return self.network != TOWER and self.norm == "batch"
 
     @property

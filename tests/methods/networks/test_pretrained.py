@@ -145,7 +145,7 @@ def test_frozen_statistics_normalise_a_batch_as_they_do_in_evaluation() -> None:
 
 
 def test_a_network_from_scratch_has_no_statistics_that_could_stay() -> None:
-    with pytest.raises(UserError, match="batchnorm = 'frozen' is not allowed with pretrained = false"):
+    with pytest.raises(UserError, match="batchnorm = 'frozen' is not allowed without pretrained"):
         small(method="fedavg", method__batchnorm="frozen")
 
 
