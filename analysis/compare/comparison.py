@@ -80,32 +80,27 @@ class Comparison:
         a, b = (side.sweep for side in self.sides)
         if a is None or b is None or a.folder.resolve() != b.folder.resolve():
             return {}
-        rows = [(row, row["level"] if row["kind"] == "floor" else row["trial_b"]) for row in verdict_rows(a)]
-        rows += [(turned(row), row["trial_a"]) for row, _ in rows if row["kind"] != "floor"]
+        table = verdict_rows(a)
+        rows = [(_named(row), row["level"] if row["kind"] == "floor" else row["trial_b"]) for row in table]
+        rows += [(turned(_named(r, "B", "A")), r["trial_a"]) for r in table if r["kind"] != "floor"]
         return {(row["trial_a"], other, row["metric"], row["split"]): row for row, other in rows}
 
     def _judge(self, compared: Sequence[tuple[Pair, Side, Side]], metric: str) -> list[Row]:
-        """Judge these sides together; lost seeds are counted against the side that lost more of them."""
-        pools, comparisons, turns, test = {}, [], [], self.split == "test"
+        """Judge these sides together."""
+        pools, comparisons, test = {}, [], self.split == "test"
         for pair, a, b in compared:
             members = {tuple(trial["runs"] or ()): (e, trial) for e in pair.both for trial in e.peers}
             peers = [e.samples.side("", trial, metric, self.split) for e, trial in members.values()]
             pools[pair.title] = stats.Pool.of([peer.sample for peer in peers if peer])
             first, second = paired_samples(a, b)
-            turns.append(len(second.lost) > len(first.lost))
-            first, second = (second, first) if turns[-1] else (first, second)
             planned = max(len(first.outcomes), len(second.outcomes))
             c = stats.Comparison(a=first, b=second, pool=pair.title, seeds_planned=planned, other_images=test)
             comparisons.append(c)
         judged = stats.judge(comparisons, pools, confidence=CONFIDENCE)
         rows: list[Row] = []
-        for (pair, a, b), judgement, turn in zip(compared, judged, turns, strict=True):
-            trials = (b.trial, a.trial) if turn else (a.trial, b.trial)
-            row: Row = {"title": pair.title, "trial_a": trials[0], "trial_b": trials[1], "a": "", "b": ""}
-            row |= {**asdict(judgement), "seeds": list(judgement.seeds)}
-            if row["reason"].startswith("diverged"):
-                row["reason"] = f"{'B' if turn else 'A'} {row['reason']}"
-            rows.append(turned(row) if turn else row)
+        for (pair, a, b), judgement in zip(compared, judged, strict=True):
+            row: Row = {"title": pair.title, "trial_a": a.trial, "trial_b": b.trial, "a": "", "b": ""}
+            rows.append(_named({**row, **asdict(judgement), "seeds": list(judgement.seeds)}))
         return rows
 
     @cached_property
@@ -267,6 +262,12 @@ def _cost(pair: Pair, what: str) -> list[str]:
     a, b = pair.cost(*COSTS[what])
     form = size if what == "bytes" else "{:.3g}".format
     return [form(a), form(b), f"{a / b:.3g}" if b else "\u2013"]
+
+
+def _named(row: Row, first: str = "A", second: str = "B") -> Row:
+    """Return the row; where its reason speaks of a side, it names it."""
+    reason = (row["reason"] or "").replace("the other side ", f"{second} ")
+    return {**row, "reason": f"{first} {reason}" if reason.startswith(("diverged", "never ran")) else reason}
 
 
 def turned(row: Row) -> Row:

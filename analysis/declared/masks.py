@@ -74,4 +74,4 @@ def _table(draft: Draft, levels: Sequence[Row], gains: Sequence[Row]) -> Table:
         f"paired by seed, with {draft.results.confidence:.0%} intervals adjusted for all of them.{note}"
     )
     columns = [*map(measure, MEASURES), gain(True), gain(False)]
-    return draft.table(levels, columns, LEVELS, caption, OVERLAP_TITLE)
+    return draft.table(levels, columns, f"{LEVELS};\n{GAINS}", caption, OVERLAP_TITLE)

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..look.entries import looks_of
 from ..look.page import Cell, Exhibit, Panel, Table, numbers, slug
-from ..look.style import FAINT, GREY, INK, SMALL, UNTUNED, Figure, Look, blank, drawing, legend_below
+from ..look.style import GREY, INK, SMALL, UNTUNED, Figure, Look, blank, drawing, legend_below
 from ..look.words import accuracy as accuracy_text
-from ..look.words import bracket, count, listing, points
+from ..look.words import bracket, count, listing, points, shown
 from ..read import stressed
 from ..read.metric import Metric
 from ..read.results import Results, Row
@@ -39,7 +39,7 @@ def looks(outcomes: Sequence[Outcome]) -> dict[str, Look]:
         if outcome.role == "reference":
             found[outcome.label] = replace(found[outcome.label], line=UNTUNED, hollow=True)
         elif outcome.role == "floor":
-            found[outcome.label] = Look(GREY if outcome.label == "zero-shot" else FAINT, "_")
+            found[outcome.label] = Look(GREY, "_" if outcome.label == "zero-shot" else "|")
     return found
 
 
@@ -159,9 +159,9 @@ def _gap_text(row: Row | None) -> str:
     """Return a difference with its adjusted interval, or why there is none."""
     if row is None or row["verdict"] == "missing":
         return "\u2013"
-    if row["estimate"] is None:
+    if row["estimate"] is None or row["verdict"] == "diverges":
         return str(row["reason"])
-    return f"{points(row['estimate'])} {bracket(row['adjusted_low'], row['adjusted_high'])}".strip()
+    return f"{points(shown(row))} {bracket(row['adjusted_low'], row['adjusted_high'])}".strip()
 
 
 def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
@@ -226,7 +226,7 @@ def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
     body += [
         [titles[outcome.case], outcome.space, outcome.level, outcome.label, outcome.remark]
         for outcome in outcomes
-        if outcome.remark and not outcome.remark.startswith("it has not run")
+        if outcome.remark and not outcome.accuracy and not outcome.remark.startswith("it has not run")
     ]
     if not body:
         return None

@@ -12,7 +12,7 @@ from ..look.forest import forest, forest_height
 from ..look.marks import draw_range, write_beside
 from ..look.page import Cell, Panel, slug
 from ..look.style import FAINT, GREY, Figure, Look, blank, drawing, legend_below, percent_axis
-from ..look.words import be, bracket, count, kept_seeds, listing, percent
+from ..look.words import bracket, count, kept_seeds, listing, percent
 from ..read.queries import literal
 from ..read.results import Results, Row
 from .rows import grouped, place_in, scenario_order
@@ -139,23 +139,6 @@ def clients_said(rows: Iterable[Row]) -> str:
             places[row["scenario"]] = f"{of_all} measured under {row['scenario']}"
     text = "Means leave out clients without a test image of their classes: "
     return f"{text}{listing(list(places.values()))}." if places else ""
-
-
-def below_floors(rows: Sequence[Row], name: str = "") -> list[str]:
-    """Return a sentence per scenario that names its configurations below a floor, or only `name` of them."""
-    texts = []
-    for scenario, group in grouped(rows, "scenario").items():
-        for floor, value in floors_of(group).items():
-            below = [
-                f"{row['label']} ({percent(row['mean'])}%)"
-                for row in entries_of(group)
-                if is_number(row["mean"]) and row["mean"] < value and name in ("", row["label"])
-            ]
-            if below:
-                rule = floor if floor == "zero-shot" else "always naming the most frequent class"
-                said = f"{listing(below)} {be(len(below))} below {rule} ({percent(value)}%)"
-                texts.append(f"Under {scenario}, {said}.")
-    return texts
 
 
 def limits(rows: Sequence[Row]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,8 +137,13 @@ def panels_of(part: Part) -> Sequence[Panel]:
 
 
 def slug(text: str) -> str:
-    """Reduce a text to letters, digits and hyphens, for ids and file names."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+    """Reduce a text to letters, digits and hyphens, for ids and file names.
+
+    Where letters or the sign of a number would be lost, a digest of the text keeps it apart from others.
+    """
+    lost = re.search(r"[^\x00-\x7f]|(?<![A-Za-z0-9])-[0-9.]|[0-9]e-[0-9]", text)
+    digest = f"-{hashlib.sha256(text.encode()).hexdigest()[:6]}" if lost else ""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") + digest or "x"
 
 
 def run_link(run: str | None) -> str:

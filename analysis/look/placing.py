@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log10
 from typing import Any
 
 import numpy as np
 
 from .style import SMALL, Axes
+from .words import shorten
 
 LETTER, LINE = 4.6, 10.1  # points: width of a letter and height of a line at the font size SMALL
 
@@ -93,6 +94,8 @@ def name_marks(
     shift of each mark along x that separates marks of the same x.
     """
     first, last = min(m.x for m in marks), max(m.x for m in marks)
+    longest = int((0.7 * size[0] - 42) / LETTER)  # the rest of the width is for the marks
+    marks = [replace(m, name=shorten(m.name, longest)) for m in marks]
     room = 14 + LETTER * max(len(m.name) for m in marks)
     x_point, y_point = ((last - first) or 1.0) / (size[0] - room - 28), (limits[1] - limits[0]) / size[1]
     left, shifts, same = first - 14 * x_point, [0.0] * len(marks), Counter[float]()

@@ -28,6 +28,14 @@ WHERE metric = 'acc_personal_own' AND kind = 'floor' AND isfinite(mean) ORDER BY
 JUDGED = """SELECT scenario, count(DISTINCT params) AS configurations FROM trials
 WHERE violated IS NOT NULL GROUP BY scenario"""
 
+# Whether a configuration is confirmed -> how it was chosen, and of which split its number is.
+CHOSEN = {
+    True: "The best by validation among the configurations confirmed on fresh seeds; the number is that of "
+    "the {} split.",
+    False: "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
+    "little too good.",
+}
+
 
 def best_table(results: Results) -> Table | None:
     """Return the table of the best configurations; None where nothing was measured."""
@@ -38,30 +46,29 @@ def best_table(results: Results) -> Table | None:
         return None
     floors = grouped(results.sql(FLOORS), "trial", "split")
     trials = {trial.get("trial"): trial for trial in results.trials}
-    body = []
+    body, splits = [], list(dict.fromkeys(row["split"] for row in chosen))
     for row in chosen:
         beside = floors.get((row["trial"], row["split"]), [])
         said = listing([f"{floor['label']} {accuracy(floor)}" for floor in beside])
         trial = trials.get(row["trial"])
         link = run_link(next(iter(trial.get("runs") or []), "")) if trial else ""
         command = Cell("the command that runs it", code=trial_command(results, trial)) if trial else ""
-        value = Cell(f"{accuracy(row)} %", "tight", basis(row))
+        of_split = "" if len(splits) == 1 else f" ({row['split']})"
+        value = Cell(f"{accuracy(row)} %{of_split}", "tight", basis(row))
         name = Cell(_name(row), link=link)
         body.append([row["scenario"], name, value, basis(row), Cell(said or "not measured"), command])
     body += [[scenario, Cell(said), *[""] * 4] for scenario, said in infeasible.items()]
     limits = _limits(results)
-    split = next((row["split"] for row in chosen if row["split"] != "test"), "test")
-    caption = "Shared and private parameters together, on each client's own distribution. " + (
-        "The best by validation among the configurations confirmed on fresh seeds; the number is that of the "
-        f"{split} split."
-        if all(row["confirmed"] for row in chosen)
-        else "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
-        "little too good."
-    )
+    caption = "Shared and private parameters together, on each client's own distribution."
+    for confirmed, said in CHOSEN.items():
+        rows = [row for row in chosen if row["confirmed"] == confirmed]
+        where = "" if len(rows) == len(chosen) else f"Under {listing([row['scenario'] for row in rows])}: "
+        of = listing(list(dict.fromkeys(row["split"] for row in rows)))
+        caption += f" {where}{said.format(of)}" if rows else ""
     caption += f" It meets {limits}." if limits and chosen else ""
-    measure = f"{chosen[0]['split'] if chosen else 'validation'} {results.metric} (own distribution)"
+    measure = f"{' or '.join(splits) or 'validation'} {results.metric} (own distribution)"
     columns = ["scenario", "best configuration", measure, "interval", "beside it", ""]
-    source, title = results.shown(QUERY), "Best configuration"
+    source, title = results.shown(f"{QUERY};\n{FLOORS}"), "Best configuration"
     return Table(columns, body, caption, source, key="best", title=title, look="cards")
 
 

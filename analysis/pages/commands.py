@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..look.page import Text
 from ..read.results import TESTED, Results, Row, flatten, json_object, parameters_of, space_of
 
+SWITCHES = (
+    "--quiet",
+    "--resume",
+    "--open-test",
+    "--json",
+    "--no-contrasts",
+    "--dry-run",
+)  # options without a value
 REGISTERED = ("method", "scenario")  # a name that replaces all settings of its block
 
 
@@ -77,10 +85,15 @@ def rest_words(results: Results) -> str:
         return ""
     if "left_out" in results.meta and results.meta["left_out"] is None:  # the plan has no more
         return "the rest was not asked for"
+    command = (results.meta.get("left_out") or {}).get("command")  # it says the minutes
+    return f"`{command or resume_command(results)}` runs the rest"
+
+
+def resume_command(results: Results) -> str:
+    """Return the command that made the results, as it goes on with them."""
+    made_by = _made_by(results)
     out = "" if " --out " in made_by else f" --out {shlex.quote(str(results.folder))}"
-    resumed = f"{made_by}{out}" + ("" if "--resume" in made_by else " --resume")
-    command = (results.meta.get("left_out") or {}).get("command") or resumed  # that one says the minutes
-    return f"`{command}` runs the rest"
+    return f"{made_by}{out}" + ("" if "--resume" in made_by else " --resume")
 
 
 def repeat(results: Results) -> list[str]:
@@ -92,7 +105,7 @@ def repeat(results: Results) -> list[str]:
 def run_command(results: Results) -> str:
     """Write the command that repeats a single run, with all its settings."""
     flat, words = settings(results.meta.get("experiment") or {}), shlex.split(_made_by(results))
-    named = words[words.index("run") + 1] if "run" in words[:-1] else ""
+    named = next(iter(_places(words[words.index("run") + 1 :])), "") if "run" in words else ""
     space = named or str(flat.get("method") or results.meta.get("label"))
     return _run(space, results.meta.get("test"), flat)
 
@@ -103,4 +116,14 @@ def _made_by(results: Results) -> str:
 
 def _as_typed(results: Results, space: str) -> str:
     """Return a space as the command of the sweep named it: a name, or the path of a file."""
-    return next((word for word in shlex.split(_made_by(results)) if Path(word).stem == space), space)
+    words = shlex.split(_made_by(results))
+    return next((word for word in _places(words) if Path(word).stem == space), space)
+
+
+def _places(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command that are neither options, values of options, nor overrides."""
+    of_option = False
+    for word in words:
+        if not (of_option or word.startswith("-") or "=" in word):
+            yield word
+        of_option = word.startswith("--") and "=" not in word and word not in SWITCHES

@@ -61,10 +61,14 @@ def _rivals(results: Results) -> Iterator[Part]:
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not rows:
         return
-    rivals, floors = ([row for row in ran if row["kind"] == kind] for kind in ("rival", "floor"))
+    rivals, floors = ([row for row in rows if row["kind"] == kind] for kind in ("rival", "floor"))
     said = [rival_headline(results, rivals, globally), floor_sentence(floors)]
-    confirmed = any(row["split"] == "test" for row in ran)
-    where = "Test {} on fresh seeds" if confirmed else "Validation {}; nothing is confirmed"
+    places = {
+        s: list(dict.fromkeys(r["scenario"] for r in ran if r["split"] == s)) for s in ("test", "validation")
+    }
+    where = "Test {} on fresh seeds" if places["test"] else "Validation {}; nothing is confirmed"
+    if all(places.values()):
+        where += f" (under {listing(places['validation'])} validation; nothing is confirmed there)"
     sides = dict.fromkeys(row["a"] for row in ran)
     who = listing(["the anchor" if side == "anchor" else side for side in sides])
     caption = f"{where.format(results.metric)}: {who} minus each rival and each rule that needs no training."

@@ -6,16 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from ..figures.choices.verdicts import DECIDED, named, size
+from ..figures.choices.verdicts import is_decided, named, other_diverges, size
 from ..figures.rows import grouped
 from ..look.entries import base_label
 from ..look.words import (
     VERBS,
     WITHIN,
+    bracket,
     capitalized,
     count,
     difference,
     listing,
+    percent,
     points,
     quoted_names,
     seeds_said,
@@ -38,21 +40,27 @@ def choice_headline(results: Results, rows: Sequence[Row], others: Sequence[Row]
         rest: How the rest can be run; empty while the sweep runs.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
-    start = how_many_ran([*rows, *others], rest)
+    start = how_many_ran(results, [*rows, *others], rest)
     if not ran:
         text = "nothing is decided about any choice"
     else:
-        decided = sorted((row for row in ran if row["verdict"] in DECIDED), key=size, reverse=True)
+        decided = sorted(filter(is_decided, ran), key=size, reverse=True)
         first = _strongest(results, decided) if decided else _nothing(ran)
-        text = "; ".join([first, *_others(rows, decided)])
+        lost = list(dict.fromkeys(row["scenario"] for row in ran if other_diverges(row)))
+        anchors = [f"the anchor diverges under {listing(lost)}, so nothing is decided there"] if lost else []
+        text = "; ".join([first, *_others(rows, decided), *anchors])
     return f"{start}: {text}." if start else f"{capitalized(text)}."
 
 
-def how_many_ran(rows: Sequence[Row], rest: str) -> str:
-    """Write `Only 3 of 9 comparisons ran (... runs the rest)`; empty where all of them ran."""
+def how_many_ran(results: Results, rows: Sequence[Row], rest: str) -> str:
+    """Write `Only 3 of 9 comparisons ran (... runs the rest)`; empty where nothing is left."""
     many, total = sum(row["verdict"] != "missing" for row in rows), len(rows)
     if many == total:
-        return ""
+        search = ((results.meta.get("left_out") or {}).get("counts") or {}).get("search") or {}
+        if not rest or search.get("finished") == search.get("planned"):
+            return ""
+        tried = f"{search['finished']} of {count(search['planned'], 'search trial')}"
+        return f"All {count(total, 'comparison')} and {tried} ran ({rest})"
     start = ("Only " if many else "") if rest else "So far "
     text = f"{start}{many or 'none'} of {count(total, 'comparison')} ran"
     return capitalized(text) + (f" ({rest})" if rest else "")
@@ -70,8 +78,9 @@ def _strongest(results: Results, decided: Sequence[Row]) -> str:
     for verdict, verb in (("behind", "costs"), ("ahead", "gains")):
         if r := sized.get(verdict):
             of = f"of validation {results.metric} under {r['scenario']}"
-            ends = ", ".join(_points(r["adjusted_low"], r["adjusted_high"]))
-            clauses.append(f"{verb} {_points(shown(r))[0]} points [{ends}] {of}")
+            ends = sorted(abs(r[end]) for end in ("adjusted_low", "adjusted_high") if r[end] is not None)
+            interval = f" {bracket(*ends, percent)}" if ends else ""
+            clauses.append(f"{verb} {_points(shown(r))[0]} points{interval} {of}")
     left = len(same) - len(lost) - (len(clauses) - bool(lost))
     more = f" (and {left} more)" if left else ""
     return f"the choice {row['symbol']} decides most: {level} {' and '.join(clauses)}{more}"
@@ -143,6 +152,10 @@ def rival_headline(results: Results, rows: Sequence[Row], on_global: Sequence[Ro
         text = f"Against its strongest rival, {start} {clauses}."
     else:
         text = f"{capitalized(start)} {'; it '.join(_by_places(ran, VERBS, many))}."
+    missed = [row for row in rows if row["strongest"] and row["verdict"] == "missing"]
+    for other, group in grouped(missed, "b").items():
+        places = listing([row["scenario"] for row in group])
+        text += f" {other}, its strongest rival on validation under {places}, is not confirmed."
     known = {(row["b"], row["scenario"]) for row in named_rows if row["verdict"] != "behind"}
     lost = [row for row in named_rows if row["diverged_a"] and row["verdict"] != "diverges"]
     if lost and not strongest:

@@ -34,10 +34,10 @@ LAST = f"""SELECT round, {", ".join(ALL_METRICS)}, clients_measured, clients_eva
 WHERE split = 'validation' AND acc_personal_own IS NOT NULL ORDER BY round DESC LIMIT 1"""
 COST = """SELECT max(round) AS rounds, sum(bytes_up) AS bytes_up, sum(bytes_down) AS bytes_down,
   sum(flops) AS flops, sum(flops_server) AS flops_server, sum(seconds) AS seconds,
-  avg(bytes_up / clients) FILTER (round > 0) AS up_each,
-  avg(bytes_down / clients) FILTER (round > 0) AS down_each,
-  avg(bytes_weights_up / clients) FILTER (round > 0) AS weights_up,
-  avg(bytes_weights_down / clients) FILTER (round > 0) AS weights_down
+  avg(bytes_up / clients) FILTER (round > 0 AND clients > 0) AS up_each,
+  avg(bytes_down / clients) FILTER (round > 0 AND clients > 0) AS down_each,
+  avg(bytes_weights_up / clients) FILTER (round > 0 AND clients > 0) AS weights_up,
+  avg(bytes_weights_down / clients) FILTER (round > 0 AND clients > 0) AS weights_down
 FROM rounds WHERE split = 'validation'"""
 
 

@@ -12,7 +12,7 @@ from ..look.words import count, listing, short_listing
 from ..read import stressed
 from ..read.results import Results
 from ..read.stressed import Outcome
-from .commands import commands
+from .commands import commands, resume_command
 from .shared import assumptions, page_of, progress, tasks_of, took
 
 QUESTION = (
@@ -20,6 +20,7 @@ QUESTION = (
     "have been better?"
 )
 WORDS = {"break": "shown to break", "degrade": "shown to degrade", "pass": "shown to pass"}
+LATE = ("time:", "out of time")  # how the reason begins of what did not fit in the time
 MAX_BREAKING_POINTS = 6  # sentences on breaking points of a method in the summary
 
 
@@ -72,7 +73,20 @@ def lead(results: Results, rows: Sequence[Outcome]) -> list[str]:
         left = len(broken) - MAX_BREAKING_POINTS
         points += broken[:MAX_BREAKING_POINTS]
         points += [f"And {left} more for {label}: see the overview."] if left > 0 else []
-    return [" ".join(counted), *points] if counted else ["Nothing was measured so far."]
+    start, running = _how_many_ran(results), results.meta.get("status") == "running"
+    if not counted:
+        return [f"{start}{'Nothing is measured so far' if running else 'Nothing was measured'}."]
+    return [start + " ".join(counted), *points]
+
+
+def _how_many_ran(results: Results) -> str:
+    """Say how many trials the time allowed, and how the rest can be run; empty where it allowed all."""
+    left = [row for case in stressed.cases(results) for row in case.get("not_run") or []]
+    planned = (results.meta.get("planned") or {}).get("stress") or 0
+    if not any(str(row["reason"]).startswith(LATE) for row in left):
+        return ""
+    ran = f"Only {len(results.trials)} of {count(planned, 'trial')} ran"
+    return f"{ran} (`{resume_command(results)}` runs the rest). "
 
 
 def methods(results: Results) -> list[tuple[str, str]]:
@@ -91,7 +105,7 @@ def flags(results: Results, rows: Sequence[Outcome]) -> list[str]:
     late = [
         f"{names[o.case]} ({o.space}) at {o.level}"
         for o in rows
-        if o.remark.startswith(("time:", "out of time")) and (o.space, o.label) in tested
+        if o.remark.startswith(LATE) and (o.space, o.label) in tested
     ]
     where = short_listing(list(dict.fromkeys(late)))
     texts = [f"Time did not allow {count(len(late), 'level')}: {where}."] if late else []

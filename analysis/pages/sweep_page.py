@@ -94,7 +94,7 @@ def lead(results: Results, choices: Sequence[Row], headlines: Sequence[str]) -> 
     against = headline.rival_headline(results, rivals, rows_of(results, "rival", metric=GLOBAL))
     if choices:
         return [text for text in (headline.choice_headline(results, choices, others, rest), against) if text]
-    start = headline.how_many_ran(others, rest)
+    start = headline.how_many_ran(results, others, rest)
     said = [text for text in (*headlines[:3], against) if text] or [NOTHING]
     return [f"{start}. {said[0]}" if start else said[0], *said[1:]]
 

@@ -39,6 +39,11 @@ UNIQUE = {
 }
 
 
+def unglobbed(path: Path) -> str:
+    """Return a path as DuckDB reads it, which takes `[`, `*` and `?` in a name for a pattern."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
+
+
 def literal(value: Any) -> str:
     """Return a value as SQL: a number, a text, a truth value, None, or a list of these."""
     if value is None:
@@ -148,7 +153,7 @@ class Database:
             words: None for a view that is made here. For one that is printed, the words of the query: of the
                 columns that the folder lacks, those are given, and paths are relative to the folder.
         """
-        place = f"{self.folder}/" if words is None else ""
+        place = f"{unglobbed(self.folder)}/" if words is None else ""
         kind = "TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
         start = f"CREATE OR REPLACE {kind} {name} AS"
         if name in VIEWS:
@@ -181,7 +186,7 @@ class Database:
 
     def _missing(self, name: str, files: Sequence[Path]) -> dict[str, str]:
         """Return the declared columns that no part has."""
-        text = f"SELECT DISTINCT name FROM parquet_schema({literal([str(file) for file in files])})"
+        text = f"SELECT DISTINCT name FROM parquet_schema({literal([unglobbed(file) for file in files])})"
         there = {row[0] for row in self._connection.execute(text).fetchall()}
         return {column: kind for column, kind in TABLES[name].items() if column not in there}
 
@@ -233,6 +238,14 @@ def _runs(database: Database, place: str) -> str:
     return f"SELECT {run} AS run, * EXCLUDE (filename)\n  FROM {source}"
 
 
+# The reason of a verdict, with the words of both sides exchanged: `diverged on 1 of 3 seeds`, `never ran`.
+_SAID, _OTHER = "(diverged on [0-9]+ of [0-9]+ seeds|never ran)", "the other side "
+_TURNED = f"""CASE WHEN regexp_matches(reason, '^{_SAID} and {_OTHER}')
+    THEN regexp_replace(reason, '^{_SAID} and {_OTHER}{_SAID}', '\\2 and {_OTHER}\\1')
+    WHEN starts_with(reason, '{_OTHER}') THEN substr(reason, {len(_OTHER) + 1})
+    WHEN regexp_matches(reason, '^{_SAID}') THEN '{_OTHER}' || reason ELSE reason END"""
+
+
 def _differences(*_: Any) -> str:
     """Return the SQL of the verdicts in both directions: a minus b, and b minus a."""
     swapped = [
@@ -242,6 +255,7 @@ def _differences(*_: Any) -> str:
         *(f"-high{kind} AS low{kind}, -low{kind} AS high{kind}" for kind in ("", "_both")),
         "-adjusted_high AS adjusted_low, -adjusted_low AS adjusted_high",
         "CASE verdict WHEN 'ahead' THEN 'behind' WHEN 'behind' THEN 'ahead' ELSE verdict END AS verdict",
+        f"{_TURNED} AS reason",
     ]
     return f"FROM verdicts UNION ALL BY NAME SELECT * REPLACE ({', '.join(swapped)}) FROM verdicts"
 

@@ -6,8 +6,8 @@ comparisons that are shown together are one family: a row is selected by Benjami
 adjusted interval is that of Benjamini and Yekutieli (false coverage rate). So a row is selected exactly when
 its adjusted interval excludes zero, unless it lost a seed.
 
-A seed that a lost counts as accuracy 0 in the adjusted interval, as it does in the objective of a search. The
-estimate, its interval and its p value are those of the seeds that were kept.
+A seed that one side lost counts as accuracy 0 of that side in the adjusted interval, as it does in the
+objective of a search. The estimate, its interval and its p value are those of the seeds that both kept.
 
 References:
     Benjamini and Hochberg, "Controlling the false discovery rate", JRSS B 57 (1995).
@@ -104,12 +104,12 @@ def _measured(
     c: Comparison, pool: Pool | None, prior: Prior | None, confidence: float
 ) -> tuple[Judgement, Error]:
     """What one comparison shows by itself; without a reason, it takes the adjusted interval to decide."""
-    a, b, lost = c.a.kept, c.b.kept, c.a.lost
+    a, b = c.a.kept, c.b.kept
     seeds = tuple(sorted(a.keys() & b.keys()))
     ran = [set(side.outcomes) | set(side.values) for side in (c.a, c.b)]
     verdict, reason = _given(c, seeds) or ("undecided", "")
     found = Judgement(
-        seeds=seeds, seeds_planned=c.seeds_planned, diverged_a=len(lost), diverged_b=len(c.b.lost),
+        seeds=seeds, seeds_planned=c.seeds_planned, diverged_a=len(c.a.lost), diverged_b=len(c.b.lost),
         pruned=_pruned(c), missing=max(0, c.seeds_planned - len(ran[0] & ran[1])),
         verdict=verdict, reason=reason,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def _measured(
     mean = float(difference.mean())
     parts = _image_differences(c, seeds)
     error = Error.of(difference, 2 - c.a.deterministic - c.b.deterministic, pool, parts, c.a.cell, prior)
-    counted = [-b[seed] for seed in lost if seed in b]
+    counted = [-b[seed] for seed in c.a.lost if seed in b] + [a[seed] for seed in c.b.lost if seed in a]
     worst = (mean * len(seeds) + sum(counted)) / (len(seeds) + len(counted)) if counted else None
     mean_a, mean_b = (float(np.mean([side[seed] for seed in seeds])) for side in (a, b))
     found = replace(
@@ -134,16 +134,16 @@ def _measured(
 
 
 def _centre(j: Judgement) -> float:
-    """The estimate, with seeds that a lost counted as accuracy 0."""
+    """The estimate, with seeds that one side lost counted as accuracy 0."""
     return (j.estimate or 0.0) if j.worst_case is None else j.worst_case
 
 
 def _spans(c: Comparison, j: Judgement, error: Error, confidence: float) -> bool:
-    """Whether the kept seeds say ahead, and a lost seed says behind."""
-    if j.worst_case is None or j.worst_case > 0 or j.estimate is None:
+    """Whether the kept seeds say ahead and a lost seed says behind, or the other way round."""
+    if j.worst_case is None or j.estimate is None or j.worst_case * j.estimate > 0:
         return False
-    low, _ = error.deciding(j.estimate, confidence, c.other_images)
-    return low is not None and low > 0
+    low, high = error.deciding(j.estimate, confidence, c.other_images)
+    return low is not None and high is not None and (low > 0 or high < 0)
 
 
 def _image_differences(c: Comparison, seeds: tuple[int, ...]) -> np.ndarray | None:
@@ -160,21 +160,26 @@ def _given(c: Comparison, seeds: tuple[int, ...]) -> tuple[Verdict, str] | None:
         return "missing", "never ran"
     if not c.b.values and not c.b.outcomes:
         return "missing", "the other side never ran"
-    said = []
-    for side, before in ((c.a, ""), (c.b, "the other side ")):
-        lost, ran = len(side.lost), len(side.lost) + len(side.kept)
-        said += [f"{before}diverged on {lost} of {ran} seeds"] if 2 * lost >= ran > 0 else []
-    if said:
-        return "diverges", " and ".join(said)
+    if lost := _losses(c, share=0.5):
+        return "diverges", lost
     if not seeds:
         pruned = _pruned(c)
         return ("undecided", f"stopped early on {pruned} seeds") if pruned else ("missing", "no common seed")
-    same = not c.a.lost and all(abs(c.a.kept[s] - c.b.kept[s]) <= NO_WIDTH for s in seeds)
+    same = set(c.a.lost) == set(c.b.lost) and all(abs(c.a.kept[s] - c.b.kept[s]) <= NO_WIDTH for s in seeds)
     parts = _image_differences(c, seeds) if same else None
     # one accuracy may be equal by chance, where there are few images
     if same and (len(seeds) > 1 if parts is None else not parts.any()):
         return "no effect", f"identical on {_share(len(seeds), c)}"
     return None
+
+
+def _losses(c: Comparison, share: float = 0.0) -> str:
+    """Return `diverged on 1 of 3 seeds`, of each side that lost at least one, and this share."""
+    said = []
+    for side, before in ((c.a, ""), (c.b, "the other side ")):
+        lost, ran = len(side.lost), len(side.lost) + len(side.kept)
+        said += [f"{before}diverged on {lost} of {ran} seeds"] if lost and lost >= share * ran else []
+    return " and ".join(said)
 
 
 def _pruned(c: Comparison) -> int:
@@ -195,15 +200,16 @@ def _adjusted(
     if j.reason:
         return j
     low, high = error.deciding(_centre(j), level, c.other_images)
-    if j.estimate is not None and _spans(c, j, error, confidence):
-        _, high = error.deciding(j.estimate, level, c.other_images)
+    if j.estimate is not None and low is not None and high is not None and _spans(c, j, error, confidence):
+        shift = j.estimate - _centre(j)
+        low, high = low + min(0.0, shift), high + max(0.0, shift)
     j = replace(j, adjusted_low=low, adjusted_high=high)
     if low is None or high is None:
         alone = "one seed, and no other configuration shows its noise"
         return replace(j, reason=alone if len(j.seeds) == 1 else "no spread over seeds")
     reason = _share(len(j.seeds), c)
     if j.worst_case is not None:
-        reason = f"diverged on {len(c.a.lost)} of {len(c.a.lost) + len(c.a.kept)} seeds, counted as 0"
+        reason = f"{_losses(c)}, counted as 0"
     within = low >= -margin and high <= margin
     if low > 0 or high < 0:
         verdict: Verdict = "negligible" if within else "ahead" if low > 0 else "behind"

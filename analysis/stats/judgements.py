@@ -72,7 +72,8 @@ class Judgement(Spread):
             have a p value; the verdict is read from it.
         adjusted_high: Its upper end.
         p: Two-sided p value of no difference over `seeds`.
-        worst_case: The estimate with seeds that a lost counted as accuracy 0; None where it lost none.
+        worst_case: The estimate with seeds that one side lost counted as its accuracy 0; None where none was
+            lost.
         verdict: What is shown.
         reason: Why, in one clause.
         seeds_needed: Where undecided, the number of seeds that would probably decide it.

@@ -112,19 +112,20 @@ def _is_measured(row: Sequence[Any]) -> bool:
 
 
 def strongest_rival(study: Study, scenario: str) -> str:
-    """Return the confirmed rival that was strongest on the selection seeds; empty where none ran there.
+    """Return the rival that was strongest on the selection seeds, by its label among the confirmed ones.
 
-    A tuned rival has the validation accuracy of its chosen configuration. One that diverged on at least half
-    of its seeds is not the strongest.
+    It is one of all rivals: one that was not confirmed is returned by its own name, and no other takes its
+    place. A tuned rival has the validation accuracy of its chosen configuration. One that diverged on at
+    least half of its seeds is not the strongest. Empty where none ran.
     """
     beside = study.labelled("rival", scenario)
+    labels = {base_of(label): label for label in study.labelled("confirm", scenario)}
     tried: dict[str, list[Sample]] = {}
-    for label in study.labelled("confirm", scenario):
-        entry = base_of(label)
-        if label == main_label(study, [label]) or entry not in study.rivals:
-            continue
+    for entry in study.rivals:
+        label = labels.get(entry, entry)
         candidates = [beside[entry]] if entry in beside else []
-        candidates += study.searched(entry, scenario) if tuning_of(label) not in NOT_TUNED else []
+        if label == entry or tuning_of(label) not in NOT_TUNED:
+            candidates += study.searched(entry, scenario)
         sides = [study.side(Entry("", trial), OWN) for trial in candidates]
         tried[label] = [side.sample for side in sides if side]
     return strongest(tried)
@@ -141,6 +142,13 @@ def transfers(study: Study) -> Iterator[Difference]:
             name = own.get(label, f"{label} (tuned)")
             a = Entry(name, trials.get(name), why="no tuned configuration of its own")
             b = Entry(str(trial["label"]), trial)
+            yield from study.compared(
+                "transfer", scenario, a, b, PERSONAL, TEST, subject=label, level=tuned_on
+            )
+        for planned in study.left_out("transfer", scenario):
+            label, _, tuned_on = base_of(planned).rpartition(" from ")
+            name = own.get(label, f"{label} (tuned)")
+            a, b = Entry(name, trials.get(name)), Entry(planned, None, "transfer")
             yield from study.compared(
                 "transfer", scenario, a, b, PERSONAL, TEST, subject=label, level=tuned_on
             )

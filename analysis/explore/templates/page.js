@@ -35,7 +35,7 @@ function filters() {
 }
 
 function sectionsOfTrials() {
-  if (!trials().count) return [section("trials", "Trials", note("", "No trial has ended yet. This page shows them as soon as their rows are on disk."))];
+  if (!trials().count) return [section("trials", "Trials", note("", "No trial has ended. This page shows trials as soon as their rows are on disk."))];
   const key = element("p", { className: "key", textContent: "Marks: ● complete, ▽ pruned, ✕ diverged, ✚ failed. Trials without a number stand at “no number”; their lines are red. A parameter that a trial does not have stands at “not set”." });
   const axes = element("div", { className: "chips" }, ...trials().parameters.map((p) => {
     const chip = element("button", { type: "button", textContent: p.path, onclick: () => {
@@ -74,12 +74,12 @@ function build() {
     ...filters(), ...(trials() ? sectionsOfTrials() : []),
     section("curves", "Learning curves", ...(curves.length ? [
       element("div", { className: "row" }, select("curve", "curve of", curves, state.curve, (value) => { state.curve = value; drawCurves(); }), ...grouping),
-      figure("curves"), element("div", { className: "chips", id: "curve-chips" }), note("curves-note")] : [note("", "No round is evaluated yet.")])),
+      figure("curves"), element("div", { className: "chips", id: "curve-chips" }), note("curves-note")] : [note("", "No round is evaluated.")])),
     section("clients", "Clients", ...(data.clients.groups.length ? [
       element("p", { textContent: "A point is a client of one run, at its last evaluation." }),
       element("div", { className: "row" }, element("label", {}, "run", element("select", { id: "client-run", onchange: (event) => { state.clients = event.target.value; remember(); drawClients(); } })),
         chooser("clientX", "across"), chooser("clientY", "up"), chooser("clientColour", "colour")),
-      figure("clients"), note("clients-note")] : [note("", ["No clients are measured yet.", ...data.clients.notes].join(" "))])),
+      figure("clients"), note("clients-note")] : [note("", ["No clients are measured.", ...data.clients.notes].join(" "))])),
     ...(some && measures().length && Object.keys(trials().costs).length ? [section("pareto", "What an outcome costs", element("div", { className: "row" }, chooser("paretoX", "across"), chooser("paretoY", "up")), figure("pareto"), note("pareto-note"))] : []),
   );
 }

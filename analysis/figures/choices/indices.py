@@ -124,7 +124,7 @@ def estimate(results: Results, design: DesignPoints) -> Estimate:
         found = sensitivity.morris_effects(design.unit, design.y, names, levels, results.confidence)
         main, beside, signed = found.mu_star, found.sigma, [index.value for index in found.mu]
         noise = f"run noise alone shows {100 * found.noise:.1f} points of mu*" if found.noise else ""
-    if found.noise is None:
+    if found.noise is None and design.y.shape[1] == 1:
         noise = "one seed a point does not show the run noise, so fewer parameters can be shown to matter"
     active, met = sensitivity.active_shares(design.params, names), design.blocks - found.dropped
     rows = []

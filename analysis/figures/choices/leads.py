@@ -31,7 +31,7 @@ class Lead:
     """
 
     rows: Sequence[Row]  # of the table of verdicts, a rival each
-    nearest: Row  # decides the outcome: the rival that is farthest ahead, else the nearest one
+    nearest: Row  # decides the outcome: of the rivals that have it, the one that is nearest or farthest ahead
     outcome: str
 
 
@@ -41,13 +41,14 @@ def lead(rows: Sequence[Row]) -> Lead:
     lost = [row for row in rows if row["verdict"] == "diverges"]
     verdicts = {"ahead" if row in lost else row["verdict"] for row in rows}
     finite = [row for row in ran if row not in lost and shown(row) is not None]
-    nearest = (sorted(finite, key=lambda row: shown(row) or 0.0) or ran or list(rows))[0]
     if any(2 * row["diverged_a"] >= max(row["seeds_planned"] - row["missing"], 1) for row in lost):
         outcome = "diverges"
     elif verdicts == {"ahead"}:
         outcome = "ahead"
     else:
         outcome = next((word for word in ("behind", "missing", "undecided") if word in verdicts), "level")
+    deciding = [row for row in finite if row["verdict"] == outcome] or finite
+    nearest = (sorted(deciding, key=lambda row: shown(row) or 0.0) or ran or list(rows))[0]
     return Lead(rows, nearest, outcome)
 
 

@@ -9,7 +9,7 @@ from ...look.style import VERDICTS
 from ...look.words import WITHIN, count, described, points, shorten, shown
 from ...read.results import Results, Row
 from ..rows import Column, filled, grouped
-from .verdicts import DECIDED, look, query_shown, signed, size
+from .verdicts import is_decided, look, other_diverges, query_shown, signed, size
 
 LEVEL = 13  # letters of a level in a cell
 BASIS = (
@@ -34,7 +34,7 @@ def matrix(results: Results, rows: Sequence[Row]) -> Table | None:
         ]
         for subject in subjects
     ]
-    decided = sum(any(row["verdict"] in DECIDED for row in levels[s]) for s in subjects)
+    decided = sum(any(is_decided(row) for row in levels[s]) for s in subjects)
     signs = "; ".join(map(signed, VERDICTS))
     caption = (
         "Each cell names the level that is shown, beside its difference to the anchor in points of "
@@ -56,7 +56,7 @@ def matrix(results: Results, rows: Sequence[Row]) -> Table | None:
 def _weight(row: Row) -> float:
     """Return the order of a row: decided ones, level ones, undecided ones, those that did not run."""
     places = {"missing": -0.5, "undecided": 0.0}
-    return size(row) if row["verdict"] in DECIDED else places.get(row["verdict"], 0.5)
+    return size(row) if is_decided(row) else places.get(row["verdict"], 0.5)
 
 
 def _hint(factor: Row) -> str:
@@ -74,7 +74,9 @@ def _tile(rows: Sequence[Row]) -> Cell:
     hint = " | ".join(f"{row['level']}: {described(row)}" for row in rows)
     if not ran:
         return Cell(signed("missing", "not run"), "missing", hint)
-    decided = sorted((row for row in ran if row["verdict"] in DECIDED), key=size, reverse=True)
+    if all(map(other_diverges, ran)):
+        return Cell(signed("diverges", "anchor diverges"), "diverges", hint, "#choices")
+    decided = sorted(filter(is_decided, ran), key=size, reverse=True)
     undecided = [row for row in ran if row["verdict"] == "undecided"]
     if decided:
         ahead = [row for row in decided if row["verdict"] == "ahead"][:1]

@@ -15,13 +15,16 @@ from ...read.results import Results, Row
 from ...stats.ranks import LEAST_SEEDS, agreement, effect_size
 from ..rows import filled, grouped, symbol_of, two_digits
 
-# The choices that have a measured level in every scenario.
-QUERY = """WITH measured AS (
-  SELECT scenario, subject AS path, min(number) AS number, min(len(seeds)) AS seeds,
-    list((estimate, coalesce(se, 0)::DOUBLE) ORDER BY number) AS effects
-  FROM verdicts
-  WHERE kind = 'choice' AND metric = 'acc_personal_own' AND split = 'validation' AND verdict <> 'diverges'
-    AND estimate IS NOT NULL AND (se IS NOT NULL OR estimate = 0)
+# The choices that have a measured level in every scenario. A level that diverges loses all accuracy.
+QUERY = """WITH tried AS (
+  SELECT *, verdict = 'diverges' AND starts_with(reason, 'diverged') AS lost FROM verdicts
+  WHERE kind = 'choice' AND metric = 'acc_personal_own' AND split = 'validation'
+), measured AS (
+  SELECT scenario, subject AS path, min(number) AS number,
+    min(if(lost, seeds_planned, len(seeds)))::INTEGER AS seeds,
+    list((if(lost, -1, estimate)::DOUBLE, if(lost, 0, coalesce(se, 0))::DOUBLE) ORDER BY number) AS effects
+  FROM tried
+  WHERE lost OR verdict <> 'diverges' AND estimate IS NOT NULL AND (se IS NOT NULL OR estimate = 0)
   GROUP BY ALL
 )
 SELECT scenario, path, seeds, effects FROM measured
@@ -94,7 +97,7 @@ def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     caption = (
         "Choices ranked by the size of their effect: the root mean square of the differences to the anchor "
         "over the tried levels, on validation, without the part that noise adds (0 where that is all). "
-        "Levels that diverged are not in it. Neighbours in rank may be equal."
+        "A level that diverged counts as \u2212100 points. Neighbours in rank may be equal."
     )
     names, body = filled(
         rows,

@@ -47,7 +47,8 @@ def table_responses(results: Results) -> list[Row]:
     """Return points along each numeric choice with at least three values: differences to the anchor.
 
     Rows have path, scenario, label (the same), x, mean, low and high (fractions; at the anchor 0 and None, by
-    definition). Levels that diverged, or that other settings go with, have no point.
+    definition). Levels that diverged, all levels where the anchor did, and
+    those that other settings go with, have no point.
     """
     found = parameters(results)
     return results.sql(CHOICES, **found) if found["paths"] else []

@@ -37,8 +37,8 @@ READING = (
     "of its family (false coverage rate); the adjusted one decides. \u25b2 ahead, \u25bc behind: it excludes "
     f"zero and reaches beyond one point. = level: it lies {WITHIN} (the shaded band). \u2248 negligible: it "
     "excludes zero and lies in that band. ? undecided. \u2715 diverges: at least half of the seeds ended "
-    "without a finite number. A seed that the judged side lost counts as 0 in the difference and in the "
-    "adjusted interval; one that the other side lost is left out. "
+    "without a finite number. A seed that one side lost counts as 0 on that side in the difference and in "
+    "the adjusted interval. "
     "Intervals wider than the axis end in an arrow."
 )
 
@@ -55,6 +55,16 @@ def query_shown(results: Results, rows: Sequence[Row]) -> str:
     return results.shown(QUERY, kinds=kinds, metrics=metrics)
 
 
+def other_diverges(row: Row) -> bool:
+    """Whether it is the other side alone that lost at least half of its seeds: of a choice, the anchor."""
+    return row["verdict"] == "diverges" and str(row["reason"] or "").startswith("the other side")
+
+
+def is_decided(row: Row) -> bool:
+    """Whether a verdict says something of the first side: it is ahead, behind, or diverges itself."""
+    return row["verdict"] in DECIDED and not other_diverges(row)
+
+
 def size(row: Row) -> float:
     """Return how much a row says: what diverges comes first, then what is decided, by what is sure of it.
 
@@ -62,7 +72,7 @@ def size(row: Row) -> float:
     nearest to zero is not.
     """
     if row["verdict"] == "diverges":
-        return float("inf")
+        return float("inf") if is_decided(row) else 0.0
     ends = [abs(row[end]) for end in ("adjusted_low", "adjusted_high") if row[end] is not None]
     return 1.0 + min(ends, default=0.0) if row["verdict"] in DECIDED else abs(shown(row) or 0.0)
 

@@ -82,7 +82,8 @@ def exhibit_classes(results: Results) -> Exhibit:
         "parameters alone; circles: with the private parameters."
     )
     best, worst = (
-        f"{row['name']} {percent(row['personal'] or row['shared'])}%" for row in (rows[0], rows[-1])
+        f"{row['name']} {percent(row['shared'] if row['personal'] is None else row['personal'])}%"
+        for row in (rows[0], rows[-1])
     )
     says = f"From {best} to {worst}."
     panels = [panel(draft.key, "", draw_classes(rows, metric), says)]

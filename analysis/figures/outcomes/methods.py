@@ -9,7 +9,6 @@ from ..differences import FIELDS, difference_cell
 from ..estimates import (
     accuracy_cell,
     basis,
-    below_floors,
     clients_said,
     confirmed,
     draw_accuracies,
@@ -56,8 +55,7 @@ def exhibit_methods(results: Results) -> Exhibit:
         "below. Intervals of single methods may overlap although their paired difference is clear; the "
         f"table of methods has the verdicts. {clients_said(own)}{patches(results)}"
     )
-    says = " ".join([f"{said(own)}.", *below_floors(own)])
-    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, says)
+    return draft.exhibit(panels, rows, SHOWN, QUERY, caption, f"{said(own)}.")
 
 
 def patches(results: Results) -> str:
@@ -102,5 +100,5 @@ def table_of_methods(results: Results) -> Table | None:
         {**group[0], **sent.get(place, {})} for place, group in grouped(rows, "scenario", "label").items()
     ]
     name: Column = ("method", lambda row: Cell(row["label"], "tight"))
-    draft, query = Draft(results, "methods", "Methods"), query_of(ALL_METRICS)
+    draft, query = Draft(results, "methods", "Methods"), ";\n".join([query_of(ALL_METRICS), GAPS, SENT])
     return draft.table(lines, columns, query, caption.strip(), draft.title, name=name)

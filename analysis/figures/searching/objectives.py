@@ -27,8 +27,11 @@ class Objective:
 
     @property
     def value(self) -> str:
-        """The SQL of a trial's value, the mean over its seeds."""
-        return f"list_avg({self.name})" if self.is_fraction else self.name
+        """The SQL of a trial's value, the mean over its seeds, where a lost seed counts as 0."""
+        if not self.is_fraction:
+            return self.name
+        lost = "outcomes[i] IN ('diverged', 'failed')"
+        return f"list_avg([if({lost}, 0, value) FOR value, i IN {self.name}])"
 
     @property
     def order(self) -> str:

@@ -18,7 +18,8 @@ from ..rows import grouped, place_in, scenario_order
 # Search trials that set one number; `edge`: the best level is the smallest or the largest of several tried
 # ones.
 QUERY = """WITH tried AS (
-  SELECT study, scenario, method, trial, state, json_keys(params)[1] AS path,
+  SELECT study, scenario, method, trial, state, objective, coalesce(violated, '') AS violated,
+    json_keys(params)[1] AS path,
     try_cast(params ->> ('$."' || json_keys(params)[1] || '"') AS DOUBLE) AS level,
     replace(study, ' | ' || scenario, '') AS entry
   FROM trials WHERE kind = 'search' AND len(json_keys(params)) = 1
@@ -31,7 +32,8 @@ QUERY = """WITH tried AS (
   WHERE level IS NOT NULL
 )
 SELECT scenario, entry, method, path, level, level AS x, state, mean, low, high, seeds,
-  coalesce(mean = max(mean) OVER (PARTITION BY study, path), false) AS best,
+  mean IS NOT NULL AND row_number() OVER (PARTITION BY study, path
+    ORDER BY mean IS NULL, violated <> '', isnan(objective), objective DESC, trial) = 1 AS best,
   best AND smallest < largest AND level IN (smallest, largest) AS edge
 FROM measured ORDER BY scenario, entry, path, level"""
 
@@ -40,8 +42,8 @@ def table_tuning(results: Results) -> list[Row]:
     """Return a row per scenario, entry and tried level, where a recipe's entries were tuned over one number.
 
     They have the validation accuracy on the clients' own distributions (mean, low, high; selection seeds),
-    best (the entry's best level there) and edge (best, with tried levels on one side only), and come as the
-    recipe lists them. [] in a sweep that is no recipe.
+    best (the entry's best level there: a lost seed counts as 0) and edge (best, with tried levels on one side
+    only), and come as the recipe lists them. [] in a sweep that is no recipe.
     """
     grid, scenarios = list(results.meta.get("grid") or []), scenario_order(results)
     if not grid:

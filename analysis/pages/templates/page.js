@@ -3,7 +3,11 @@
 (() => {
 const add = (parent, name, text, options) => parent.appendChild(Object.assign(document.createElement(name), { textContent: text }, options));
 const value = (row, i) => (row.cells[i] ? row.cells[i].innerText.trim() : "");
-const number = text => { const m = text.replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "").match(/[-+]?\d+(\.\d+)?(e[-+]?\d+)?/); return m ? +m[0] : NaN; };
+const BYTES = { kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
+const number = text => {
+  const m = text.replace(/\u2212/g, "-").replace(/,(?=\d{3})/g, "").match(/([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?: ([kMGT]B)\b)?/);
+  return m ? m[1] * (BYTES[m[2]] || 1) : NaN;
+};
 
 function sort(table, i, head) {
   const down = head.getAttribute("aria-sort") === "ascending";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -136,6 +137,7 @@ def test_entries_of_one_sweep_have_the_rows_of_its_table(tmp_path: Path) -> None
     assert len(rows) == len(SCENARIOS) and {"behind", "undecided"} >= {row["verdict"] for row in rows}
     for row in rows:
         known = wanted[row["title"]]
+        known["reason"] = re.sub("^diverged", "B diverged", known["reason"])  # the row was turned
         assert {name: row[name] for name in known} == known
     assert not (folder / "tables" / "verdicts").exists()
     floors = {

@@ -134,3 +134,17 @@ def test_the_page_says_its_rule_its_answer_and_its_numbers(
     assert told["20 %", "fedrsclip"] == pytest.approx(0.62)
     found = duckdb.sql(results.shown(stressed.DIFFERENCES, cases=[CASE])).df().set_index(["a", "b"])
     assert found.loc[("fedrsclip at 20 %", "local at 20 %"), "estimate"] == pytest.approx(-0.08)
+
+
+def test_a_difference_stands_in_its_own_interval_and_a_diverged_one_has_no_number() -> None:
+    row = {
+        "verdict": "behind",
+        "estimate": 0.2,
+        "worst_case": -0.28,
+        "adjusted_low": -0.45,
+        "adjusted_high": -0.11,
+    }
+    assert breaking._gap_text({**row, "reason": ""}) == "\u221228.0 [\u221245.0, \u221211.0]"
+    lost = {**row, "verdict": "diverges", "reason": "diverged on 2 of 3 seeds"}
+    assert breaking._gap_text(lost) == "diverged on 2 of 3 seeds"
+    assert breaking._gap_text(None) == "\u2013"

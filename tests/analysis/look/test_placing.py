@@ -7,6 +7,8 @@ import random
 import pytest
 
 from analysis.look import placing
+from analysis.look.placing import Mark, name_marks
+from analysis.look.style import blank
 
 
 def test_names_are_spread_in_order_and_no_more_than_needed() -> None:
@@ -28,3 +30,13 @@ def test_no_name_covers_another_or_a_mark(many: int) -> None:
     for k, box in enumerate(boxes):
         others = (*boxes[k + 1 :], *taken)
         assert not any(box[0] < b[1] and b[0] < box[1] and box[2] < b[3] and b[2] < box[3] for b in others)
+
+
+def test_long_names_leave_room_for_the_marks() -> None:
+    _, axes = blank(2.5)
+    marks = [Mark(float(x), 0.5, f"without private prompt (OT alone), {x}", 0.4, 0.6) for x in (1, 2, 4)]
+    name_marks(axes, marks, (0.0, 1.0), (190.0, 175.0))
+    left, right = axes.get_xlim()
+    assert left < 1 and right > 4, "the axis is not turned"
+    assert 3 / (right - left) > 0.2, "the marks have a part of the width"
+    assert all("\u2026" in text.get_text() for text in axes.texts) and len(axes.texts) == 3

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from analysis.look.page import slug
 from analysis.look.words import bracket, percent
 
 
@@ -22,3 +25,13 @@ def test_an_end_that_decides_is_not_written_as_zero(low: float | None, high: flo
 
 def test_an_accuracy_of_zero_is_zero() -> None:
     assert bracket(0.0, 0.239, percent) == "[0.0, 23.9]" and bracket(0.0002, 1.0, percent) == "[0.02, 100.0]"
+
+
+def test_two_labels_that_differ_in_signs_or_in_letters_beyond_ascii_have_two_slugs() -> None:
+    assert slug("dirichlet alpha=0.1") == "dirichlet-alpha-0-1" and slug("") == "x"
+    for first, second in (
+        ("\u6570\u636e\u4e00", "\u6570\u636e\u4e8c"),
+        ("lam=-0.1", "lam=0.1"),
+        ("1e-3", "1e3"),
+    ):
+        assert slug(first) != slug(second) and re.fullmatch("[a-z0-9-]+", slug(first))

@@ -84,6 +84,15 @@ def test_command_of_a_run_keeps_its_space(tmp_path: Path) -> None:
     )
 
 
+def test_a_value_of_an_option_is_not_taken_for_the_space(tmp_path: Path) -> None:
+    meta: dict[str, Any] = {"kind": "run", "experiment": {"method": {"name": "m"}}}
+    meta["command"] = "raysim run --out results/x --quiet promptfl rounds=1"
+    assert commands.run_command(Results(tmp_path, meta)).startswith("raysim run promptfl ")
+    meta = {"kind": "sweep", "space": "safe", "command": "raysim sweep --out results/safe ./spaces/safe.py"}
+    trial = {"experiment": json.dumps({"seed": 1}), "seeds": [1], "kind": "search"}
+    assert "raysim run ./spaces/safe.py " in commands.trial_command(Results(tmp_path, meta), trial)
+
+
 CHANGES: list[dict[str, Any]] = [
     {},
     {"rounds": 7, "training.lr": 0.02, "task.path": None},

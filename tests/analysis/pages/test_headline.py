@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis.figures.choices.matrix import matrix
 from analysis.figures.choices.verdicts import rows_of
 from analysis.pages import headline
 from analysis.pages.best import best_table
@@ -16,6 +17,7 @@ from analysis.verdicts import verdict_tables
 from tests.fakes import answers as fake
 from tests.fakes.recipe import Recipe
 from tests.fakes.trials import sweep_of
+from tests.fakes.whole import whole_sweep
 
 
 def first(tmp_path: Path, rows: list[fake.Row], **meta: object) -> str:
@@ -45,6 +47,43 @@ def test_what_diverges_comes_before_every_size(tmp_path: Path) -> None:
     assert first(tmp_path, rows).startswith(
         "The choice s decides most: 100.0 instead of 30.0 diverged on 3 of 3 seeds under even"
     )
+
+
+def test_an_anchor_that_diverges_is_named_and_no_level_is_blamed(tmp_path: Path) -> None:
+    lost = {"reason": "the other side diverged on 2 of 3 seeds", "diverged_a": 0, "diverged_b": 2}
+    rows = [fake.verdict(word="diverges", level=level, **lost) for level in ("0.1", "0.2")]
+    rows += [
+        fake.verdict(
+            word="ahead", estimate=0.03, subject="method.h", level="16", scenario="domain per client"
+        )
+    ]
+    said = first(tmp_path / "a", rows)
+    assert said.startswith("The choice h decides most: 16 instead of 4 gains 3.0 points")
+    assert said.endswith("the anchor diverges under even, so nothing is decided there.")
+    results = open_results(fake.write(tmp_path / "b", rows, fake.estimates()))
+    table = matrix(results, rows_of(results, "choice"))
+    assert table is not None
+    cells = [cell.text for line in table.rows for cell in line[1:]]
+    assert "\u2715 anchor diverges" in cells and not [text for text in cells if "diverges at" in text]
+
+
+def test_search_trials_that_did_not_run_are_said_with_the_command(tmp_path: Path) -> None:
+    left = {"counts": {"search": {"planned": 76, "finished": 72}}, "command": "raysim sweep m --minutes 9"}
+    said = first(tmp_path, [fake.verdict(word="ahead", estimate=0.03)], left_out=left)
+    assert said.startswith(
+        "All 1 comparison and 72 of 76 search trials ran (`raysim sweep m --minutes 9` runs"
+    )
+
+
+def test_where_only_some_scenarios_are_confirmed_each_number_says_its_split(tmp_path: Path) -> None:
+    folder = whole_sweep(tmp_path / "w", lost={}, stop=47)
+    results = open_results(folder)
+    verdict_tables(results)
+    table = best_table(results)
+    assert table is not None and table.columns[2] == "test or validation accuracy (own distribution)"
+    assert [row[2].text.rpartition(" ")[2] for row in table.rows] == ["(test)", "(validation)"]
+    assert "Under even: The best by validation among the configurations confirmed" in table.caption
+    assert "Under dirichlet alpha=0.1: Not confirmed on fresh seeds" in table.caption
 
 
 def test_what_did_not_run_and_the_command_for_it_stand_in_the_first_sentence(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis import write_report
@@ -53,6 +54,19 @@ def test_the_page_of_a_run_says_what_the_server_computed(tmp_path: Path) -> None
     for part in (folder / "tables" / "rounds").glob("[!s]*.parquet"):
         part.unlink()
     assert ["FLOPs of the server", "7e+09"] in costs_of(folder)
+
+
+def test_a_round_in_which_all_clients_drop_out_does_not_spoil_the_mean(tmp_path: Path) -> None:
+    folder = fake_results.fake_run(tmp_path, rounds=2)
+    before = costs_of(folder)
+    (part, *_) = sorted((folder / "tables" / "rounds").glob("*.parquet"))
+    (row,) = pq.read_table(part).to_pylist()
+    nobody = {**row, "round": 3, "clients": 0, "bytes_up": 0, "bytes_down": 0}
+    write(part.with_name("x.parquet"), [nobody])
+    after = costs_of(folder)
+    assert not [cell for line in after for cell in line if "nan" in str(cell)]
+    each = [line for line in before if "client" in str(line[0]) and "round" in str(line[0])]
+    assert each and [line for line in after if line[0] in [name for name, *_ in each]] == each
 
 
 def costs_of(folder: Path) -> Sequence[Sequence[Any]]:

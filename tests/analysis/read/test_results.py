@@ -12,6 +12,7 @@ from analysis.read.results import open_results
 from tests.fakes import results as fake_results
 from tests.fakes import safe as fake_safe
 from tests.fakes import tables as fake_tables
+from tests.fakes.whole import whole_sweep
 
 
 def test_a_damaged_run_json_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
@@ -53,3 +54,15 @@ def test_all_damaged_parts_are_named_or_counted(tmp_path: Path) -> None:
     page = write_report(folder).read_text(encoding="utf-8")
     assert "tables/rounds/00004.parquet (" in page and "tables/rounds/00005.parquet (" not in page
     assert "and 2 others." in page
+
+
+def test_a_folder_whose_name_is_a_pattern_is_read_as_it_is_named(tmp_path: Path) -> None:
+    """DuckDB takes brackets, stars and question marks in a path for a pattern."""
+    first, second = (whole_sweep(tmp_path / name, seed=seed) for seed, name in enumerate(("run1", "run[1]")))
+    odd = whole_sweep(tmp_path / "what? [a]* 100%", seed=2)
+    values = [
+        [row["objective"] for row in open_results(folder).sql("SELECT objective FROM trials ORDER BY trial")]
+        for folder in (first, second, odd)
+    ]
+    assert len(values[0]) == len(values[1]) == len(values[2]) > 40
+    assert values[0] != values[1] != values[2]

@@ -190,13 +190,27 @@ def test_one_lost_seed_keeps_the_others_and_counts_as_nothing() -> None:
     assert "diverged on 1 of 5 seeds" in found.reason
 
 
-def test_a_rival_that_diverges_is_named_and_does_not_make_a_win() -> None:
+def test_a_rival_that_diverges_is_named_and_a_lost_seed_counts_against_either_side() -> None:
     samples = study([0.0, 0.0])
     (found,) = judge([Comparison(a=samples[0], b=sample([LOST, LOST, 0.7]), pool="", seeds_planned=3)], {})
     assert (found.verdict, found.diverged_b, found.a_diverges) == ("diverges", 2, False)
     assert found.reason == "the other side diverged on 2 of 3 seeds"
-    one = judged(samples, sample([*list(samples[0].values.values())[:2], LOST]))[0]
-    assert one.worst_case is None and one.estimate == pytest.approx(0, abs=0.01)
+    better = sample([*[value + 0.05 for value in samples[0].values.values()][:2], LOST])
+    pools = {"": Pool.of(study([0.0] * 12, noise=0.002))}
+    for other in (sample([*list(samples[0].values.values())[:2], LOST]), better):
+        here, there = (
+            judge([Comparison(a=a, b=b, pool="", seeds_planned=3)], pools)[0]
+            for a, b in ((samples[0], other), (other, samples[0]))
+        )
+        assert here.worst_case == pytest.approx(-(there.worst_case or 0)) and (here.worst_case or 0) > 0.2
+        assert here.adjusted_low == pytest.approx(-(there.adjusted_high or 0))
+        assert (
+            here.reason
+            == f"the other side {there.reason}"
+            == "the other side diverged on 1 of 3 seeds, counted as 0"
+        )
+        words = ("ahead", "behind") if other is not better else ("undecided", "undecided")
+        assert (here.verdict, there.verdict) == words
 
 
 def test_one_seed_decides_nothing_alone_and_little_with_a_pool() -> None:

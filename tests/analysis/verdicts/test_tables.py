@@ -7,16 +7,19 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from analysis.figures import estimates
+from analysis.figures.choices.verdicts import rows_of
+from analysis.pages.headline import rival_headline
 from analysis.read.results import Results, Row, open_results
 from analysis.verdicts import verdict_tables
 from analysis.verdicts.confirmed import with_floor
 from tests.fakes import results as fake_results
 from tests.fakes import stress_results
 from tests.fakes.recipe import Recipe
-from tests.fakes.whole import FRESH, SCENARIOS, SELECTION, whole_sweep
+from tests.fakes.whole import FRESH, SCENARIOS, SELECTION, SPACE, whole_sweep
 
 MEASURED = "acc_personal_own"
 
@@ -61,6 +64,56 @@ def test_without_divergence_the_strongest_rival_is_the_best_on_the_selection_see
     results = judged(whole_sweep(tmp_path, lost={}, search=0))
     strongest = results.sql("SELECT DISTINCT scenario, b FROM verdicts WHERE strongest ORDER BY ALL")
     assert [row["b"] for row in strongest] == ["fedavg (untuned)"] * len(SCENARIOS)
+
+
+def _without(folder: Path, kind: str, label: str) -> Path:
+    """The folder without the trials of a kind and label, as a sweep leaves it that had no time for them."""
+    for part in (folder / "tables" / "trials").glob("*.parquet"):
+        (row,) = pq.read_table(part).select(["kind", "label"]).to_pylist()
+        if (row["kind"], row["label"]) == (kind, label):
+            part.unlink()
+    return folder
+
+
+def test_a_rival_that_was_not_confirmed_stays_the_strongest_and_no_other_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    folder = _without(whole_sweep(tmp_path / "w", lost={}, search=0), "confirm", "fedavg (untuned)")
+    results = judged(folder)
+    rows = results.sql(
+        "SELECT b, verdict, strongest FROM verdicts WHERE kind = 'rival' AND metric = $m", m=MEASURED
+    )
+    assert {(row["b"], row["verdict"]) for row in rows if row["strongest"]} == {("fedavg", "missing")}
+    said = rival_headline(results, rows_of(results, "rival"))
+    assert "strongest rival, " not in said and "fedavg, its strongest rival on validation under even" in said
+
+
+def test_a_transfer_that_was_left_out_has_a_row(tmp_path: Path) -> None:
+    label = f"fedrsclip from {SCENARIOS[1]} (tuned)"
+    left = {"kind": "transfer", "study": f"{SPACE} | {SCENARIOS[0]}", "label": label, "stage": "transfer"}
+    folder = whole_sweep(tmp_path / "w", left_out={"trials": [left]})
+    results = judged(_without(folder, "transfer", label))
+    row = only(results, VERDICT, kind="transfer", a="fedrsclip (tuned)", b=label, scenario=SCENARIOS[0])
+    assert (row["verdict"], row["reason"], row["level"]) == ("missing", "no time was left", SCENARIOS[1])
+    other = only(
+        results, "FROM verdicts WHERE kind = 'transfer' AND metric = $m AND verdict <> 'missing'", m=MEASURED
+    )
+    assert other["scenario"] == SCENARIOS[1]
+
+
+def test_the_view_of_both_directions_turns_the_reason_too(whole: Results) -> None:
+    seen = {
+        (row["a"], row["b"], row["scenario"], row["metric"], row["split"]): row["reason"]
+        for row in whole.sql("FROM differences WHERE kind IN ('rival', 'choice', 'lead')")
+    }
+    turned = {(b, a, *rest): reason for (a, b, *rest), reason in seen.items()}
+    lost = {key for key, reason in seen.items() if reason.startswith("diverged on")}
+    both = {key for key in lost if "the other side" in seen[key]}
+    assert lost > both and all(turned[key] == f"the other side {seen[key]}" for key in lost - both)
+    for key in both:
+        assert " and the other side ".join(reversed(seen[key].split(" and the other side "))) == turned[key]
+    same = {key for key, reason in seen.items() if "diverged" not in reason and "never ran" not in reason}
+    assert same and all(turned[key] == seen[key] for key in same)
 
 
 def test_a_lost_seed_of_the_tuned_configuration_leaves_the_others(whole: Results) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.figures.choices import ranks
-from analysis.read.results import Results, Row, open_results
+from analysis.read.results import Results, open_results
 from analysis.verdicts import verdict_tables
 from tests.fakes import sensitivity as fake
 
@@ -52,11 +52,11 @@ def test_rankings_of_noise_are_undecided(tmp_path: Path) -> None:
     assert pair["low"] < 0 < pair["high"]
 
 
-def test_a_level_that_diverged_is_not_ranked_by_the_seeds_it_kept(tmp_path: Path) -> None:
+def test_a_choice_with_a_level_that_diverged_has_the_largest_effect(tmp_path: Path) -> None:
     sheet = both(0.002, 1.0)
     for row in sheet.rows:
         if row["scenario"] == EVEN and row["factor"] == "method.h":
             row |= {"state": "FAIL", "reason": "diverged: loss is NaN", "acc_personal_own": None}
     rows, _ = ranks.table_ranks(judged(tmp_path, sheet))
-    symbols: list[Row] = [r["symbol"] for r in rows if r["scenario"] == EVEN]
-    assert symbols == ["lam", "fusion"]
+    found = [(r["symbol"], r["rank"]) for r in rows if r["scenario"] == EVEN]
+    assert found == [("h", 1), ("lam", 2), ("fusion", 3)] and rows[0]["size"] == 1.0

@@ -197,3 +197,22 @@ def test_names_with_commas_stand_in_quotes() -> None:
     ]
     assert quoted_names(["a", "b"]) == ["a", "b"]
     assert quoted_names(["\u201ca, b\u201d", "\u201cc\u201d"]) == ["\u201ca, b\u201d", "\u201cc\u201d"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (("undecided", -0.03), ("behind", -0.015), "behind"),
+        (("ahead", 0.015), ("undecided", 0.02), "undecided"),
+        (("ahead", 0.05), ("ahead", 0.02), "ahead"),
+    ],
+)
+def test_the_rival_that_is_named_is_one_that_decides_the_outcome(
+    first: tuple[str, float], second: tuple[str, float], outcome: str
+) -> None:
+    rows = [
+        fake.verdict("lead", word, estimate, b=name)
+        for (word, estimate), name in zip((first, second), ("promptfl", "fedotp"), strict=True)
+    ]
+    found = leads.lead(rows)
+    assert (found.outcome, found.nearest["b"]) == (outcome, "fedotp")

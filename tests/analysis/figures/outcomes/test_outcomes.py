@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.figures.estimates import accuracy_text, below_floors, clients_said
+from analysis.figures.estimates import accuracy_text, clients_said
 from analysis.figures.exhibits import evenly_spaced
 from analysis.figures.outcomes import classes, communication, one_run, partition
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
@@ -48,14 +48,6 @@ def accuracy(label: str, mean: float | None, **more: object) -> Row:
 )
 def test_an_accuracy_is_never_printed_as_if_it_were_certain(row: Row | None, text: str) -> None:
     assert accuracy_text(row) == text
-
-
-def test_what_is_below_a_floor_is_said() -> None:
-    rows = [accuracy("m", 0.547), accuracy("n", 0.8), accuracy("most frequent class", 0.762, kind="floor")]
-    assert below_floors(rows) == [
-        "Under A, m (54.7%) is below always naming the most frequent class (76.2%)."
-    ]
-    assert below_floors(rows, "n") == []
 
 
 def test_clients_that_were_not_measured_are_counted() -> None:
@@ -119,6 +111,16 @@ def test_accuracy_by_class_sums_domains_at_the_last_round(tmp_path: Path) -> Non
     write(folder / "tables" / "classes" / "0.parquet", rows)
     exhibit = with_numbers(exhibit_classes(open_results(folder)))
     assert exhibit.numbers and exhibit.numbers.rows == [["river", 0.5, None]]
+
+
+def test_a_class_at_zero_is_said_to_be_there(tmp_path: Path) -> None:
+    folder = fake_results.fake_run(tmp_path, rounds=2, tables=("rounds",))
+    shared = class_rows((2, "forest", "0", 9.0, 10.0), (2, "river", "0", 3.0, 10.0))
+    personal = class_rows((2, "forest", "0", 8.0, 10.0), (2, "river", "0", 0.0, 10.0))
+    rows = [*shared, *({**row, "scope": "personal"} for row in personal)]
+    write(folder / "tables" / "classes" / "0.parquet", rows)
+    exhibit = exhibit_classes(open_results(folder))
+    assert exhibit.says == "From forest 80.0% to river 0.0%."
 
 
 def test_miou_by_domain_is_a_mean_over_classes(tmp_path: Path) -> None:

@@ -23,8 +23,13 @@ MEANS = {
 }
 
 
-def recipe(folder: Path, failed: tuple[str, str, float] = ("", "", 0.0)) -> Results:
-    """Two entries tuned over three rates under two scenarios; two seeds, one point apart."""
+def recipe(
+    folder: Path, failed: tuple[str, str, float] = ("", "", 0.0), objectives: dict[str, float] | None = None
+) -> Results:
+    """Two entries tuned over three rates under two scenarios; two seeds, one point apart.
+
+    `objectives` has those that are not the mean over the seeds, by trial: `a even 0.05`.
+    """
     folder.mkdir()
     scenarios = [{"label": "even"}, {"label": "domain"}]
     (folder / "run.json").write_text(
@@ -46,6 +51,7 @@ def recipe(folder: Path, failed: tuple[str, str, float] = ("", "", 0.0)) -> Resu
                 "state": "FAIL" if (entry, scenario, level) == failed else "COMPLETE",
                 "params": json.dumps({"training.lr": level}),
                 "seeds": [0, 1],
+                "objective": (objectives or {}).get(f"{entry} {scenario} {level}", mean),
                 "acc_personal_own": [mean - 0.005, mean + 0.005],
                 "acc_majority_own": [0.2, 0.2],
                 "acc_zeroshot_own": [0.45, 0.45],
@@ -56,6 +62,11 @@ def recipe(folder: Path, failed: tuple[str, str, float] = ("", "", 0.0)) -> Resu
     results = open_results(folder)
     verdict_tables(results)
     return results
+
+
+def test_the_best_level_is_that_of_the_search_where_a_lost_seed_counts_as_nothing(tmp_path: Path) -> None:
+    rows = table_tuning(recipe(tmp_path / "r", objectives={"a even 0.05": 0.35}))
+    assert [r["level"] for r in rows if r["best"] and (r["scenario"], r["entry"]) == ("even", "a")] == [0.12]
 
 
 def test_the_best_level_of_each_entry_and_edges(tmp_path: Path) -> None:
