@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import keyword
+import re
 from pathlib import Path
+from typing import Any
 
+from raysim.backbones.own import BACKBONES
+from raysim.clients.partition import SCENARIOS
 from raysim.core.errors import UserError
+from raysim.core.registry import Registry
+from raysim.data.registry import DATASETS
+from raysim.methods import METHODS
+from raysim.storage.figures import REPORT_FIGURES
 from raysim.storage.files import write_text
+from raysim.storage.report import analysis_module
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -36,25 +46,44 @@ def write_new(kind: str, name: str, folder: Path) -> Path:
 
     Args:
         kind: Name of a file in `templates`.
-        name: Its name on the command line: letters, digits and `_`, the first a letter.
+        name: Its name on the command line: letters, digits and `_`, the first a letter, and no name that is
+            taken.
         folder: Where NAME.py is written.
 
     Raises:
         UserError: The name cannot be one, or the file is there already.
     """
-    if not (name.isascii() and name.isidentifier() and not keyword.iskeyword(name)):
-        raise UserError(f"name '{name}' is not allowed: letters, digits and _, the first one a letter")
+    word = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or {name, word} & set(keyword.kwlist):
+        raise UserError(
+            f"name '{name}' is not allowed: it should be letters, digits and _, the first one a letter, and "
+            "no word of Python"
+        )
+    if name in _taken(kind):
+        raise UserError(f"name '{name}' is not allowed: there is a {kind} of this name; choose another name")
+    template = (TEMPLATES / f"{kind}.py").read_text()
+    if word in {node.id for node in ast.walk(ast.parse(template)) if isinstance(node, ast.Name)}:
+        raise UserError(
+            f"name '{name}' is not allowed: the file needs another class {word}; choose another name"
+        )
     path = folder / f"{name}.py"
     if path.exists():
         raise UserError(f"{path} is there already; choose another name, or move it")
     title = name.replace("_", " ").strip().capitalize()
-    text = (TEMPLATES / f"{kind}.py").read_text()
-    for word, value in {
-        "CLASS": "".join(part[:1].upper() + part[1:] for part in name.split("_")) or "Mine",
-        "NAME": name,
-        "TITLE": title,
-        "FILE": path.name,
-    }.items():
-        text = text.replace(word, value)
-    write_text(path, text)
+    values = {"CLASS": word, "NAME": name, "TITLE": title, "FILE": path.name}
+    # in one pass: a name may hold one of these words
+    write_text(path, re.sub(r"\b(CLASS|NAME|TITLE|FILE)\b", lambda found: values[found[0]], template))
     return path
+
+
+def _taken(kind: str) -> set[str]:
+    """Return the names that things of a kind have already; a space is a file and may have any name."""
+    registries: dict[str, Registry[Any]] = {
+        "method": METHODS,
+        "scenario": SCENARIOS,
+        "dataset": DATASETS,
+        "backbone": BACKBONES,
+        "figure": REPORT_FIGURES,
+    }
+    names = set(registries.get(kind, ()))
+    return names | set(analysis_module("declared").FIGURE_KINDS) if kind == "figure" else names

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from raysim.cli.shared_options import user_path
 from raysim.core.plugins import VARIABLE
 
 
@@ -28,7 +28,7 @@ def new_options(parser: argparse.ArgumentParser) -> None:
         help="what the file is for",
     )
     parser.add_argument("name", metavar="NAME", help="its name on the command line; NAME.py is written")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the file (default: this one)")
+    parser.add_argument("--out", type=user_path, metavar="DIR", help="folder of the file (default: this one)")
 
 
 def check_options(parser: argparse.ArgumentParser) -> None:

@@ -9,14 +9,12 @@ experiment that uses something of it.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import linecache
 import os
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,7 +24,6 @@ from types import ModuleType
 from typing import Any
 
 from raysim.core.errors import UserError, why_unreadable
-from raysim.core.warm import kept
 
 VARIABLE = "RAYSIM_PLUGINS"  # files that every process loads, separated as in PATH
 DIGITS = 12  # of a digest
@@ -75,6 +72,7 @@ except UserError as error:
 
 _modules: dict[str, PluginFile] = {}  # module name -> file, of all that were executed
 _active: dict[str, PluginFile] = {}  # path -> file, of those that registered something
+packages: dict[str, str] = {}  # top-level module that something was loaded from -> its package and version
 forgetting: list[Callable[[str], None]] = []  # of every registry: drop what a module registered
 
 
@@ -88,7 +86,7 @@ def load(path: str | Path) -> ModuleType:
         UserError: There is no such file, or it is no text.
         Exception: What the file raises.
     """
-    place = Path(path).expanduser().absolute()
+    place = _absolute(path)
     try:
         source = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -108,7 +106,7 @@ def load_plugin(path: str | Path) -> ModuleType:
     Raises:
         UserError: The file cannot be read or executed (with the line), or it registers nothing.
     """
-    place = str(Path(path).expanduser().absolute())
+    place = str(_absolute(path))
     try:
         module = load(path)
     except UserError:
@@ -125,11 +123,9 @@ def load_plugin(path: str | Path) -> ModuleType:
 
 
 def unload(path: str | Path) -> None:
-    """Drop what a plug-in file registered; nothing where it registered nothing."""
-    file = _active.pop(str(path), None)
-    if file is not None:
-        for forget in forgetting:
-            forget(file.module)
+    """Drop what a plug-in file registered, and its name from the environment."""
+    _forget(str(path))
+    os.environ[VARIABLE] = os.pathsep.join(place for place in _named() if place != str(path))
 
 
 def load_from_environment() -> None:
@@ -138,7 +134,7 @@ def load_from_environment() -> None:
     Raises:
         UserError: See `load_plugin`.
     """
-    for path in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+    for path in _named():
         if path not in _active or Path(path).exists():  # this process may have named it, and its file be gone
             load_plugin(path)
 
@@ -211,28 +207,6 @@ def registered_from(module: str) -> None:
         _active[file.path] = file
 
 
-def code_of(thing: Any) -> str:
-    """Return a digest of the code that a class or function belongs to; empty for code that comes with raysim.
-
-    Of a plug-in file it is that of its text; of an installed package that of all its Python files, so that it
-    is equal on machines with equal code; of a class of a script or of a notebook's cell that of the class.
-    """
-    module = module_of(thing)
-    top = module.partition(".")[0]
-    if top in OWN or top in sys.stdlib_module_names:
-        return ""
-    file = _modules.get(module)
-    if file is not None:
-        return file.digest
-    if top != MAIN:
-        return _code_of_package(top)
-    try:
-        source = inspect.getsource(thing)
-    except (OSError, TypeError):  # typed into an interpreter: never equal to anything else
-        source = f"{os.getpid()} {id(thing)} {time.time()}"
-    return hashlib.sha256(source.encode()).hexdigest()[:DIGITS]
-
-
 def check_travels(thing: Any) -> None:
     """Check that other processes can load a class or function.
 
@@ -250,19 +224,6 @@ def check_travels(thing: Any) -> None:
 def module_of(thing: Any) -> str:
     """Return the name of the module that a class or function is defined in."""
     return str(getattr(thing, "__module__", type(thing).__module__))
-
-
-@kept("code of packages", maxsize=64)
-def _code_of_package(top: str) -> str:
-    """Return the digest of all Python files of a top-level package or module that is imported."""
-    found = sys.modules[top]
-    places = [Path(place) for place in getattr(found, "__path__", None) or [found.__file__ or ""]]
-    digest = hashlib.sha256()
-    for place in places:
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(str(path.relative_to(place)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:DIGITS]
 
 
 def place_of(module: str) -> str:
@@ -300,7 +261,7 @@ def _execute(file: PluginFile) -> ModuleType:
         return sys.modules[file.module]
     module = ModuleType(file.module)
     module.__file__ = file.path
-    unload(file.path)  # another text of it
+    _forget(file.path)  # another text of it
     sys.modules[file.module] = module  # records and type hints look their module up there
     _modules[file.module] = file
     lines = file.source.splitlines(keepends=True)
@@ -308,11 +269,33 @@ def _execute(file: PluginFile) -> ModuleType:
     try:
         exec(compile(file.source, file.path, "exec"), module.__dict__)
     except BaseException:
-        unload(file.path)
+        _forget(file.path)
         raise
     return module
 
 
+def _forget(path: str) -> None:
+    """Drop what a plug-in file registered; nothing where it registered nothing."""
+    file = _active.pop(path, None)
+    if file is not None:
+        for forget in forgetting:
+            forget(file.module)
+
+
+def _named() -> list[str]:
+    """Return the absolute paths of the files that the environment names."""
+    words = filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
+    return [str(_absolute(word)) for word in words]
+
+
+def _absolute(path: str | Path) -> Path:
+    """Return the one name that stands for a plug-in file in this process: absolute, without `..`."""
+    return Path(os.path.abspath(Path(path).expanduser()))
+
+
 def _export() -> None:
-    """Name the plug-ins in the environment, so that processes started from here load them too."""
-    os.environ[VARIABLE] = os.pathsep.join(_active)
+    """Name the plug-ins in the environment, so that processes started from here load them too.
+
+    Files that it names already stay, also those that this process has not loaded yet.
+    """
+    os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*_named(), *_active]))

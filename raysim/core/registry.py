@@ -40,6 +40,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._check = check
         plugins.forgetting.append(self._forget)
         self._things: dict[str, T | str | EntryPoint] = dict(built_in)
+        self._claims: dict[str, EntryPoint] = {}  # names of ours that an installed package takes too
         self._scanned = False
 
     def add(self, thing: T, name: str | None = None) -> T:
@@ -53,8 +54,8 @@ class Registry(Mapping[str, T], Generic[T]):
             The thing.
 
         Raises:
-            UserError: It has no name, the name belongs to something else already, or it is no thing of this
-                kind.
+            UserError: It has no name, the name belongs to something else already (also to another thing of
+                the same plug-in file), or it is no thing of this kind.
         """
         word = name or getattr(thing, "name", None)
         if not isinstance(word, str) or not word.replace("_", "").replace("-", "").isalnum():
@@ -65,6 +66,8 @@ class Registry(Mapping[str, T], Generic[T]):
         if self._check is not None:
             self._check(word, thing)
         self._refuse_taken(word, thing)
+        if self._things.get(word, thing) is not thing:
+            warm.clear()  # what stays warm is kept by name
         self._things[word] = thing
         plugins.registered_from(_module_of(thing))
         return thing
@@ -74,11 +77,15 @@ class Registry(Mapping[str, T], Generic[T]):
 
         Raises:
             KeyError: There is none.
-            UserError: It cannot be loaded.
+            UserError: It cannot be loaded, or two packages have it.
         """
-        if name not in self._things:
-            self._scan()
+        self._scan()
         thing = self._things[name]
+        if name in self._claims:
+            raise UserError(
+                f"{self.kind} '{name}': {_owner(self._claims[name])} offers this name too, and it belongs to "
+                f"{plugins.place_of(_module_of(thing))}; remove one of the two, or rename its entry point"
+            )
         if isinstance(thing, str):
             module, _, attribute = thing.partition(":")
             thing = getattr(import_module(module), attribute)
@@ -99,8 +106,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a thing of this name."""
-        if name not in self._things:
-            self._scan()
+        self._scan()
         return name in self._things
 
     def get_or_refuse(self, name: object, what: str | None = None) -> T:
@@ -129,9 +135,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return things
 
     def module(self, name: str) -> str:
-        """Return the module that the thing of a name is defined in."""
-        if isinstance(self._things[name], EntryPoint):
-            self[name]  # imports it: the digest of a package's code is that of what was imported
+        """Return the module that the thing of a name is defined in; nothing is imported for it."""
         return _module_of(self._things[name])
 
     def _forget(self, module: str) -> None:
@@ -148,11 +152,13 @@ class Registry(Mapping[str, T], Generic[T]):
             return
         self._scanned = True
         for point in entry_points(group=self.group):
-            self._things.setdefault(point.name, point)
+            known = self._things.setdefault(point.name, point)
+            if not isinstance(known, EntryPoint) or known != point:  # one package may be found twice
+                self._claims[point.name] = point
 
     def _loaded(self, name: str, point: EntryPoint) -> T:
         """Import what a package offers under a name."""
-        owner = f"{point.dist.name} {point.dist.version}" if point.dist else "an installed package"
+        owner = _owner(point)
         try:
             thing: T = point.load()
         except Exception as error:
@@ -167,16 +173,30 @@ class Registry(Mapping[str, T], Generic[T]):
             )
         if self._check is not None:
             self._check(name, thing)
+        plugins.packages[point.module.partition(".")[0]] = owner
         return thing
 
     def _refuse_taken(self, name: str, thing: T) -> None:
-        """Raise UserError where a name belongs to something of another place."""
+        """Raise UserError where a name belongs to something of another place, or of the same plug-in file."""
         self._scan()
-        if name not in self._things:
+        old = self._things.get(name, thing)
+        if old is thing:
             return
-        old, new = plugins.place_of(_module_of(self._things[name])), plugins.place_of(_module_of(thing))
-        if old != new:
-            raise UserError(f"{self.kind} '{name}' of {new}: this name belongs to {old}; choose another name")
+        module = _module_of(thing)
+        here, there = plugins.place_of(module), plugins.place_of(_module_of(old))
+        if here != there:
+            raise UserError(
+                f"{self.kind} '{name}' of {here}: this name belongs to {there}; choose another name"
+            )
+        if plugins.file_of(module) is not None:  # an earlier text of the file is forgotten before this one
+            raise UserError(
+                f"{self.kind} '{name}' of {here}: it is added twice, by this file or a copy of it; keep one"
+            )
+
+
+def _owner(point: EntryPoint) -> str:
+    """Return name and version of the package of an entry point."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an installed package"
 
 
 def class_check(base: type[Config]) -> Callable[[str, object], None]:

@@ -41,6 +41,11 @@ class Cache:
                 self._values.popitem(last=False)
         return value
 
+    def values(self) -> list[Any]:
+        """Return the values that are kept."""
+        with self._lock:
+            return list(self._values.values())
+
     def clear(self) -> None:
         """Forget all values."""
         with self._lock:

@@ -13,6 +13,7 @@ from raysim.clients.faults import Faults
 from raysim.clients.partition import SCENARIOS
 from raysim.clients.scenario import Scenario
 from raysim.core import plugins
+from raysim.core.code import code_of
 from raysim.core.config import Config, canonical_json, digest, knob, late_fields, parse
 from raysim.core.errors import UserError
 from raysim.core.registry import Registry
@@ -181,7 +182,7 @@ def foreign_code(experiment: Experiment) -> dict[str, str]:
         `method mine` -> digest, for method, scenario, dataset, backbone and networks; of a class
         from a plug-in that builds on a class of another one, of both.
     """
-    return {name: found for name, thing in used_things(experiment) if (found := plugins.code_of(thing))}
+    return {name: found for name, thing in used_things(experiment) if (found := code_of(thing))}
 
 
 def check_travels(experiment: Experiment) -> None:

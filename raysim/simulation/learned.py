@@ -8,8 +8,9 @@ from typing import Any
 from raysim.core.columns import MEASURED_COLUMNS
 from raysim.core.types import InitialState, StoredState
 from raysim.experiment.records import foreign_code, to_dict
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.federation import Federation
-from raysim.simulation.images import contents_of, dataset_of
+from raysim.simulation.images import contents_of
 from raysim.storage.plugin_files import plugin_record
 from raysim.storage.provenance import versions
 from raysim.storage.store import Privates

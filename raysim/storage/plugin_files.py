@@ -1,4 +1,4 @@
-"""The plug-in files of a result: their texts are kept in its folder, and a resume needs the same ones."""
+"""The plug-ins of a result: the texts of files are kept in its folder, and a resume needs the same code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raysim.core import plugins
+from raysim.core.code import code_of_package
 from raysim.core.errors import UserError
 from raysim.storage.files import write_text
 
@@ -16,6 +17,11 @@ FOLDER = "plugins"
 def plugin_record() -> list[dict[str, str]]:
     """Return file and digest of every plug-in of this process, for run.json."""
     return [{"file": file.path, "digest": file.digest} for file in plugins.active()]
+
+
+def package_record() -> list[dict[str, str]]:
+    """Return name with version and digest of every installed package that something was loaded from."""
+    return [{"package": name, "digest": code_of_package(top)} for top, name in plugins.packages.items()]
 
 
 def keep_plugins(folder: Path) -> None:
@@ -37,8 +43,18 @@ def check_plugins(folder: Path, record: Mapping[str, Any]) -> None:
         record: Its run.json; empty for a new folder.
 
     Raises:
-        UserError: A plug-in has changed, or is not loaded. The message says where the first text lies.
+        UserError: A plug-in has changed, or is not loaded. The message says where the first text lies, or
+            which version of a package it was.
     """
+    here = {entry["package"].rpartition(" ")[0]: entry for entry in package_record()}
+    for entry in record.get("packages") or []:
+        now = here.get(entry["package"].rpartition(" ")[0])
+        if now is not None and now["digest"] != entry["digest"]:
+            raise UserError(
+                f"--out {folder}: was made with other code of the package {entry['package']} "
+                f"({entry['digest']}, now {now['package']}, {now['digest']}); install what it was made with, "
+                "or choose another folder"
+            )
     digests: dict[str, set[str]] = {}  # two plug-ins may have one file name
     for file in plugins.active():
         digests.setdefault(file.name, set()).add(file.digest)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from raysim.core.machine import usable_cores
-from raysim.storage.plugin_files import plugin_record
+from raysim.storage.plugin_files import package_record, plugin_record
 
 PACKAGES = ("raysim", "torch", "torchvision", "open_clip_torch", "ray", "optuna", "numpy", "pyarrow")
 
@@ -29,6 +29,7 @@ def provenance(command: str) -> dict[str, Any]:
         "versions": versions(),
         "hardware": hardware(),
         "plugins": plugin_record(),
+        "packages": package_record(),
     }
 
 

@@ -50,3 +50,36 @@ def test_a_notebook_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shown = [output["data"] for output in outputs if "data" in output]
     assert any("report/index.html" in data.get("text/html", "") for data in shown)
     assert any("rounds" in data["text/plain"] and "2/2" in data["text/plain"] for data in shown)
+
+
+CELL = """
+import raysim
+from raysim.methods.prompts.promptfl import PromptFL
+
+
+@raysim.METHODS.add
+class Mine(PromptFL):
+    "PromptFL under another name."
+
+    name = "mine"
+
+    def aggregate(self, state, updates):
+        return super().aggregate(state, updates)
+
+
+small = {"method": "mine", "scenario.clients": 2, "task.shots": 2, "task.per_cell": 4}
+result = raysim.run(small, rounds=1, out="run", progress=False)
+print(result.record["started"])
+"""
+
+
+def test_a_class_that_is_typed_into_a_cell_works_and_the_cell_can_be_executed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    cells = [nbformat.v4.new_code_cell(CELL) for _ in range(2)]
+    book = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(book, timeout=250, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    first, second = (cell["outputs"][-1]["text"] for cell in book.cells)
+    assert first == second, "the finished run is read, and not run again"

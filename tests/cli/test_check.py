@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from raysim.cli.new import write_new
 from raysim.clients.partition import SCENARIOS
 from raysim.core import plugins
 from raysim.core.errors import UserError
+from raysim.methods import METHODS
+from raysim.nn.convnets import NETWORKS
 from tests.fakes.plugin import NETWORK, write_plugin, write_tiles
 
 pytestmark = pytest.mark.usefixtures("no_plugin_stays")
@@ -89,10 +92,43 @@ def test_a_network_keeps_the_contract_or_its_fault_is_found(tmp_path: Path) -> N
         assert all(fault for _, fault in contracts.results(data_contracts.of_network("two_steps")))
 
 
-@pytest.mark.parametrize("name", ["my-own", "1st", "class", "", "später"])
+@pytest.mark.parametrize("name", ["my-own", "1st", "class", "", "später", "_1", "_", "none", "true"])
 def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="letters, digits and _"):
         write_new("method", name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("method", "fedavg", "there is a method of this name"),
+        ("scenario", "dirichlet", "there is a scenario of this name"),
+        ("figure", "cost", "there is a figure of this name"),
+        ("figure", "figure", "the file needs another class Figure"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(kind: str, name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        write_new(kind, name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["MY_FILE", "TITLE_NAME_", "CLASS"])
+def test_a_name_may_hold_a_word_that_is_replaced(name: str, tmp_path: Path) -> None:
+    path = write_new("method", name, tmp_path)
+    plugins.load_plugin(path)
+    assert name in METHODS and f"raysim check {name}.py " in path.read_text()
+
+
+def test_a_broken_package_does_not_hinder_the_check_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = EntryPoint("broken", "nowhere_to_be_found:Broken", NETWORKS.group)
+    monkeypatch.setitem(NETWORKS._things, "broken", broken)
+    with pytest.raises(UserError, match="cannot be imported"):
+        NETWORKS["broken"]
+    assert main(["check", str(write_plugin(tmp_path, "net", NETWORK))]) == 0
+    assert "FAILS" not in capsys.readouterr().out
 
 
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:

@@ -100,6 +100,30 @@ def test_two_files_cannot_have_one_name(tmp_path: Path) -> None:
         plugins.load_plugin(write_plugin(tmp_path, "other"))
 
 
+def test_two_things_of_one_file_cannot_have_one_name(tmp_path: Path) -> None:
+    twice = METHOD + METHOD[METHOD.index("@METHODS.add") : METHOD.index("@SCENARIOS.add")]
+    with pytest.raises(UserError, match=r"method 'slow' of .*mine\.py: it is added twice"):
+        plugins.load_plugin(write_plugin(tmp_path, "mine", twice))
+    assert "slow" not in METHODS and plugins.active() == ()
+    again = write_plugin(tmp_path, "mine", METHOD + "METHODS.add(Slow)\n")
+    plugins.load_plugin(again)
+    plugins.load_plugin(tmp_path / "there" / ".." / "mine.py")  # the same file
+    assert [file.path for file in plugins.active()] == [str(again)]
+
+
+def test_files_that_the_environment_names_stay_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = write_plugin(tmp_path, "one", METHOD.replace('"slow"', '"slower"').replace('"fair"', '"fairer"'))
+    two = write_plugin(tmp_path, "two")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(plugins.VARIABLE, "one.py")
+    plugins.load_plugin("two.py")
+    assert os.environ[plugins.VARIABLE] == f"{one}{os.pathsep}{two}" and "slower" not in METHODS
+    plugins.load_plugins([])
+    assert {"slow", "slower"} <= set(METHODS)
+    plugins.unload(one)
+    assert os.environ[plugins.VARIABLE] == str(two)
+
+
 def test_a_file_that_needs_a_file_beside_it_is_refused_for_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,17 @@ def test_a_package_runs_on_ray(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         digests.append(done.stdout.split('"state_sha256": "')[1][:64])
     assert digests[0] == digests[1]
+    (known,) = read_record(tmp_path / "serial")["packages"]
+    assert known["package"] == "slow-lib 1.2" and len(known["digest"]) == 12
+    methods = folder / "slowlib" / "methods.py"
+    methods.write_text(methods.read_text() + "# another text\n")
+    resume = ["run", *QUICK_WORDS, "method=slow", "--engine", "serial", "--resume"]
+    done = subprocess.run(
+        [sys.executable, "-m", "raysim", *resume, "--out", str(tmp_path / "serial")],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"other code of the package slow-lib 1.2 ({known['digest']}, now slow-lib 1.2, " in done.stderr
 
 
 def test_a_dataset_and_a_network_run_on_both_engines(tmp_path: Path) -> None:
