@@ -22,7 +22,18 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from raysim.data.raster import is_nodata, large, read_raster, refuse_large, refuse_soft_alpha
-from raysim.data.reading import Picture, Reading, Refused, bits_words, choose_bands, reading_words, to_rgb
+from raysim.data.reading import (
+    FLAT,
+    Picture,
+    Reading,
+    Refused,
+    bits_words,
+    choose_bands,
+    is_flat,
+    reading_words,
+    refuse_empty,
+    to_rgb,
+)
 from raysim.data.tiff import ORIENTATION, Page, pages, unturned
 from raysim.data.unreadable import UnreadableImage, explain_content, explain_os_error
 
@@ -120,6 +131,7 @@ def decode(content: bytes, reading: Reading) -> Picture:
         why = "is a raster of several bands or of an unusual type"
         picture = read_raster(content, reading, why, inverted)
     notes += ["EXIF rotation not applied"] if turned not in (0, 1) else []
+    notes += [FLAT] if "stretched" in picture.read and is_flat(picture.pixels) else []
     return replace(picture, note=", ".join(notes))
 
 
@@ -193,8 +205,7 @@ def _transparent(
     image: Image.Image, values_HWB: np.ndarray, nodata: float | None, reading: Reading
 ) -> Picture:
     """Stretch an image with transparency and put it in front of black."""
-    alpha_HW = np.asarray(image.getchannel("A"))
-    missing_HW = alpha_HW == 0
+    missing_HW = np.asarray(image.getchannel("A")) == 0
     if nodata is not None:
         missing_HW |= is_nodata(values_HWB, [nodata] * values_HWB.shape[2])
     rgb = to_rgb(values_HWB, missing_HW, reading.stretch)
@@ -206,7 +217,9 @@ def _eight_bits(image: Image.Image) -> np.ndarray:
     """Return an image of 8 bits as RGB, its transparent pixels black."""
     if image.has_transparency_data:
         _refuse_soft_alpha(image)
-        return _in_front_of_black(image.convert("RGBA"))
+        clear = image.convert("RGBA")
+        refuse_empty(np.asarray(clear.getchannel("A")) == 0)
+        return _in_front_of_black(clear)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 

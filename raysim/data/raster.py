@@ -39,8 +39,12 @@ def large(pixels: int) -> Refused:
 
 
 def refuse_soft_alpha(alpha_HW: np.ndarray, most: int) -> None:
-    """Refuse a TIFF whose transparency looks like a band: GDAL declares a fourth band of bytes so."""
-    if ((alpha_HW > 0) & (alpha_HW < most)).mean() > SOFT_ALPHA:
+    """Refuse a TIFF whose transparency looks like a band: GDAL declares a fourth band of bytes so.
+
+    Such a band has values between none and all, and often none that is all: near infrared over water is dark.
+    """
+    soft_HW = (alpha_HW > 0) & (alpha_HW < most)
+    if soft_HW.mean() > SOFT_ALPHA or (soft_HW.any() and alpha_HW.max() < most):
         raise Refused(
             "has a band that is declared as transparency and looks like measured values (near infrared?)",
             "name the bands to take: task.bands=1,2,3, or with the fourth: task.bands=4,1,2",
@@ -62,21 +66,24 @@ def read_raster(content: bytes, reading: Reading, why: str, inverted: bool = Fal
     with _opened(content, why) as raster:
         refuse_large(raster.width, raster.height)
         colours = [colour.name for colour in raster.colorinterp]
+        if "palette" in colours and raster.dtypes[0] != "uint8":
+            raise Refused(f"has a palette of {raster.dtypes[0]} values", "save it with its colours as RGB")
         places, alpha = choose_bands(colours, reading)
         values_HWB = np.stack([raster.read(place + 1) for place in places], axis=-1)
         nodata = [raster.nodatavals[place] for place in places]
         is_tiff = raster.driver == "GTiff"
         alpha_HW = None if alpha is None else raster.read(alpha + 1)
-    missing_HW = is_nodata(values_HWB, nodata)
+    missing_HW, absent_HWB = is_nodata(values_HWB, nodata), absent_values(values_HWB, nodata)
     if alpha_HW is None:
-        pixels = to_rgb(values_HWB, missing_HW, reading.stretch, inverted)
+        pixels = to_rgb(values_HWB, missing_HW, reading.stretch, inverted, absent_HWB)
     else:
         most = np.iinfo(alpha_HW.dtype).max if alpha_HW.dtype.kind in "iu" else 1
         if is_tiff:
             refuse_soft_alpha(alpha_HW, most)
         transparent_HW = alpha_HW == 0
         missing_HW = transparent_HW if missing_HW is None else missing_HW | transparent_HW
-        pixels = over_black(to_rgb(values_HWB, missing_HW, reading.stretch), alpha_HW / most)
+        rgb = to_rgb(values_HWB, missing_HW, reading.stretch, absent_HWB=absent_HWB)
+        pixels = over_black(rgb, alpha_HW / most)
     words = reading_words(bits_words(values_HWB.dtype), len(colours), reading)
     return Picture(pixels, words)
 
@@ -114,6 +121,17 @@ def over_black(pixels: np.ndarray, opacity_HW: np.ndarray) -> np.ndarray:
         return pixels
     shaded: np.ndarray = np.round(pixels * opacity_HW[:, :, None]).astype(np.uint8)
     return shaded
+
+
+def absent_values(values_HWB: np.ndarray, nodata: list[float | None]) -> np.ndarray | None:
+    """Return which values are the no-data value of their band; None where no band declares one."""
+    if all(value is None for value in nodata):
+        return None
+    absent = [
+        np.zeros(values_HWB.shape[:2], dtype=bool) if value is None else values_HWB[..., place] == value
+        for place, value in enumerate(nodata)
+    ]
+    return np.stack(absent, axis=-1)
 
 
 def is_nodata(values_HWB: np.ndarray, nodata: list[float | None]) -> np.ndarray | None:

@@ -27,9 +27,14 @@ ALLOWED_STRETCH = (
     "(the same values for all images, for example 0-10000)"
 )
 ALLOWED_BANDS = "one band or three, counted from 1, for example 4 or 4,3,2"
+FLAT = (
+    "almost without contrast (is a fill value not declared as no-data? give the limits: "
+    "task.stretch=LOW-HIGH)"
+)
+ALIKE = 64  # levels of 256 that count as one tone
 DEFAULT_PERCENTILES = (0.5, 99.5)  # of images of more than 8 bits
 MAX_BAND = 10_000
-READING_VERSION = 3  # increase it when a file is read as other pixels than before
+READING_VERSION = 4  # increase it when a file is read as other pixels than before
 SMALLEST_RANGE = 1e-12  # of a stretch; an image of one value becomes black
 VALUES_AT_ONCE = 2**24  # values that are scaled at once
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -159,7 +164,11 @@ def choose_bands(colours: Sequence[str], reading: Reading) -> tuple[list[int], i
 
 
 def to_rgb(
-    values_HWB: np.ndarray, missing_HW: np.ndarray | None, stretch: str | None, inverted: bool = False
+    values_HWB: np.ndarray,
+    missing_HW: np.ndarray | None,
+    stretch: str | None,
+    inverted: bool = False,
+    absent_HWB: np.ndarray | None = None,
 ) -> np.ndarray:
     """Scale one band or three to RGB of 8 bits.
 
@@ -168,6 +177,7 @@ def to_rgb(
         missing_HW: Pixels without a value, beside those that are NaN or infinite. [H, W] bool
         stretch: The setting.
         inverted: Whether the file says that its smallest value is white.
+        absent_HWB: Values that are no-data in their band: limits are those of the others. [H, W, B] bool
 
     Returns:
         [H, W, 3] uint8.
@@ -183,15 +193,39 @@ def to_rgb(
             missing_HW = ~finite_HW if missing_HW is None else missing_HW | ~finite_HW
     if missing_HW is not None and not missing_HW.any():
         missing_HW = None
+    if missing_HW is not None:
+        refuse_empty(missing_HW)
     plain = values_HWB.dtype == np.uint8 and stretch is None
-    if missing_HW is not None and missing_HW.all() and not plain:
-        raise Refused("has no pixel with a value: all are no-data, NaN or transparent", "remove it")
-    scaled = values_HWB if plain else _scaled(values_HWB, *_limits(values_HWB, missing_HW, stretch))
+    if plain:
+        scaled = values_HWB
+    else:
+        present = values_HWB if missing_HW is None else values_HWB[~missing_HW]
+        if absent_HWB is not None:
+            present = present[~(absent_HWB if missing_HW is None else absent_HWB[~missing_HW])]
+        scaled = _scaled(values_HWB, *_limits(present, stretch))
     scaled = 255 - scaled if inverted else scaled
     rgb = np.repeat(scaled, 3, axis=2) if scaled.shape[2] == 1 else np.array(scaled)
     if missing_HW is not None:
         rgb[missing_HW] = 0
     return rgb
+
+
+def refuse_empty(missing_HW: np.ndarray) -> None:
+    """Refuse an image in which no pixel has a value."""
+    if missing_HW.all():
+        raise Refused("has no pixel with a value: all are no-data, NaN or transparent", "remove it")
+
+
+def is_flat(pixels: np.ndarray) -> bool:
+    """Return whether a stretched image shows nothing: it has one value, or two tones, black and white.
+
+    That is what a fill value looks like which the file does not declare: it is one end of the stretch, and
+    all that was measured lies at the other end. [H, W, 3] uint8
+    """
+    share = np.bincount(pixels.ravel(), minlength=256) / pixels.size
+    fill_low = share[0] > 0 and share[1 : 256 - ALIKE].sum() == 0
+    fill_high = share[255] > 0 and share[ALIKE:255].sum() == 0
+    return bool(share.max() == 1 or fill_low or fill_high)
 
 
 def reading_words(bits: str, bands: int, reading: Reading) -> str:
@@ -208,15 +242,12 @@ def bits_words(dtype: np.dtype) -> str:
     return f"{8 * dtype.itemsize} bits" if dtype.kind == "u" else str(dtype)
 
 
-def _limits(
-    values_HWB: np.ndarray, missing_HW: np.ndarray | None, stretch: str | None
-) -> tuple[float, float]:
-    """Return the values that become 0 and 255."""
+def _limits(present: np.ndarray, stretch: str | None) -> tuple[float, float]:
+    """Return the values that become 0 and 255, by the values that are present."""
     parts = stretch.split("p") if stretch else []
     if stretch and stretch != "minmax" and not stretch.startswith("p"):
         low, high = re.fullmatch(rf"({_NUMBER})-({_NUMBER})", stretch).groups()  # type: ignore[union-attr]
         return float(low), float(high)
-    present = values_HWB if missing_HW is None else values_HWB[~missing_HW]
     if stretch == "minmax":
         return float(present.min()), float(present.max())
     percentiles = [float(part.strip("-")) for part in parts if part] or list(DEFAULT_PERCENTILES)

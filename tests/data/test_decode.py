@@ -231,3 +231,57 @@ def test_content_counts_not_the_ending(tmp_path: Path) -> None:
     file = put(tmp_path / "a.jpg", EIGHT_BITS["RGB PNG"])
     assert (read_picture(file).pixels == colours()).all()
     assert image_size(put(tmp_path / "b.png", MORE_BITS["three bands of 16 bits"])) == (24, 24)
+
+
+FILLED = {
+    "float32, -9999": (np.float32, -9999.0),
+    "float32, the lowest": (np.float32, -3.4e38),
+    "int16, -32768": (np.int16, -32768),
+    "uint16, 65535": (np.uint16, 65535),
+}
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_a_fill_value_that_is_not_declared_is_said_and_a_declared_one_is_left_out(name: str) -> None:
+    dtype, fill = FILLED[name]
+    values = np.random.default_rng(0).integers(100, 3000, (32, 32, 3)).astype(dtype)
+    assert decode(raster(values), PLAIN).note == ""
+    values[:4] = fill
+    assert decode(raster(values), PLAIN).note.startswith("almost without contrast")
+    limits = decode(raster(values), Reading(stretch="0-3000"))
+    assert limits.note == "" and limits.pixels[4:].std() > 50
+    declared = decode(raster(values, nodata=fill), PLAIN)
+    assert declared.note == "" and declared.pixels[4:].std() > 50 and not declared.pixels[:4].any()
+    values[:4, :, 2] = 500  # then a pixel has a value, and two of its bands have none
+    assert decode(raster(values, nodata=fill), PLAIN).pixels[4:].std() > 50
+
+
+def test_a_stretched_image_of_one_value_is_said() -> None:
+    assert decode(raster(np.full((8, 8), 700, np.uint16)), PLAIN).note.startswith("almost without contrast")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_a_wholly_transparent_image_is_refused(mode: str, format: str) -> None:
+    if mode == "P":
+        image, more = Image.new("P", (8, 8), 1), {"transparency": 1}
+        image.putpalette([0, 0, 0, 90, 90, 90])
+        if format != "PNG":
+            pytest.skip("only PNG and GIF have a transparent entry of the palette")
+    else:
+        image, more = Image.new(mode, (8, 8)), {}
+    with pytest.raises(Refused, match="has no pixel with a value"):
+        decode(saved(image, format, **more), PLAIN)
+
+
+def test_a_raster_of_bytes_that_is_all_nodata_is_refused() -> None:
+    with pytest.raises(Refused, match="has no pixel with a value"):
+        decode(raster(np.zeros((8, 8, 3), np.uint8), nodata=0), PLAIN)
+
+
+def test_dark_near_infrared_is_not_taken_for_transparency() -> None:
+    sea = colours(4)
+    sea[:, :, 3] = 0
+    sea[0, :3, 3] = 9  # a boat
+    with pytest.raises(Refused, match="near infrared"):
+        decode(raster(sea), PLAIN)
