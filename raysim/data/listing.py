@@ -52,6 +52,12 @@ class LeftOut:
         """Count something that was left out."""
         self.places.setdefault(reason, Counter())[shown(place)] += number
 
+    def take_back(self, reason: str, place: str) -> None:
+        """Count one less of what was left out, for a file that is used after all."""
+        self.places[reason] -= Counter({place: 1})
+        if not self.places[reason]:
+            del self.places[reason]
+
     def merge(self, other: LeftOut) -> None:
         """Add what another one counts."""
         for reason, places in other.places.items():

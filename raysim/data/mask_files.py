@@ -9,6 +9,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
 from raysim.data.decode import image_size, read_bytes, refuse_pages
 from raysim.data.files import shorten_list
-from raysim.data.listing import MOST_LOOKED_AT, LeftOut, scan_folder
+from raysim.data.listing import MOST_LOOKED_AT, OTHER, LeftOut, scan_folder
 from raysim.data.memo import cache_folder, each_readable, remember, stamp
 from raysim.data.raster import read_band
 from raysim.data.reading import Refused
@@ -26,6 +27,7 @@ from raysim.data.tiff import unturned
 from raysim.data.unreadable import UnreadableImage, explain_content, shown
 
 EXTENSIONS = (".png", ".tif", ".tiff")  # lossless formats
+CLASSES = "classes.txt"
 MAX_CLASSES = 254  # mask values for classes are below this; 254 is reserved and 255 is ignored
 MIN_DOMAIN_IMAGES = 3  # mean number of images per name prefix from which the prefixes are domains
 
@@ -176,11 +178,44 @@ def _stem(file: Path) -> str:
     return unicodedata.normalize("NFC", file.stem)
 
 
-def read_classes(file: Path) -> list[str]:
-    """Read the names of the mask values: line i names value i, "" stands for an ignored value.
+def name_values(root: Path, counts: Callable[[], np.ndarray]) -> list[str]:
+    """Return the names of the mask values: place i names value i, "" stands for an ignored value.
+
+    Args:
+        root: Folder of `images` and `masks`. A file `classes.txt` beside them has the names, or one in
+            `masks`; without either value 0 is ignored and the others are numbered up to the largest one.
+        counts: Called where there is no file: pixels of each value in each mask. [N, 256]
 
     Raises:
-        UserError: A line is empty, two are equal, or there are more than masks can have.
+        UserError: The file is wrong, or the values are not class numbers.
+    """
+    for file in (root / CLASSES, root / "masks" / CLASSES):
+        if file.is_file():
+            return _read_classes(file)
+    return _number_classes(root, counts())
+
+
+def write_classes(folder: Path, classes: Sequence[str]) -> None:
+    """Write the names of mask values into the folder of the masks, for `name_values`.
+
+    Raises:
+        UserError: A file there names other values.
+    """
+    file, text = folder / CLASSES, "".join(f"{name}\n" for name in classes).encode()
+    if file.is_file() and file.read_bytes() != text:
+        raise UserError(
+            f"{file} is there already and names other classes than {shorten_list(list(classes))}; choose "
+            "another folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text)
+
+
+def _read_classes(file: Path) -> list[str]:
+    """Read the names of the mask values.
+
+    Raises:
+        UserError: A line is empty, two are equal, or there are fewer or more than masks can have.
     """
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().splitlines()]
@@ -199,15 +234,15 @@ def read_classes(file: Path) -> list[str]:
         raise UserError(
             f"{file}: '{max(named, key=named.count)}' is there twice; every class needs its own name"
         )
+    if len(named) < 2:
+        raise UserError(f"{file}: segmentation needs at least 2 classes besides ignored pixels")
     if len(words) > MAX_CLASSES:
         raise UserError(f"{file}: {len(words)} lines are not allowed: it should be at most {MAX_CLASSES}")
     return words
 
 
-def number_classes(root: Path, counts: np.ndarray) -> list[str]:
-    """Return names as `read_classes` does where there is no such file.
-
-    Value 0 is ignored, the others are numbered up to the largest value.
+def _number_classes(root: Path, counts: np.ndarray) -> list[str]:
+    """Return names where there is no file: value 0 is ignored, the others are numbered up to the largest.
 
     Args:
         root: The dataset's folder, for messages.
@@ -221,7 +256,7 @@ def number_classes(root: Path, counts: np.ndarray) -> list[str]:
     if len(values) < 2 or values[-1] >= MAX_CLASSES or values[-1] > 2 * len(values):
         present = ", ".join(map(str, np.flatnonzero(counts.any(axis=0))[:12]))
         raise UserError(
-            f"{root}: the masks have the values {present}; without a file {root / 'classes.txt'} (line i "
+            f"{root}: the masks have the values {present}; without a file {root / CLASSES} (line i "
             "names value i) they should be 0 for pixels to ignore and 1 to C for at least 2 classes, "
             f"C < {MAX_CLASSES}, at least half of them there"
         )
@@ -248,4 +283,9 @@ def domains_of(stems: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
 
 def _listed(folder: Path, left_out: LeftOut) -> list[Path]:
     """Return the image files of a folder, sorted, and count what else it holds."""
-    return [folder / name for name in scan_folder(folder, folder.name, left_out, [MOST_LOOKED_AT])]
+    others = LeftOut()
+    names = scan_folder(folder, folder.name, others, [MOST_LOOKED_AT])
+    if (folder / CLASSES).is_file():
+        others.take_back(OTHER, Path(CLASSES).suffix)  # it is read
+    left_out.merge(others)
+    return [folder / name for name in names]

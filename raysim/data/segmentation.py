@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar, Self
@@ -21,8 +21,8 @@ from raysim.data.dataset import Dataset, DatasetInfo, with_settings
 from raysim.data.decode import read_picture
 from raysim.data.files import file_digest, shorten_list
 from raysim.data.listing import LeftOut
-from raysim.data.mask_files import count_values, domains_of, number_classes, pair, read_classes, read_mask
-from raysim.data.memo import cache_folder, each_readable, in_threads, remember, stamp
+from raysim.data.mask_files import count_values, domains_of, name_values, pair, read_mask
+from raysim.data.memo import cache_folder, each_readable, folder_stamp, in_threads, remember, stamp
 from raysim.data.reading import Picture, Reading
 from raysim.data.splits import by_domain, split
 
@@ -99,6 +99,12 @@ class MaskedFiles(Dataset):
             total.update(self._contents[[index, len(self) + index]].tobytes())
         return total.hexdigest()
 
+    def files_stamp(self) -> Hashable:
+        """Return the stamp of the folders of images and masks, and of those around them (`classes.txt`)."""
+        folders = {file.parent for file in [*self.images, *self.masks]}
+        folders |= {folder.parent for folder in folders}
+        return tuple(folder_stamp(folder, 0) for folder in sorted(folders))
+
     def paths(self) -> list[str]:
         """Return the path of each image's file below the folder that holds all of them."""
         home = os.path.commonpath([file.parent for file in self.images])
@@ -154,10 +160,10 @@ class MaskedFiles(Dataset):
 class ImageMasks(MaskedFiles):
     """Any pair of folders `images/` and `masks/` with equal file names, e.g. `tile1_001.jpg` and `.png`.
 
-    Masks are PNG or TIFF of one band (gray or palette). Line i of a file `classes.txt` beside the folders,
-    from 0, names the class of mask value i; the word `ignore` marks an ignored value. Without the file value
-    0 is ignored and value k is "class k". 255 is always ignored. The part of a name before its last `_` is
-    the image's domain, where that groups the images.
+    Masks are PNG or TIFF of one band (gray or palette). Line i of a file `classes.txt` beside the folders, or
+    in `masks` where `raysim predict` writes it, names from 0 the class of mask value i; the word `ignore`
+    marks an ignored value. Without the file value 0 is ignored and value k is "class k". 255 is always
+    ignored. The part of a name before its last `_` is the image's domain, where that groups the images.
 
     Args:
         path: Folder that contains `images` and `masks`.
@@ -184,18 +190,8 @@ class ImageMasks(MaskedFiles):
         self.left_out = LeftOut()
         self.images, self.masks = pair(root / "images", root / "masks", self.left_out)
         self.domains, self.attributes = domains_of([file.stem for file in self.images])
-        class_file = root / "classes.txt"
-        words = (
-            read_classes(class_file)
-            if class_file.is_file()
-            else number_classes(root, count_values(self.name, self.images, self.masks))
-        )
+        words = name_values(root, lambda: count_values(self.name, self.images, self.masks))
         self.classes = tuple(word for word in words if word)
-        if len(self.classes) < 2:
-            raise UserError(
-                f"{class_file if class_file.is_file() else root}: segmentation needs at least 2 classes "
-                "besides ignored pixels"
-            )
         table = np.full(256, FORBIDDEN, dtype=np.uint8)
         numbers = iter(range(len(self.classes)))
         table[: len(words)] = [next(numbers) if word else IGNORE for word in words]
@@ -245,9 +241,13 @@ class Cropped(Dataset):
             )
         self.owner, self._box, self.pixels = (squares[name][kept] for name in ("owner", "box", "pixels"))
         self.attributes, self.labels = dataset.attributes[self.owner], self.pixels[:, :-1].argmax(axis=1)
-        self.left_out = dataset.left_out
+        self.left_out, self.drawn = dataset.left_out, dataset.drawn
         self._image = lru_cache(maxsize=8)(dataset.image)  # squares of one image are read one after the other
         self._mask = lru_cache(maxsize=8)(dataset.mask)
+
+    def files_stamp(self) -> Hashable:
+        """Return that of the dataset whose images are cut."""
+        return self.dataset.files_stamp()
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,7 +6,7 @@ Shapes: N images, H and W pixels, B bands.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset
 from raysim.data.decode import read_image
-from raysim.data.listing import EXTENSIONS, is_hidden
+from raysim.data.listing import EXTENSIONS, entries, is_folder, is_hidden, is_image
 from raysim.data.reading import Reading, Refused, choose_bands, to_rgb
 from raysim.data.unreadable import UnreadableImage, shown
 
@@ -80,6 +80,8 @@ def given_images(images: Any, reading: Reading) -> GivenImages:
         images = [images]
     if isinstance(images, np.ndarray):
         images = list(images) if images.ndim == 4 else [images]
+    if not isinstance(images, Iterable):  # a picture of PIL, a number, None
+        images = [images]
     sources = list(images)
     if not sources:
         raise UserError("there is no image to predict: name image files or folders, or give an array")
@@ -109,13 +111,27 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return list(files)
 
 
-def _files_in(folder: Path) -> list[Path]:
-    """Return the images in a folder and below it; hidden files and folders are none."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
-        images = (name for name in sorted(names) if os.path.splitext(name)[1].lower() in EXTENSIONS)
-        found += [Path(place) / name for name in images if not is_hidden(name)]
+def _files_in(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> list[Path]:
+    """Return the images in a folder and below it, by the rule of the training images.
+
+    Links to folders are followed, but for those to a folder that they lie in. Hidden folders hold none.
+
+    Args:
+        folder: The folder.
+        above: Device and inode of the folders around it, in which it was found.
+
+    Raises:
+        UserError: A folder cannot be listed.
+    """
+    stat = folder.stat()
+    here = (stat.st_dev, stat.st_ino)
+    if here in above:
+        return []
+    held = entries(folder)
+    found = [folder / entry.name for entry in held if is_image(entry)]
+    for entry in held:
+        if is_folder(entry) and not is_hidden(entry.name):
+            found += _files_in(folder / entry.name, (*above, here))
     return found
 
 

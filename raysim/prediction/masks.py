@@ -6,15 +6,18 @@ Shapes: H and W pixels of an image, S pixels a side of what the network sees, C 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from raysim.core.errors import UserError
 from raysim.core.types import IGNORE
 from raysim.data.reading import Reading
 from raysim.data.segmentation import cuts
+from raysim.data.unreadable import shown
 from raysim.data.views import view_box
 from raysim.prediction.images import GivenImages
 
@@ -64,19 +67,42 @@ def _put_back(classes_SS: np.ndarray, height: int, width: int, size: int) -> np.
     return np.asarray(Image.fromarray(canvas).resize((width, height), Image.Resampling.NEAREST))
 
 
-def mask_paths(names: Sequence[str], folder: Path) -> list[Path]:
+def mask_paths(sources: Sequence[Path | np.ndarray], folder: Path) -> list[Path]:
     """Return a file in `folder` for the mask of each image: its path below the images' common folder, as PNG.
 
-    Images that differ in their ending only keep it: `a.jpg.png` and `a.tif.png`.
+    Images that differ in their ending only keep it: `a.jpg.png` and `a.tif.png`. Arrays are `image-0.png` and
+    so on.
+
+    Raises:
+        UserError: A mask would be written over one of the images.
     """
-    files = [Path(name).absolute() for name in names]
+    files = [
+        # without "..", which would lead out of the folder
+        Path(os.path.abspath(source if isinstance(source, Path) else f"image-{place}"))
+        for place, source in enumerate(sources)
+    ]
     common = Path(os.path.commonpath([file.parent for file in files]))
     relative = [file.relative_to(common) for file in files]
     stems = [str(path.with_suffix("")).lower() for path in relative]
-    return [
-        folder / (path.with_suffix(".png") if stems.count(stem) == 1 else path.with_name(f"{path.name}.png"))
+    number = Counter(stems)
+    paths = [
+        folder / (path.with_suffix(".png") if number[stem] == 1 else path.with_name(f"{path.name}.png"))
         for path, stem in zip(relative, stems, strict=True)
     ]
+    images = {_place(source) for source in sources if isinstance(source, Path) and source.exists()}
+    for path in paths:
+        if path.exists() and _place(path) in images:
+            raise UserError(
+                f"masks in {shown(folder)} are not allowed: {shown(path)} would be written over an image "
+                "that is given; choose another folder"
+            )
+    return paths
+
+
+def _place(file: Path) -> tuple[int, int]:
+    """Return what is the same for all names of a file: links, and letters of another case."""
+    stat = file.stat()
+    return stat.st_dev, stat.st_ino
 
 
 def write_mask(mask: np.ndarray, path: Path) -> None:

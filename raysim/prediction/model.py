@@ -21,6 +21,7 @@ import torch
 from raysim.core.errors import UserError
 from raysim.core.types import Context, Scope, Tensors
 from raysim.data.features import compute_inputs
+from raysim.data.mask_files import write_classes
 from raysim.experiment.records import Experiment
 from raysim.nn.rows import stack
 from raysim.prediction.exporting import Format, classifier, write_model
@@ -104,10 +105,12 @@ class Model:
 
         Args:
             images: Paths of files or folders, or an array [N, H, W, bands] (see `given_images`).
-            client: Number or name of the client whose own model predicts; None: the server's model.
+            client: Number or name of the client whose own model predicts (`client_number`); None: the
+                server's model.
             top: Classes for each image, 1 to C; more than one gives columns class_2, probability_2 and so on.
             architecture: Which of the server's models, where clients have several networks.
-            masks: Folder for masks, PNG files of class numbers (255: not looked at).
+            masks: Folder for masks, PNG files of class numbers (255: not looked at), and for `classes.txt`,
+                which names them.
             progress: Called with the number of images done and of all images.
 
         Returns:
@@ -117,7 +120,8 @@ class Model:
             problem.
 
         Raises:
-            UserError: A wrong argument, or a model that cannot be had.
+            UserError: A wrong argument, a mask that would be written over an image, or a model that cannot be
+                had.
         """
         if not 1 <= top <= len(self.classes):
             raise UserError(f"top = {top} is not allowed: it should be 1 to {len(self.classes)}, the classes")
@@ -129,7 +133,9 @@ class Model:
         given = given_images(images, self.experiment.task.reading)
         row, scope = self.row(client, architecture)
         if segments:
-            return self._segment(given, row, scope, None if masks is None else Path(masks), progress)
+            return self._segment(
+                given, row, scope, None if masks is None else Path(masks).expanduser(), progress
+            )
         return self._classify(given, row, scope, top, progress)
 
     def prompts(self, client: Client = None) -> Tensors:
@@ -286,10 +292,9 @@ class Model:
         self, given: GivenImages, row: Tensors, scope: Scope, folder: Path | None, progress: Progress | None
     ) -> pa.Table:
         """Write masks, and return the table of what they show."""
-        paths = mask_paths(
-            [name.replace(" ", "-") if name.startswith("image ") else name for name in given.names],
-            folder or Path(),
-        )
+        paths = [] if folder is None else mask_paths(given.sources, folder)
+        if folder is not None:
+            write_classes(folder, self.classes)
 
         def predict(parts: GivenImages) -> np.ndarray:
             return (

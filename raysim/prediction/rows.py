@@ -16,6 +16,7 @@ from raysim.core.errors import UserError
 from raysim.core.types import MicroCohort, Private, ServerState, StoredState, Tensors
 from raysim.data.contents import refuse_other_images
 from raysim.experiment.records import Experiment
+from raysim.simulation.datasets import refresh
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import contents_of
 from raysim.simulation.server import without_late
@@ -97,6 +98,7 @@ class Rows:
             "tuned on its own images before use" if traits.tuning_epochs else "merged by the server's samples"
         )
         try:
+            refresh()
             refuse_other_images(str(self.folder), [self.card["dataset"]], contents_of([task]))
             worker = Worker(Federation.of(self.experiment), self.device)
             cohort = MicroCohort(0, (client,), (private,), str(self.store.vault))
@@ -143,14 +145,30 @@ class Rows:
 def client_number(card: dict[str, Any], client: int | str) -> int:
     """Return the number of a client, who may be named where clients exist.
 
+    Args:
+        card: The run's card.
+        client: A number or a name; `number:2` or `name:2` where a word is the number of one client and the
+            name of another one.
+
     Raises:
-        UserError: There is no such client.
+        UserError: There is no such client, or the word means two.
     """
     names: list[str] = card["client_names"]
-    if isinstance(client, str) and client in names:
-        return names.index(client)
-    number = int(client) if str(client).isdecimal() else -1
-    if not 0 <= number < card["clients"]:
-        named = f", or one of {', '.join(names[:8])}{' ..' * (len(names) > 8)}" if names else ""
-        raise UserError(f"client = {client} is not allowed: it should be 0 to {card['clients'] - 1}{named}")
-    return number
+    word = str(client)
+    if names and word not in names and word.startswith("number:"):
+        names, word = [], word.removeprefix("number:")
+    elif names and word not in names and word.removeprefix("name:") in names:
+        return names.index(word.removeprefix("name:"))
+    named = names.index(word) if word in names else None
+    number = int(word) if word.isdecimal() and int(word) < card["clients"] else None
+    if named is not None and number is not None and named != number:
+        raise UserError(
+            f"client = {client} is not allowed: it is the name of client number {named}, and client number "
+            f"{number} is '{names[number]}'; write name:{word} or number:{word}"
+        )
+    found = number if named is None else named
+    if found is None:
+        names = card["client_names"]
+        known = f", or one of {', '.join(names[:8])}{' ..' * (len(names) > 8)}" if names else ""
+        raise UserError(f"client = {client} is not allowed: it should be 0 to {card['clients'] - 1}{known}")
+    return found

@@ -13,7 +13,7 @@ from PIL import Image
 from raysim.core.errors import UserError
 from raysim.experiment.records import Experiment
 from raysim.prediction.model import Model, open_model
-from raysim.simulation.images import dataset_of
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.rounds import Simulation
 from tests.experiments import four_clients, small
 
