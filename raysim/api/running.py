@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +13,14 @@ from typing import Any, Literal
 from raysim.core.console import bar
 from raysim.core.errors import UserError
 from raysim.core.types import RoundRecord
-from raysim.data.dataset import Dataset
 from raysim.engines.serial import Serial
 from raysim.experiment.overrides import paths, value_at
 from raysim.experiment.records import Experiment, to_dict
 from raysim.search.running.trackers import RunTracking, check_trackers
+from raysim.simulation.datasets import refresh
 from raysim.simulation.federation import Federation
-from raysim.simulation.images import Progress, contents_of, dataset_of, prepare
+from raysim.simulation.images import Progress, contents_of, prepare
+from raysim.simulation.remarks import print_remarks
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import try_method
 from raysim.storage.bucket import copying
@@ -79,11 +79,12 @@ def run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> 
 
 
 def _run_in_folder(experiment: Experiment, folder: Path, options: RunOptions) -> tuple[dict[str, Any], Path]:
+    refresh()
     contents = contents_of([experiment.task])
     if options.resume:  # before features of other images are computed
         Store(folder, experiment).refuse_other_images(contents)
     if not options.quiet:
-        print_left_out(dataset_of(experiment.task))
+        print_remarks([experiment])
     with bar("images and features", options.quiet) as progress:
         check_experiment(experiment, progress)
     lock = lock_folder(folder)
@@ -116,12 +117,6 @@ def check_experiment(experiment: Experiment, progress: Progress) -> None:
     Federation.of(experiment)
     prepare([experiment], progress)
     try_method(experiment)
-
-
-def print_left_out(dataset: Dataset) -> None:
-    """Say on standard error what was not taken from the dataset's folder; nothing where all was."""
-    if dataset.left_out:
-        print(f"raysim: {dataset.name}: left out: {dataset.left_out.sentence}", file=sys.stderr)
 
 
 def plain_summary(result: dict[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def sweep(
         command=text,
         started=started,
     )
-    loaded = spaces_of(names, changes)
+    loaded = spaces_of(names, changes, not progress)
     options = sweep_options(words, loaded)
     folder = result_folder(out, "-".join(space.name for space in loaded), resume or extend > 0, not progress)
     plan, _ = sweep_in_folder(loaded, options, folder, words)

@@ -19,7 +19,9 @@ from raysim.search.spaces.checks import check_figures
 from raysim.search.spaces.files import load_space
 from raysim.search.spaces.record import Space
 from raysim.search.sweep import original_limits, sweep
+from raysim.simulation.datasets import refresh
 from raysim.simulation.federation import Federation
+from raysim.simulation.remarks import print_remarks
 from raysim.storage.bucket import copying
 from raysim.storage.files import read_record
 from raysim.storage.report import write_report
@@ -53,18 +55,22 @@ class SweepWords:
     started: float
 
 
-def spaces_of(names: Sequence[str], changes: Mapping[str, Any]) -> list[Space]:
+def spaces_of(names: Sequence[str], changes: Mapping[str, Any], quiet: bool = False) -> list[Space]:
     """Return the spaces of these names, with overrides applied and their figures checked.
 
     A search leaves out the scenarios that are impossible with its images (`domain` of a folder, 50:1 of few
-    images) and says so. A recipe is refused later, because its question is about all of them.
+    images) and says so. A recipe is refused later, because its question is about all of them. What was left
+    out of a folder, and which images are there twice, is said too, unless `quiet`.
 
     Raises:
         UserError: There is no such space, or its file or an override is wrong.
     """
+    refresh()
     spaces = [_for_these_images(load_space(name, changes)) for name in names]
     for space in spaces:
         check_figures(space)
+    if not quiet:
+        print_remarks(experiment for space in spaces for experiment in space.experiments().values())
     return spaces
 
 

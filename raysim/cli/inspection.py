@@ -16,7 +16,8 @@ from raysim.data.splits import split
 from raysim.data.unreadable import all_unreadable
 from raysim.data.views import resize, resize_mask
 from raysim.experiment.task import Task
-from raysim.simulation.images import backbone_of, dataset_of
+from raysim.simulation.datasets import dataset_of
+from raysim.simulation.images import backbone_of
 
 # Colours of pixel classes on a contact sheet: ignored pixels are black, the classes take the others in turn.
 COLOURS = np.array(

@@ -19,10 +19,10 @@ from raysim.core.words import floor_words, image_words, measured_clients, owner_
 from raysim.experiment.records import Experiment
 from raysim.simulation.cohorts import evaluation_sample
 from raysim.simulation.contributions import own_weights
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.device import device_of
 from raysim.simulation.federation import Federation
 from raysim.simulation.floors import Floors
-from raysim.simulation.images import dataset_of
 from raysim.simulation.sampled import sampled_frozen
 from raysim.simulation.tables import images_used, owners_record
 from raysim.simulation.worker import Worker, try_method

@@ -22,7 +22,7 @@ from raysim.core.words import (
     predict_words,
 )
 from raysim.experiment.records import Experiment
-from raysim.simulation.images import dataset_of
+from raysim.simulation.datasets import dataset_of
 from raysim.storage.files import read_record
 
 

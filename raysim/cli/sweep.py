@@ -23,7 +23,7 @@ from raysim.search.sweep import prepare
 def sweep(arguments: argparse.Namespace) -> None:
     """Search, or run a recipe or a design, and print where the report is."""
     names, changes = split_words(arguments)
-    spaces = spaces_of(names, changes)
+    spaces = spaces_of(names, changes, arguments.quiet)
     words = _words(arguments)
     options = sweep_options(words, spaces)
     if arguments.dry_run:

@@ -20,7 +20,8 @@ from raysim.backbones.zeroshot import (
 from raysim.core.console import bar
 from raysim.data.dataset import Dataset
 from raysim.experiment.task import Task
-from raysim.simulation.images import backbone_of, dataset_of
+from raysim.simulation.datasets import dataset_of
+from raysim.simulation.images import backbone_of
 
 TRIED = 200  # images on which the other activation is tried
 

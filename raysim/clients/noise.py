@@ -79,7 +79,7 @@ def class_means(dataset: Dataset, train: Ints) -> Floats:
         "train": hashlib.sha256(np.ascontiguousarray(train, dtype=np.int64).tobytes()).hexdigest(),
         "transform": hashlib.sha256(resize(probe_picture(), SIDE).tobytes()).hexdigest(),
         "libraries": {name: version(name) for name in ("numpy", "pillow")},
-        **({"reading": READING_VERSION} if len(dataset.digests) else {}),
+        **({} if dataset.drawn else {"reading": READING_VERSION}),
     }
 
     def compute() -> Arrays:

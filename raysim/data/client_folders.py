@@ -63,6 +63,8 @@ class ClientFolders(ClassFolders):
         terms="your own",
     )
 
+    depth = DEEPEST
+
     def __init__(self, path: str | None = None) -> None:
         if path is None:
             raise UserError(f"dataset 'client_folders' needs a path: the folder that contains {LAYOUT}")

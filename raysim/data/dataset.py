@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -185,6 +185,14 @@ class Dataset(ABC):
         for label in np.unique(self.labels):
             place[self.labels == label] = np.arange(int((self.labels == label).sum()))
         return [f"{self.classes[label]}/{k}" for label, k in zip(self.labels, place, strict=True)]
+
+    def files_stamp(self) -> Hashable:
+        """Return what changes when files of the dataset are added, removed or written, without reading them.
+
+        A process keeps a dataset open from run to run as long as this is equal. None: nothing tells; then it
+        is opened again for every run.
+        """
+        return "drawn" if self.drawn else None
 
     def groups(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """Return the attributes by which images can belong to clients, such as their tile or their sensor.

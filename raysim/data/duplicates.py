@@ -9,9 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from raysim.data.dataset import Dataset
 from raysim.data.unreadable import shown
 
 MOST_PAIRS = 3  # examples that a sentence names
+
+
+def image_names(dataset: Dataset) -> list[str]:
+    """Return the name of each image in messages: the path of its file, else its class and place. N."""
+    files = getattr(dataset, "images", None)  # of a dataset with masks
+    return dataset.paths() if files is None else [f"{file.parent.name}/{file.name}" for file in files]
 
 
 def duplicate_sentences(

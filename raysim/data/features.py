@@ -190,7 +190,7 @@ def _key(
         ["torch", "torchvision", "open_clip_torch"] if backbone is not None else []
     )
     # files are read by a rule that may change; what a program draws is not read
-    rule = {"reading": READING_VERSION} if len(dataset.digests) else {}
+    rule = {} if dataset.drawn else {"reading": READING_VERSION}
     return {
         **rule,
         "images": dataset.fingerprint,

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
@@ -23,7 +23,7 @@ from raysim.data.decode import read_picture
 from raysim.data.files import data_roots, file_digest, shorten_list, subfolders
 from raysim.data.image_names import is_word_character
 from raysim.data.listing import DEEPER, LeftOut, scan_classes
-from raysim.data.memo import each_readable
+from raysim.data.memo import each_readable, folder_stamp
 from raysim.data.reading import Picture, Reading
 from raysim.data.unreadable import shown
 
@@ -42,6 +42,7 @@ class ClassFolders(Dataset):
     """
 
     info: ClassVar[DatasetInfo]
+    depth: ClassVar[int] = 1  # folders above an image, in the dataset's folder
 
     def __init__(self, path: str | None = None) -> None:
         self.name = self.info.name
@@ -101,6 +102,11 @@ class ClassFolders(Dataset):
             UserError: Files cannot be read; all are named.
         """
         return each_readable(self.name, lambda index: file_digest(self.files[index]), len(self.files))
+
+    def files_stamp(self) -> Hashable:
+        """Return the stamp of the dataset's folder and of the class folders in it."""
+        assert self.root is not None
+        return folder_stamp(self.root, self.depth)
 
     def with_reading(self, reading: Reading) -> Self:
         """Return the dataset with its files read in another way."""

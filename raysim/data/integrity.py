@@ -13,7 +13,7 @@ from raysim.core.errors import UserError
 from raysim.core.machine import usable_cores
 from raysim.core.types import IGNORE, SPLITS
 from raysim.data.dataset import Dataset
-from raysim.data.duplicates import duplicate_sentences
+from raysim.data.duplicates import duplicate_sentences, image_names
 from raysim.data.files import shorten_list
 from raysim.data.reading import Reading
 from raysim.data.registry import load_dataset
@@ -100,11 +100,7 @@ def _viewed(notes: Counter[str]) -> list[str]:
 
 def _copies(dataset: Dataset) -> list[str]:
     """Say which images are there more than once, with split seed 0."""
-    names = [f"{dataset.classes[label]}/{place}" for place, label in enumerate(dataset.labels)]
-    files = getattr(dataset, "files", getattr(dataset, "images", None))
-    if files is not None:
-        names = [f"{file.parent.name}/{file.name}" for file in files]
-    return duplicate_sentences(dataset.digests, names, dataset.labels, split(dataset, 0))
+    return duplicate_sentences(dataset.digests, image_names(dataset), dataset.labels, split(dataset, 0))
 
 
 def _small_classes(dataset: Dataset) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -79,6 +80,32 @@ def stamp(files: Sequence[Path]) -> list[list[Any]]:
     """Return path, size and time of change of each file; equal stamps are taken to mean equal content."""
     stats = [(file, file.stat()) for file in files]
     return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+
+
+def folder_stamp(folder: Path, depth: int) -> str:
+    """Return a digest of name, size and time of change of all files in a folder; equal for an unchanged one.
+
+    Args:
+        folder: The folder; one that is gone or cannot be listed has a stamp, too.
+        depth: Folders below it that are listed as well; 0: of those in it only the names count.
+    """
+    total = hashlib.sha256()
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        return f"cannot be listed: {error.strerror}"
+    for entry in entries:
+        total.update(os.fsencode(entry.name) + b"\0")
+        try:
+            if not entry.is_dir():
+                stat = entry.stat()
+                total.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+            elif depth:
+                total.update(folder_stamp(Path(entry.path), depth - 1).encode())
+        except OSError:  # a link that leads nowhere
+            continue
+    return total.hexdigest()
 
 
 def in_threads(work: Callable[[int], T], number: int) -> list[T]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from raysim.core.errors import UserError
 from raysim.data.dataset import Dataset
 from raysim.data.listing import LeftOut
 from raysim.data.reading import Picture, Reading
+from raysim.data.splits import split
 
 
 class MixedDataset(Dataset):
@@ -34,7 +35,7 @@ class MixedDataset(Dataset):
         self.name = "+".join(self.domains)
         if len(set(self.domains)) < max(2, len(parts)):
             raise UserError(f"dataset '{self.name}': a mixture needs at least two datasets, each named once")
-        self.datasets = parts
+        self.datasets, self.drawn = parts, all(part.drawn for part in parts)
         self.classes = tuple(dict.fromkeys(words for part in parts for words in part.classes))
         self.templates = tuple(dict.fromkeys(template for part in parts for template in part.templates))
         place = {words: label for label, words in enumerate(self.classes)}
@@ -62,6 +63,11 @@ class MixedDataset(Dataset):
         digests = [digest for part in self.datasets for digest in part.digests]
         return digests if len(digests) == len(self) else ()
 
+    def files_stamp(self) -> Hashable:
+        """Return those of the parts; None where a part has none."""
+        stamps = tuple(part.files_stamp() for part in self.datasets)
+        return None if None in stamps else stamps
+
     def with_reading(self, reading: Reading) -> MixedDataset:
         """Return the mixture with all its files read in another way."""
         return MixedDataset([part.with_reading(reading) for part in self.datasets])
@@ -84,6 +90,15 @@ class MixedDataset(Dataset):
         """Return the pixels [H, W] bool that show the object of the image's class; None where unknown."""
         part, place = self._origin(index)
         return part.foreground(place)
+
+    def predefined_split(self, split_seed: int) -> np.ndarray | None:
+        """Return the parts' splits where a part defines its own, so that its test images stay test images.
+
+        The others are split as each would be alone. [N] int8
+        """
+        if all(part.predefined_split(split_seed) is None for part in self.datasets):
+            return None
+        return np.concatenate([split(part, split_seed) for part in self.datasets])
 
     def _origin(self, index: int) -> tuple[Dataset, int]:
         """Return the dataset of an image and its index there."""

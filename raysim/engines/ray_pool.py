@@ -29,9 +29,9 @@ from raysim.engines.serial import Serial
 from raysim.engines.watch import Watch
 from raysim.experiment.records import of_identity
 from raysim.experiment.resources import Resources
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.device import device_of
 from raysim.simulation.engine import Result
-from raysim.simulation.images import dataset_of
 from raysim.simulation.worker import Worker
 
 STREAMED_BYTES = 1_000_000  # bytes of shared tensors above which updates are streamed

@@ -11,7 +11,7 @@ import torch
 from raysim.core.columns import TableRow
 from raysim.core.seeds import numpy_rng
 from raysim.core.types import IGNORE, Gallery, ServerState, Tensors
-from raysim.simulation.images import dataset_of
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.training import one_thread
 from raysim.simulation.worker import Worker
 

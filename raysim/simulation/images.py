@@ -22,11 +22,10 @@ from raysim.core.warm import kept
 from raysim.data.contents import describe_contents
 from raysim.data.dataset import Dataset
 from raysim.data.features import features, masks
-from raysim.data.reading import Reading
-from raysim.data.registry import load_dataset
 from raysim.data.sample import Sample
 from raysim.experiment.records import Experiment
 from raysim.experiment.task import Task
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.device import device_of, only_workers_have_gpu
 from raysim.simulation.given_clients import GivenClients, given_clients, split_of
 
@@ -87,11 +86,6 @@ def prepare(experiments: Iterable[Experiment], progress: Progress) -> None:
             frozen_of(experiment, device_of(experiment.resources), progress)
 
 
-def dataset_of(task: Task) -> Dataset:
-    """Return the dataset of a task, opened once per process."""
-    return _dataset(task.dataset, task.path, task.crop, task.reading, task.per_cell)
-
-
 def contents_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
     """Return the record of the images of each dataset of these tasks, and how its files are read."""
     settings = ("path", "crop", "bands", "stretch", "per_cell")
@@ -100,13 +94,6 @@ def contents_of(tasks: Iterable[Task]) -> list[dict[str, Any]]:
         {**describe_contents(dataset_of(task)), **{name: getattr(task, name) for name in settings}}
         for task in named.values()
     ]
-
-
-@kept("datasets", maxsize=4)
-def _dataset(
-    name: str, path: str | None, crop: int | None, reading: Reading, per_cell: int | None
-) -> Dataset:
-    return load_dataset(name, path, crop, reading, per_cell)
 
 
 @kept("backbones", maxsize=2)

@@ -12,7 +12,8 @@ import torch
 from raysim.core.warm import CACHES, clear
 from raysim.data.sample import Repeated, Sample
 from raysim.experiment.records import Experiment
-from raysim.simulation.images import Frozen, address_of, dataset_of, load_inputs
+from raysim.simulation.datasets import dataset_of
+from raysim.simulation.images import Frozen, address_of, load_inputs
 
 
 def sampled_frozen(experiment: Experiment, device: torch.device, images: int) -> Frozen:

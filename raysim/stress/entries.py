@@ -12,8 +12,8 @@ from raysim.core.errors import UserError
 from raysim.experiment.overrides import override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.record import Overrides, Space
+from raysim.simulation.datasets import dataset_of
 from raysim.simulation.federation import Federation
-from raysim.simulation.images import dataset_of
 from raysim.stress.cases import Case, Level
 
 COMMON_SETTINGS: Overrides = {"scenario": "dirichlet", "scenario.alpha": 0.5}

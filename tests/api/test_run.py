@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import raysim
 from raysim.cli.main import main
 from raysim.core.types import RoundRecord
 from tests.experiments import QUICK_WORDS, small
+from tests.fakes.rasters import class_folders, colours, put, saved
 
 QUICK = {"scenario.clients": 3, "task.shots": 4, "evaluation.every": 1}
 
@@ -105,6 +107,15 @@ def test_a_damaged_or_foreign_config_is_named(text: str, message: str, tmp_path:
     with pytest.raises(raysim.UserError) as error:
         raysim.run(path)
     assert message in str(error.value) and str(path) in str(error.value)
+
+
+def test_images_that_are_added_between_two_runs_are_in_the_second(tmp_path: Path) -> None:
+    folder, words = class_folders(tmp_path / "tiles"), {"task.dataset": "folder", "method": "zeroshot"}
+    changes = {**words, "task.path": str(folder), "scenario.clients": 2}
+    for images in (12, 13):
+        done = raysim.run(changes, out=tmp_path / str(images), progress=False)
+        assert done.record["dataset"]["images"] == images
+        put(folder / "forest/999.png", saved(Image.fromarray(colours(seed=7)), "PNG"))
 
 
 def test_mistakes_are_user_errors(tmp_path: Path) -> None:

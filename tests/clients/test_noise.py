@@ -13,6 +13,7 @@ from raysim.clients.partition import SCENARIOS
 from raysim.core.errors import UserError
 from raysim.data.registry import load_dataset
 from raysim.data.views import resize
+from tests.fakes.encoders import Noise
 
 COLOURS = {
     "brick": (200, 40, 40),
@@ -93,6 +94,28 @@ def test_class_means_are_those_of_the_training_images_and_read_once(
         np.testing.assert_allclose(means[label], np.mean(mine, axis=0), rtol=1e-12)
     monkeypatch.setattr(type(dataset), "image", lambda self, index: pytest.fail("read again"))
     assert np.array_equal(noise.class_means(dataset, train), means)
+
+
+class Counted(Noise):
+    """Pictures that say when they are read."""
+
+    read: list[int]
+
+    def image(self, index: int) -> np.ndarray:
+        self.read.append(index)
+        return super().image(index)
+
+
+def test_another_rule_of_reading_reads_the_images_of_a_plugin_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYSIM_CACHE", str(tmp_path))
+    dataset = Counted(images=3)
+    dataset.read = []
+    for version in ("now", "now", "later"):
+        monkeypatch.setattr(noise, "READING_VERSION", version)
+        noise.class_means(dataset, np.arange(3))
+    assert sorted(dataset.read) == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_class_without_images_is_nobodys_pair() -> None:

@@ -14,10 +14,11 @@ from raysim.core.types import IGNORE
 from raysim.data import features as features_module
 from raysim.data.cache import cache_folder
 from raysim.data.features import features, masks
+from raysim.data.mixed import MixedDataset
 from raysim.data.registry import catalogue, load_dataset
 from raysim.data.views import resize, resize_mask
 from tests.fakes.encoders import Encoder, Noise, get
-from tests.fakes.masks import stripes, write
+from tests.fakes.masks import stripes, tiles, write
 
 
 def test_cached_masks_are_mapped_and_kept(tmp_path: Path) -> None:
@@ -65,6 +66,22 @@ def test_views_differ_and_are_addressed(tmp_path: Path) -> None:
     assert np.array_equal(three, get(Noise(images=40), Encoder(), tmp_path / "elsewhere", views=3))
     for one, other in ((0, 1), (0, 2), (1, 2)):
         assert (np.abs(three[:, one] - three[:, other]).max(axis=1) > 1e-4).all()
+
+
+def test_another_rule_of_reading_reads_all_files_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those of squares of images, of a plug-in that names no files, and of a mixture with scenes."""
+    tiles(tmp_path / "data", each=3)
+    scenes, cut = load_dataset("scenes", per_cell=1), load_dataset("image_masks", str(tmp_path / "data"), 2)
+    datasets = [cut, Noise(images=3), MixedDataset([scenes, Noise(images=3)]), scenes]
+    datasets.append(load_dataset("scene_masks", crop=32, per_cell=1))
+    keys = []
+    for version in ("now", "later"):
+        monkeypatch.setattr(features_module, "READING_VERSION", version)
+        keys.append([features_module._key(dataset, None, "pixels", 16, 1) for dataset in datasets])
+    assert [now != later for now, later in zip(*keys, strict=True)] == [True, True, True, False, False]
+    assert not any("reading" in key for key in keys[0][3:]), "keys of drawn data are as they were"
 
 
 @pytest.mark.parametrize("cores", [1, 7])

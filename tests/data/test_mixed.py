@@ -11,8 +11,10 @@ from raysim.core.errors import UserError
 from raysim.data.archives.rsscn7 import Rsscn7
 from raysim.data.archives.ucmerced import UCMerced
 from raysim.data.mixed import MixedDataset
+from raysim.data.splits import split
 from tests.fakes.archives import build, mini
 from tests.fakes.datasets import error_of
+from tests.fakes.encoders import Noise
 
 
 def test_mixture_joins_equal_words(tmp_path: Path) -> None:
@@ -35,3 +37,22 @@ def test_mixture_joins_equal_words(tmp_path: Path) -> None:
         MixedDataset([first, first])
     assert "cannot be part of a mixture" in error_of("ucmerced+folder", str(tmp_path))
     assert "unknown dataset 'nonsense'" in error_of("ucmerced+nonsense")
+
+
+class Official(Noise):
+    """A dataset with an official split: every other image is for testing."""
+
+    name = "official"
+
+    def predefined_split(self, split_seed: int) -> np.ndarray:
+        return np.tile(np.array([0, 2], dtype=np.int8), len(self) // 2)
+
+
+def test_a_split_that_a_part_defines_is_kept() -> None:
+    own, other = Official(images=40), Noise(images=24)
+    mixed = MixedDataset([own, other])
+    assert split(mixed, 0).tolist() == [*own.predefined_split(0), *split(other, 0)]
+    another = Noise(images=24)
+    another.name = "another"
+    usual = MixedDataset([other, another])
+    assert usual.predefined_split(0) is None and set(split(usual, 0)) == {0, 1, 2}
