@@ -46,6 +46,9 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 NAME = re.compile(r"(?<![\w./-])(?:raysim|analysis|benchmarks|search_spaces)(?:\.[A-Za-z_]\w*)+(?!\w*/)")
 SOURCE_FILE = re.compile(r"[\w.*-]+(?:/[\w.*-]+)*\.(?:py|svg|png|yaml|toml|txt|safetensors)")
+READERS = ("classes.txt", "script.py")  # files of a reader, or that a command writes
+SHELL = ("", "sh", "bash")  # languages of blocks with commands
+LOOP = re.compile(r"^for (\w+) in (\S+)[^;]*; do (.*); done$")
 PLACEHOLDER = re.compile(r"\.\.\.|[A-Z]+")
 COMMAND = re.compile(r"(?<![\w./'\[=-])(?:raysim(?= )|python3? -m [\w.]+)")
 SETTING = re.compile(rf"(?:{'|'.join(GROUPS)})\.\w+(?==|$)")
@@ -100,6 +103,7 @@ def missing_files(text: str) -> Iterator[str]:
             word.startswith("/")
             or word.removesuffix(".py").removeprefix("my_") in OWN
             or any(PLACEHOLDER.fullmatch(part) for part in word.split("/"))
+            or word in READERS
         ):
             continue
         parts = "/".join(re.escape(part).replace(r"\*", "[^/]*") for part in word.rstrip("/").split("/"))
@@ -152,12 +156,16 @@ def missing_names(text: str) -> Iterator[str]:
             yield f"no such name: {name}"
 
 
+def one_turn(loop: re.Match[str]) -> str:
+    """The command of a loop of the shell with the first of its values."""
+    return loop[3].replace(f"${loop[1]}", loop[2])
+
+
 def commands(text: str) -> Iterator[tuple[list[str], bool]]:
     """The words of every command, and whether it is complete: a code span may name a part of a command."""
     spans, blocks = code(text)
-    lines = [
-        line for language, block in blocks if not language for line in block.replace("\\\n", " ").splitlines()
-    ]
+    shell = [block.replace("\\\n", " ") for language, block in blocks if language in SHELL]
+    lines = [LOOP.sub(one_turn, line) for block in shell for line in block.splitlines()]
     for line, complete in [*((span, "=" in span) for span in spans), *((line, True) for line in lines)]:
         for part in re.split(r"\s{3,}(?=raysim |python)", line):
             if start := COMMAND.search(part):

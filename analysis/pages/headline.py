@@ -79,7 +79,7 @@ def _strongest(results: Results, decided: Sequence[Row]) -> str:
         if r := sized.get(verdict):
             of = f"of validation {results.metric} under {r['scenario']}"
             ends = sorted(abs(r[end]) for end in ("adjusted_low", "adjusted_high") if r[end] is not None)
-            interval = f" {bracket(*ends, percent)}" if ends else ""
+            interval = f" {bracket(ends[0], ends[1], percent)}" if ends else ""
             clauses.append(f"{verb} {_points(shown(r))[0]} points{interval} {of}")
     left = len(same) - len(lost) - (len(clauses) - bool(lost))
     more = f" (and {left} more)" if left else ""

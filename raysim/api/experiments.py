@@ -13,7 +13,7 @@ from typing import Any
 from raysim.core.config import parse_value
 from raysim.core.errors import UserError
 from raysim.experiment.effects import refuse_without_effect
-from raysim.experiment.overrides import override
+from raysim.experiment.overrides import names_first, override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.files import is_run, load_space
 from raysim.storage.address import address_of, copied_to, local_name
@@ -36,8 +36,8 @@ def experiment_of(what: str | Path | Experiment, changes: Mapping[str, Any]) -> 
         UserError: The space, the file or a setting is wrong, or a setting has no effect.
     """
     if isinstance(what, Experiment) or is_run(what):
-        base = what if isinstance(what, Experiment) else read_experiment(Path(what))
-        experiment = override(base, changes)
+        base = what if isinstance(what, Experiment) else read_experiment(Path(what).expanduser())
+        experiment = override(base, names_first(changes))
         name = experiment.method.name
     else:
         space = load_space(str(what), changes, base_only=True)
@@ -63,7 +63,7 @@ def result_folder(out: str | Path | None, name: str, goes_on: bool, quiet: bool 
     """
     if out is not None:
         given = address_of(out)
-        folder = RESULTS_FOLDER / local_name(given) if given else Path(out)
+        folder = RESULTS_FOLDER / local_name(given) if given else Path(out).expanduser()
         if address := given or copied_to(folder):
             Bucket(folder, address).open()
             if not quiet:

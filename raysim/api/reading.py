@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -34,7 +35,7 @@ def load(folder: str | Path) -> RunResult | SweepResult:
     Raises:
         UserError: There is no result in it.
     """
-    place = Path(folder)
+    place = Path(folder).expanduser()
     if (place / CONFIG).exists():
         return RunResult(place)
     if read_record(place).get("kind") in ("sweep", "stress"):
@@ -60,7 +61,8 @@ def compare(a: str | Path | Result, b: str | Path | Result, metric: str = "acc_p
     Raises:
         UserError: One of them is no result, or the two cannot be compared.
     """
-    first, second = (str(side.out) if isinstance(side, Result) else str(side) for side in (a, b))
+    words = (str(side.out if isinstance(side, Result) else side) for side in (a, b))
+    first, second = map(os.path.expanduser, words)
     found = report.compare(first, second, metric).json()
     pairs = pd.DataFrame(found.pop("pairs"))
     table = pairs[[*FIRST, *(name for name in pairs.columns if name not in FIRST)]]

@@ -38,7 +38,7 @@ class Result:
     """
 
     def __init__(self, out: str | Path) -> None:
-        self.out = Path(out)
+        self.out = Path(out).expanduser()
 
     @property
     def record(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class RunResult(Result):
 
         return open_model(self.out)
 
-    def predict(self, images: Any, client: int | None = None, **options: Any) -> pd.DataFrame:
+    def predict(self, images: Any, client: int | str | None = None, **options: Any) -> pd.DataFrame:
         """Return the classes of images: see `Model.predict` for the arguments."""
         return self.model.predict(images, client=client, **options).to_pandas()
 

@@ -46,7 +46,7 @@ def check(arguments: argparse.Namespace) -> None:
         for name in registry
         if registry.module(name) == module.__name__
     ]
-    if any(file.path == str(path.absolute()) for file in plugins.active()):
+    if any(file.path == module.__file__ for file in plugins.active()):
         groups.insert(0, (path.name, [Check("workers can load it", _loadable)]))
     if _is_space(path):
         groups.append((f"space {path.stem}", [Check("every declaration is possible", lambda: _space(path))]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from raysim.cli.shared_options import user_path
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,10 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backbone-path", metavar="FILE", help="check: local weights of the backbone")
     parser.add_argument(
-        "--sheet", type=Path, metavar="PNG", help="check: write a contact sheet of the images to this file"
+        "--sheet",
+        type=user_path,
+        metavar="PNG",
+        help="check: write a contact sheet of the images to this file",
     )
     parser.add_argument(
         "--bands",

@@ -17,11 +17,13 @@ from raysim.cli.shared_options import (
     experiment_options,
     folder_options,
     track_option,
+    user_path,
     workers_of_all_trials,
 )
 from raysim.core.columns import RESULT_COLUMNS
 
 OBJECTIVE = "acc_personal_own"
+OLD_RUN = "DIR/config.json of an earlier run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,8 @@ class Command:
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    experiment_options(parser, "a search space, which names a method and its data (default: fedrsclip)")
+    space = "a search space, which names a method and its data (default: fedrsclip)"
+    experiment_options(parser, f"{OLD_RUN}, or {space}")
     parser.add_argument(
         "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
     )
@@ -184,7 +187,10 @@ def _stress(parser: argparse.ArgumentParser) -> None:
 
 def _report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="folder of a run, a sweep or a stress run, finished or not"
+        "folder",
+        type=user_path,
+        metavar="DIR",
+        help="folder of a run, a sweep or a stress run, finished or not",
     )
     parser.add_argument(
         "--serve",
@@ -222,7 +228,7 @@ def _compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
-    experiment_options(parser, "a search space (default: fedrsclip)")
+    experiment_options(parser, f"{OLD_RUN}, or a search space (default: fedrsclip)")
     parser.add_argument(
         "--workers", type=int, metavar="W", help="number of client actors, the same as resources.workers=W"
     )
@@ -232,7 +238,7 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
-        type=Path,
+        type=user_path,
         metavar="DIR",
         default=Path("results"),
         help="on a cluster: whether its nodes see this result folder, and its free space (default: results)",

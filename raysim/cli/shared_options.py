@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -31,11 +32,16 @@ def workers_of_all_trials(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def user_path(text: str) -> Path:
+    """Return a path that a user typed; a shell leaves the `~` of `--out=~/x` as it is."""
+    return Path(os.path.expanduser(text))
+
+
 def folder_options(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add --out and --resume; `kind` says of what."""
     parser.add_argument(
         "--out",
-        type=Path,
+        type=user_path,
         metavar="DIR",
         help="result folder, or an address to which one in results/ is copied while it is written "
         "(s3://BUCKET/..., gs://, abfs://) (default: a new folder in results/)",

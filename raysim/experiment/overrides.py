@@ -52,6 +52,15 @@ def override(experiment: Experiment, changes: Mapping[str, Any]) -> Experiment:
     return from_dict(values)
 
 
+def names_first(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a user's overrides with the names of scenario and method first: their order says nothing.
+
+    A setting before `method=` would be one of the method that is replaced.
+    """
+    names = (*REGISTRIES, *(f"{block}.name" for block in REGISTRIES))
+    return dict(sorted(changes.items(), key=lambda change: change[0] not in names))
+
+
 def _refuse_clients(scenario: dict[str, Any], changes: Mapping[str, Any]) -> None:
     """Bring back a number of clients that was asked for together with clients that exist: it is refused."""
     if SCENARIOS[scenario["name"]].given and changes.get("scenario.clients") is not None:

@@ -82,3 +82,12 @@ def test_every_command_has_a_function_and_a_complete_help(
     printed = capsys.readouterr().out
     assert stopped.value.code == 0 and printed.startswith(f"usage: raysim {name}")
     assert COMMANDS[name].summary in printed and "default: None" not in printed
+
+
+@pytest.mark.parametrize("name", ["run", "plan"])
+def test_help_says_that_an_earlier_run_may_stand_for_a_space(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert "DIR/config.json of an earlier run, or a search space" in " ".join(capsys.readouterr().out.split())

@@ -32,7 +32,7 @@ from typing import Any
 from raysim.core import plugins
 from raysim.core.config import suggest
 from raysim.core.errors import UserError
-from raysim.experiment.overrides import override
+from raysim.experiment.overrides import names_first, override
 from raysim.experiment.records import Experiment
 from raysim.search.spaces.checks import check_declarations
 from raysim.search.spaces.record import DEFAULT_MINUTES, DEFAULT_SEEDS, Overrides, Space
@@ -65,7 +65,7 @@ def is_run(name: str | Path) -> bool:
     text = str(name)
     if text.endswith(".json"):
         return True
-    return not text.endswith(".py") and text not in space_names() and Path(text).is_dir()
+    return not text.endswith(".py") and text not in space_names() and Path(text).expanduser().is_dir()
 
 
 def load_space(name: str, changes: Overrides | None = None, base_only: bool = False) -> Space:
@@ -80,7 +80,7 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
     Raises:
         UserError: There is no such space, or its file has a mistake: with file, line and the mistake.
     """
-    path = Path(name) if name.endswith(".py") else shipped_folder("search_spaces") / f"{name}.py"
+    path = Path(name).expanduser() if name.endswith(".py") else shipped_folder("search_spaces") / f"{name}.py"
     if is_run(name):
         raise UserError(
             f"{name}: is one run, and a space is needed here; `raysim run {name}` runs it again, `raysim new "
@@ -91,14 +91,14 @@ def load_space(name: str, changes: Overrides | None = None, base_only: bool = Fa
             f"unknown space '{name}'{suggest(name, space_names())} Known: {', '.join(space_names())}; or "
             "give a path to a .py file"
         )
-    module = _execute(path)
+    module, changes = _execute(path), names_first(changes or {})
     declared = {declaration: _declaration(path, module, declaration) for declaration in DECLARATIONS}
     new_levels = {
         setting: value
-        for setting, value in (changes or {}).items()
+        for setting, value in changes.items()
         if setting in declared["TUNE"] and isinstance(value, list)
     }
-    changes = {setting: value for setting, value in (changes or {}).items() if setting not in new_levels}
+    changes = {setting: value for setting, value in changes.items() if setting not in new_levels}
     space = _space(path, module, declared, new_levels, changes)
     if not base_only:
         _check_for_method(path, space, module, changes)
