@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..figures.choices.verdicts import DECIDED, VERBS, named, size
+from ..figures.choices.verdicts import DECIDED, VERBS, named, other_diverges, size
 from ..figures.differences import FIELDS
 from ..figures.estimates import quoted
 from ..figures.exhibits import Draft
 from ..figures.rows import place_in, scenario_order
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
-from ..look.words import listing, percent
+from ..look.words import listing, percent, quoted_names, short_listing
 from ..read.results import Results, Row
 
 
@@ -65,14 +65,20 @@ def beside(row: Row) -> str:
 def headline(rows: Sequence[Row], about: str, clause: Callable[[Row], str] = beside) -> str:
     """Return the surest difference in a short sentence, then how many rows of `verdicts` have which verdict.
 
-    `about` says what is compared: `in test accuracy on tail classes`; `clause` is what is said of a row.
+    `about` says what is compared: `in test accuracy on tail classes`; `clause` is what is said of a row. What
+    diverges has no size: it is named behind its number, and comes first only where nothing else is decided.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     if not ran:
         return ""
-    counts, top = Counter(row["verdict"] for row in ran), max(ran, key=size)
+    sized = [row for row in ran if row["verdict"] in ("ahead", "behind")]
+    counts, top = Counter(row["verdict"] for row in ran), max(sized or ran, key=size)
     to = f" to {top['b']}" if len({row["b"] for row in ran}) == 1 else ""
-    many = f"Of {len(ran)} differences{to}, {listing([f'{counts[v]} {v}' for v in VERBS if v in counts])}"
+    sides = [row["b" if other_diverges(row) else "a"] for row in ran if row["verdict"] == "diverges"]
+    lost = list(dict.fromkeys(map(str, sides))) if sized else []
+    names = {"diverges": f" ({short_listing(quoted_names(lost))})"} if lost else {}
+    kinds = listing([f"{counts[v]} {v}{names.get(v, '')}" for v in VERBS if v in counts])
+    many = f"Of {len(ran)} differences{to}, {kinds}"
     if top["verdict"] not in DECIDED and len(ran) > 1:
         return f"{many} {about}."
     first = f"Under {top['scenario']}, {clause(top)} {about}."

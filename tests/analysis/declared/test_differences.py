@@ -9,12 +9,14 @@ import pytest
 from analysis import declared as recipes
 from analysis import write_report
 from analysis.declared import differences
+from analysis.declared.answers import headline
 from analysis.figures.differences import LETTERS
 from analysis.figures.outcomes import classes
 from analysis.look.style import VERDICTS
 from analysis.read.results import open_results
 from analysis.verdicts import verdict_tables
 from analysis.verdicts.tables import digest_of, write_rows
+from tests.fakes import answers as fake
 from tests.fakes import safe as fake_safe
 from tests.fakes.recipe import NOISE, Recipe, Row, at, drawn, headlines, marks, query
 from tests.fakes.whole import whole_sweep
@@ -209,3 +211,19 @@ def test_a_long_name_leaves_room_for_the_plot(tmp_path: Path) -> None:
     (exhibit,), sentences = drawn(made.open())
     [label] = [text.get_text() for text in exhibit.panels[0].figure.axes[0].get_yticklabels()]
     assert len(label) <= LETTERS and label.startswith("a common") and name in sentences[0]
+
+
+def test_what_diverges_is_named_and_the_surest_size_comes_first() -> None:
+    rows = [
+        fake.verdict("recipe", "diverges", a="ratio_loss", b="safe"),
+        fake.verdict("recipe", "behind", -0.13, a="fedema", b="safe"),
+        fake.verdict("recipe", "undecided", 0.01, a="without ACE", b="safe"),
+    ]
+    rows = [{**row, "seeds": len(row["seeds"])} for row in rows]
+    said = headline(rows, "in test accuracy")
+    assert said.startswith("Under even, fedema is behind safe (\u221213.0 points [")
+    assert said.endswith("Of 3 differences to safe, 1 diverges (ratio_loss), 1 behind and 1 undecided.")
+    alone = headline([rows[0], rows[2]], "in test accuracy")
+    assert alone.startswith("Under even, ratio_loss cannot be compared with safe (diverged on 3 of 3 seeds)")
+    other = {**rows[0], "a": "safe", "b": "ratio_loss", "reason": "the other side diverged on 3 of 5 seeds"}
+    assert "1 diverges (ratio_loss)" in headline([other, rows[1]], "in test accuracy")
