@@ -11,14 +11,8 @@ from typing import Any
 from ..look.page import Text
 from ..read.results import TESTED, Results, Row, flatten, json_object, parameters_of, space_of
 
-SWITCHES = (
-    "--quiet",
-    "--resume",
-    "--open-test",
-    "--json",
-    "--no-contrasts",
-    "--dry-run",
-)  # options without a value
+# Options without a value.
+SWITCHES = ("--quiet", "--resume", "--open-test", "--json", "--no-contrasts", "--dry-run", "--quick")
 REGISTERED = ("method", "scenario")  # a name that replaces all settings of its block
 
 

@@ -93,6 +93,17 @@ def test_a_value_of_an_option_is_not_taken_for_the_space(tmp_path: Path) -> None
     assert "raysim run ./spaces/safe.py " in commands.trial_command(Results(tmp_path, meta), trial)
 
 
+def test_the_options_without_a_value_are_those_of_the_commands() -> None:
+    flags = {
+        option
+        for command in ("run", "sweep", "stress")
+        for action in _parser(command, _command(command))._actions
+        if action.nargs == 0 and action.dest != "help"
+        for option in action.option_strings
+    }
+    assert flags == set(commands.SWITCHES)
+
+
 CHANGES: list[dict[str, Any]] = [
     {},
     {"rounds": 7, "training.lr": 0.02, "task.path": None},
