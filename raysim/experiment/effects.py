@@ -54,6 +54,7 @@ def without_effect(experiment: Config) -> dict[str, str]:
     Args:
         experiment: An `Experiment`; that it has no effect does not mean that a setting is at its default.
     """
+    idle = {key: use.words for key, use in ACROSS_GROUPS.items() if not use.holds(experiment)}
     unused: dict[str, str] = {}
     for name in type(experiment).model_fields:
         group = getattr(experiment, name)
@@ -62,8 +63,8 @@ def without_effect(experiment: Config) -> dict[str, str]:
         )
         for path in paths:
             for key in (name, path):
-                if key in ACROSS_GROUPS and not ACROSS_GROUPS[key].holds(experiment):
-                    unused.setdefault(path, ACROSS_GROUPS[key].words)
+                if key in idle:
+                    unused.setdefault(path, idle[key])
         if isinstance(group, Config):
             for field, words in unused_fields(group).items():
                 unused.setdefault(f"{name}.{field}", _with_paths(words, name, group))

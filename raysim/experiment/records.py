@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, Self
 
 from pydantic import SerializeAsAny, model_validator
@@ -96,7 +97,7 @@ class Experiment(Config):
         """Rounds that are run: none for a method that does not train."""
         return self.rounds if self.method.traits.trains else 0
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hex digits; equal experiments on other machines have equal ids.
 
@@ -107,6 +108,12 @@ class Experiment(Config):
         values = identity_values(self, {path: effects.default_of(self, path) for path in unused})
         del values["resources"]
         return digest(values)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values; it computes an id of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("id", None)
+        return copied
 
 
 REGISTRIES: dict[str, Registry[Any]] = {"scenario": SCENARIOS, "method": METHODS}

@@ -61,4 +61,4 @@ def test_masks_of_a_sample_stand_for_those_of_all_images() -> None:
     assert len(rows) == len(sampled.masks) == sampled.masks.shape[0] == sampled.x.shape[0] > 4
     assert all(np.array_equal(row, rows[image % 4]) for image, row in enumerate(rows))
     costs = measure(experiment, sampled, process=0.0)
-    assert costs.client > 0 and costs.once > 0
+    assert costs.client > 0 and costs.evaluation > 0 and costs.measured == 2

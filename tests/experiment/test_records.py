@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raysim.core.errors import UserError
-from raysim.experiment import REGISTRIES, Experiment, from_dict, override, paths, to_dict
+from raysim.experiment import REGISTRIES, Experiment, from_dict, override, paths, records, to_dict
 from raysim.methods import METHODS
 
 
@@ -23,6 +25,24 @@ def test_resources_are_no_part_of_the_identity() -> None:
     experiment = Experiment()
     assert override(experiment, {"resources.workers": 7, "resources.gpus": 0.25}).id == experiment.id
     assert override(experiment, {"seed": 1}).id != experiment.id
+
+
+def test_a_copy_computes_an_id_of_its_own() -> None:
+    experiment, same = Experiment(), Experiment()
+    known = experiment.id
+    assert experiment == same and hash(experiment) == hash(same), "an id that is known makes no difference"
+    assert to_dict(experiment) == to_dict(same) and pickle.loads(pickle.dumps(experiment)).id == known
+    changed = experiment.model_copy(update={"seed": 1})
+    assert changed.id == override(same, {"seed": 1}).id != known
+    assert copy.deepcopy(experiment).id == experiment.model_copy(deep=True).id == known == experiment.id
+
+
+def test_an_id_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan of a sweep asks for the ids of its trials thousands of times."""
+    calls = []
+    monkeypatch.setattr(records, "digest", lambda values: calls.append(values) or "0123456789ab")
+    experiment = Experiment()
+    assert experiment.id == experiment.id == "0123456789ab" and len(calls) == 1
 
 
 def test_contradicting_choices_are_refused() -> None:
