@@ -15,7 +15,7 @@ from raysim.core import plugins
 from raysim.core.errors import LostProcess, first_cause
 from raysim.core.plugins import PluginFile
 from raysim.core.types import RoundRecord
-from raysim.engines import memory, places
+from raysim.engines import memory, messages, places
 from raysim.engines.ray_pool import RayPool
 from raysim.experiment.records import Experiment, check_travels, from_dict, identity, to_dict
 from raysim.simulation.rounds import Simulation
@@ -28,6 +28,7 @@ class Driver:
     def __init__(self, files: Sequence[PluginFile]) -> None:
         """Set up the process and its plug-ins."""
         plugins.install(files)
+        messages.use_arrays()
         torch.set_num_threads(1)
 
     def run(

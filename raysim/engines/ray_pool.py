@@ -24,7 +24,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from raysim.core import plugins
 from raysim.core.plugins import PluginFile
 from raysim.core.types import InitialState, MicroCohort, Score, ServerState, Split, Update, nbytes
-from raysim.engines import bundles, calls, library, places, ray_session
+from raysim.engines import bundles, calls, library, messages, places, ray_session
 from raysim.engines.serial import Serial
 from raysim.engines.watch import Watch
 from raysim.experiment.records import of_identity
@@ -48,6 +48,7 @@ class ClientActor(Serial):
         """Set up the process and its plug-ins; Ray calls this again in a restarted actor."""
         plugins.install(files)
         library.connect()
+        messages.use_arrays()
         super().__init__(resources)
         torch.set_num_threads(1)
         if device_of(resources).type == "cuda":  # Ray only counts the share; this enforces it
@@ -111,6 +112,7 @@ class RayPool:
         Raises:
             UserError: The cluster cannot give the resources.
         """
+        messages.use_arrays()
         group = self.group or bundles.reserve(self.resources)
         self.reserved = group if self.group is None else None
         first = group.bundle_count - self.resources.workers  # inside Tune the trial's own bundle comes first
