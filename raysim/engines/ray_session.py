@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ray
 from filelock import FileLock, Timeout
-from ray._private import ray_constants
+from ray._private import node, ray_constants
 from ray.exceptions import RayError
 
 from raysim.core import signals
@@ -33,6 +34,7 @@ ANSWER_SECONDS = 40  # longest wait for the Ray behind it; together less than a 
 LOCK = ".ray-of-raysim.lock"
 LONGEST_BASE = 28  # bytes of a folder in which Ray's sockets still have names of at most 107 bytes
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+UNUSED = ("start_api_server", "start_monitor", "start_log_monitor")  # of Ray's node
 RAY, TUNE = "rsray", "raysim-tune"  # beginnings of the names of temporary folders
 _folders: list[tuple[Path, FileLock]] = []  # temporary folders of this process, and the locks that keep them
 _answered: set[str] = set()  # addresses where a Ray has answered
@@ -86,10 +88,28 @@ def start_own(cpus: int) -> None:
     folder = str(own_folder(RAY))
     cpus = max(usable_cores(), cpus)
     try:
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **QUIET)
+        with _without_helpers():
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **QUIET)
     except (RuntimeError, OSError, RayError) as error:  # one of its processes was killed, or had no memory
         raise LostProcess(f"Ray did not start: {first_line(error)}") from error
     signals.set_handlers()  # Ray has set its own for SIGTERM
+
+
+@contextlib.contextmanager
+def _without_helpers() -> Iterator[None]:
+    """Leave out what a Ray of one process has no use for, while it starts.
+
+    The dashboard's server, the autoscaler's monitor and the reader of logs take two CPU seconds of a start.
+    `ray.init` has no settings for them. A version of Ray without these functions starts as it is.
+    """
+    starts = {name: getattr(node.Node, name) for name in UNUSED if hasattr(node.Node, name)}
+    for name in starts:
+        setattr(node.Node, name, lambda self, **settings: None)
+    try:
+        yield
+    finally:
+        for name, start in starts.items():
+            setattr(node.Node, name, start)
 
 
 def leave() -> None:
@@ -100,9 +120,9 @@ def leave() -> None:
 
 def kill_own() -> None:
     """End the processes of a Ray of this process and remove its files, without asking Ray."""
-    node = ray._private.worker._global_node
-    if node is not None and not cluster_address():
-        node.kill_all_processes(check_alive=False, allow_graceful=False)
+    own = ray._private.worker._global_node
+    if own is not None and not cluster_address():
+        own.kill_all_processes(check_alive=False, allow_graceful=False)
     remove_own_folders(RAY, TUNE)
 
 

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+import ray
 from filelock import FileLock
+from ray._private import node
 
 from raysim.core.errors import LostProcess, UserError
 from raysim.engines import ray_session
+from raysim.engines.ray_pool import RayPool
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", "127.0.0.1:0", ":6379"])
@@ -94,3 +97,9 @@ def test_a_cluster_is_asked_once_and_before_any_work(monkeypatch: pytest.MonkeyP
     for _ in range(2):
         ray_session.check_cluster()
     assert asked == ["10.0.0.5:6379"]
+
+
+def test_a_ray_of_this_process_starts_what_it_uses(four_workers: RayPool) -> None:
+    """The dashboard's server and two monitors would take two CPU seconds of every start."""
+    assert set(ray._private.worker._global_node.all_processes) == {"gcs_server", "raylet"}
+    assert all(getattr(node.Node, name).__name__ == name for name in ray_session.UNUSED), "as they were"
