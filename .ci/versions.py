@@ -1,9 +1,10 @@
 """The versions of everything that raysim installs: pin them, or try the newest ones.
 
 python .ci/versions.py lock      write constraints.txt: the newest versions that pyproject.toml allows
-python .ci/versions.py newest    print where newer versions are allowed than in constraints.txt, and test them
+python .ci/versions.py compare   print where newer versions are allowed than in constraints.txt
+python .ci/versions.py newest    the same, and test them in an environment of their own
 
-Both resolve the dependencies in a fresh environment and need the network.
+All resolve the dependencies in a fresh environment and need the network.
 """
 
 from __future__ import annotations
@@ -116,13 +117,20 @@ def lock() -> None:
     print("\n".join([f"constraints.txt: {len(versions)} packages, {len(changed)} changed", *changed]))
 
 
+def compare() -> list[str]:
+    """Compare constraints.txt with the newest allowed versions: print and return where they differ."""
+    changed = differences(pinned(), resolve())
+    if changed:
+        print("\n".join([f"{len(changed)} packages are newer than in constraints.txt", *changed]), flush=True)
+    else:
+        print("the newest allowed versions are those in constraints.txt")
+    return changed
+
+
 def newest() -> None:
     """Compare constraints.txt with the newest allowed versions; if they differ, test those."""
-    changed = differences(pinned(), resolve())
-    if not changed:
-        print("newest: the newest allowed versions are those in constraints.txt")
+    if not compare():
         return
-    print("\n".join([f"newest: {len(changed)} packages differ from constraints.txt", *changed]), flush=True)
     shutil.rmtree(NEWEST, ignore_errors=True)
     try:
         venv.create(NEWEST, with_pip=True)
@@ -138,8 +146,8 @@ def newest() -> None:
 
 
 def main() -> int:
-    """Run one of the two commands."""
-    commands = {"lock": lock, "newest": newest}
+    """Run one of the three commands."""
+    commands = {"lock": lock, "compare": compare, "newest": newest}
     if len(sys.argv) != 2 or sys.argv[1] not in commands:
         print(__doc__, file=sys.stderr)
         return 2
