@@ -24,6 +24,7 @@ from raysim.prediction.model import open_model
 from raysim.simulation.accuracy import intersection_union
 from raysim.simulation.datasets import dataset_of
 from raysim.simulation.rounds import Simulation
+from tests.drawn_places import draw_masks
 from tests.experiments import four_clients, small
 
 Simulate = Callable[..., Simulation]
@@ -179,21 +180,24 @@ def test_code_of_a_plugin_is_run_on_the_users_word_only(
 
 
 def test_the_masks_give_the_miou_of_the_run(simulate: Simulate, tmp_path: Path) -> None:
+    draw_masks(tmp_path / "source", np.random.default_rng(0))
     changes = {
-        "task__dataset": "scene_masks",
-        "task__image_size": 64,
+        "task__dataset": "image_masks",
+        "task__path": str(tmp_path / "source"),
+        "task__image_size": 128,  # of the images: in other sizes the run measures masks of that size
         "task__classes": None,
         "task__ses": None,
     }
     simulation = simulate(four_clients("fedavg", **{**changes, "rounds": 1, "task__shots": 4}))
     images, dataset = simulation.federation.images, dataset_of(simulation.experiment.task)
     indices, classes = images.indices("validation"), len(images.class_names)
-    tiles = tmp_path / "images"
-    tiles.mkdir()
+    assert len(indices) == 8
+    tiles = tmp_path / "seen" / "images"
+    tiles.mkdir(parents=True)
     for index in indices:
         Image.fromarray(dataset.image(int(index))).save(tiles / f"{index:05d}.png")
-    table = open_model(simulation.store.folder).predict(tiles, masks=tmp_path / "masks")
-    read = load_dataset("image_masks", str(tmp_path))
+    table = open_model(simulation.store.folder).predict(tiles, masks=tmp_path / "seen" / "masks")
+    read = load_dataset("image_masks", str(tmp_path / "seen"))
     assert read.classes == images.class_names and not read.left_out
     predicted = np.stack([read.mask(place) for place in range(len(read))])
     assert (predicted == np.stack([read_mask(Path(path)) for path in table["mask"].to_pylist()])).all()
