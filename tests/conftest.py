@@ -22,31 +22,31 @@ if TYPE_CHECKING:
     from tests.sweep_commands import FinishedSweep
 
 
-# fixtures that take long to make: one process of the tests has them
-SHARED = ("ray_session", "four_workers", "pool_of", "finished_sweep")
+# fixtures that take long to make: one process of the tests has those of a group
+SHARED = {"ray": ("ray_session", "four_workers", "pool_of"), "sweep": ("finished_sweep",)}
 
 
 @functools.cache
-def needs_shared(path: Path) -> bool:
-    """Whether the tests of a file use what takes long to make."""
+def shared(path: Path) -> str:
+    """Which group of fixtures that take long the tests of a file use, empty for none."""
     text = path.read_text(encoding="utf-8")
-    return any(name in text for name in SHARED)
+    return next((group for group, names in SHARED.items() if any(name in text for name in names)), "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that share Ray or the finished sweep first, because they take longest."""
-    first = {path for path in {item.path for item in items} if needs_shared(path)}
+    first = {path for path in {item.path for item in items} if shared(path)}
     items.sort(key=lambda item: item.path not in first)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`make test` runs two processes of pytest: one gets all files that share, both get whole files."""
+    """`make test` runs two processes of pytest: one gets all files of a group, both get whole files."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "shared" if needs_shared(config.rootpath / file) else file
+            return shared(config.rootpath / file) or file
 
     return ByFile(config, log)
 
