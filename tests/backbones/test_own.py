@@ -17,6 +17,7 @@ from raysim.storage.store import Store
 from tests.experiments import small
 from tests.fakes.clips import TINY
 from tests.fakes.plugin import write_plugin
+from tests.fakes.rasters import class_folders
 
 BACKBONE = f"""
 import open_clip, torch
@@ -40,7 +41,9 @@ def test_it_trains_a_prompt_and_its_code_is_part_of_the_id(tmp_path: Path) -> No
     path = write_plugin(tmp_path, "clip", BACKBONE)
     plugins.load_plugin(path)
     assert {fault for _, fault in contracts.results(data_contracts.of_backbone("tiny", None))} == {""}
-    changes = {"task.backbone": "tiny", "method": "promptfl", "rounds": 1, "task.classes": 3, "task.shots": 4}
+    images = class_folders(tmp_path / "images", each=20)  # the bundled scenes are thousands
+    changes = {"task.backbone": "tiny", "method": "promptfl", "rounds": 1, "task.dataset": "folder"}
+    changes |= {"task.path": str(images), "task.shots": 4, "scenario": "even", "scenario.clients": 2}
     experiment = override(small(), changes)
     simulation = Simulation(experiment, Serial(), Store(tmp_path / "run", experiment)).open()
     [*_, last] = simulation.rounds()

@@ -1,4 +1,4 @@
-"""What a test reads of a result folder with a report: the text of a page, and accuracies by SQL."""
+"""Result folders of every kind of page, and what a test reads of one with a report."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from typing import Any
 
 import duckdb
 
-from analysis.look.page import Page
-from analysis.pages.run_page import run_page
-from analysis.pages.sweep_page import sweep_page
 from analysis.read.results import Results, open_results
-from analysis.report import page_of
 from analysis.verdicts import verdict_tables
 from tests.fakes import results as fake_results
 from tests.fakes import safe as fake_safe
@@ -61,17 +57,15 @@ def _judged(folder: Path) -> Results:
     return results
 
 
-def page_of_kind(kind: str, folder: Path) -> tuple[Path, Page]:
-    """A result folder of this kind with its page."""
+def results_of_kind(kind: str, folder: Path) -> Results:
+    """A result folder of this kind with its verdicts."""
     if kind == "run":
-        return folder, run_page(_judged(fake_results.fake_run(folder, rounds=6)))
+        return _judged(fake_results.fake_run(folder, rounds=6))
     if kind in ("safe run", "segmentation run"):
         options = {"known": False, "metric": "mIoU"} if kind == "segmentation run" else {}
-        return folder, page_of(_judged(fake_safe.safe_run(folder, **options)))
+        return _judged(fake_safe.safe_run(folder, **options))
     if kind in ("safe recipe", "safe recipe, nothing declared"):
         declared = OF_SAFE if kind == "safe recipe" else []
-        return folder, sweep_page(
-            _judged(fake_safe.safe_recipe(folder, declared, setup_in_trials=bool(declared)).folder)
-        )
+        return _judged(fake_safe.safe_recipe(folder, declared, setup_in_trials=bool(declared)).folder)
     recipe = {"recipe": True, "figures": FIGURES} if kind == "recipe" else {}
-    return folder, sweep_page(_judged(fake_results.fake_sweep(folder, rounds=4, search=6, **recipe)))
+    return _judged(fake_results.fake_sweep(folder, rounds=4, search=6, **recipe))

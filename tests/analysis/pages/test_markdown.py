@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from analysis import write_report
 from analysis.look.page import Cell, Table
-from tests.fakes.pages import PAGE_KINDS, page_of_kind
+from analysis.report import pages_of, write
+from tests.fakes.pages import PAGE_KINDS, results_of_kind
 
 
 @pytest.mark.parametrize("kind", PAGE_KINDS)
 def test_markdown_says_what_the_page_says(kind: str, tmp_path: Path) -> None:
-    folder, page = page_of_kind(kind, tmp_path)
-    html = write_report(folder).read_text(encoding="utf-8")
+    results = results_of_kind(kind, tmp_path)
+    folder, pages = results.folder, pages_of(results)
+    html, page = write(pages, folder / "report").read_text(encoding="utf-8"), pages[0]
     text = (folder / "report" / "index.md").read_text(encoding="utf-8")
     linked = re.findall(r"!\[[^\n]*\]\((figures/[\w.-]+)\)", text)
     both = "".join(file.read_text(encoding="utf-8") for file in (folder / "report").glob("*.md"))
