@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from raysim.simulation.rounds import Simulation
     from tests.sweep_commands import FinishedSweep
 
+
+# what a shell starts in the background ignores Ctrl-C, and so would every command of the tests
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # fixtures that take long to make: one process of the tests has those of a group
 SHARED = {"ray": ("ray_session", "four_workers", "pool_of"), "sweep": ("finished_sweep",)}
