@@ -4,6 +4,7 @@ python .ci/versions.py lock      write constraints.txt: the newest versions that
 python .ci/versions.py compare   print where newer versions are allowed than in constraints.txt
 python .ci/versions.py newest    the same, and test them in an environment of their own
 
+Lock with Debian's Python 3.11.2 or older: some packages have newer versions for 3.11.5 and later only.
 All resolve the dependencies in a fresh environment and need the network.
 """
 
