@@ -21,9 +21,13 @@ def use_arrays() -> None:
 
 
 def packed(tensor: torch.Tensor) -> np.ndarray | tuple[Any, ...]:
-    """Return a tensor as an array, or, where NumPy has nothing like it, as what PyTorch pickles."""
+    """Return a tensor of any shape as an array [...], or what PyTorch pickles of it.
+
+    The latter is for tensors on a GPU, with a gradient, sparse, empty or not contiguous, and for types that
+    NumPy lacks.
+    """
     plain = tensor.device.type == "cpu" and tensor.layout is torch.strided and tensor.dtype in PLAIN
-    # an empty array has no strides, and any other layout would arrive as a contiguous one
+    # an array arrives contiguous, an empty one without strides; bits depend on the layout
     if plain and tensor.numel() and tensor.is_contiguous() and not tensor.requires_grad:
         return tensor.numpy()
     return tensor.__reduce_ex__(2)

@@ -21,7 +21,8 @@ from typing import Any
 
 import ray
 from filelock import FileLock, Timeout
-from ray._private import node, ray_constants
+from ray._private import ray_constants
+from ray._private.node import Node
 from ray.exceptions import RayError
 
 from raysim.core import signals
@@ -102,14 +103,14 @@ def _without_helpers() -> Iterator[None]:
     The dashboard's server, the autoscaler's monitor and the reader of logs take two CPU seconds of a start.
     `ray.init` has no settings for them. A version of Ray without these functions starts as it is.
     """
-    starts = {name: getattr(node.Node, name) for name in UNUSED if hasattr(node.Node, name)}
+    starts = {name: getattr(Node, name) for name in UNUSED if hasattr(Node, name)}
     for name in starts:
-        setattr(node.Node, name, lambda self, **settings: None)
+        setattr(Node, name, lambda self, **settings: None)
     try:
         yield
     finally:
         for name, start in starts.items():
-            setattr(node.Node, name, start)
+            setattr(Node, name, start)
 
 
 def leave() -> None:
@@ -120,9 +121,9 @@ def leave() -> None:
 
 def kill_own() -> None:
     """End the processes of a Ray of this process and remove its files, without asking Ray."""
-    own = ray._private.worker._global_node
-    if own is not None and not cluster_address():
-        own.kill_all_processes(check_alive=False, allow_graceful=False)
+    node = ray._private.worker._global_node
+    if node is not None and not cluster_address():
+        node.kill_all_processes(check_alive=False, allow_graceful=False)
     remove_own_folders(RAY, TUNE)
 
 

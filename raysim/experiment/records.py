@@ -98,21 +98,29 @@ class Experiment(Config):
         return self.rounds if self.method.traits.trains else 0
 
     @cached_property
+    def _ids(self) -> dict[str, str]:
+        """The id under each code of plug-ins that this process has had: computing one takes milliseconds."""
+        return {}
+
+    @property
     def id(self) -> str:
         """Twelve hex digits; equal experiments on other machines have equal ids.
 
         Settings without effect count as their defaults: experiments that differ in them alone are one run.
         The code of plug-ins that the experiment uses counts, too.
         """
-        unused = effects.without_effect(self)
-        values = identity_values(self, {path: effects.default_of(self, path) for path in unused})
-        del values["resources"]
-        return digest(values)
+        code = canonical_json(foreign_code(self))
+        if code not in self._ids:
+            unused = effects.without_effect(self)
+            values = identity_values(self, {path: effects.default_of(self, path) for path in unused})
+            del values["resources"]
+            self._ids[code] = digest(values)
+        return self._ids[code]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with other values; it computes an id of its own."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("id", None)
+        copied.__dict__.pop("_ids", None)
         return copied
 
 

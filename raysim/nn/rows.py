@@ -5,7 +5,7 @@ Shapes: K clients.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -22,9 +22,20 @@ def prefix(params: Tensors, active: int) -> Tensors:
     return {name: tensor if active == len(tensor) else tensor[:active] for name, tensor in params.items()}
 
 
-def row_of(params: Tensors, k: int) -> Tensors:
-    """Return one client's row of a stack, as views."""
-    return {name: tensor[k] for name, tensor in params.items()}
+def rows_of(params: Tensors) -> Iterator[Tensors]:
+    """Return the rows of a stack [K, ...], each [...], as views."""
+    pieces = {name: tensor.unbind() for name, tensor in params.items()}
+    clients = len(next(iter(params.values())))
+    return ({name: pieces[name][k] for name in params} for k in range(clients))
+
+
+def parts_of(params: Tensors, sizes: Sequence[int]) -> list[Tensors]:
+    """Cut a stack [K, ...] into parts of so many clients each, K in all, as views.
+
+    A slice for each part would fill a gradient of the whole stack with zeros for each of them.
+    """
+    pieces = {name: tensor.split(list(sizes)) for name, tensor in params.items()}
+    return [{name: pieces[name][place] for name in params} for place in range(len(sizes))]
 
 
 def to_cpu(tensors: Tensors) -> Tensors:

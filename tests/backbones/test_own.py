@@ -52,7 +52,8 @@ def test_it_trains_a_prompt_and_its_code_is_part_of_the_id(tmp_path: Path) -> No
     path.write_text(BACKBONE.replace("manual_seed(0)", "manual_seed(1)"))
     old = load_backbone("tiny").fingerprint
     plugins.load_plugin(path)
-    assert override(small(), changes).id != before and load_backbone("tiny").fingerprint != old
+    assert experiment.id == override(small(), changes).id != before, "an id that is known follows the code"
+    assert load_backbone("tiny").fingerprint != old
 
 
 @pytest.mark.parametrize(

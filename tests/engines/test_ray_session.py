@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 from filelock import FileLock
-from ray._private import node
+from ray._private.node import Node
 
 from raysim.core.errors import LostProcess, UserError
 from raysim.engines import ray_session
@@ -102,4 +102,4 @@ def test_a_cluster_is_asked_once_and_before_any_work(monkeypatch: pytest.MonkeyP
 def test_a_ray_of_this_process_starts_what_it_uses(four_workers: RayPool) -> None:
     """The dashboard's server and two monitors would take two CPU seconds of every start."""
     assert set(ray._private.worker._global_node.all_processes) == {"gcs_server", "raylet"}
-    assert all(getattr(node.Node, name).__name__ == name for name in ray_session.UNUSED), "as they were"
+    assert all(getattr(Node, name).__name__ == name for name in ray_session.UNUSED), "as they were"

@@ -29,12 +29,12 @@ def test_resources_are_no_part_of_the_identity() -> None:
 
 def test_a_copy_computes_an_id_of_its_own() -> None:
     experiment, same = Experiment(), Experiment()
-    known = experiment.id
+    expected = experiment.id
     assert experiment == same and hash(experiment) == hash(same), "an id that is known makes no difference"
-    assert to_dict(experiment) == to_dict(same) and pickle.loads(pickle.dumps(experiment)).id == known
+    assert to_dict(experiment) == to_dict(same) and pickle.loads(pickle.dumps(experiment)).id == expected
     changed = experiment.model_copy(update={"seed": 1})
-    assert changed.id == override(same, {"seed": 1}).id != known
-    assert copy.deepcopy(experiment).id == experiment.model_copy(deep=True).id == known == experiment.id
+    assert changed.id == override(same, {"seed": 1}).id != expected
+    assert copy.deepcopy(experiment).id == experiment.model_copy(deep=True).id == expected == experiment.id
 
 
 def test_an_id_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:

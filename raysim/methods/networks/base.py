@@ -41,7 +41,7 @@ from raysim.methods.traits import Traits
 from raysim.nn import convnets
 from raysim.nn.gate import GateConfig
 from raysim.nn.networks import Network, Output, initial_weights
-from raysim.nn.rows import row_of
+from raysim.nn.rows import rows_of
 
 STACKED_WIDTH = 64  # channels above which K networks at once would need too much memory
 
@@ -319,9 +319,7 @@ class NetworkMethod(Method):
         self, model: NetworkModel, params: Tensors, x: torch.Tensor, scope: Scope
     ) -> torch.Tensor | None:
         """Logits [K, N, C], of segmentation [K, N, C, S, S]."""
-        clients = len(next(iter(params.values())))
         parts = x.split(images_per_call(x))
-        rows = [row_of(params, k) for k in range(clients)]
         return torch.stack(
-            [torch.cat([self.forward(model, row, part).logits for part in parts]) for row in rows]
+            [torch.cat([self.forward(model, row, part).logits for part in parts]) for row in rows_of(params)]
         )

@@ -5,7 +5,7 @@ Shapes: K clients of a stack, B images of a batch, S x S pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch.func import functional_call
 from raysim.core.types import Batch, Tensors
 from raysim.methods.networks.model import NetworkModel, images_per_call
 from raysim.nn.networks import Network, Output, standardise, standardise_
+from raysim.nn.rows import parts_of, rows_of
 from raysim.nn.stacked import pixels_side_by_side, stacked_maps
 
 # backbones that run as one: more of them save time per operation, but their maps leave the processor's cache;
@@ -85,12 +86,12 @@ def outputs(model: NetworkModel, params: Tensors, batch: Batch, gate: GateInputs
     architecture, _ = model.weights(params)
     size = SIDE_BY_SIDE.get(architecture, 1)
     groups = [range(start, min(start + size, clients)) for start in range(0, clients, size)]
-    for group, part in zip(groups, _parts(params, [len(group) for group in groups]), strict=True):
+    for group, part in zip(groups, parts_of(params, [len(group) for group in groups]), strict=True):
         images = {counts[k] for k in group}
         if len(group) > 1 and len(images) == 1 and min(images) > 1:
             yield from _side_by_side(model, part, batch, group, gate)
             continue
-        for k, row in zip(group, _rows(part), strict=True):
+        for k, row in zip(group, rows_of(part), strict=True):
             yield forward(model, row, batch.x[k, : counts[k]], batch.rngs[k], gate)
 
 
@@ -108,33 +109,17 @@ def _side_by_side(
     _set_training(backbones, True)
     mean, std = (values * size for values in model.pixels[architecture])
     images = batch.counts[group[0]] if batch.counts else batch.x.shape[1]
-    pixels = pixels_side_by_side(batch.x[group[0] : group[-1] + 1, :images])
-    pixels = standardise_(pixels, mean, std)
+    x_KBSS3 = batch.x[group[0] : group[-1] + 1, :images]
+    pixels = standardise_(pixels_side_by_side(x_KBSS3), mean, std)
     own = {
         name.removeprefix(BACKBONE): tensor for name, tensor in weights.items() if name.startswith(BACKBONE)
     }
-    behind = _rows({name: tensor for name, tensor in weights.items() if not name.startswith(BACKBONE)})
+    behind = rows_of({name: tensor for name, tensor in weights.items() if not name.startswith(BACKBONE)})
     stacked = stacked_maps(backbones, own, pixels)
-    for k, row, own_row, maps in zip(group, _rows(part), behind, stacked, strict=True):
+    for k, row, own_row, maps in zip(group, rows_of(part), behind, stacked, strict=True):
         # the backbone does not run again: of the pixels only their size counts
         inputs = (pixels, *gate(module, row, batch.x[k, : len(pixels)], batch.rngs[k]))
         yield functional_call(module, own_row, inputs, {"maps": maps}, tie_weights=False)
-
-
-def _parts(params: Tensors, sizes: Sequence[int]) -> list[Tensors]:
-    """Cut a stack into parts of so many clients each, as views.
-
-    A slice for each part would fill a gradient of the whole stack with zeros for each of them.
-    """
-    pieces = {name: tensor.split(list(sizes)) for name, tensor in params.items()}
-    return [{name: pieces[name][place] for name in params} for place in range(len(sizes))]
-
-
-def _rows(part: Tensors) -> Iterator[Tensors]:
-    """Return the rows of a stack, as views."""
-    pieces = {name: tensor.unbind() for name, tensor in part.items()}
-    clients = len(next(iter(part.values())))
-    return ({name: pieces[name][k] for name in part} for k in range(clients))
 
 
 def _set_training(module: nn.Module, training: bool) -> None:

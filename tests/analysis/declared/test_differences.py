@@ -220,9 +220,9 @@ def test_what_diverges_is_named_and_the_surest_size_comes_first() -> None:
         fake.verdict("recipe", "undecided", 0.01, a="without ACE", b="safe"),
     ]
     rows = [{**row, "seeds": len(row["seeds"])} for row in rows]
-    said = headline(rows, "in test accuracy")
-    assert said.startswith("Under even, fedema is behind safe (\u221213.0 points [")
-    assert said.endswith("Of 3 differences to safe, 1 diverges (ratio_loss), 1 behind and 1 undecided.")
+    sentence = headline(rows, "in test accuracy")
+    assert sentence.startswith("Under even, fedema is behind safe (\u221213.0 points [")
+    assert sentence.endswith("Of 3 differences to safe, 1 diverges (ratio_loss), 1 behind and 1 undecided.")
     alone = headline([rows[0], rows[2]], "in test accuracy")
     assert alone.startswith("Under even, ratio_loss cannot be compared with safe (diverged on 3 of 3 seeds)")
     other = {**rows[0], "a": "safe", "b": "ratio_loss", "reason": "the other side diverged on 3 of 5 seeds"}
