@@ -16,7 +16,7 @@ $(error TORCH=$(TORCH) is not allowed: it should be cpu, or left out)
 endif
 endif
 
-.PHONY: sweep test chaos cluster-test lint docs lock newest clean
+.PHONY: sweep test chaos cluster-test lint docs wheel lock newest clean
 .DELETE_ON_ERROR:
 
 sweep: .venv/raysim                 ## the first run: bundled scenes and backbone, a report at the end, within ten minutes
@@ -39,6 +39,9 @@ lint: .venv/raysim-dev              ## style, types and dead code
 
 docs: .venv/raysim-docs             ## the documentation as a site: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+wheel: .venv/raysim                 ## the package as others get it, used in a fresh environment
+	$(BIN)/python .ci/wheel.py
 
 lock:                               ## write constraints.txt: the newest versions that pyproject.toml allows
 	$(PYTHON) .ci/versions.py lock

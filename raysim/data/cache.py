@@ -53,6 +53,8 @@ def cached_array(
     images: int,
     cache_dir: Path | None,
     compute: Callable[[], Iterator[np.ndarray]],
+    *,
+    sent: bool = True,
 ) -> np.ndarray:
     """Return the array of this name and key, computed and written now where the cache does not have it.
 
@@ -65,6 +67,7 @@ def cached_array(
         images: Number N of the array's rows.
         cache_dir: Folder of the cache, as for `cache_folder`.
         compute: Function that yields the array in blocks. [B, ...]
+        sent: Whether hosts of a cluster send it to each other; not where computing it again is cheaper.
 
     Returns:
         A read-only memory map. [N, ...]
@@ -86,7 +89,11 @@ def cached_array(
                     LOG.warning(
                         "the cache file %s is damaged or of another version; it is computed again", path
                     )
-                cached = _supplied(path, canonical_json(key), images, compute)
+                if sent:
+                    cached = _supplied(path, canonical_json(key), images, compute)
+                else:
+                    _store(path, canonical_json(key), compute())
+                    cached = _load(path, canonical_json(key), images)
     except OSError as error:
         raise UserError(
             f"cannot write the feature cache in {folder} ({error.strerror or error}); set RAYSIM_CACHE to "

@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from raysim.core.errors import UserError
 from raysim.data.listing import LeftOut
 from raysim.data.reading import Picture, Reading
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +148,15 @@ class Dataset(ABC):
         if self.drawn:
             return self
         raise UserError(f"{reading.words} is not allowed: '{self.name}' has no image files that raysim reads")
+
+    def at_hand(self, cache_dir: Path | None = None, progress: Progress | None = None) -> Dataset:
+        """Return the dataset for who reads all images: what a program draws comes from the cache.
+
+        Args:
+            cache_dir: Folder of the cache, as for `raysim.data.features.features`.
+            progress: Called with the number of drawn images and of all images.
+        """
+        return self
 
     def mask(self, index: int) -> np.ndarray:
         """Return the class of every pixel of the image at `index`; safe to call from several threads.

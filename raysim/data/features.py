@@ -23,13 +23,12 @@ from raysim.core.machine import usable_cores
 from raysim.core.seeds import numpy_rng
 from raysim.core.types import Inputs
 from raysim.data.cache import cached_array
-from raysim.data.dataset import Dataset
+from raysim.data.dataset import Dataset, Progress
 from raysim.data.memo import each_readable
 from raysim.data.reading import READING_VERSION
 from raysim.data.unreadable import UnreadableImage
 from raysim.data.views import VIEWS_VERSION, probe_picture, random_view, resize, resize_mask
 
-Progress = Callable[[int, int], None]
 T = TypeVar("T")
 
 BATCH = 32  # fixed, because the rounding of a matrix product may depend on it
@@ -104,7 +103,9 @@ def features(
         key,
         len(dataset),
         cache_dir,
-        lambda: compute_inputs(dataset, backbone, inputs, image_size, views, progress),
+        lambda: compute_inputs(
+            dataset.at_hand(cache_dir, progress), backbone, inputs, image_size, views, progress
+        ),
     )
 
 
@@ -141,8 +142,9 @@ def masks(
     _check_arguments(dataset, None, "pixels", image_size, 1)
 
     def compute() -> Iterator[np.ndarray]:
+        source = dataset.at_hand(cache_dir, progress) if cached else dataset
         for block in _blocks(
-            dataset, lambda index: resize_mask(dataset.mask(index), image_size), dataset.mask, progress
+            source, lambda index: resize_mask(source.mask(index), image_size), source.mask, progress
         ):
             yield np.array(block, dtype=np.uint8)
 

@@ -9,20 +9,26 @@ Shapes: N scenes, S = 64 pixels a side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from raysim.core.config import digest
 from raysim.core.errors import UserError
 from raysim.core.seeds import numpy_rng
-from raysim.data.dataset import Dataset, DatasetInfo
+from raysim.data.dataset import Dataset, DatasetInfo, Progress
+from raysim.data.memo import in_threads
 from raysim.data.scenes import built, nature, transport
 from raysim.data.scenes.canvas import SIZE, Canvas
 from raysim.data.scenes.captions import TEMPLATES
 from raysim.data.scenes.domains import DOMAINS, expose
 
 PER_CELL = 60  # default number of scenes of each class in each domain
+BATCH = 256  # scenes that are drawn between two signs of progress
 VERSION = 1  # version of the pixels; a test fails when they change and this does not
 
 CLASSES: dict[str, Callable[[Canvas], None]] = {
@@ -78,6 +84,8 @@ def draw(
 class SceneDataset(Dataset):
     """Bundled scenes, balanced over classes and domains; each is drawn when it is needed.
 
+    Who needs all of them draws them once for all kinds of inputs (`at_hand`).
+
     Args:
         per_cell: Scenes of each class in each domain, 1 or more.
         seed: Seed of the generator.
@@ -108,6 +116,7 @@ class SceneDataset(Dataset):
         self.classes = tuple(CLASSES)
         self.domains = tuple(DOMAINS)
         self.per_cell, self.seed, self.stream = per_cell, seed, stream
+        self._drawn: np.ndarray | None = None  # images and foregrounds, where they are at hand. [N, S, S, 4]
         order = np.arange(per_cell * len(CLASSES) * len(DOMAINS), dtype=np.int64)
         self.labels = order % len(CLASSES)
         self.attributes = order // len(CLASSES) % len(DOMAINS)
@@ -115,13 +124,17 @@ class SceneDataset(Dataset):
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the generator's version and arguments, in hex, which determine every pixel."""
-        return digest(
-            {"scenes": VERSION, "per_cell": self.per_cell, "seed": self.seed, "stream": self.stream}, 64
-        )
+        return digest(self._address, 64)
+
+    @property
+    def _address(self) -> dict[str, int | str]:
+        return {"scenes": VERSION, "per_cell": self.per_cell, "seed": self.seed, "stream": self.stream}
 
     def scene(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the image [S, S, 3] uint8 RGB at `index` and its foreground [S, S] bool."""
         place = range(len(self))[index]
+        if self._drawn is not None:
+            return self._drawn[place, :, :, :3].copy(), self._drawn[place, :, :, 3].astype(bool)
         return draw(
             self.seed,
             self.stream,
@@ -129,6 +142,24 @@ class SceneDataset(Dataset):
             self.classes[self.labels[place]],
             self.domains[self.attributes[place]],
         )
+
+    def at_hand(self, cache_dir: Path | None = None, progress: Progress | None = None) -> Self:
+        """Return the dataset with all scenes read from the cache; what it lacks is drawn now."""
+        from raysim.data.cache import cached_array
+
+        def blocks() -> Iterator[np.ndarray]:
+            for start in range(0, len(self), BATCH):
+                places = range(len(self))[start : start + BATCH]
+                scenes = in_threads(lambda k, places=places: self.scene(places[k]), len(places))  # type: ignore[misc]
+                yield np.stack([np.dstack([image, mask.astype(np.uint8)]) for image, mask in scenes])
+                if progress is not None:
+                    progress(start + len(scenes), len(self))
+
+        key = {**self._address, "libraries": {"numpy": version("numpy")}}
+        whole = copy(self)
+        # a host draws them itself sooner than a slow network brings them
+        whole._drawn = cached_array("scenes-drawn", key, len(self), cache_dir, blocks, sent=False)
+        return whole
 
     def image(self, index: int) -> np.ndarray:
         """Return the image at `index`.

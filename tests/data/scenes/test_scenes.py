@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from raysim.core.seeds import numpy_rng
 from raysim.data.scenes import CLASSES, VERSION, SceneDataset, contact_sheet, draw
 from raysim.data.scenes.captions import DOMAIN_WORDS, SYNONYMS, caption
 from raysim.data.scenes.domains import DOMAINS
+from raysim.data.scenes.masks import SceneMasks
 
 # Mean and deviation of all pixels, and share of foreground, of one scene of each class, the domains in turn.
 PINNED_VERSION = 1
@@ -69,6 +71,26 @@ def test_a_scene_depends_on_its_address_alone(scenes: SceneDataset) -> None:
     assert np.array_equal(scenes.image(-1), scenes.image(len(scenes) - 1))
     with pytest.raises(IndexError):
         scenes.image(len(scenes))
+
+
+def test_scenes_at_hand_are_drawn_once_for_both_datasets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, masked, steps = SceneDataset(per_cell=3), SceneMasks(per_cell=3), []
+    drawn = [plain.scene(index) for index in range(len(plain))]
+    masks = [masked.mask(index) for index in range(len(masked))]
+    at_hand = plain.at_hand(tmp_path, lambda *step: steps.append(step))
+    assert steps == [(256, 432), (432, 432)] and at_hand.fingerprint == plain.fingerprint
+    monkeypatch.setattr("raysim.data.scenes.draw", None)  # nothing is drawn from here on
+    for index, (image, foreground) in enumerate(drawn):
+        again, foreground_again = at_hand.scene(index)
+        assert np.array_equal(image, again) and np.array_equal(foreground, foreground_again)
+        assert again.dtype == np.uint8 and foreground_again.dtype == np.bool_
+    kept = masked.at_hand(tmp_path)
+    assert isinstance(kept, SceneMasks) and kept.fingerprint == masked.fingerprint != plain.fingerprint
+    assert all(np.array_equal(kept.mask(index), mask) for index, mask in enumerate(masks))
+    with pytest.raises(TypeError):
+        SceneDataset(per_cell=3, seed=1).at_hand(tmp_path)
 
 
 def test_streams_seeds_and_indices_differ() -> None:
