@@ -1,24 +1,34 @@
 """Networks of several clients as one: the channels of all clients side by side.
 
 A convolution of K clients is one convolution with K times as many groups, and their norms are one norm over
-all channels, so each client's maps are what its own network would make of its own images.
+all channels, so each client's maps are what its own network would make of its own images. The first
+convolution of each client, with its norm and ReLU, runs alone: groups of three channels are slow.
 
 Shapes: K clients, B images of a batch, S x S pixels, c channels of a map (each its own).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from raysim.nn.rows import rows_of
 
-def side_by_side(module: nn.Module, clients: int) -> nn.Module:
-    """Return a copy of a backbone of convolutions and norms, for the channels of K clients."""
-    copy = deepcopy(module)
+STEM = 3  # modules: the first convolution of a small network, its norm, its ReLU
+FIRST_STAGE = "stages.0."
+
+
+def side_by_side(backbone: nn.Module, clients: int) -> nn.Module:
+    """Return a copy of a small backbone behind its stem, for the channels of K clients."""
+    copy = deepcopy(backbone)
+    stage = _first_stage(copy)
+    for place in range(STEM):
+        stage[place] = nn.Identity()  # so that the names of the other parts stay as they are
     for part in copy.modules():
         if isinstance(part, nn.Conv2d):
             part.groups *= clients
@@ -27,28 +37,55 @@ def side_by_side(module: nn.Module, clients: int) -> nn.Module:
     return copy
 
 
-def pixels_side_by_side(x_KBSS3: Tensor) -> Tensor:
-    """Return uint8 images [K, B, S, S, 3] of K clients as float [B, S, S, K * 3], values 0 to 255."""
-    clients, batch, height, width, colours = x_KBSS3.shape
-    pixels = torch.empty(batch, height, width, clients * colours, device=x_KBSS3.device)
-    # a channel at a time: one permuted copy moves three numbers at a time and takes seven times as long
-    for k in range(clients):
-        for colour in range(colours):
-            pixels[..., k * colours + colour] = x_KBSS3[k, ..., colour]
-    return pixels
-
-
 def stacked_maps(
-    module: nn.Module, weights: Mapping[str, Tensor], x_BcSS: Tensor
+    backbone: nn.Module, behind: nn.Module, weights: Mapping[str, Tensor], pixels: Sequence[Tensor]
 ) -> list[tuple[Tensor, ...]]:
     """Return the maps [B, c, ., .] of each client, K tuples.
 
     Args:
-        module: What `side_by_side` returned.
+        backbone: The small backbone of one client.
+        behind: What `side_by_side` made of it.
         weights: Parameters and statistics of the clients, each [K, ...]; statistics change in place.
-        x_BcSS: The images of all clients side by side. [B, K * 3, S, S]
+        pixels: The images of each client. K tensors [B, 3, S, S]
     """
-    clients = len(next(iter(weights.values())))
-    flat = {name: tensor.flatten(0, 1) for name, tensor in weights.items()}
-    maps = functional_call(module, flat, (x_BcSS,), tie_weights=False)
-    return list(zip(*(torch.chunk(map_Bchw, clients, dim=1) for map_Bchw in maps), strict=True))
+    in_stem = tuple(f"{FIRST_STAGE}{place}." for place in range(STEM))
+    stem = _first_stage(backbone)[:STEM]
+    rows = rows_of(
+        {name.removeprefix(FIRST_STAGE): t for name, t in weights.items() if name.startswith(in_stem)}
+    )
+    first = [
+        functional_call(stem, row, (x_B3SS,), tie_weights=False)
+        for row, x_B3SS in zip(rows, pixels, strict=True)
+    ]
+    flat = {name: t.flatten(0, 1) for name, t in weights.items() if not name.startswith(in_stem)}
+    maps = functional_call(behind, flat, (_Together.apply(*first),), tie_weights=False)
+    return list(zip(*(torch.chunk(map_Bchw, len(first), dim=1) for map_Bchw in maps), strict=True))
+
+
+def _first_stage(backbone: nn.Module) -> nn.Sequential:
+    """Return the stage that takes the pixels."""
+    stage = backbone.get_submodule(FIRST_STAGE.removesuffix("."))
+    assert isinstance(stage, nn.Sequential)
+    return stage
+
+
+class _Together(torch.autograd.Function):
+    """Maps [B, c, h, w] of K clients as one [B, K * c, h, w], channels last; each gets its gradient dense."""
+
+    @staticmethod
+    def forward(ctx: Any, *maps: Tensor) -> Tensor:
+        """Copy each client's map into its channels."""
+        batch, channels, *sides = maps[0].shape
+        size = (batch, len(maps) * channels, *sides)
+        together = torch.empty(
+            size, dtype=maps[0].dtype, device=maps[0].device, memory_format=torch.channels_last
+        )
+        for part, own in zip(together.chunk(len(maps), dim=1), maps, strict=True):
+            part.copy_(own)
+        ctx.clients = len(maps)
+        return together
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        """Copy each client's channels out."""
+        return tuple(part.contiguous() for part in gradient.chunk(ctx.clients, dim=1))

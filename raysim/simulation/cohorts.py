@@ -43,7 +43,8 @@ def micro_cohorts(
 ) -> list[MicroCohort]:
     """Cut clients of one architecture into micro-cohorts by falling number of local steps.
 
-    So stacks stay full.
+    So stacks stay full. Of an odd number of them, 3 or more, the last is cut in two, so that two workers have
+    equally much to do; on any number of workers they are the same.
 
     Args:
         federation: The clients.
@@ -68,6 +69,9 @@ def micro_cohorts(
         for members in alike.values()
         for start in range(0, len(members), size)
     ]
+    if len(groups) > 1 and len(groups) % 2 and len(groups[-1]) > 1:
+        last = groups.pop()
+        groups += [last[: -(-len(last) // 2)], last[-(-len(last) // 2) :]]
     return [
         MicroCohort(index, group, tuple(privates.get(client) for client in group), vault)
         for index, group in enumerate(groups)

@@ -95,7 +95,7 @@ def test_contract_stacked_clients_train_as_they_would_alone(
         one_round(experiment, (0,), tmp_path, worker)  # counts the FLOPs of a step, in single precision
         state = ServerState(0, in_double(state.shared), in_double(state.extra))
         first = {client: in_double(private) for client, private in first.items()}
-        for function in ("standardise", "standardise_"):
+        for function in ("standardise", "standardise_planes"):
             plain = getattr(passes, function)
             monkeypatch.setattr(passes, function, lambda *args, plain=plain: plain(*args).double())
     together, *alone = (

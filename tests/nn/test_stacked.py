@@ -7,8 +7,8 @@ import torch
 from torch.func import functional_call
 
 from raysim.nn.convnets import SMALL_NETWORKS, Norm
-from raysim.nn.networks import Network, initial_weights, standardise, standardise_
-from raysim.nn.stacked import pixels_side_by_side, side_by_side, stacked_maps
+from raysim.nn.networks import Network, initial_weights, standardise, standardise_planes
+from raysim.nn.stacked import side_by_side, stacked_maps
 
 
 @pytest.mark.parametrize("norm", ["batch", "group"])
@@ -26,8 +26,13 @@ def test_maps_gradients_and_statistics_are_those_of_each_network(name: str, norm
             tensor.requires_grad_("running" not in key)
     x = torch.randint(0, 256, (3, 4, 32, 32, 3), dtype=torch.uint8)
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
-    pixels = standardise_(pixels_side_by_side(x), mean * 3, std * 3)
-    together = stacked_maps(side_by_side(network.backbone, 3), stacked, pixels.double())
+    pixels = [standardise_planes(images, mean, std) for images in x]
+    assert all(
+        plane.is_contiguous() and plane.equal(standardise(images, mean, std))
+        for plane, images in zip(pixels, x, strict=True)
+    )
+    behind = side_by_side(network.backbone, 3)
+    together = stacked_maps(network.backbone, behind, stacked, [plane.double() for plane in pixels])
     torch.stack([maps[-1].square().mean() for maps in together]).sum().backward()
     for k, row in enumerate(own):
         maps = functional_call(network.backbone, row, (standardise(x[k], mean, std).double(),))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from raysim.core.columns import OPTIONAL_COLUMNS
 from raysim.core.seeds import numpy_rng
@@ -21,6 +22,25 @@ def test_micro_cohorts_keep_stacks_full() -> None:
     groups = micro_cohorts(federation, range(5), {})
     steps = [len(federation.shard(client)) // -16 for group in groups for client in group.clients]
     assert steps == sorted(steps) and [len(group.clients) for group in groups] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("clients", "size", "sizes"),
+    [
+        (5, 8, [5]),
+        (5, 4, [4, 1]),
+        (5, 2, [2, 2, 1]),
+        (8, 3, [3, 3, 1, 1]),
+        (9, 3, [3, 3, 2, 1]),
+        (4, 2, [2, 2]),
+    ],
+)
+def test_two_workers_have_equally_much_to_do(clients: int, size: int, sizes: list[int]) -> None:
+    federation = Federation.of(small(scenario__clients=clients, training__micro_cohort=size))
+    groups = micro_cohorts(federation, range(clients), {})
+    assert [len(group.clients) for group in groups] == sizes
+    assert sorted(client for group in groups for client in group.clients) == list(range(clients))
+    assert [group.index for group in groups] == list(range(len(groups)))
 
 
 def test_cohorts_of_all_are_drawn_as_ever(simulate: Run) -> None:

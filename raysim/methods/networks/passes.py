@@ -14,9 +14,9 @@ from torch.func import functional_call
 
 from raysim.core.types import Batch, Tensors
 from raysim.methods.networks.model import NetworkModel, images_per_call
-from raysim.nn.networks import Network, Output, standardise, standardise_
+from raysim.nn.networks import Network, Output, standardise, standardise_planes
 from raysim.nn.rows import parts_of, rows_of
-from raysim.nn.stacked import pixels_side_by_side, stacked_maps
+from raysim.nn.stacked import stacked_maps
 
 # backbones that run as one: more of them save time per operation, but their maps leave the processor's cache;
 # at 32 px and batch 26, a step takes 0.92 (cnn), 0.8 (small_resnet) and 0.8 (small_mobilenet) of one by one
@@ -104,21 +104,19 @@ def _side_by_side(
     """
     size = len(group)
     architecture, weights = model.weights(part)
-    module, backbones = model.modules[architecture], model.side_by_side(architecture, size)
+    module, behind_stem = model.modules[architecture], model.side_by_side(architecture, size)
     _set_training(module, True)
-    _set_training(backbones, True)
-    mean, std = (values * size for values in model.pixels[architecture])
+    _set_training(behind_stem, True)
     images = batch.counts[group[0]] if batch.counts else batch.x.shape[1]
-    x_KBSS3 = batch.x[group[0] : group[-1] + 1, :images]
-    pixels = standardise_(pixels_side_by_side(x_KBSS3), mean, std)
+    pixels = [standardise_planes(batch.x[k, :images], *model.pixels[architecture]) for k in group]
     own = {
         name.removeprefix(BACKBONE): tensor for name, tensor in weights.items() if name.startswith(BACKBONE)
     }
     behind = rows_of({name: tensor for name, tensor in weights.items() if not name.startswith(BACKBONE)})
-    stacked = stacked_maps(backbones, own, pixels)
-    for k, row, own_row, maps in zip(group, rows_of(part), behind, stacked, strict=True):
+    stacked = stacked_maps(module.get_submodule("backbone"), behind_stem, own, pixels)
+    for k, row, own_row, maps, x_B3SS in zip(group, rows_of(part), behind, stacked, pixels, strict=True):
         # the backbone does not run again: of the pixels only their size counts
-        inputs = (pixels, *gate(module, row, batch.x[k, : len(pixels)], batch.rngs[k]))
+        inputs = (x_B3SS, *gate(module, row, batch.x[k, :images], batch.rngs[k]))
         yield functional_call(module, own_row, inputs, {"maps": maps}, tie_weights=False)
 
 
