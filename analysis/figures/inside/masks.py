@@ -175,10 +175,11 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
 
     columns = [column for column in COLUMNS if column in gallery.arrays]
     cell, gap, line = WIDTH / len(columns), 0.05, 0.18  # inches: picture with its gap, gap, line of text
-    height = line + len(shown) * (cell + line)
+    head = 2 * line - 0.04  # names of two words have two lines: side by side they would overlap
+    height = head + len(shown) * (cell + line)
     figure = NewFigure(figsize=(WIDTH, height))
     for y, number in enumerate(shown):
-        top = height - line - y * (cell + line)
+        top = height - head - y * (cell + line)
         figure.text(0, (top - line + 0.04) / height, _image_title(gallery.images[number]), fontsize=SMALL)
         size = ((cell - gap) / WIDTH, (cell - gap) / height)
         for x, column in enumerate(columns):
@@ -187,9 +188,9 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
             axes.set(xticks=[], yticks=[])
             for edge in axes.spines.values():  # a white picture needs a visible border
                 edge.set(visible=True, linewidth=0.4, color="#999999")
-    heading: dict[str, Any] = {"ha": "center", "fontsize": SMALL, "fontweight": "bold"}
     for x, column in enumerate(columns):
-        figure.text((x + 0.5) * cell / WIDTH, 1 - 0.11 / height, COLUMNS[column][0], **heading)
+        middle, name = (x * cell + (cell - gap) / 2) / WIDTH, COLUMNS[column][0].replace(" ", "\n")
+        figure.text(middle, 1 - (head - 0.04) / height, name, ha="center", va="bottom", fontsize=SMALL)
     return figure
 
 
