@@ -101,7 +101,10 @@ def left_behind() -> list[str]:
 
 
 def wait_for_silence(seconds: float = 150) -> None:
-    """Ray's processes follow a killed driver: workers within seconds, its two agents after a minute."""
+    """Ray's processes follow a killed driver: workers within seconds, its two agents after a minute.
+
+    A Ray that starts meanwhile ends the agents.
+    """
     deadline = time.monotonic() + seconds
     while left_behind() and time.monotonic() < deadline:
         time.sleep(0.5)

@@ -151,6 +151,7 @@ def own_folder(kind: str) -> Path:
     base.mkdir(parents=True, exist_ok=True)
     for lock_file in base.glob(f"{kind}-*/{LOCK}"):  # with a lock that nobody holds: its process was killed
         with contextlib.suppress(OSError, Timeout), FileLock(lock_file, timeout=0):
+            _end_processes_of(lock_file.parent)
             shutil.rmtree(lock_file.parent, ignore_errors=True)
     folder = base / f"{kind}-{os.getpid()}"
     try:
@@ -161,6 +162,16 @@ def own_folder(kind: str) -> Path:
     lock.acquire()
     _folders.append((folder, lock))
     return folder
+
+
+def _end_processes_of(folder: Path) -> None:
+    """End what a killed Ray has left: its two agents, which need more than a minute to see that."""
+    import psutil  # Ray brings it
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(word.startswith("--") and f"={folder}/" in word for word in process.cmdline()):
+                process.kill()
 
 
 def check_answers(address: str) -> None:

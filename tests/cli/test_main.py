@@ -52,6 +52,7 @@ def test_a_mistake_is_one_message_and_status_2(
 ) -> None:
     monkeypatch.setenv("RAYSIM_DATA", "")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # it may be loaded already
     monkeypatch.setattr("raysim.engines.ray_pool.start", lambda resources: pytest.fail("Ray was started"))
     assert main(words) == 2
     said = capsys.readouterr().err

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -24,6 +25,15 @@ with signals.handled():
 """
 
 
+@pytest.fixture
+def from_a_terminal() -> Iterator[None]:
+    """SIGHUP ends a process, also where `nohup` started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("from_a_terminal")
 @pytest.mark.parametrize(("number", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_is_an_interrupt_with_its_own_status(number: str, status: int) -> None:
     before = signal.getsignal(getattr(signal, number))
@@ -35,6 +45,7 @@ def test_a_signal_is_an_interrupt_with_its_own_status(number: str, status: int) 
     assert signal.getsignal(getattr(signal, number)) is before
 
 
+@pytest.mark.usefixtures("from_a_terminal")
 def test_the_status_is_that_of_the_signal_though_a_library_raises_another_exception() -> None:
     """As Ray does while it waits for a result."""
     with pytest.raises(KeyboardInterrupt) as interrupt, signals.handled():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -56,10 +59,19 @@ def test_folders_of_killed_processes_are_removed_and_no_others(
     for name in ("rsray-1", "rsray-2", "rsray-3"):
         (base / name).mkdir(parents=True)
     (base / "rsray-1" / ray_session.LOCK).touch()
+    program = [sys.executable, "-c", "import time; time.sleep(60)"]
+    words = {"agent": f"--log-dir={base}/rsray-1/logs", "reader": f"{base}/rsray-1/logs"}
+    words |= {"other": f"--log-dir={base}/rsray-2/logs"}
+    processes = {name: subprocess.Popen([*program, word]) for name, word in words.items()}
     with FileLock(base / "rsray-2" / ray_session.LOCK):
         folder = ray_session.own_folder(ray_session.RAY)
         names = {path.name for path in base.iterdir()}
     assert names == {"rsray-2", "rsray-3", folder.name} and folder.parent == base
+    assert processes.pop("agent").wait(10) == -signal.SIGKILL
+    assert all(process.poll() is None for process in processes.values())
+    for process in processes.values():
+        process.kill()
+        process.wait()
     ray_session.remove_own_folders(ray_session.RAY)
     assert not folder.exists()
     for path in sorted(base.rglob("*"), reverse=True):
