@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raysim.experiment import Experiment, override
 from raysim.methods import METHODS
+
+if TYPE_CHECKING:
+    from raysim.core.types import MicroCohort
+    from raysim.simulation.federation import Federation
 
 SMALL = {
     "rounds": 3,
@@ -43,6 +47,16 @@ def smallest(method: str, **changes: Any) -> Experiment:
         else {}
     )
     return small(method=method, **{**tiny, **changes})
+
+
+def one_stack(federation: Federation) -> MicroCohort:
+    """All clients as one micro-cohort, in the order in which they are stacked."""
+    from raysim.core.types import MicroCohort
+    from raysim.simulation.cohorts import micro_cohorts
+
+    groups = micro_cohorts(federation, range(federation.clients), {})
+    clients = tuple(client for group in groups for client in group.clients)
+    return MicroCohort(0, clients, (None,) * len(clients))
 
 
 FOUR_CLIENTS = {

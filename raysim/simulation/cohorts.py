@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,8 +44,8 @@ def micro_cohorts(
 ) -> list[MicroCohort]:
     """Cut clients of one architecture into micro-cohorts by falling number of local steps.
 
-    So stacks stay full. Of an odd number of them, 3 or more, the last is cut in two, so that two workers have
-    equally much to do; on any number of workers they are the same.
+    So stacks stay full. They come in even numbers, and the last two are equally large: two workers have
+    equally much to do. On any number of workers they are the same.
 
     Args:
         federation: The clients.
@@ -64,18 +65,20 @@ def micro_cohorts(
     alike: dict[str, list[int]] = {}
     for client in ordered:
         alike.setdefault(method.architecture(client) if size > 1 else "", []).append(client)
-    groups = [
-        tuple(members[start : start + size])
-        for members in alike.values()
-        for start in range(0, len(members), size)
-    ]
-    if len(groups) > 1 and len(groups) % 2 and len(groups[-1]) > 1:
-        last = groups.pop()
-        groups += [last[: -(-len(last) // 2)], last[-(-len(last) // 2) :]]
+    groups = [group for members in alike.values() for group in _in_pairs(members, size)]
     return [
         MicroCohort(index, group, tuple(privates.get(client) for client in group), vault)
         for index, group in enumerate(groups)
     ]
+
+
+def _in_pairs(clients: Sequence[int], size: int) -> list[tuple[int, ...]]:
+    """Cut clients into pairs of groups of `size`; the last pair shares the rest."""
+    full = len(clients) - len(clients) % (2 * size)
+    half = full + -(-(len(clients) - full) // 2)
+    ends = [*range(size, full + 1, size), half, len(clients)]
+    groups = [tuple(clients[start:end]) for start, end in pairwise([0, *ends])]
+    return [group for group in groups if group]
 
 
 def training_cohorts(

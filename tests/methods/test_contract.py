@@ -10,17 +10,16 @@ import pytest
 import torch
 
 from raysim.core.types import POOLED, MicroCohort, ServerState, Tensors, Update, nbytes
-from raysim.experiment import Experiment, override
+from raysim.experiment import Experiment
 from raysim.experiment.records import identity
 from raysim.methods import METHODS
 from raysim.methods.networks import passes
-from raysim.simulation.cohorts import micro_cohorts
 from raysim.simulation.federation import Federation
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import Worker
 from raysim.storage.store import state_sha256
 from raysim.storage.vault import digest_of, fetch
-from tests.experiments import small, smallest
+from tests.experiments import one_stack, small, smallest
 
 TRAINING = [name for name, cls in METHODS.items() if cls().traits.trains]
 
@@ -88,7 +87,7 @@ def test_contract_stacked_clients_train_as_they_would_alone(
     experiment = small(method=name)
     worker = Worker(Federation.of(experiment))
     state, precise = worker.initial().state, METHODS[name]().traits.inputs == "pixels"
-    [cohort] = micro_cohorts(Federation.of(override(experiment, {"training.micro_cohort": 8})), range(5), {})
+    cohort = one_stack(worker.federation)
     assert len({len(worker.federation.shard(client)) for client in cohort.clients}) > 1
     first = {client: worker.training.first_private(client) for client in cohort.clients}
     if precise:

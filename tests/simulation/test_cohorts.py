@@ -27,12 +27,16 @@ def test_micro_cohorts_keep_stacks_full() -> None:
 @pytest.mark.parametrize(
     ("clients", "size", "sizes"),
     [
-        (5, 8, [5]),
-        (5, 4, [4, 1]),
-        (5, 2, [2, 2, 1]),
-        (8, 3, [3, 3, 1, 1]),
-        (9, 3, [3, 3, 2, 1]),
-        (4, 2, [2, 2]),
+        (1, 8, [1]),
+        (2, 8, [1, 1]),
+        (5, 8, [3, 2]),
+        (8, 8, [4, 4]),
+        (10, 8, [5, 5]),
+        (16, 8, [8, 8]),
+        (17, 8, [8, 8, 1]),
+        (13, 4, [4, 4, 3, 2]),
+        (12, 4, [4, 4, 2, 2]),
+        (3, 1, [1, 1, 1]),
     ],
 )
 def test_two_workers_have_equally_much_to_do(clients: int, size: int, sizes: list[int]) -> None:

@@ -16,12 +16,11 @@ from raysim.methods import METHODS
 from raysim.nn.flops import FlopCounter, count_flops
 from raysim.nn.rows import stack
 from raysim.simulation import flops
-from raysim.simulation.cohorts import micro_cohorts
 from raysim.simulation.federation import Federation
 from raysim.simulation.flops import StepFlops, count_step
 from raysim.simulation.training import LocalTraining
 from raysim.simulation.worker import Worker
-from tests.experiments import smallest
+from tests.experiments import one_stack, smallest
 
 ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 ATTENTION_BACKWARD = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -135,7 +134,7 @@ STACKED = [
 def test_a_stack_costs_what_is_executed_padding_included(method: str, changes: dict[str, Any]) -> None:
     """Clients of unequal size in one stack: rows are padded, short clients leave it; all of it is counted."""
     worker = worker_of(method, training__micro_cohort=8, **changes)
-    [cohort] = micro_cohorts(worker.federation, range(5), {})
+    cohort = one_stack(worker.federation)
     state, sizes = worker.initial().state, [len(worker.federation.shard(k)) for k in cohort.clients]
     assert len({-(-size // worker.experiment.training.batch) for size in sizes}) > 1  # some leave earlier
     worker.training.fit(state, cohort, 1, "batches")  # what a step costs is known, and counted no more

@@ -47,9 +47,10 @@ def lite(method: str = "fedavg", **changes: Any) -> Experiment:
 @pytest.mark.slow
 def test_one_answer_on_both_engines(simulate: Run, pool_of: PoolOf) -> None:
     """Clients alone or in one micro-cohort, serially or by two workers: the same bits."""
-    experiment = lite("safe", task__shots=4)
+    few = {"task__shots": 4, "evaluation__clients": 2}
+    experiment = lite("safe", **few)
     expected = simulate(experiment).result()
-    alone = lite("safe", task__shots=4, training__micro_cohort=1)
+    alone = lite("safe", **few, training__micro_cohort=1)
     for other in (simulate(alone), simulate(experiment, pool_of(2))):
         result = other.result()
         assert result["state_sha256"] == expected["state_sha256"]
