@@ -187,7 +187,7 @@ def _by_places(rows: Sequence[Row], verdicts: Collection[str], many: int) -> lis
             rivals.setdefault(tuple(row["scenario"] for row in group), []).append(rival)
         texts = []
         for found, names in rivals.items():
-            places = f"all {many} scenarios" if 1 < len(found) == many else listing(found)
+            places = f"all {many} scenarios" if 2 < len(found) == many else listing(found)
             texts.append(f"{listing(quoted_names(names))} under {places}")
         clauses += [VERBS[verdict].format("; and ".join(texts))] if texts else []
     return clauses
