@@ -12,12 +12,20 @@ from ..look.output import environment
 from ..look.page import Cell, Page, Table, show
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]|$~#])")
+CODE = re.compile(r"(`[^`\\]+`)")  # a command in a sentence
 
 
 def render(page: Page) -> str:
     """Write a page as Markdown; its figures are in `figures/` beside it."""
     env = environment(Path(__file__).parent / "templates")
-    env.filters |= {"text": text, "grid": grid, "code": code, "show": show, "plain": escape}
+    env.filters |= {
+        "text": text,
+        "sentence": sentence,
+        "grid": grid,
+        "code": code,
+        "show": show,
+        "plain": escape,
+    }
     names = page.names()
     made = env.get_template("report.md").render(
         page=page, kind=lambda part: type(part).__name__, name=lambda part: names.get(id(part), "")
@@ -62,4 +70,14 @@ def _cell(value: Any) -> str:
 
 def text(words: str) -> str:
     """Escape a text, so that nothing in it is markup."""
-    return SPECIAL.sub(r"\\\1", escape(" ".join(str(words).split()), quote=False))
+    return _escaped(" ".join(str(words).split()))
+
+
+def sentence(words: str) -> str:
+    """Escape a sentence, but for the command in it, which is between backticks."""
+    pieces = CODE.split(" ".join(words.split()))
+    return "".join(piece if place % 2 else _escaped(piece) for place, piece in enumerate(pieces))
+
+
+def _escaped(words: str) -> str:
+    return SPECIAL.sub(r"\\\1", escape(words, quote=False))

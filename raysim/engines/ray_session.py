@@ -119,6 +119,14 @@ def leave() -> None:
     remove_own_folders(RAY, TUNE)
 
 
+def raylet_is_lost() -> bool:
+    """Return whether the process that starts all others has ended, of a Ray that this process started."""
+    node = ray._private.worker._global_node
+    return node is not None and any(
+        kind == ray_constants.PROCESS_TYPE_RAYLET for kind, _ in node.dead_processes()
+    )
+
+
 def kill_own() -> None:
     """End the processes of a Ray of this process and remove its files, without asking Ray."""
     node = ray._private.worker._global_node

@@ -9,7 +9,8 @@ whenever a process dies: Ray starts a client actor again and repeats its call, a
 same result; Tune starts a trial's process again, and it goes on from its last round; the driver of a run ends
 the run, with the line to resume. Where the system has no /proc no process is ended.
 
-Ray's own server (GCS) is looked at, too: a minute after it is lost Ray would end this process without a word.
+Ray's own server (GCS) and the process of a local Ray that starts the others (raylet) are looked at, too: some
+time after one is lost Ray would end this process without a word.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ SERVER_EVERY = 2.0  # seconds between two looks at Ray's server
 OWN_SERVER_SECONDS, SERVER_SECONDS = 4.0, 40.0  # without it, here and on a cluster; Ray ends us after 60
 OWN_GROUP = "raysim"  # how the names of placement groups begin that are not Tune's
 LEAVE_SECONDS = 10.0  # for the main thread to leave the context, when the server is lost
-LOST = "Ray's server (GCS) was lost"
+SERVER_LOST = "Ray's server (GCS) was lost"
+RAYLET_LOST = "Ray's process that starts the others (raylet) was lost"
 STOPPED, TRACED, ENDED = "T", "t", "ZX"  # states of a process; a debugger traces
 STATES = {STOPPED: "a signal has stopped it", "D": "it waits for a disk or a network mount"}
 KINDS = {  # class of an actor -> its name in messages, what follows when it is ended
@@ -101,7 +103,7 @@ class Watch:
     """Looks at the actors of this job and at Ray's server from a thread of its own, as a context.
 
     A look counts, not the time between two: the watch may be stopped, too, and goes on with its processes.
-    Where the server is lost, the main thread gets a KeyboardInterrupt, which becomes `LostProcess`.
+    Where the server or the raylet is lost, the main thread gets a KeyboardInterrupt, then a `LostProcess`.
     """
 
     def __init__(self, patience: float) -> None:
@@ -114,7 +116,7 @@ class Watch:
         self.interval = min(LONGEST_INTERVAL, patience / LOOKS)
         self._still: dict[tuple[str, int], tuple[Sign, float]] = {}  # node, process -> sign, seconds without
         self._waits: dict[str, float] = {}  # what is waited for -> seconds so far
-        self._over, self._lost = threading.Event(), False
+        self._over, self._lost = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="raysim-watch", daemon=True)
 
     def __enter__(self) -> Self:
@@ -130,13 +132,13 @@ class Watch:
         """Stop looking.
 
         Raises:
-            LostProcess: Ray's server is lost.
+            LostProcess: Ray's server or raylet is lost.
         """
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(timeout=SERVER_EVERY)
         if self._lost and kind is not None and issubclass(kind, KeyboardInterrupt):
-            raise LostProcess(LOST) from None
+            raise LostProcess(self._lost) from None
 
     def look(self) -> None:
         """Look at every actor; end those that have not moved for too long, and say what is waited for."""
@@ -158,14 +160,17 @@ class Watch:
         self._say_waits(actors)
 
     def _run(self) -> None:
-        """Look from time to time, until the context is left or the server is lost."""
+        """Look from time to time, until the context is left, or the server or the raylet is lost."""
         limit = SERVER_SECONDS if ray_session.cluster_address() else OWN_SERVER_SECONDS
         answered = looked = time.monotonic()
         while not self._over.wait(min(SERVER_EVERY, self.interval or SERVER_EVERY)):
             now = time.monotonic()
+            if ray_session.raylet_is_lost():
+                self._end_run(RAYLET_LOST)
+                return
             if not _answers(self._server):  # then nothing can be asked: Ray would wait for it
                 if now - answered >= limit:
-                    self._end_run()
+                    self._end_run(SERVER_LOST)
                     return
                 continue
             answered = now
@@ -174,13 +179,13 @@ class Watch:
                 with contextlib.suppress(RayError, RuntimeError, ValueError, OSError):  # Ray may be ending
                     self.look()
 
-    def _end_run(self) -> None:
+    def _end_run(self, lost: str) -> None:
         """Interrupt the main thread; where it hangs in a call of Ray's, end the process."""
-        self._lost = True
+        self._lost = lost
         _thread.interrupt_main()
         if not self._over.wait(LEAVE_SECONDS):
             ray_session.kill_own()
-            signals.end_now(LOST)
+            signals.end_now(lost)
 
     def _ask(self, node: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on a node: here, or by a task there, for which no answer is the answer {}."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 
-from raysim.core.errors import UserError
+from raysim.core.errors import LostProcess, UserError
 from raysim.engines import watch
+from raysim.engines.ray_session import raylet_is_lost
 from raysim.engines.watch import Sign, Watch
 from raysim.experiment import Experiment, override
 from raysim.experiment.records import identity_values
@@ -128,3 +133,26 @@ def test_the_patience_is_no_part_of_an_id_and_has_a_least_value() -> None:
     assert "patience" not in identity_values(Experiment())["resources"]  # the id of a sweep has resources
     with pytest.raises(UserError, match=r"resources\.patience = 2.* should be 0 or at least 5 seconds"):
         override(Experiment(), {"resources.patience": 2})
+
+
+def test_a_lost_raylet_ends_the_work(ray_session: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself would end this process without a word when it next asks the raylet for something."""
+    assert not raylet_is_lost()  # the one of this session
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    node = SimpleNamespace(dead_processes=lambda: [("raylet", ended)], kill_all_processes=pytest.fail)
+    watch = Watch(60)
+    watch.interval = 0.05
+    with (
+        pytest.raises(LostProcess, match=r"^Ray's process that starts the others \(raylet\) was lost$"),
+        watch,
+    ):
+        monkeypatch.setattr(ray._private.worker, "_global_node", node)
+        for _ in range(200):
+            time.sleep(0.1)
+
+
+def test_other_processes_of_ray_are_no_raylet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for node in (None, SimpleNamespace(dead_processes=lambda: [("log_monitor", None)])):
+        monkeypatch.setattr(ray._private.worker, "_global_node", node)
+        assert not raylet_is_lost()

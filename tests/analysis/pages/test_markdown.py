@@ -61,4 +61,6 @@ def test_markdown_takes_no_cell_for_markup() -> None:
         cells(head) == ["x|y", "z"] and rule == "| --- | --- |" and cells(row) == [" ".join(evil.split()), ""]
     )
     assert not re.search(r"(?<!\\)[*`$\[\]_]|<", row)
+    said = markdown.sentence("a_b: run `raysim --out x_y`, *c* `<b>")
+    assert said == r"a\_b: run `raysim --out x_y`, \*c\* \`&lt;b&gt;"
     assert markdown.code("a ``` b", "sh") == "````sh\na ``` b\n````"
