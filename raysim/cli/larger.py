@@ -15,6 +15,7 @@ from raysim.api.costs import Costs
 from raysim.cli.nodes import HOUR, Node, actors_of_node, node_lines
 from raysim.core.console import duration
 from raysim.core.errors import UserError
+from raysim.core.words import several
 from raysim.experiment.records import Experiment
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import Frozen
@@ -118,8 +119,8 @@ def larger_lines(
     order = sorted(limits, key=lambda name: limits[name])
     return [
         f"{clients:,} clients of {client.images:.3g} images each, {round_:,} in a round:",
-        f"  {grown.training / HOUR:,.3g} hours of training on one core; on {workers} workers with a core "
-        f"each {duration(seconds)}, of which the server takes {duration(grown.rounds * server)} at most",
+        f"  {grown.training / HOUR:,.3g} hours of training on one core; on {several(workers, 'worker')} with "
+        f"a core each {duration(seconds)}, of which the server takes {duration(grown.rounds * server)} at most",
         f"  every node maps {_gib(clients * client.inputs)} of inputs from its disk into memory; beside the "
         f"actors it has room for {_gib(max(0.0, room))}",
         f"  the head keeps {_gib(clients * client.head)} of clients in memory and "

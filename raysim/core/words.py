@@ -10,6 +10,11 @@ from typing import Any
 PLACES = {"own": "on own distributions", "global": "on the global split"}
 
 
+def several(number: int, noun: str) -> str:
+    """Return `1 worker`, `2 workers`."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
 def percent(value: float | None) -> str:
     """Return an accuracy in words; "none" without one."""
     return "none" if value is None else f"{100 * value:.1f} %"
