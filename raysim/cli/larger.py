@@ -120,7 +120,8 @@ def larger_lines(
     return [
         f"{clients:,} clients of {client.images:.3g} images each, {round_:,} in a round:",
         f"  {grown.training / HOUR:,.3g} hours of training on one core; on {several(workers, 'worker')} with "
-        f"a core each {duration(seconds)}, of which the server takes {duration(grown.rounds * server)} at most",
+        f"a core each {duration(seconds)}, of which the server takes "
+        f"{duration(grown.rounds * server)} at most",
         f"  every node maps {_gib(clients * client.inputs)} of inputs from its disk into memory; beside the "
         f"actors it has room for {_gib(max(0.0, room))}",
         f"  the head keeps {_gib(clients * client.head)} of clients in memory and "
