@@ -89,8 +89,8 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
     for panel in panels:
         text = text.replace(f"(figures/{panel.key}.svg)", f"(figures/{section}-{panel.key}.svg)")
     text = re.sub(r"\[([^\[\]]*)\]\(explore\.html[^)]*\)", r"\1", text)  # the page is beside the report only
-    for name in (str, lambda text: str(text).replace("_", "\\_")):  # as the page escapes it
-        text = text.replace(name(folder), name(f"results/{section}"))
+    for words in (str, markdown.text):  # in a command, and escaped
+        text = text.replace(words(str(folder)), words(f"results/{section}"))
     path = docs / f"{section}.md"
     path.write_text(f"{_head(section, results)}\n{text}", encoding="utf-8")
     return path

@@ -15,7 +15,7 @@ from raysim.api.costs import Costs
 from raysim.cli.nodes import HOUR, Node, actors_of_node, node_lines
 from raysim.core.console import duration
 from raysim.core.errors import UserError
-from raysim.core.words import several
+from raysim.core.words import count
 from raysim.experiment.records import Experiment
 from raysim.simulation.federation import Federation
 from raysim.simulation.images import Frozen
@@ -119,7 +119,7 @@ def larger_lines(
     order = sorted(limits, key=lambda name: limits[name])
     return [
         f"{clients:,} clients of {client.images:.3g} images each, {round_:,} in a round:",
-        f"  {grown.training / HOUR:,.3g} hours of training on one core; on {several(workers, 'worker')} with "
+        f"  {grown.training / HOUR:,.3g} hours of training on one core; on {count(workers, 'worker')} with "
         f"a core each {duration(seconds)}, of which the server takes "
         f"{duration(grown.rounds * server)} at most",
         f"  every node maps {_gib(clients * client.inputs)} of inputs from its disk into memory; beside the "

@@ -11,7 +11,7 @@ import torch
 from raysim.core.console import duration
 from raysim.core.errors import UserError
 from raysim.core.machine import usable_cores
-from raysim.core.words import several
+from raysim.core.words import count
 from raysim.experiment.resources import Resources
 from raysim.storage.provenance import machine
 
@@ -100,7 +100,7 @@ def node_lines(
         money = f"{nodes * hours * price:,.2f} dollars at {price:g} per node and hour"
     return [
         f"nodes of {node.cpus:g} CPU, {node.gpus:g} GPU, {node.memory:g} GiB: {nodes} for "
-        f"{several(resources.workers, 'worker')}; {first} runs out first ({each}: {fits[first]} fit)",
+        f"{count(resources.workers, 'worker')}; {first} runs out first ({each}: {fits[first]} fit)",
         f"on nodes as fast as this machine: {duration(seconds)}, {nodes * hours:.3g} node-hours, "
         f"{nodes * node.gpus * hours:.3g} GPU-hours; {money}",
     ]

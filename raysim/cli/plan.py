@@ -15,7 +15,7 @@ from raysim.core.columns import COUNT_COLUMNS
 from raysim.core.console import duration
 from raysim.core.errors import Diverged
 from raysim.core.types import ServerState, nbytes
-from raysim.core.words import floor_words, image_words, measured_clients, owner_words, several
+from raysim.core.words import count, floor_words, image_words, measured_clients, owner_words
 from raysim.experiment.records import Experiment
 from raysim.simulation.cohorts import evaluation_sample
 from raysim.simulation.contributions import own_weights
@@ -115,7 +115,7 @@ def _print_costs(experiment: Experiment, costs: Costs) -> None:
         f"(measured on {device})\n"
         f"  {costs.rounds} rounds of {costs.clients} clients: {costs.training:.3g} {unit} of training, "
         f"{server:.2g} of the server, {evaluation:.2g} of {costs.evaluations} evaluations\n"
-        f"  on {several(workers, 'worker')} with a free core each: {duration(costs.wall(workers))}, after "
+        f"  on {count(workers, 'worker')} with a free core each: {duration(costs.wall(workers))}, after "
         f"the start of {cpus} processes ({cpus * costs.process:.2g} CPU-seconds)\n"
         f"  memory: about {costs.memory:.2g} GiB a worker; between rounds {costs.kept:,.0f} bytes a client"
     )

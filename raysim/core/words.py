@@ -1,4 +1,4 @@
-"""Words for the measures of an evaluation and the images of a run, as several commands print them."""
+"""Words for the measures of an evaluation and the images of a run, as count commands print them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 PLACES = {"own": "on own distributions", "global": "on the global split"}
 
 
-def several(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{number} {noun}{'s' if number != 1 else ''}"
 

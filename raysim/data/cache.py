@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,11 +89,8 @@ def cached_array(
                     LOG.warning(
                         "the cache file %s is damaged or of another version; it is computed again", path
                     )
-                if sent:
-                    cached = _supplied(path, canonical_json(key), images, compute)
-                else:
-                    _store(path, canonical_json(key), compute())
-                    cached = _load(path, canonical_json(key), images)
+                suppliers = _suppliers if sent else []
+                cached = _supplied(path, canonical_json(key), images, compute, suppliers)
     except OSError as error:
         raise UserError(
             f"cannot write the feature cache in {folder} ({error.strerror or error}); set RAYSIM_CACHE to "
@@ -108,15 +105,19 @@ def cached_array(
 
 
 def _supplied(
-    path: Path, key: str, images: int, compute: Callable[[], Iterator[np.ndarray]]
+    path: Path,
+    key: str,
+    images: int,
+    compute: Callable[[], Iterator[np.ndarray]],
+    suppliers: Sequence[Supplier],
 ) -> np.ndarray | None:
     """Get the file from another host, or compute it here and offer it; return its array."""
-    for supplier in _suppliers:
+    for supplier in suppliers:
         if supplier.fetch(path) and (fetched := _load(path, key, images)) is not None:
             return fetched
         _store(path, key, supplier.watched(path, compute(), images))
         supplier.offer(path)
-    if not _suppliers:
+    if not suppliers:
         _store(path, key, compute())
     return _load(path, key, images)
 

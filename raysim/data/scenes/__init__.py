@@ -144,7 +144,12 @@ class SceneDataset(Dataset):
         )
 
     def at_hand(self, cache_dir: Path | None = None, progress: Progress | None = None) -> Self:
-        """Return the dataset with all scenes read from the cache; what it lacks is drawn now."""
+        """Return the dataset with all scenes read from the cache; what it lacks is drawn now.
+
+        More than the usual number of scenes stay as they are: 16 KB each, they would fill a disk.
+        """
+        if self.per_cell > PER_CELL:
+            return self
         from raysim.data.cache import cached_array
 
         def blocks() -> Iterator[np.ndarray]:

@@ -91,6 +91,14 @@ def test_scenes_at_hand_are_drawn_once_for_both_datasets(
     assert all(np.array_equal(kept.mask(index), mask) for index, mask in enumerate(masks))
     with pytest.raises(TypeError):
         SceneDataset(per_cell=3, seed=1).at_hand(tmp_path)
+    many = SceneDataset(per_cell=61)
+    assert many.at_hand(tmp_path) is many  # they would fill a disk
+
+
+def test_scenes_at_hand_are_not_asked_of_other_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raysim.data.cache._suppliers", [None])  # asking it would fail
+    scenes = SceneDataset(per_cell=1)
+    assert np.array_equal(scenes.at_hand(tmp_path).image(5), scenes.image(5))
 
 
 def test_streams_seeds_and_indices_differ() -> None:
