@@ -89,6 +89,7 @@ class Database:
         self._defined: set[str] = set()
         self._damaged: dict[str, set[Path]] = {}
         self._looked_at: set[tuple[Path, int]] = set()
+        self._lacking: dict[tuple[object, ...], dict[str, str]] = {}
         self._lock = threading.RLock()
 
     @cached_property
@@ -138,6 +139,7 @@ class Database:
         """Read these tables again the next time that a query names them."""
         with self._lock:
             self._defined -= set(names)
+            self._lacking = {key: found for key, found in self._lacking.items() if key[0] not in names}
 
     def shown(self, text: str) -> str:
         """Return a query after the statements that make its views: it runs in the result folder."""
@@ -185,10 +187,13 @@ class Database:
         return literal([f"{place}{file.relative_to(self.folder)}" for file in files])
 
     def _missing(self, name: str, files: Sequence[Path]) -> dict[str, str]:
-        """Return the declared columns that no part has."""
-        text = f"SELECT DISTINCT name FROM parquet_schema({literal([unglobbed(file) for file in files])})"
-        there = {row[0] for row in self._connection.execute(text).fetchall()}
-        return {column: kind for column, kind in TABLES[name].items() if column not in there}
+        """Return the declared columns that no part has; of the same parts asked once."""
+        key = (name, *files)
+        if key not in self._lacking:
+            text = f"SELECT DISTINCT name FROM parquet_schema({literal([unglobbed(file) for file in files])})"
+            there = {row[0] for row in self._connection.execute(text).fetchall()}
+            self._lacking[key] = {c: kind for c, kind in TABLES[name].items() if c not in there}
+        return self._lacking[key]
 
     def _find_changed(self, name: str) -> None:
         """Find the parts of a table that are not what was written, among those not looked at before."""
