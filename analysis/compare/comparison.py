@@ -105,7 +105,10 @@ class Comparison:
 
     @cached_property
     def floors(self) -> list[Row]:
-        """A row for each rule without training that was measured beside A or B, with `side` and `rule`."""
+        """A row for each rule without training that was measured beside A or B, with `side` and `rule`.
+
+        It is that of the sweep's table where that has one, else judged here, `alone`.
+        """
         compared, names = [], []
         for pair in self.pairs if self.metric in PERSONAL else ():
             for side, entry in zip("AB", pair.both, strict=True):
@@ -117,7 +120,7 @@ class Comparison:
         rows = []
         for row, name in zip(self._judge(compared, self.metric), names, strict=True):
             known = self._table.get((row["trial_a"], name["rule"], self.metric, self.split), {})
-            rows.append(row | known | name)
+            rows.append(row | known | name | {"alone": not known})
         return [row for row in rows if len(self.pairs) <= MAX_FULL_PAIRS or row["verdict"] != "ahead"]
 
     @property
@@ -162,6 +165,10 @@ class Comparison:
         adjusted = f", adjusted for {most} comparisons that are shown together" if most > 1 else ""
         paired = f"A minus B, paired by seed; {CONFIDENCE:.0%} interval{adjusted}"
         lines = [f"{what}, {self.split} split: {paired}"]
+        if any(row["worst_case"] is not None for row in self.rows[self.metric]):
+            lines.append(
+                "a seed that one side lost counts as 0 in the difference, and is left out of the mean"
+            )
         for name, side, entries in zip("AB", self.sides, self.entries, strict=True):
             labels = list(dict.fromkeys(str(e.trial["label"]) for e in entries))
             seeds = {seed for e in entries for seed in e.seeds(self.metric, self.split)}
@@ -179,6 +186,9 @@ class Comparison:
             yield self.metric, head, [_line(row["title"], row) for row in self.rows[self.metric]]
         if self.floors:
             title = "rules without training" + ("" if few else "; only where a side is not ahead of them")
+            alone = sorted({row["side"] for row in self.floors if row["alone"]})
+            if self._table and alone:  # the page of the sweep has the other rows
+                title += f"; rows of {listing(alone)} are adjusted for this comparison alone"
             names = ["", "side, %", "rule, %", "difference, points", *head[4:]]
             body = [_line(f"{row['title']}: {row['side']} and {row['rule']}", row) for row in self.floors]
             yield title, names, body

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..figures.choices.verdicts import DECIDED, VERBS, named, other_diverges, size
+from ..figures.choices.verdicts import DECIDED, named, size
 from ..figures.differences import FIELDS
 from ..figures.estimates import quoted
 from ..figures.exhibits import Draft
 from ..figures.rows import place_in, scenario_order
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
-from ..look.words import listing, percent, quoted_names, short_listing
+from ..look.words import VERBS, listing, other_diverges, percent, quoted_names, short_listing
 from ..read.results import Results, Row
 
 

@@ -20,7 +20,8 @@ def notice(results: Results, finished: str = "") -> str:
     """Say what is unfinished, how much is `finished`, and what is unreadable; empty when nothing is."""
     what, so_far = NAMES[results.kind], f": {finished}" if finished else ""
     states = {
-        "running": f"This {what} is still running{so_far}. The page shows what is on disk so far.",
+        "running": f"This {what} is still running{so_far}, or its command was killed; then the same command "
+        "with --resume goes on. The page shows what is on disk so far.",
         "interrupted": f"This {what} was interrupted{so_far}. What is finished is on disk; run the command "
         "again with --resume.",
         "failed": f"This {what} failed{so_far}. The page shows what it left on disk.",

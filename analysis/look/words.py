@@ -21,6 +21,7 @@ VERBS = {  # verdict -> what the first side is beside the second
     "undecided": "is undecided against {}",
     "missing": "cannot be paired with {}",
 }
+DIVERGES = "diverges beside {}"  # the first side itself; `VERBS` has the word for the other one
 TITLES = {
     "acc_personal_own": "personal, own distribution",
     "acc_personal_global": "personal, global split",
@@ -77,6 +78,17 @@ def described(row: Row) -> str:
     return "; ".join(filter(None, (f"{row['verdict']}, {difference(row)}", row["reason"])))
 
 
+def other_diverges(row: Row) -> bool:
+    """Whether it is the other side alone that lost at least half of its seeds: of a choice, the anchor."""
+    return row["verdict"] == "diverges" and str(row["reason"] or "").startswith("the other side")
+
+
+def verb_of(row: Row) -> str:
+    """Return what the first side is beside the second, with a place for its name."""
+    own = row["verdict"] == "diverges" and not other_diverges(row)
+    return DIVERGES if own else VERBS[row["verdict"]]
+
+
 def seeds_said(row: Row) -> str:
     """Write `3 seeds`, `4 of 5 seeds`, or on how many of them a side diverged: the second one with its name.
 
@@ -86,8 +98,10 @@ def seeds_said(row: Row) -> str:
     first, second = row["diverged_a"] or 0, row["diverged_b"] or 0
     if not (first or second):
         return kept_seeds(row["seeds"], planned)
-    who, ran = f"{row['b']} " if second > first else "", planned - (row["missing"] or 0)
-    return f"{who}diverged on {max(first, second)} of {count(ran, 'seed')}"
+    ran = count(planned - (row["missing"] or 0), "seed")
+    if first and second:
+        return f"diverged on {first}, and {row['b']} on {second}, of {ran}"
+    return f"{row['b']} diverged on {second} of {ran}" if second else f"diverged on {first} of {ran}"
 
 
 def kept_seeds(kept: int, planned: int) -> str:

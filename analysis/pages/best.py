@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from ..figures.rows import grouped, place_in, scenario_order
 from ..look.page import Cell, Table, run_link
 from ..look.words import accuracy, basis, count, listing
@@ -17,23 +15,27 @@ QUERY = """WITH measured AS (
   WHERE metric = 'acc_personal_own' AND kind <> 'floor' AND isfinite(mean) AND len(seeds) > lost
     AND trial NOT IN (SELECT trial FROM trials WHERE violated <> '')
 ), best AS (
-  FROM measured WHERE split = 'validation'
+  SELECT *, count(*) OVER (PARTITION BY scenario) AS among FROM measured WHERE split = 'validation'
   QUALIFY row_number() OVER (PARTITION BY scenario ORDER BY kind = 'confirm' DESC, counted DESC, number) = 1
 )
-SELECT e.* EXCLUDE (seeds, counted), coalesce(len(e.seeds), 0) AS seeds, b.kind = 'confirm' AS confirmed
+SELECT e.* EXCLUDE (seeds, counted), coalesce(len(e.seeds), 0) AS seeds, b.kind = 'confirm' AS confirmed,
+  b.among
 FROM best b JOIN measured e ON e.trial = b.trial AND e.scenario = b.scenario
 QUALIFY row_number() OVER (PARTITION BY e.scenario ORDER BY e.split = 'test' DESC, e.number) = 1"""
 FLOORS = """SELECT * EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds FROM estimates
 WHERE metric = 'acc_personal_own' AND kind = 'floor' AND isfinite(mean) ORDER BY number"""
-JUDGED = """SELECT scenario, count(DISTINCT params) AS configurations FROM trials
-WHERE violated IS NOT NULL GROUP BY scenario"""
+# Methods of which no configuration meets the constraints, where there are any.
+BREAKING = """SELECT scenario, method, count(DISTINCT params) AS configurations FROM trials
+WHERE violated IS NOT NULL GROUP BY scenario, method HAVING bool_and(violated <> '')
+ORDER BY scenario, min(trial)"""
 
-# Whether a configuration is confirmed -> how it was chosen, and of which split its number is.
+# How a configuration was chosen, and of which split its number is.
 CHOSEN = {
-    True: "The best by validation among the configurations confirmed on fresh seeds; the number is that of "
-    "the {} split.",
-    False: "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
+    "confirmed": "The best by validation among the configurations confirmed on fresh seeds; the number is "
+    "that of the {} split.",
+    "chosen": "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
     "little too good.",
+    "alone": "The only configuration that was measured.",
 }
 
 
@@ -41,7 +43,8 @@ def best_table(results: Results) -> Table | None:
     """Return the table of the best configurations; None where nothing was measured."""
     order = scenario_order(results)
     chosen = sorted(results.sql(QUERY), key=lambda r: (place_in(order, r["scenario"]), r["scenario"]))
-    infeasible = _infeasible(results, {row["scenario"] for row in chosen})
+    breaking = _breaking(results)
+    infeasible = {s: said for s, said in breaking.items() if s not in {row["scenario"] for row in chosen}}
     if not chosen and not infeasible:
         return None
     floors = grouped(results.sql(FLOORS), "trial", "split")
@@ -60,12 +63,14 @@ def best_table(results: Results) -> Table | None:
     body += [[scenario, Cell(said), *[""] * 4] for scenario, said in infeasible.items()]
     limits = _limits(results)
     caption = "Shared and private parameters together, on each client's own distribution."
-    for confirmed, said in CHOSEN.items():
-        rows = [row for row in chosen if row["confirmed"] == confirmed]
+    for how, said in CHOSEN.items():
+        rows = [row for row in chosen if _how(row) == how]
         where = "" if len(rows) == len(chosen) else f"Under {listing([row['scenario'] for row in rows])}: "
         of = listing(list(dict.fromkeys(row["split"] for row in rows)))
         caption += f" {where}{said.format(of)}" if rows else ""
     caption += f" It meets {limits}." if limits and chosen else ""
+    for scenario in (row["scenario"] for row in chosen if row["scenario"] in breaking):
+        caption += f" Under {scenario}, {breaking[scenario]}."
     measure = f"{' or '.join(splits) or 'validation'} {results.metric} (own distribution)"
     columns = ["scenario", "best configuration", measure, "interval", "beside it", ""]
     source, title = results.shown(f"{QUERY};\n{FLOORS}"), "Best configuration"
@@ -77,14 +82,18 @@ def _limits(results: Results) -> str:
     return ", ".join((results.meta.get("search") or {}).get("constraints") or [])
 
 
-def _infeasible(results: Results, named: Collection[str]) -> dict[str, str]:
-    """Say for each scenario without a best configuration that no configuration meets the constraints."""
-    return {
-        str(row["scenario"]): f"none of {count(row['configurations'], 'configuration')} meets "
-        + _limits(results)
-        for row in results.sql(JUDGED)
-        if row["scenario"] not in named
-    }
+def _how(row: Row) -> str:
+    """Return how a best configuration was chosen, as `CHOSEN` has it."""
+    return "confirmed" if row["confirmed"] else "chosen" if row["among"] > 1 else "alone"
+
+
+def _breaking(results: Results) -> dict[str, str]:
+    """Say for each scenario of which methods no configuration meets the constraints."""
+    texts = {}
+    for scenario, rows in grouped(results.sql(BREAKING), "scenario").items():
+        names = [f"{count(row['configurations'], 'configuration')} of {row['method']}" for row in rows]
+        texts[str(scenario)] = f"none of {listing(names)} meets {_limits(results)}"
+    return texts
 
 
 def _name(row: Row) -> str:

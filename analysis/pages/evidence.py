@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..figures.choices import leads, matrix
 from ..figures.choices.verdicts import DECIDED, GLOBAL, exhibit, named, rows_of, size
+from ..figures.rows import grouped
 from ..look.entries import base_label
 from ..look.page import Exhibit, Part, Section
-from ..look.words import WITHIN, count, difference, listing, short_listing
+from ..look.words import WITHIN, count, difference, listing, other_diverges, short_listing
 from ..read.results import Results, Row, tuning_of
 from .headline import floor_sentence, rival_headline
 
@@ -20,13 +21,17 @@ TUNING = "Was tuning worth it, and does it carry over?"
 # verdict -> what a sentence says of the rows that have it
 PAIR = {"ahead": "more than the sum of both", "behind": "less than the sum of both"}
 TRANSFER = {"ahead": "the other scenario's choice costs points", "behind": "it gains points"}
+Lost = tuple[str, str]  # what is said where the first side, or the other one, diverges
+CHOICE_LOST: Lost = ("diverges", "the anchor diverges")
+PAIR_LOST: Lost = ("a run of it, or the anchor, diverges",) * 2
+TRANSFER_LOST: Lost = ("the scenario's own choice diverges", "the other scenario's choice diverges")
 WORDS = {
     "diverges": "diverges",
     "ahead": "ahead",
     "behind": "behind",
     "negligible": "negligible",
     "level": f"level ({WITHIN})",
-    "no effect": "no difference",
+    "no effect": "no effect",
     "undecided": "undecided",
     "missing": "did not run",
 }
@@ -41,18 +46,26 @@ def sections(results: Results) -> list[Section]:
 
 
 def tally(
-    rows: Sequence[Row], noun: str, name: Callable[[Row], str], words: Mapping[str, str] | None = None
+    rows: Sequence[Row],
+    noun: str,
+    name: Callable[[Row], str],
+    lost: Lost,
+    words: Mapping[str, str] | None = None,
 ) -> str:
     """Say how many rows have which verdict, and name the decided ones with their scenarios and sizes.
 
     Of some verdicts `words` are said that differ from `WORDS`; `noun` is what a row is.
     """
-    clauses = []
-    for verdict, phrase in (WORDS | dict(words or {})).items():
-        found = sorted((row for row in rows if row["verdict"] == verdict), key=size, reverse=True)
+    clauses, phrases = [], WORDS | dict(words or {})
+    told = [{**row, "said": phrases[row["verdict"]]} for row in rows]
+    for row in told:
+        if row["verdict"] == "diverges":
+            row["said"] = lost[other_diverges(row)]
+    told.sort(key=lambda row: (list(phrases).index(row["verdict"]), row["said"] == lost[1], -size(row)))
+    for phrase, found in grouped(told, "said").items():
         names = [f"{name(row)} under {row['scenario']} ({difference(row)})" for row in found]
-        where = short_listing(names) if verdict in DECIDED else str(len(found))
-        clauses += [f"{phrase} in {where}"] if found else []
+        where = short_listing(names) if found[0]["verdict"] in DECIDED else str(len(found))
+        clauses.append(f"{phrase} in {where}")
     return f"Of {count(len(rows), noun)}: {'; '.join(clauses)}."
 
 
@@ -79,22 +92,35 @@ def _rivals(results: Results) -> Iterator[Part]:
         [*rows, *({**row, "scenario": f"{row['scenario']}, global split"} for row in globally)],
         "rivals",
         "Against rivals and floors",
-        " ".join(said).strip() or f"Nothing shows {who} below a rule that needs no training.",
-        label="points against it",
+        " ".join(said).strip() or _of_floors(who, floors, rivals),
+        label="difference, points",
         caption=caption,
         name=lambda row: base_label(row["b"]),
         heads=("against", "other side"),
     )
 
 
+def _of_floors(who: str, floors: Sequence[Row], rivals: Sequence[Row]) -> str:
+    """Say how the first side stands beside the rules without training, where it is below none of them."""
+    verdicts = {row["verdict"] for row in floors} - {"missing"}
+    text = f"Nothing shows {who} below a rule that needs no training."
+    if verdicts == {"ahead"}:
+        text = f"On its clients' own images {who} is ahead of every rule that needs no training."
+    left = f" None of {count(len(rivals), 'comparison')} with rivals ran." if rivals else ""
+    return text + left
+
+
 def _choices(results: Results) -> Iterator[Part]:
-    if rows := rows_of(results, "choice"):
+    if not (rows := rows_of(results, "choice")) and results.meta.get("factors"):
+        title, missing = "Every level of every choice, against the anchor", "no contrast was asked for."
+        yield Exhibit("choices", title, missing=missing)
+    if rows:
         yield exhibit(
             results,
             rows,
             "choices",
             "Every level of every choice, against the anchor",
-            tally(rows, "comparison", _level),
+            tally(rows, "comparison", _level, CHOICE_LOST),
             label="points against the anchor",
             caption=f"Validation {results.metric} (personal, own distribution) with one choice changed, "
             "minus the anchor on the same seeds.",
@@ -122,7 +148,7 @@ def _pairs(results: Results) -> Iterator[Part]:
             rows,
             "pairs",
             "Two choices changed together",
-            tally(rows, "pair", _pair, PAIR),
+            tally(rows, "pair", _pair, PAIR_LOST, PAIR),
             label="points beyond the sum",
             caption=f"Validation {results.metric}: both choices changed, minus each changed alone, plus the "
             "anchor, on the same seeds: 0 where they add up.",
@@ -164,7 +190,7 @@ def _tuning(results: Results) -> Iterator[Part]:
             moved,
             "transfer",
             "Chosen under one scenario, used under another",
-            tally(moved, "transfer", lambda row: f"the one from {row['level']}", TRANSFER),
+            tally(moved, "transfer", lambda row: f"that of {row['level']}", TRANSFER_LOST, TRANSFER),
             label="points that the own choice gains",
             caption=f"Test {results.metric} of the configuration that was chosen under a scenario, minus "
             "the one that was chosen under another, on the same fresh seeds. Ahead: the one from "

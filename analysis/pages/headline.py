@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from ..figures.choices.verdicts import is_decided, named, other_diverges, size
+from ..figures.choices.verdicts import is_decided, named, size
 from ..figures.rows import grouped
 from ..look.entries import base_label
 from ..look.words import (
@@ -17,12 +17,14 @@ from ..look.words import (
     count,
     difference,
     listing,
+    other_diverges,
     percent,
     points,
     quoted_names,
     seeds_said,
     short_listing,
     shown,
+    verb_of,
 )
 from ..read.results import Results, Row, tuning_of
 
@@ -80,9 +82,12 @@ def _strongest(results: Results, decided: Sequence[Row]) -> str:
             of = f"of validation {results.metric} under {r['scenario']}"
             ends = sorted(abs(r[end]) for end in ("adjusted_low", "adjusted_high") if r[end] is not None)
             interval = f" {bracket(ends[0], ends[1], percent)}" if ends else ""
-            clauses.append(f"{verb} {_points(shown(r))[0]} points{interval} {of}")
+            seeds = (
+                f" ({seeds_said(r)}; a lost seed counts as 0)" if r["diverged_a"] or r["diverged_b"] else ""
+            )
+            clauses.append(f"{verb} {_points(shown(r))[0]} points{interval} {of}{seeds}")
     left = len(same) - len(lost) - (len(clauses) - bool(lost))
-    more = f" (and {left} more)" if left else ""
+    more = f" (decided under {count(left, 'more scenario')})" if left else ""
     return f"the choice {row['symbol']} decides most: {level} {' and '.join(clauses)}{more}"
 
 
@@ -100,20 +105,25 @@ def _others(rows: Sequence[Row], decided: Sequence[Row]) -> list[str]:
     matter = list(dict.fromkeys(row["subject"] for row in decided if row["subject"] != top))
     same = {"level", "negligible", "no effect"}
     flat = [s for s in symbols if {row["verdict"] for row in rows if row["subject"] == s} <= same]
-    left = len(symbols) - len(matter) - len(flat) - (top is not None)
+    never = [s for s in symbols if {row["verdict"] for row in rows if row["subject"] == s} == {"missing"}]
+    left = len(symbols) - len(matter) - len(flat) - len(never) - (top is not None)
     verb = "matters" if len(matter) == 1 else "matter"
     clauses = [f"{short_listing([symbols[s] for s in matter], 6)} {verb} too"] if matter else []
     no = "does" if len(flat) == 1 else "do"
     clauses += [f"{short_listing([symbols[s] for s in flat], 6)} {no} not ({WITHIN})"] if flat else []
     if left and decided:
         clauses.append(f"{left} of {count(len(symbols), 'choice')} {'is' if left == 1 else 'are'} undecided")
+    if never and decided:
+        clauses.append(f"{len(never)} of {count(len(symbols), 'choice')} did not run")
     return clauses
 
 
 def _nothing(ran: Sequence[Row]) -> str:
     """Say that no choice is decided, and what would decide the nearest one."""
     near = sorted((row for row in ran if row["seeds_needed"]), key=lambda row: row["seeds_needed"])
-    text = f"no choice is shown to matter in any of {count(len(ran), 'comparison')}"
+    text = f"no choice is shown to matter in any of {count(len(ran), 'comparison')} with the anchor"
+    if all(row["seeds"] == 1 and row["adjusted_low"] is None for row in ran):
+        return f"{text}, because one seed shows no noise (with --seeds 3 there are intervals)"
     if not near or near[0]["seeds_needed"] > NEAR:
         return f"{text}, and no number of seeds up to {NEAR} would probably change that" if near else text
     row = near[0]
@@ -180,14 +190,15 @@ def _chosen(rows: Sequence[Row]) -> str:
 
 def _by_places(rows: Sequence[Row], verdicts: Collection[str], many: int) -> list[str]:
     """Write a clause per verdict: `is ahead of a and b under all 3 scenarios; and c under even`."""
-    clauses = []
-    for verdict in verdicts:
+    clauses, told = [], [{**row, "verb": verb_of(row)} for row in rows if row["verdict"] in verdicts]
+    told.sort(key=lambda row: list(VERBS).index(row["verdict"]))
+    for verb, same in grouped(told, "verb").items():
         rivals: dict[tuple[str, ...], list[str]] = {}
-        for rival, group in grouped((row for row in rows if row["verdict"] == verdict), "b").items():
+        for rival, group in grouped(same, "b").items():
             rivals.setdefault(tuple(row["scenario"] for row in group), []).append(rival)
         texts = []
         for found, names in rivals.items():
-            places = f"all {many} scenarios" if 2 < len(found) == many else listing(found)
+            places = f"all {many} scenarios" if 2 < len(found) == many else listing(quoted_names(found))
             texts.append(f"{listing(quoted_names(names))} under {places}")
-        clauses += [VERBS[verdict].format("; and ".join(texts))] if texts else []
+        clauses.append(verb.format("; and ".join(texts)))
     return clauses

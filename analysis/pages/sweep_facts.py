@@ -14,7 +14,7 @@ COUNTS = """SELECT kind, count(*) FILTER (state = 'COMPLETE') AS complete,
   count(*) FILTER (state = 'PRUNED') AS "stopped early", count(*) FILTER (state = 'FAIL') AS failed
 FROM trials GROUP BY kind ORDER BY kind"""
 SEEDS = """SELECT coalesce(min(len(seeds)), 0) AS fewest, coalesce(max(len(seeds)), 0) AS most,
-  if(kind = 'contrast', 'contrasts', 'confirmations') AS what
+  if(kind = 'confirm', 'confirmations', if(bool_or(factor IS NOT NULL), 'contrasts', 'anchors')) AS what
 FROM trials WHERE kind IN ('contrast', 'confirm') GROUP BY kind ORDER BY kind DESC"""
 KINDS = {
     "contrast": "contrast: one choice changed, seeds shared with the anchor",
@@ -89,7 +89,7 @@ def trust(results: Results) -> list[str]:
     """Sentences on what this page can and cannot show."""
     ran = []
     for row in results.sql(SEEDS):  # `contrasts ran on 2 to 3 of 3 seeds`
-        stage = "selection" if row["what"] == "contrasts" else "fresh"
+        stage = "fresh" if row["what"] == "confirmations" else "selection"
         planned = len(results.meta.get(f"{stage}_seeds") or [])
         ends = list(dict.fromkeys((row["fewest"], row["most"])))
         of = "" if ends == [planned] else f"{' to '.join(map(str, ends))} of "

@@ -56,7 +56,8 @@ class Outcome:
     @property
     def diverged(self) -> bool:
         """Whether training diverged on at least half of the seeds."""
-        return self.remark.startswith("diverged") and self.verdict == "break"
+        lost = self.verdict == "break" or (self.role == "reference" and self.accuracy is None)
+        return self.remark.startswith("diverged") and lost
 
 
 @dataclass(frozen=True)

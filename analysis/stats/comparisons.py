@@ -7,7 +7,8 @@ adjusted interval is that of Benjamini and Yekutieli (false coverage rate). So a
 its adjusted interval excludes zero, unless it lost a seed.
 
 A seed that one side lost counts as accuracy 0 of that side in the adjusted interval, as it does in the
-objective of a search. The estimate, its interval and its p value are those of the seeds that both kept.
+objective of a search. The estimate, its interval and its p value are those of the seeds that both kept. How
+often a configuration loses a seed is not known from a few, and is in no interval.
 
 References:
     Benjamini and Hochberg, "Controlling the false discovery rate", JRSS B 57 (1995).
@@ -34,7 +35,7 @@ __all__ = [
 MARGIN = 0.01  # one point of accuracy: a smaller difference does not matter in practice
 RATE = 0.1  # expected share of false ones among the differences that are called not zero
 MOST_SEEDS = 50  # more are not proposed
-ENDS = ("low", "high", "low_both", "high_both")  # of the intervals of an accuracy, which is within 0 and 1
+ENDS = ("low", "high", "low_both", "high_both")  # of the intervals that are not adjusted
 POWER_QUANTILE = 0.84  # normal quantile of the probability (0.8) with which the proposed seeds decide
 
 
@@ -120,17 +121,24 @@ def _measured(
     parts = _image_differences(c, seeds)
     error = Error.of(difference, 2 - c.a.deterministic - c.b.deterministic, pool, parts, c.a.cell, prior)
     counted = [-b[seed] for seed in c.a.lost if seed in b] + [a[seed] for seed in c.b.lost if seed in a]
+    counted = counted if c.parts == 1 else []
     worst = (mean * len(seeds) + sum(counted)) / (len(seeds) + len(counted)) if counted else None
     mean_a, mean_b = (float(np.mean([side[seed] for seed in seeds])) for side in (a, b))
+    spread = asdict(error.spread(mean, confidence))
+    within = {name: _within(c, spread[name]) for name in ENDS}
     found = replace(
-        found, mean_a=mean_a, mean_b=mean_b, estimate=mean, worst_case=worst,
-        **asdict(error.spread(mean, confidence)),
-    )  # fmt: skip
+        found, mean_a=mean_a, mean_b=mean_b, estimate=mean, worst_case=worst, **{**spread, **within}
+    )
     if reason:
         return found, error
     # of the kept seeds: a loss is no chance of the noise, and must not narrow the intervals of other rows
     spans = _spans(c, found, error, confidence)
     return replace(found, p=1.0 if spans else error.p(mean, c.other_images)), error
+
+
+def _within(c: Comparison, end: float | None) -> float | None:
+    """An end of an interval, no farther out than two accuracies can differ."""
+    return None if end is None else min(max(end, -float(c.parts)), float(c.parts))
 
 
 def _centre(j: Judgement) -> float:
@@ -164,7 +172,8 @@ def _given(c: Comparison, seeds: tuple[int, ...]) -> tuple[Verdict, str] | None:
         return "diverges", lost
     if not seeds:
         pruned = _pruned(c)
-        return ("undecided", f"stopped early on {pruned} seeds") if pruned else ("missing", "no common seed")
+        early = f"stopped early on {pruned} seed" + "s" * (pruned != 1)
+        return ("undecided", early) if pruned else ("missing", "no common seed")
     same = set(c.a.lost) == set(c.b.lost) and all(abs(c.a.kept[s] - c.b.kept[s]) <= NO_WIDTH for s in seeds)
     parts = _image_differences(c, seeds) if same else None
     # one accuracy may be equal by chance, where there are few images
@@ -203,7 +212,7 @@ def _adjusted(
     if j.estimate is not None and low is not None and high is not None and _spans(c, j, error, confidence):
         shift = j.estimate - _centre(j)
         low, high = low + min(0.0, shift), high + max(0.0, shift)
-    j = replace(j, adjusted_low=low, adjusted_high=high)
+    j = replace(j, adjusted_low=_within(c, low), adjusted_high=_within(c, high))
     if low is None or high is None:
         alone = "one seed, and no other configuration shows its noise"
         return replace(j, reason=alone if len(j.seeds) == 1 else "no spread over seeds")

@@ -21,6 +21,8 @@ class Comparison:
         seeds_planned: Number of seeds that were planned for both.
         other_images: Whether the verdict is to hold for other images of the same kind too, where images were
             kept: so on the test split. What a search compares is compared on its validation images.
+        parts: Number of configurations whose accuracies each side adds up. Of several, a seed that one lost
+            says nothing of the sum, and is not counted as 0.
     """
 
     a: Sample
@@ -28,6 +30,7 @@ class Comparison:
     pool: str
     seeds_planned: int
     other_images: bool = False
+    parts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,7 +98,8 @@ class Maker:
             key = " | ".join((*d.group, d.metric, d.split, str(d.parts)))
             pools[key] = scaled(self.pool(d.group, d.metric, d.split), d.parts)
             home = d.split == TEST  # what a reader takes home holds for other images too
-            comparisons.append(Comparison(a=a, b=b, pool=key, seeds_planned=d.planned, other_images=home))
+            c = Comparison(a=a, b=b, pool=key, seeds_planned=d.planned, other_images=home, parts=d.parts)
+            comparisons.append(c)
         judged = judge(comparisons, pools, confidence=self.results.confidence)
         return map(row_of, family, judged)
 

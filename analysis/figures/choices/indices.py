@@ -272,7 +272,7 @@ def _numbers(kind: str, rows: Sequence[Row]) -> Table:
     if not morris:
         del columns[4]
     names, body = filled(rows, columns)
-    return Table(names, body, folded=f"The numbers ({len(body)} rows)")
+    return Table(names, body, folded=f"The numbers ({count(len(body), 'row')})")
 
 
 def sentences(estimates: Sequence[Estimate]) -> list[str]:

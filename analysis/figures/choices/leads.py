@@ -91,7 +91,7 @@ def table(results: Results, rows: Sequence[Row]) -> Table | None:
         query_shown(results, rows),
         key="leads-table",
         look="matrix",
-        folded=f"The outcome at each of {count(len(lines), 'level')}",
+        folded=f"The outcome at {count(sum(line != ('', '') for line in lines), 'level')}, and at the anchor",
         first=max(4, 1 + sum(many > 0 for many in changing.values())),
         says=sentence(rows),
     )
@@ -132,5 +132,5 @@ def sentence(rows: Sequence[Row]) -> str:
         where = [f"{short_listing(names)} under {scenario}" for scenario, names in changes.items()]
         return f"{text}The winner changes at {'; and '.join(where)}."
     levels = [found.outcome for key, found in leads.items() if key[0]]
-    decided = sum(outcome in ("ahead", "behind") for outcome in levels)
+    decided = sum(outcome not in ("undecided", "missing") for outcome in levels)
     return f"{text}No level is shown to change the winner ({decided} of {len(levels)} outcomes are decided)."

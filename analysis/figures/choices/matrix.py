@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from ...look.page import Cell, Table
 from ...look.style import VERDICTS
-from ...look.words import WITHIN, count, described, points, shorten, shown
+from ...look.words import WITHIN, count, described, other_diverges, points, shorten, shown
 from ...read.results import Results, Row
 from ..rows import Column, filled, grouped
-from .verdicts import is_decided, look, other_diverges, query_shown, signed, size
+from .verdicts import is_decided, look, query_shown, signed, size
 
 LEVEL = 13  # letters of a level in a cell
 BASIS = (
@@ -98,7 +98,9 @@ def _tile(rows: Sequence[Row]) -> Cell:
 def _line(row: Row) -> str:
     """Write a sign, a size and a level: `▲ +2.1 at 0.01`."""
     size_said = "diverges" if row["verdict"] == "diverges" else points(shown(row))
-    return signed(row["verdict"], f"{size_said} at {shorten(str(row['level']), LEVEL)}")
+    lost = max(row["diverged_a"] or 0, row["diverged_b"] or 0) if row["verdict"] != "diverges" else 0
+    seeds = f" ({lost} of {row['seeds_planned']} seeds lost)" if lost else ""
+    return signed(row["verdict"], f"{size_said} at {shorten(str(row['level']), LEVEL)}{seeds}")
 
 
 def choices_table(results: Results) -> Table | None:
@@ -109,8 +111,8 @@ def choices_table(results: Results) -> Table | None:
         ("basis", lambda factor: Cell(factor.get("basis") or "not said", "tight")),
         ("source of its value", lambda factor: factor.get("source") or ""),
         ("anchor", lambda factor: str(factor.get("anchor"))),
-        ("levels tried", _levels),
-        ("range searched", lambda factor: factor.get("search") or ""),
+        ("levels declared", _levels),
+        ("range declared", lambda factor: factor.get("search") or ""),
     ]
     names, body = filled(results.meta.get("factors") or [], columns)
     text = f"What the paper leaves open, and where its values come from ({count(len(body), 'choice')})"

@@ -9,11 +9,14 @@ from ...look.forest import axis_frame, draw_differences
 from ...look.page import Cell, Exhibit, Panel, Table, run_link, slug
 from ...look.style import VERDICTS
 from ...look.words import (
+    DIVERGES,
     VERBS,
     WITHIN,
     bracket,
+    count,
     difference,
     listing,
+    other_diverges,
     points,
     quoted_names,
     seeds_said,
@@ -38,7 +41,7 @@ READING = (
     f"zero and reaches beyond one point. = level: it lies {WITHIN} (the shaded band). \u2248 negligible: it "
     "excludes zero and lies in that band. ? undecided. \u2715 diverges: at least half of the seeds ended "
     "without a finite number. A seed that one side lost counts as 0 on that side in the difference and in "
-    "the adjusted interval. "
+    "the adjusted interval; how often it would be lost on other seeds is in no interval. "
     "Intervals wider than the axis end in an arrow."
 )
 
@@ -53,11 +56,6 @@ def query_shown(results: Results, rows: Sequence[Row]) -> str:
     """Return the query of rows of `rows_of` as a page prints it."""
     kinds, metrics = (list(dict.fromkeys(row[key] for row in rows)) for key in ("kind", "metric"))
     return results.shown(QUERY, kinds=kinds, metrics=metrics)
-
-
-def other_diverges(row: Row) -> bool:
-    """Whether it is the other side alone that lost at least half of its seeds: of a choice, the anchor."""
-    return row["verdict"] == "diverges" and str(row["reason"] or "").startswith("the other side")
 
 
 def is_decided(row: Row) -> bool:
@@ -94,8 +92,10 @@ def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, s
     than a few undecided differences only the range is told: the figure and its table have the intervals.
     """
     clauses = []
-    for verdict, verb in verbs.items():
+    for verdict, verb in [("diverges", DIVERGES), *verbs.items()] if verbs is VERBS else verbs.items():
         found = sorted((row for row in rows if row["verdict"] == verdict), key=size, reverse=True)
+        if verdict == "diverges" and verbs is VERBS:
+            found = [row for row in found if other_diverges(row) is (verb != DIVERGES)]
         values = [value for row in found if (value := shown(row)) is not None]
         names = quoted_names([name(row) for row in found])
         if verdict == "undecided" and len(values) > FEW:
@@ -151,14 +151,17 @@ def table_of(rows: Sequence[Row], heads: tuple[str, str], name: Callable[[Row], 
     """Return the folded table of differences, the strongest first; a row leads to its first run."""
 
     def estimate(row: Row) -> str:
-        return f"{points(row['estimate'])} on {row['seeds']} common seeds"
+        return f"{points(row['estimate'])} on {count(row['seeds'], 'common seed')}"
+
+    def size_shown(row: Row) -> float | None:
+        return None if row["verdict"] == "diverges" else shown(row)
 
     columns: list[Column] = [
         ("scenario", lambda row: Cell(row["scenario"], "tight")),
         (heads[0] or "configuration", lambda r: Cell(name(r), "tight", r["a"] or "", run_link(r["run"]))),
         (heads[1], lambda row: row["b"]),
         ("verdict", lambda row: Cell(signed(row["verdict"]), f"tight {look(row)}", row["reason"] or "")),
-        ("points", lambda row: Cell(points(shown(row)), "number", estimate(row))),
+        ("points", lambda row: Cell(points(size_shown(row)), "number", estimate(row))),
         ("90 %, adjusted", lambda r: Cell(bracket(r["adjusted_low"], r["adjusted_high"]), "tight")),
         ("90 %, these images", lambda row: Cell(_of_common_seeds(row, ""), "tight")),
         ("90 %, seeds and images", lambda row: Cell(_of_common_seeds(row, "_both"), "tight")),
@@ -166,7 +169,7 @@ def table_of(rows: Sequence[Row], heads: tuple[str, str], name: Callable[[Row], 
         ("seeds that would decide", lambda row: row["seeds_needed"]),
     ]
     names, body = filled(sorted(rows, key=size, reverse=True), columns)
-    return Table(names, body, folded=f"The numbers ({len(body)} rows)")
+    return Table(names, body, folded=f"The numbers ({count(len(body), 'row')})")
 
 
 def _of_common_seeds(row: Row, over: str) -> str:

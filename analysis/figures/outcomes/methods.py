@@ -90,6 +90,9 @@ def table_of_methods(results: Results) -> Table | None:
         "difference is on personal own, paired by seed, with its interval adjusted for all differences of "
         f"its family. {clients_said(rows)}"
     )
+    if any(row["diverged_a"] or row["diverged_b"] for row in gaps):
+        caption = f"{caption.rstrip()} A seed that one side lost counts as 0 in the difference; "
+        caption += "the means leave it out."
     columns = [
         *map(accuracy, ALL_METRICS, heads),
         (f"minus {main}, points" if main else "paired difference", difference),

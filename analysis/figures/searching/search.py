@@ -45,7 +45,7 @@ TRIAL_LOOKS = {  # kind -> name, marker, colour; what diverged or failed or was 
     "contrast": ("contrast", "o", "#7a7a7a"),
     "search": ("search", "o", "#0072B2"),
     "PRUNED": ("stopped early", "x", "#B87A00"),
-    "BREAKS": ("breaks a constraint", "d", "#CC79A7"),
+    "BREAKS": ("with a broken constraint", "d", "#CC79A7"),
     "FAIL": ("diverges or failed", "X", "#D55E00"),
 }
 

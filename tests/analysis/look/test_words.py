@@ -7,7 +7,7 @@ import re
 import pytest
 
 from analysis.look.page import slug
-from analysis.look.words import bracket, percent
+from analysis.look.words import bracket, percent, seeds_said, verb_of
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,27 @@ def test_two_labels_that_differ_in_signs_or_in_letters_beyond_ascii_have_two_slu
         ("1e-3", "1e3"),
     ):
         assert slug(first) != slug(second) and re.fullmatch("[a-z0-9-]+", slug(first))
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason", "seeds", "verb"),
+    [
+        ((3, 0), "diverged on 3 of 3 seeds", "diverged on 3 of 3 seeds", "diverges beside {}"),
+        (
+            (0, 2),
+            "the other side diverged on 2 of 3 seeds",
+            "b diverged on 2 of 3 seeds",
+            "cannot be compared with {}",
+        ),
+        (
+            (3, 2),
+            "diverged on 3 of 3 seeds and the other side diverged on 2 of 3 seeds",
+            "diverged on 3, and b on 2, of 3 seeds",
+            "diverges beside {}",
+        ),
+    ],
+)
+def test_who_diverges_is_said(lost: tuple[int, int], reason: str, seeds: str, verb: str) -> None:
+    row = {"verdict": "diverges", "reason": reason, "b": "b", "seeds": 0, "seeds_planned": 3, "missing": 0}
+    row |= {"diverged_a": lost[0], "diverged_b": lost[1]}
+    assert (seeds_said(row), verb_of(row)) == (seeds, verb)

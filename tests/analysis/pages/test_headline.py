@@ -11,6 +11,7 @@ from analysis.figures.choices.matrix import matrix
 from analysis.figures.choices.verdicts import rows_of
 from analysis.pages import headline
 from analysis.pages.best import best_table
+from analysis.pages.evidence import CHOICE_LOST, tally
 from analysis.pages.sweep_page import sweep_page
 from analysis.read.results import open_results
 from analysis.verdicts import verdict_tables
@@ -110,7 +111,7 @@ def test_what_did_not_run_and_the_command_for_it_stand_in_the_first_sentence(tmp
 def test_where_nothing_is_decided_the_page_says_what_would_decide(tmp_path: Path) -> None:
     rows = [fake.verdict(estimate=0.01), fake.verdict(estimate=0.005, level="9", seeds_needed=30)]
     assert first(tmp_path / "near", rows) == (
-        "No choice is shown to matter in any of 2 comparisons; nearest is lam = 0.1 under even (+1.0 points "
+        "No choice is shown to matter in any of 2 comparisons with the anchor; nearest is lam = 0.1 under even (+1.0 points "
         "[\u22123.0, +5.0]), which about 9 seeds would decide."
     )
     rows = [fake.verdict(estimate=0.001, seeds_needed=900)]
@@ -211,3 +212,41 @@ def test_the_best_configuration_has_not_lost_the_seeds_that_are_hard(tmp_path: P
     verdict_tables(results)
     table = best_table(results)
     assert table is not None and "steady" in str(table.rows[0][1])
+
+
+def test_a_lost_seed_is_said_where_its_size_stands(tmp_path: Path) -> None:
+    ends = {"adjusted_low": -0.30, "adjusted_high": -0.26}
+    lost = {"worst_case": -0.28, "diverged_a": 1, "seeds": [0, 1], **ends}
+    rows = [fake.verdict(word="behind", estimate=-0.05, level="0.5", **lost)]
+    assert (
+        "costs 28.0 points [26.0, 30.0] of validation accuracy under even (diverged on 1 of 3 seeds; "
+        "a lost seed counts as 0)"
+    ) in first(tmp_path, rows)
+    results = open_results(tmp_path)
+    found = matrix(results, rows_of(results, "choice"))
+    assert found is not None and "\u221228.0 at 0.5 (1 of 3 seeds lost)" in found.rows[0][1].text
+
+
+def test_what_did_not_run_is_not_called_undecided(tmp_path: Path) -> None:
+    rows = [
+        fake.verdict(word="ahead", estimate=0.03),
+        fake.verdict(word="missing", subject="method.s", level="5.0"),
+        fake.verdict(subject="method.h", level="16"),
+    ]
+    assert first(tmp_path, rows).endswith("1 of 3 choices is undecided; 1 of 3 choices did not run.")
+
+
+def test_the_side_that_diverges_is_named() -> None:
+    other = {"reason": "the other side diverged on 2 of 3 seeds", "diverged_a": 0, "diverged_b": 2}
+    rows = [fake.verdict(word="diverges", level="0.5"), fake.verdict(word="diverges", level="0.1", **other)]
+    rows = [{**row, "seeds": 3} for row in rows]
+    assert tally(rows, "comparison", lambda row: row["level"], CHOICE_LOST) == (
+        "Of 2 comparisons: diverges in 0.5 under even (diverged on 3 of 3 seeds); "
+        "the anchor diverges in 0.1 under even (anchor diverged on 2 of 3 seeds)."
+    )
+
+
+def test_one_seed_says_how_to_learn_more(tmp_path: Path) -> None:
+    ends = dict.fromkeys(("low", "high", "low_both", "high_both", "adjusted_low", "adjusted_high"))
+    rows = [fake.verdict(seeds=[0], seeds_planned=1, seeds_needed=None, **ends)]
+    assert "because one seed shows no noise (with --seeds 3 there are intervals)" in first(tmp_path, rows)

@@ -410,3 +410,31 @@ def test_few_configurations_say_little_about_one(configurations: int, prior_df: 
     turned = [np.roll(noise, c) * (-1) ** c for c in range(configurations)]
     pool = Pool.of([sample(0.7 + row) for row in turned])
     assert pool is not None and pool.prior_df == prior_df
+
+
+def test_of_a_sum_a_lost_seed_says_nothing() -> None:
+    """Of two choices together: one of its runs that diverged is no interaction."""
+    samples = study([0.0] * 8, noise=0.002)
+    values = [2 * value for value in samples[0].values.values()]
+    a, b = sample([value + 0.07 for value in values]), sample([*values[:2], LOST])
+    pools = {"": Pool.of(samples)}
+    alone, together = (
+        judge([Comparison(a=a, b=b, pool="", seeds_planned=3, parts=parts)], pools)[0] for parts in (1, 2)
+    )
+    assert alone.worst_case is not None and alone.worst_case > 0.4
+    assert together.worst_case is None and together.estimate == alone.estimate == pytest.approx(0.07)
+    assert together.verdict == "ahead" and together.reason == "2 of 3 seeds" and together.diverged_b == 1
+    assert together.adjusted_high is not None and together.adjusted_high < 0.1
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_no_interval_reaches_farther_than_two_accuracies_can_differ(parts: int) -> None:
+    a, b = sample([0.9, 0.1]), sample([0.1, 0.4])
+    (found,) = judge([Comparison(a=a, b=b, pool="", seeds_planned=2, parts=parts)], {})
+    assert (found.low, found.high) == (found.adjusted_low, found.adjusted_high) == (-parts, parts)
+
+
+def test_one_seed_that_was_stopped_early_is_one() -> None:
+    stopped = sample([LOST, 0.7], ["pruned", "complete"])
+    (found,) = judge([Comparison(a=stopped, b=sample([0.7]), pool="", seeds_planned=2)], {})
+    assert found.reason == "stopped early on 1 seed"
