@@ -15,7 +15,7 @@ from .pages.run_page import run_page
 from .pages.sensitivity_page import sensitivity_page
 from .pages.stress_page import stress_page
 from .pages.sweep_page import sweep_page
-from .read.results import Results, open_results
+from .read.results import NoResult, Results, open_results
 from .verdicts import verdict_tables
 
 PAGES = {"run": run_page, "sweep": sweep_page, "stress": stress_page}
@@ -37,9 +37,27 @@ def write_report(folder: Path) -> Path:
     """
     folder = Path(folder)
     results = open_results(folder)
+    refuse_odd(folder)
     verdict_tables(results)
     write_explore(results, folder / "report")
     return write(pages_of(results), folder / "report")
+
+
+def refuse_odd(folder: Path) -> None:
+    """Refuse to write a report through a link, or where something else has the name of a folder or a file.
+
+    Raises:
+        NoResult: Such a thing is there.
+    """
+    report, tables = folder / "report", folder / "tables"
+    for place in (report, report / "figures", *(tables / name for name in ("verdicts", "estimates"))):
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise NoResult(f"{place}: is no folder of this result, but a link or a file; remove it")
+    names = [f"{name}.{end}" for name in ("index", "sensitivity", "explore") for end in ("html", "md")]
+    files = [tables / name / f"{name}.parquet" for name in ("verdicts", "estimates")]
+    for place in (*(report / name for name in names), *files):
+        if place.is_dir():
+            raise NoResult(f"{place}: is a folder, where a file of the report belongs; remove it")
 
 
 def page_of(results: Results) -> Page:

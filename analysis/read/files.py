@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from .columns import PARTITION, TABLES
 from .seal import is_intact
 
+RUN_PART = re.compile(r"([0-9a-f]{12})-\d{6}-\w+\.parquet")  # a part of one run
 CHANGED = "its contents are not what raysim wrote: the digest in it differs"
 SCHEMA = 2  # latest version of the files that this program reads
 
@@ -32,6 +34,10 @@ def read_bytes(path: Path) -> bytes:
         FileNotFoundError: There is no such file.
         DamagedFile: It cannot be read, or is not what was written.
     """
+    if path.is_symlink() and not path.exists():
+        raise DamagedFile("it is a link that leads nowhere")
+    if path.exists() and not path.is_file():
+        raise DamagedFile("it is not a file")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -40,7 +46,25 @@ def read_bytes(path: Path) -> bytes:
         raise DamagedFile(reason(error)) from error
     if not is_intact(data):
         raise DamagedFile(CHANGED)
+    if other := _other_run(path, data):
+        raise DamagedFile(f"its rows are of run {other}")
     return data
+
+
+def _other_run(path: Path, data: bytes) -> str:
+    """Return the run of the rows of a run's part, where its name says another one; else nothing."""
+    named = RUN_PART.fullmatch(path.name)
+    if not named:
+        return ""
+    try:
+        rows = pq.ParquetFile(pa.BufferReader(data)).metadata
+        groups = [rows.row_group(number) for number in range(rows.num_row_groups)]
+    except (pa.ArrowException, OSError, ValueError):
+        return ""  # the reader of the table says what is wrong
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    of_run = [column.statistics for column in columns if column.path_in_schema == "run" and column.statistics]
+    ends = {end for found in of_run if found.has_min_max for end in (found.min, found.max)}
+    return str(next(iter(ends - {named[1]}), ""))
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -55,12 +79,14 @@ def read_object(path: Path) -> dict[str, Any]:
         return {}
     except DamagedFile:
         raise
-    except ValueError as error:
-        raise DamagedFile(reason(error)) from error
+    except (ValueError, RecursionError) as error:  # the parser's words say nothing to a reader
+        raise DamagedFile("it is no JSON") from error
     if not isinstance(value, dict):
         raise DamagedFile("it is not a JSON object")
     version = value.get("schema", 1)
-    if not isinstance(version, int) or version > SCHEMA:
+    if type(version) is not int or version < 1:
+        raise DamagedFile(f"schema = {version!r} should be a whole number from 1 to {SCHEMA}")
+    if version > SCHEMA:
         raise DamagedFile(f"it is of a later raysim: version {version}, this one reads up to {SCHEMA}")
     return value
 

@@ -200,8 +200,10 @@ class Database:
         for file in self.files(name) if name in {*TABLES, *PATTERNS} else ():
             try:
                 version = (file, file.stat().st_mtime_ns)
-            except FileNotFoundError:
-                continue
+            except FileNotFoundError:  # joined meanwhile, or a link that leads nowhere
+                if not file.is_symlink():
+                    continue
+                version = (file, 0)
             if version not in self._looked_at and not self.intact(file):
                 self._damaged.setdefault(name, set()).add(file)
             self._looked_at.add(version)

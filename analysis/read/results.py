@@ -23,6 +23,37 @@ from .queries import Database, Row, T, literal, with_values
 OBJECTIVE = "acc_personal_own"
 TESTED = ("confirm", "transfer")  # kinds of trials that are evaluated on the test split
 KINDS = ("run", "sweep", "stress")  # of result folders
+_LISTS = [
+    "scenarios",
+    "factors",
+    "spaces",
+    "grid",
+    "figures",
+    "cases",
+    "interactions",
+    "plugins",
+    "selection_seeds",
+    "fresh_seeds",
+]
+_OBJECTS = [
+    "search",
+    "design",
+    "planned",
+    "race",
+    "left_out",
+    "experiment",
+    "result",
+    "test",
+    "hardware",
+    "spaces_declared",
+    "heterogeneity",
+    "anchor",
+    "versions",
+]
+TYPES: dict[str, tuple[type, str]] = {  # of what run.json says -> what it is
+    **dict.fromkeys(_LISTS, (list, "a list")),
+    **dict.fromkeys(_OBJECTS, (dict, "an object")),
+}
 
 
 @dataclass(frozen=True)
@@ -209,6 +240,18 @@ def open_results(folder: Path) -> Results:
     if meta["kind"] not in KINDS:
         should = "should be 'run', 'sweep' or 'stress'"
         raise NoResult(f"{problem}: in {path.name} kind is {meta['kind']!r}, {should}")
+    for name, value in meta.items():
+        kind, words = TYPES.get(name, (object, ""))
+        if value is not None and not isinstance(value, kind):
+            raise NoResult(f"{problem}: in {path.name} {name} is {value!r}, it should be {words}")
+    config = folder / "config.json"
+    if meta["kind"] == "run" and config.is_file():
+        try:
+            other = read_object(config).get("id", meta.get("id"))
+        except DamagedFile:
+            other = meta.get("id")
+        if meta.get("id", other) != other:
+            raise NoResult(f"{problem}: {path.name} is of run {meta['id']}, config.json of run {other}")
     return Results(folder, meta)
 
 

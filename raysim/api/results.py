@@ -20,8 +20,8 @@ from raysim.core.errors import UserError
 from raysim.core.words import percent
 from raysim.experiment.records import Experiment, from_dict
 from raysim.storage.config_file import read_experiment, read_id
-from raysim.storage.files import read_record, read_table
-from raysim.storage.report import analysis_module
+from raysim.storage.files import damaged, read_record, read_table
+from raysim.storage.report import analysis_module, refuse_unreadable
 from raysim.storage.run_tables import REMEDY
 
 if TYPE_CHECKING:
@@ -75,6 +75,20 @@ class RunResult(Result):
     def experiment(self) -> Experiment:
         """What was run; `raysim.run(result.experiment)` runs it again."""
         return read_experiment(self.out)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `run.json` says.
+
+        Raises:
+            UserError: It is of another run than config.json.
+        """
+        record, run = super().record, read_id(self.out)
+        if record.get("id", run) != run:
+            raise UserError(
+                f"{self.out}: run.json is of run {record['id']}, config.json of run {run}; {REMEDY}"
+            )
+        return record
 
     @property
     def rounds(self) -> pd.DataFrame:
@@ -179,9 +193,12 @@ class SweepResult(Result):
             `overrides` of the space, and the `experiment` on its first seed.
 
         Raises:
-            UserError: There is no such scenario, several and none is named, or nothing is measured yet.
+            UserError: There is no such scenario, several and none is named, nothing is measured yet, or
+                parts of the tables cannot be read.
         """
-        rows = {row["scenario"]: row for row in self._results().sql(analysis_module("pages.best").QUERY)}
+        results = self._results()
+        rows = {row["scenario"]: row for row in results.sql(analysis_module("pages.best").QUERY)}
+        refuse_unreadable(results)
         if not rows:
             raise UserError(f"{self.out}: no configuration is measured yet")
         if scenario is None and len(rows) == 1:
@@ -226,9 +243,13 @@ def read_parts(parts: Sequence[Path], order: Sequence[str] = ("round",)) -> pd.D
     tables = []
     for part in parts:
         try:
-            tables.append(read_table(part, REMEDY))
+            table = read_table(part, REMEDY)
         except FileNotFoundError:  # joined with others by the run that writes it
             continue
+        run = part.name.split("-")[0]
+        if "run" in table.column_names and set(table["run"].to_pylist()) - {run}:
+            raise damaged(part, f"its rows are of another run than {run}", REMEDY)
+        tables.append(table)
     if not tables:
         return pd.DataFrame()
     table = pa.concat_tables(tables, promote_options="default").to_pandas()

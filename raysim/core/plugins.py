@@ -111,7 +111,7 @@ def load_plugin(path: str | Path) -> ModuleType:
         module = load(path)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"plug-in {error_with_line(Path(place), error)}") from None
     if place not in _active:
         raise UserError(
@@ -160,7 +160,7 @@ def install(files: Iterable[PluginFile]) -> None:
     for file in files:
         try:
             _execute(file)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(
                 f"plug-in {file.name} cannot be loaded in a worker: {type(error).__name__}: {error}. A "
                 "plug-in is one file: it may import installed packages, but no file beside it"
@@ -242,7 +242,7 @@ def place_of(module: str) -> str:
     return f"module {module}"
 
 
-def error_with_line(path: Path, error: Exception) -> str:
+def error_with_line(path: Path, error: Exception | SystemExit) -> str:
     """Return an error that a user's file raised in one line: place, error, and the source at this place."""
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path

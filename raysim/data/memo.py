@@ -19,6 +19,7 @@ from raysim.data.unreadable import UnreadableImage, all_unreadable
 T = TypeVar("T")
 Arrays = dict[str, np.ndarray]
 LOG = logging.getLogger(__name__)
+DIGEST = "raysim_sha256"  # name of the array that holds the digest of the others
 
 
 def cache_folder(cache_dir: Path | None = None) -> Path:
@@ -63,7 +64,8 @@ def remember(folder: Path, name: str, key: Any, compute: Callable[[], Arrays]) -
                 arrays = compute()
                 beside = path.with_name(f".{path.name}.{os.getpid()}")
                 with beside.open("wb") as file:
-                    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+                    sealed = {**arrays, DIGEST: np.array(_digest(path, arrays))}
+                    np.savez_compressed(file, **sealed)  # type: ignore[arg-type]
                 os.replace(beside, path)
             return arrays
     except OSError as error:
@@ -139,11 +141,23 @@ def each_readable(name: str, work: Callable[[int], T], number: int) -> list[T]:
     return [result for result, _ in results]  # type: ignore[misc]  # none is None
 
 
+def _digest(path: Path, arrays: Arrays) -> str:
+    """Return a digest of arrays and of the name of their file, in which their key stands."""
+    total = hashlib.sha256(path.name.encode())
+    for name, array in sorted(arrays.items()):
+        total.update(f"{name} {array.dtype} {array.shape}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
 def _read(path: Path) -> Arrays | None:
     """Return the arrays of a file, or None where there is no file or it is damaged."""
     try:
         with np.load(path) as content:
-            return {name: content[name] for name in content.files}
+            arrays = {name: content[name] for name in content.files}
+        if str(arrays.pop(DIGEST, "")) != _digest(path, arrays):
+            raise ValueError("its contents are not what was written to it")
+        return arrays
     except FileNotFoundError:
         return None
     except Exception as error:  # of a damaged zip file: zlib's, struct's, what a wrong flag asks for ...

@@ -137,6 +137,13 @@ class Rows:
             manifest = self.store.manifest()
             if manifest is None:
                 raise UserError(f"the saved model is damaged: {self.folder}/checkpoints has no manifest.json")
+            files = [manifest["state"], *manifest["private"].values()]
+            named = {f"checkpoints/{file}" for file in files if "/" not in file}
+            if not named <= set(self.card["files"]) or manifest["round"] != self.card["round"]:
+                raise UserError(
+                    f"the saved model is damaged: {self.folder}/checkpoints/manifest.json names other files "
+                    "than model.json does. Copy the folder again, or run again"
+                )
             state, privates = self.store.read_state(manifest)
             self._state = without_late(state)[0], privates
         return self._state

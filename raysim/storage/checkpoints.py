@@ -24,7 +24,7 @@ from safetensors.torch import save
 
 from raysim.core.errors import DamagedFile
 from raysim.core.types import Private, ServerState, StoredState, Tensors
-from raysim.storage.files import damaged, flush, read_object, sealed_json, write_bytes
+from raysim.storage.files import damaged, flush, read_object, refuse_odd, sealed_json, write_bytes
 from raysim.storage.run_tables import RunTables
 from raysim.storage.vault import REMEDY, fetch, file_of, read_tensors, remove_unused
 
@@ -110,11 +110,11 @@ class Checkpoints:
             self._flush(manifest)
             self._collect(self._flushed_files)
 
-    def manifest(self, name: str = MANIFEST) -> dict[str, Any] | None:
+    def manifest(self, name: str = MANIFEST, of_any_run: bool = False) -> dict[str, Any] | None:
         """Read the manifest of the last finished round; None where no round has finished.
 
         Raises:
-            DamagedFile: It is damaged, or names files that no run has.
+            DamagedFile: It is damaged, names files that no run has, or is of another run.
         """
         path = self.folder / name
         manifest = read_object(path, REMEDY)
@@ -122,17 +122,21 @@ class Checkpoints:
             return None
         try:
             files = [manifest["state"], *manifest["private"].values()]
-            is_sound = all(FILE.fullmatch(file) for file in files) and manifest["round"] >= 0
-        except (KeyError, TypeError, AttributeError):
+            numbers = [manifest["round"], *map(int, manifest["private"])]
+            digests = {**manifest.get("files", {}), **manifest.get("rows", {})}
+            is_sound = all(FILE.fullmatch(file) for file in files) and min(numbers) >= 0 and all(digests)
+        except (KeyError, TypeError, ValueError, AttributeError):
             is_sound = False
         if not is_sound:
             raise damaged(path, "it is no manifest of a run", REMEDY)
+        if not of_any_run and manifest.get("run", self.run) != self.run:
+            raise damaged(path, f"it is of run {manifest['run']}, not of {self.run}", REMEDY)
         return manifest
 
     def recorded_run(self) -> str | None:
         """Return the id of the run that the manifest is of; None where nothing says it."""
         for name in (MANIFEST, FLUSHED):
-            if manifest := self.manifest(name):
+            if manifest := self.manifest(name, of_any_run=True):
                 return manifest.get("run")
         return None
 
@@ -161,6 +165,9 @@ class Checkpoints:
         Raises:
             DamagedFile: What the folder holds is damaged or incomplete. Nothing is removed then.
         """
+        self.tables.refuse_odd()
+        for name in (MANIFEST, FLUSHED):
+            refuse_odd(self.folder / name, REMEDY)
         problems: list[DamagedFile] = []
         for name in (MANIFEST, FLUSHED):
             try:

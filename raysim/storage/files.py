@@ -93,6 +93,7 @@ def read_bytes(path: Path, remedy: str) -> bytes:
         FileNotFoundError: There is no such file.
         DamagedFile: It cannot be read, or its bytes are not those that were sealed.
     """
+    refuse_odd(path, remedy)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -102,6 +103,22 @@ def read_bytes(path: Path, remedy: str) -> bytes:
     if not is_intact(data):
         raise damaged(path, "its contents are not what raysim wrote: the digest in it differs", remedy)
     return data
+
+
+def refuse_odd(path: Path, remedy: str) -> None:
+    """Refuse what stands in the place of a file and is none: a folder, a pipe, a link that leads nowhere.
+
+    Raises:
+        DamagedFile: Such a thing is there.
+    """
+    if path.is_file():
+        return
+    if path.exists():
+        raise damaged(
+            path, f"it is a {'folder' if path.is_dir() else 'device or a pipe'}, not a file", remedy
+        )
+    if path.is_symlink():
+        raise damaged(path, "it is a link that leads nowhere", remedy)
 
 
 def damaged(path: Path, why: str, remedy: str) -> DamagedFile:
@@ -122,18 +139,27 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
         return {}
     try:
         values = json.loads(data)
-    except ValueError as error:
-        raise damaged(path, f"it is no JSON: {error}", remedy) from None
+    except (ValueError, RecursionError) as error:  # of the parser's words the place alone helps a reader
+        raise damaged(path, f"it is no JSON{place_in_json(error)}", remedy) from None
     if not isinstance(values, dict):
         raise damaged(path, "it is no JSON object", remedy)
     version = values.pop("schema", 1)
-    if not isinstance(version, int) or version > SCHEMA:
+    if type(version) is not int or version < 1:
+        raise damaged(path, f"schema = {version!r} should be a whole number from 1 to {SCHEMA}", remedy)
+    if version > SCHEMA:
         raise UserError(
             f"{path}: is of a later raysim (version {version} of its files, this one reads up to {SCHEMA}); "
             "use the raysim that wrote it, or a later one"
         )
     values.pop(KEY, None)
     return values
+
+
+def place_in_json(error: Exception) -> str:
+    """Return `, at line 3, column 5` where a parser gave up; empty where it does not say."""
+    if isinstance(error, json.JSONDecodeError):
+        return f", at line {error.lineno}, column {error.colno}"
+    return ""
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -198,6 +224,10 @@ def make_folder(folder: Path) -> Path:
         UserError: It cannot be written.
     """
     try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"--out {str(folder)!r}: is no name in UTF-8; choose another folder") from None
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe.{os.getpid()}"
         probe.touch()
@@ -225,6 +255,10 @@ def lock_folder(folder: Path, seconds: float = 0) -> FileLock:
     except Timeout:
         raise UserError(
             f"--out {folder}: another process is writing there; wait for it or choose another folder"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{lock.lock_file}: cannot be locked ({error.strerror}); remove what is there"
         ) from None
     return lock
 

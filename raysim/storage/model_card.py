@@ -18,6 +18,12 @@ from raysim.storage.files import damaged, read_object, read_record, sealed_json,
 from raysim.storage.store import VAULT, Store
 
 CARD = "model.json"
+TYPES = {  # of the values that a reader needs
+    **dict.fromkeys(("files", "experiment", "code"), dict),
+    **dict.fromkeys(("classes", "templates", "plugins", "client_names", "trained_clients"), list),
+    **dict.fromkeys(("clients", "round", "image_size"), int),
+    **dict.fromkeys(("name", "run", "raysim", "kind", "state_sha256"), str),
+}
 FORMAT = 1  # increase it when a card means something else than before
 
 
@@ -56,8 +62,11 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"{path} has format {card.get('format')}, this raysim reads format {FORMAT}; use the version "
             f"that wrote it ({card.get('raysim', 'unknown')})"
         )
-    if not isinstance(card.get("files"), dict):
-        raise damaged(path, "it names no files of a model", _again(folder))
+    for name, kind in TYPES.items():
+        if not isinstance(card.get(name), kind):
+            raise damaged(path, f"{name} = {card.get(name)!r} is not allowed", _again(folder))
+    if not all(isinstance(entry, dict) and "digest" in entry for entry in card["plugins"]):
+        raise damaged(path, "a plug-in has no digest", _again(folder))
     return card
 
 

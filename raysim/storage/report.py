@@ -83,13 +83,26 @@ def best_configurations(folder: Path) -> list[dict[str, Any]]:
     """Return the best configurations of a sweep as its page names them, `analysis.pages.best.best_runs`.
 
     Raises:
-        UserError: The folder holds no result.
+        UserError: The folder holds no result, or parts of its tables cannot be read.
     """
     check_result_folder(folder)
-    found: list[dict[str, Any]] = analysis_module("pages.best").best_runs(
-        analysis_module("read.results").open_results(folder)
-    )
+    results = analysis_module("read.results").open_results(folder)
+    found: list[dict[str, Any]] = analysis_module("pages.best").best_runs(results)
+    refuse_unreadable(results)
     return found
+
+
+def refuse_unreadable(results: Any) -> None:
+    """Refuse to name a best configuration where parts of the tables cannot be read: it may be in them.
+
+    Raises:
+        UserError: There are such parts; all are named.
+    """
+    if parts := [part for part in results.unreadable if part.startswith("tables/")]:
+        raise UserError(
+            f"{results.folder}: the best configuration is not known, because parts of the tables cannot be "
+            f"read: {'; '.join(parts)}. Put copies of them back"
+        )
 
 
 def analysis_module(name: str) -> ModuleType:

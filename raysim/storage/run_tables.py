@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from raysim.core.columns import TableRow
 from raysim.core.types import RoundRecord
-from raysim.storage.files import damaged, flush, read_table, table_of, write_table
+from raysim.storage.files import damaged, flush, read_table, refuse_odd, table_of, write_table
 
 REMEDY = "put a copy of it back, or run again in another folder (--out)"
 
@@ -100,7 +100,18 @@ class RunTables:
     def rows(self, name: str) -> Iterator[TableRow]:
         """Read the rows of one table on validation, part by part."""
         for part in self.parts(name, "validation"):
-            yield from read_table(part, REMEDY).to_pylist()
+            yield from self._read(part).to_pylist()
+
+    def _read(self, part: Path) -> pa.Table:
+        """Read a part.
+
+        Raises:
+            DamagedFile: It is damaged, a link that leads nowhere, or of another run.
+        """
+        table = read_table(part, REMEDY)
+        if "run" in table.column_names and set(table["run"].to_pylist()) - {self.run}:
+            raise damaged(part, f"its rows are of another run than {self.run}", REMEDY)
+        return table
 
     def check(self, counts: Mapping[str, int], last: int) -> None:
         """Check the parts of the finished rounds before a run goes on.
@@ -116,7 +127,7 @@ class RunTables:
             present: set[int] = set()
             for part in self.parts(name):
                 if _round_of(part) <= last:
-                    rounds = set(read_table(part, REMEDY)["round"].to_pylist())
+                    rounds = set(self._read(part)["round"].to_pylist())
                     present |= rounds if part.stem.endswith("-validation") else set()
             if len(present) < counts.get(name, 0):
                 lost = counts[name] - len(present)
@@ -144,6 +155,15 @@ class RunTables:
             )
             for round_, tables in sorted(rounds.items())
         ]
+
+    def refuse_odd(self) -> None:
+        """Refuse parts that are no files, before anything is removed.
+
+        Raises:
+            DamagedFile: One is a folder, a pipe or a link that leads nowhere.
+        """
+        for part in self.parts():
+            refuse_odd(part, REMEDY)
 
     def last_round(self) -> int:
         """Return the last round of which there is a part on validation; -1 without any."""

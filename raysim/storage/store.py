@@ -37,6 +37,7 @@ from raysim.storage.files import (
     make_folder,
     read_object,
     read_record,
+    refuse_odd,
     sealed_json,
     write_bytes,
     write_record,
@@ -72,6 +73,8 @@ class Store:
             UserError: The folder holds something else, or cannot be written.
         """
         make_folder(self.folder)
+        for name in ("config.json", "run.json", "model.json", "partition.parquet", "gallery.safetensors"):
+            refuse_odd(self.folder / name, "remove it, or run again in another folder (--out)")
         kind = self.described().get("kind", "run")
         if kind != "run":
             raise UserError(f"--out {self.folder}: holds a {kind}; choose another folder")

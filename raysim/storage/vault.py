@@ -8,6 +8,7 @@ never changed: equal states are one file.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from raysim.core.types import Private, StoredState, Tensors, nbytes
 from raysim.storage.files import damaged, first_line, read_bytes, write_bytes
 
 LARGE = 64 * 1024  # bytes above which a state goes to the vault
+OWN = re.compile(
+    r"\.?[0-9a-f]{64}\.safetensors(\.\d+)?"
+)  # a state, or one that a killed worker left incomplete
 REMEDY = "put a copy of this file back, or run again in another folder (--out)"
 
 
@@ -111,7 +115,10 @@ def read_tensors(path: Path, sha256: str | None = None) -> Tensors:
 
 
 def remove_unused(vault: Path, digests: set[str]) -> None:
-    """Remove the files that no state refers to, also those that a killed worker left incomplete."""
-    for file in vault.iterdir() if vault.exists() else ():
-        if file.stem not in digests:
+    """Remove the states that nothing refers to, also those that a killed worker left incomplete.
+
+    Other files are somebody else's.
+    """
+    for file in vault.iterdir() if vault.is_dir() else ():
+        if OWN.fullmatch(file.name) and file.stem not in digests and not file.is_dir():
             file.unlink()

@@ -13,7 +13,7 @@ import pytest
 from analysis import write_report
 from analysis.look.page import Exhibit
 from analysis.pages.sweep_page import sweep_page
-from analysis.read.results import open_results
+from analysis.read.results import NoResult, open_results
 from analysis.report import pages_of
 from tests.fakes import results as fake_results
 from tests.fakes import tables as fake_tables
@@ -104,3 +104,17 @@ def test_files_appear_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             write_report(folder)
     assert (folder / "report" / "index.html").read_bytes() == first
     assert not [p for p in (folder / "report").rglob(".*")]
+
+
+def test_a_report_is_written_through_no_link_and_over_no_folder(tmp_path: Path) -> None:
+    folder, elsewhere = fake_results.fake_sweep(tmp_path / "s", search=1, stop=2, rounds=2), tmp_path / "mine"
+    (elsewhere / "figures").mkdir(parents=True)
+    (elsewhere / "figures/mine.svg").touch()
+    (folder / "report").symlink_to(elsewhere)
+    with pytest.raises(NoResult, match="is no folder of this result, but a link or a file; remove it"):
+        write_report(folder)
+    assert (elsewhere / "figures/mine.svg").exists()
+    (folder / "report").unlink()
+    (folder / "report/index.html").mkdir(parents=True)
+    with pytest.raises(NoResult, match="is a folder, where a file of the report belongs"):
+        write_report(folder)

@@ -92,7 +92,7 @@ def test_a_runs_config_goes_back_in(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is damaged (it is no JSON: "),
+        ("{", "is damaged (it is no JSON, at line 1, column 2)"),
         ("[1]", "is damaged (it is no JSON object)"),
         ('{"model": 1}', "its fields are model"),
         ('{"experiment": {"method": 5}}', "method = 5 is not allowed"),

@@ -10,6 +10,7 @@ import pytest
 from raysim.clients.partition import SCENARIOS
 from raysim.core import plugins
 from raysim.core.errors import UserError
+from raysim.core.plugins import load_plugin
 from raysim.experiment import Experiment, override
 from raysim.methods import METHODS
 from tests.fakes.plugin import METHOD, write_plugin
@@ -134,3 +135,10 @@ def test_a_file_that_needs_a_file_beside_it_is_refused_for_workers(
         plugins.check_loadable()
     plugins.load_plugin(write_plugin(tmp_path, "mine"))
     plugins.check_loadable()
+
+
+def test_a_plug_in_cannot_end_the_program(tmp_path: Path) -> None:
+    path = tmp_path / "leaves.py"
+    path.write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(UserError, match=r"leaves\.py:2: SystemExit"):
+        load_plugin(path)

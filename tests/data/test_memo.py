@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,17 @@ def test_the_stamp_of_a_folder_is_of_its_files_to_a_depth(tmp_path: Path) -> Non
     os.utime(tmp_path / "a/x.png", ns=(1, 1))
     assert folder_stamp(tmp_path, 1) not in deep and folder_stamp(tmp_path, 0) == shallow[-1]
     assert folder_stamp(tmp_path / "none", 1) == folder_stamp(tmp_path / "none", 0) != shallow[0]
+
+
+def test_a_whole_file_with_other_contents_is_computed_again(tmp_path: Path) -> None:
+    """A file of another key in the place of this one, and one that somebody has changed."""
+    first = {"a": np.arange(3)}
+    remember(tmp_path, "x", {"k": 1}, lambda: first)
+    remember(tmp_path, "x", {"k": 2}, lambda: {"a": 2 * np.arange(3)})
+    one, two = sorted(tmp_path.glob("*.npz"), key=lambda path: np.load(path)["a"][1])
+    shutil.copy(two, one)
+    assert remember(tmp_path, "x", {"k": 1}, lambda: first)["a"].tolist() == [0, 1, 2]
+    with np.load(two) as content:
+        changed = {**content, "a": np.array([9, 9, 9])}
+    np.savez_compressed(two, **changed)
+    assert remember(tmp_path, "x", {"k": 2}, lambda: first)["a"].tolist() == [0, 1, 2]

@@ -131,7 +131,7 @@ def test_damage_is_named_and_an_older_run_is_mended(simulate: Simulate, picture:
     whole = (folder / "model.json").read_bytes()
     for text, why in [
         (b"5", "it is no JSON object"),
-        (b'{"format": 1}', "it names no files of a model"),
+        (b'{"format": 1}', "files = None is not allowed"),
         (whole.replace(b'"fedrsclip"', b'"promptfl"'), "the digest in it differs"),
     ]:
         assert text != whole
@@ -144,6 +144,16 @@ def test_damage_is_named_and_an_older_run_is_mended(simulate: Simulate, picture:
     content[-1] ^= 1
     state.write_bytes(content)
     with pytest.raises(UserError, match=rf"damaged: .*{state.name} is not what the run wrote"):
+        open_model(folder).predict(picture)
+
+
+def test_checkpoints_of_another_run_are_no_saved_model(simulate: Simulate, picture: Path) -> None:
+    folder, other = (simulate(small(**FEW, seed=seed)).store.folder for seed in (0, 1))
+    (folder / "checkpoints/manifest.json").write_bytes((other / "checkpoints/manifest.json").read_bytes())
+    for state in (other / "checkpoints").glob("*.safetensors"):
+        if not (folder / "checkpoints" / state.name).exists():
+            (folder / "checkpoints" / state.name).write_bytes(state.read_bytes())
+    with pytest.raises(UserError, match=r"manifest\.json is damaged \(it is of run"):
         open_model(folder).predict(picture)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,11 +17,13 @@ from raysim.core.errors import DamagedFile, UserError
 from raysim.engines.serial import Serial
 from raysim.simulation.rounds import Simulation
 from raysim.storage import vault
+from raysim.storage.files import lock_folder, read_record
 from raysim.storage.seal import is_intact
 from raysim.storage.store import Store
 from tests.experiments import small
 
-EXPERIMENT = small(rounds=3, evaluation__every=1, scenario="even", scenario__clients=3, task__shots=4)
+SETTINGS = {"rounds": 3, "evaluation__every": 1, "scenario": "even", "scenario__clients": 3, "task__shots": 4}
+EXPERIMENT = small(**SETTINGS)
 BY_RAYSIM = {".parquet", ".safetensors", ".json"}
 
 
@@ -155,3 +158,98 @@ def test_a_changed_run_json_is_named_with_the_way_out(
         resumed(folder)
     assert main(["report", str(folder)]) == 2
     assert "run.json" in capsys.readouterr().err
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def other_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same federation with another seed, after two rounds."""
+    folder, experiment = tmp_path_factory.mktemp("other") / "run", small(**{**SETTINGS, "seed": 1})
+    for record in Simulation(experiment, Serial(), Store(folder, experiment)).open().rounds():
+        if record.round == 2:
+            break
+    return folder
+
+
+def test_files_in_a_linked_vault_that_are_not_raysims_stay(
+    unfinished: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, elsewhere = shutil.copytree(unfinished[0], tmp_path / "run"), tmp_path / "elsewhere"
+    vault_folder = folder / "checkpoints/private"
+    vault_folder.mkdir(exist_ok=True)
+    shutil.move(vault_folder, elsewhere)
+    (elsewhere / "precious.txt").write_text("mine")
+    (elsewhere / "folder").mkdir()
+    vault_folder.symlink_to(elsewhere)
+    assert resumed(folder) == unfinished[1]
+    assert (elsewhere / "precious.txt").read_text() == "mine" and (elsewhere / "folder").is_dir()
+
+
+@pytest.mark.parametrize("names", [("manifest.json", "flushed.json"), ("flushed.json",)])
+def test_checkpoints_of_another_run_are_refused(
+    names: tuple[str, ...], unfinished: tuple[Path, str], other_run: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(unfinished[0], tmp_path / "run")
+    shutil.rmtree(folder / "checkpoints")
+    shutil.copytree(other_run / "checkpoints", folder / "checkpoints")
+    for name in {"manifest.json", "flushed.json"} - set(names):
+        (folder / "checkpoints" / name).unlink()
+    before = contents(folder)
+    with pytest.raises(DamagedFile, match=r"\.json is damaged \(it is of run [0-9a-f]{12}, not of "):
+        resumed(folder)
+    assert contents(folder) == before
+
+
+def test_a_part_with_the_rows_of_another_run_is_refused(
+    unfinished: tuple[Path, str], other_run: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(unfinished[0], tmp_path / "run")
+    part, foreign = (
+        next((f / "tables/rounds").glob("*-000001-validation.parquet")) for f in (folder, other_run)
+    )
+    shutil.copy(foreign, part)
+    try:
+        assert resumed(folder) == unfinished[1]  # from a round before, where the disk has stored one
+    except DamagedFile as error:
+        assert "its rows are of another run" in str(error) and str(part) in str(error)
+
+
+@pytest.mark.parametrize("what", ["folder", "link"])
+@pytest.mark.parametrize("name", ["checkpoints/manifest.json", "partition.parquet", "run.json", "a part"])
+def test_what_is_no_file_is_named_before_anything_is_removed(
+    what: str, name: str, unfinished: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(unfinished[0], tmp_path / "run")
+    parts = sorted((folder / "tables/clients").glob("*.parquet"))
+    path = parts[-1] if name == "a part" else folder / name
+    path.unlink(missing_ok=True)
+    path.mkdir() if what == "folder" else path.symlink_to(tmp_path / "nowhere")
+    before = contents(folder)
+    words = "it is a folder, not a file" if what == "folder" else "it is a link that leads nowhere"
+    with pytest.raises(DamagedFile, match=words):
+        resumed(folder)
+    assert contents(folder) == before
+
+
+def test_json_that_no_parser_reads_is_named_without_its_words(tmp_path: Path) -> None:
+    for text in ("[" * 100_000, "{", "\xff"):
+        (tmp_path / "run.json").write_text(text, encoding="latin-1")
+        with pytest.raises(
+            DamagedFile, match=r"run\.json is damaged \(it is no JSON(, at line 1, column \d+)?\)"
+        ):
+            read_record(tmp_path)
+    for version in ("x", None, 2.5, True, -1):
+        (tmp_path / "run.json").write_text(json.dumps({"schema": version}))
+        with pytest.raises(DamagedFile, match="should be a whole number from 1"):
+            read_record(tmp_path)
+
+
+def test_a_folder_that_cannot_be_locked_or_named_is_a_users_mistake(tmp_path: Path) -> None:
+    (tmp_path / "run/.lock").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"\.lock: cannot be locked"):
+        lock_folder(tmp_path / "run")
+    with pytest.raises(UserError, match="is no name in UTF-8"):
+        lock_folder(tmp_path / os.fsdecode(b"bad\xff"))

@@ -171,7 +171,7 @@ def _execute(path: Path) -> ModuleType:
         return plugins.load(path)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(plugins.error_with_line(path.absolute(), error)) from None
 
 
@@ -184,7 +184,7 @@ def _base(path: Path, module: ModuleType) -> Experiment:
         experiment = function()
     except UserError as error:
         raise UserError(f"{line_of(path, 'base', error)}: base(): {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(plugins.error_with_line(path.absolute(), error)) from None
     if not isinstance(experiment, Experiment):
         raise UserError(f"{path}: base() returned {type(experiment).__name__}, an Experiment is needed")

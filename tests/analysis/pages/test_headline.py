@@ -111,8 +111,8 @@ def test_what_did_not_run_and_the_command_for_it_stand_in_the_first_sentence(tmp
 def test_where_nothing_is_decided_the_page_says_what_would_decide(tmp_path: Path) -> None:
     rows = [fake.verdict(estimate=0.01), fake.verdict(estimate=0.005, level="9", seeds_needed=30)]
     assert first(tmp_path / "near", rows) == (
-        "No choice is shown to matter in any of 2 comparisons with the anchor; nearest is lam = 0.1 under even (+1.0 points "
-        "[\u22123.0, +5.0]), which about 9 seeds would decide."
+        "No choice is shown to matter in any of 2 comparisons with the anchor; nearest is lam = 0.1 under "
+        "even (+1.0 points [\u22123.0, +5.0]), which about 9 seeds would decide."
     )
     rows = [fake.verdict(estimate=0.001, seeds_needed=900)]
     assert first(tmp_path / "far", rows).endswith("no number of seeds up to 40 would probably change that.")

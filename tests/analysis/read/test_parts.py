@@ -39,12 +39,13 @@ def test_damaged_parts_are_left_out_and_named(tmp_path: Path) -> None:
 
 def test_a_part_that_keeps_vanishing_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_results.fake_run(tmp_path, status="running", tables=("rounds",), rounds=6)
-    results = open_results(folder)
-    (folder / "tables" / "rounds" / "gone.parquet").symlink_to(tmp_path / "nowhere")
-    monkeypatch.setattr(queries, "ATTEMPTS", 2)
-    with pytest.raises(duckdb.IOException):
-        results.sql("FROM rounds")
-    (folder / "tables" / "rounds" / "gone.parquet").unlink()
+    results, listed = open_results(folder), queries.Database.files
+    gone = folder / "tables" / "rounds" / "gone.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "ATTEMPTS", 2)
+        patch.setattr(queries.Database, "files", lambda self, name: [*listed(self, name), gone])
+        with pytest.raises(duckdb.IOException):
+            results.sql("FROM rounds")
     assert len(results.sql("FROM rounds")) == 7 and results.unreadable == []
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analysis import write_report
 from analysis.read.files import DamagedFile, read_object, read_table
-from analysis.read.results import open_results
+from analysis.read.results import NoResult, open_results
 from tests.fakes import results as fake_results
 from tests.fakes import safe as fake_safe
 from tests.fakes import tables as fake_tables
@@ -66,3 +70,39 @@ def test_a_folder_whose_name_is_a_pattern_is_read_as_it_is_named(tmp_path: Path)
     ]
     assert len(values[0]) == len(values[1]) == len(values[2]) > 40
     assert values[0] != values[1] != values[2]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"scenarios": 3}, "in run.json scenarios is 3, it should be a list"),
+        ({"search": [1]}, "in run.json search is [1], it should be an object"),
+    ],
+)
+def test_an_edited_run_json_is_named(values: dict[str, object], said: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"kind": "sweep", **values}))
+    with pytest.raises(NoResult, match=re.escape(said)):
+        open_results(tmp_path)
+
+
+def test_run_json_of_another_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"id": "a" * 12}))
+    (tmp_path / "run.json").write_text(json.dumps({"kind": "run", "id": "b" * 12}))
+    with pytest.raises(NoResult, match=r"run\.json is of run bbbbbbbbbbbb, config\.json of run aaaaaaaaaaaa"):
+        open_results(tmp_path)
+
+
+def test_parts_of_other_runs_and_links_to_nowhere_are_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"kind": "run", "id": "a" * 12}))
+    parts = tmp_path / "tables/rounds"
+    parts.mkdir(parents=True)
+    for number, run in enumerate(("a" * 12, "b" * 12)):
+        columns = {"run": [run], "round": [number], "split": ["validation"]}
+        pq.write_table(pa.table(columns), parts / f"{'a' * 12}-{number:06d}-validation.parquet")
+    (parts / f"{'a' * 12}-000002-validation.parquet").symlink_to(tmp_path / "nowhere")
+    results = open_results(tmp_path)
+    assert [row["round"] for row in results.sql("FROM rounds")] == [0]
+    assert sorted(results.unreadable) == [
+        "tables/rounds/aaaaaaaaaaaa-000001-validation.parquet (its rows are of run bbbbbbbbbbbb)",
+        "tables/rounds/aaaaaaaaaaaa-000002-validation.parquet (it is a link that leads nowhere)",
+    ]

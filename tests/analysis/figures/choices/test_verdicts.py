@@ -120,7 +120,7 @@ def test_lost_seeds_are_counted_where_the_difference_stands() -> None:
     assert verdicts.seeds_said(fewer) == "diverged on 1 of 2 seeds"
     assert leads.lead([fewer]).outcome == "diverges"
     other = fake.verdict(b="fedavg", seeds_planned=5, diverged_a=1, diverged_b=2) | {"seeds": 3}
-    assert verdicts.seeds_said(other) == "fedavg diverged on 2 of 5 seeds"
+    assert verdicts.seeds_said(other) == "diverged on 1, and fedavg on 2, of 5 seeds"
 
 
 def test_each_interval_stands_beside_its_own_estimate() -> None:
