@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -167,7 +168,8 @@ def svg(figure: Figure, key: str) -> str:
     import matplotlib
 
     buffer = io.StringIO()
-    with matplotlib.rc_context({**RC, "svg.hashsalt": key}):
+    with matplotlib.rc_context({**RC, "svg.hashsalt": key}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "constrained_layout not applied")  # a name is as long as the figure
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.S)
     text = re.sub(rf"<g id=([\"']){HOVER}(.*?)\1>", r"<g><title>\2</title>", text)

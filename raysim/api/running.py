@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raysim.core.console import bar
-from raysim.core.errors import UserError
+from raysim.core.errors import DamagedFile, UserError, first_cause
 from raysim.core.types import RoundRecord
 from raysim.engines.serial import Serial
 from raysim.experiment.overrides import paths, value_at
@@ -24,7 +24,7 @@ from raysim.simulation.remarks import print_remarks
 from raysim.simulation.rounds import Simulation
 from raysim.simulation.worker import try_method
 from raysim.storage.bucket import copying
-from raysim.storage.files import lock_folder
+from raysim.storage.files import lock_folder, write_record
 from raysim.storage.plugin_files import check_plugins, keep_plugins
 from raysim.storage.provenance import provenance
 from raysim.storage.report import write_report
@@ -128,7 +128,8 @@ def plain_summary(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _new_result(experiment: Experiment, store: Store, options: RunOptions) -> dict[str, Any]:
-    """Run the rounds that are left; `run.json` says how it ended."""
+    """Run the rounds that are left; `run.json` says how it ended; it stays where a file is refused."""
+    before = store.described()
     store.describe(
         {
             **provenance(options.command),
@@ -144,7 +145,10 @@ def _new_result(experiment: Experiment, store: Store, options: RunOptions) -> di
             result = _last(_tracked(coming, tracking), options, experiment)
         return result
     except BaseException as error:
-        store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
+        if before and isinstance(first_cause(error), DamagedFile):
+            write_record(store.folder, before)
+        else:
+            store.describe({"status": "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"})
         raise
     finally:
         if tracking is not None:

@@ -49,7 +49,11 @@ def write_bytes(path: Path, data: bytes, lasting: bool = True) -> None:
         if lasting:
             file.flush()
             os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        os.replace(temporary, path)
+    except OSError:  # a folder has its name
+        temporary.unlink(missing_ok=True)
+        raise
     if lasting:
         flush(path.parent)
 

@@ -68,6 +68,18 @@ def test_tables_and_settings_are_what_was_written(
     assert raysim.load("run").rounds.empty  # killed before its first round
 
 
+def test_a_refusal_leaves_run_json_as_it_was(result: raysim.api.results.RunResult, tmp_path: Path) -> None:
+    folder = shutil.copytree(result.out, tmp_path / "run")
+    part = next((folder / "tables/clients").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-9])
+    before = (folder / "run.json").read_bytes()
+    with pytest.raises(raysim.UserError, match="is damaged"):
+        raysim.run(result.experiment, out=folder, resume=True, rounds=None, progress=False)
+    (folder / "checkpoints/flushed.json").unlink(missing_ok=True)
+    assert main(["run", str(folder), "--engine", "serial", "--quiet", "--resume", "--out", str(folder)]) == 2
+    assert (folder / "run.json").read_bytes() == before
+
+
 def test_a_finished_run_is_read_and_its_rounds_are_told(result: raysim.api.results.RunResult) -> None:
     before = result.record["started"]
     told: list[RoundRecord] = []
