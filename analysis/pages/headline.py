@@ -87,7 +87,7 @@ def _strongest(results: Results, decided: Sequence[Row]) -> str:
             )
             clauses.append(f"{verb} {_points(shown(r))[0]} points{interval} {of}{seeds}")
     left = len(same) - len(lost) - (len(clauses) - bool(lost))
-    more = f" (decided under {count(left, 'more scenario')})" if left else ""
+    more = f", and is decided under {count(left, 'more scenario')}" if left else ""
     return f"the choice {row['symbol']} decides most: {level} {' and '.join(clauses)}{more}"
 
 
@@ -122,7 +122,7 @@ def _nothing(ran: Sequence[Row]) -> str:
     """Say that no choice is decided, and what would decide the nearest one."""
     near = sorted((row for row in ran if row["seeds_needed"]), key=lambda row: row["seeds_needed"])
     text = f"no choice is shown to matter in any of {count(len(ran), 'comparison')} with the anchor"
-    if all(row["seeds"] == 1 and row["adjusted_low"] is None for row in ran):
+    if all(row["seeds_planned"] == 1 and row["adjusted_low"] is None for row in ran):
         return f"{text}, because one seed shows no noise (with --seeds 3 there are intervals)"
     if not near or near[0]["seeds_needed"] > NEAR:
         return f"{text}, and no number of seeds up to {NEAR} would probably change that" if near else text

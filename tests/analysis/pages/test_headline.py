@@ -250,3 +250,14 @@ def test_one_seed_says_how_to_learn_more(tmp_path: Path) -> None:
     ends = dict.fromkeys(("low", "high", "low_both", "high_both", "adjusted_low", "adjusted_high"))
     rows = [fake.verdict(seeds=[0], seeds_planned=1, seeds_needed=None, **ends)]
     assert "because one seed shows no noise (with --seeds 3 there are intervals)" in first(tmp_path, rows)
+
+
+def test_an_anchor_that_kept_one_seed_is_no_sweep_of_one_seed(tmp_path: Path) -> None:
+    lost = {
+        "reason": "the other side diverged on 2 of 3 seeds",
+        "diverged_a": 0,
+        "diverged_b": 2,
+        "seeds": [0],
+    }
+    text = first(tmp_path, [fake.verdict(word="diverges", **lost)])
+    assert "--seeds" not in text and "the anchor diverges under even, so nothing is decided there" in text
