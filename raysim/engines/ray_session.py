@@ -23,7 +23,6 @@ import ray
 from filelock import FileLock, Timeout
 from ray._private import ray_constants
 from ray._private.node import Node
-from ray.exceptions import RayError
 
 from raysim.core import signals
 from raysim.core.errors import LostProcess, UserError
@@ -91,7 +90,7 @@ def start_own(cpus: int) -> None:
     try:
         with _without_helpers():
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **QUIET)
-    except (RuntimeError, OSError, RayError) as error:  # one of its processes was killed, or had no memory
+    except Exception as error:  # one of its processes was killed, or had no memory; Ray may raise just this
         raise LostProcess(f"Ray did not start: {first_line(error)}") from error
     signals.set_handlers()  # Ray has set its own for SIGTERM
 
