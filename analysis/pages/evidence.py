@@ -57,12 +57,12 @@ def tally(
     Of some verdicts `words` are said that differ from `WORDS`; `noun` is what a row is.
     """
     clauses, phrases = [], WORDS | dict(words or {})
-    told = [{**row, "said": phrases[row["verdict"]]} for row in rows]
+    told = [{**row, "phrase": phrases[row["verdict"]]} for row in rows]
     for row in told:
         if row["verdict"] == "diverges":
-            row["said"] = lost[other_diverges(row)]
-    told.sort(key=lambda row: (list(phrases).index(row["verdict"]), row["said"] == lost[1], -size(row)))
-    for phrase, found in grouped(told, "said").items():
+            row["phrase"] = lost[other_diverges(row)]
+    told.sort(key=lambda row: (list(phrases).index(row["verdict"]), row["phrase"] == lost[1], -size(row)))
+    for phrase, found in grouped(told, "phrase").items():
         names = [f"{name(row)} under {row['scenario']} ({difference(row)})" for row in found]
         where = short_listing(names) if found[0]["verdict"] in DECIDED else str(len(found))
         clauses.append(f"{phrase} in {where}")

@@ -20,9 +20,9 @@ from raysim.core.errors import UserError
 from raysim.core.words import percent
 from raysim.experiment.records import Experiment, from_dict
 from raysim.storage.config_file import read_experiment, read_id
-from raysim.storage.files import damaged, read_record, read_table
+from raysim.storage.files import read_record
 from raysim.storage.report import analysis_module, refuse_unreadable
-from raysim.storage.run_tables import REMEDY
+from raysim.storage.run_tables import REMEDY, read_part
 
 if TYPE_CHECKING:
     from raysim.prediction.model import Model
@@ -243,13 +243,9 @@ def read_parts(parts: Sequence[Path], order: Sequence[str] = ("round",)) -> pd.D
     tables = []
     for part in parts:
         try:
-            table = read_table(part, REMEDY)
+            tables.append(read_part(part))
         except FileNotFoundError:  # joined with others by the run that writes it
             continue
-        run = part.name.split("-")[0]
-        if "run" in table.column_names and set(table["run"].to_pylist()) - {run}:
-            raise damaged(part, f"its rows are of another run than {run}", REMEDY)
-        tables.append(table)
     if not tables:
         return pd.DataFrame()
     table = pa.concat_tables(tables, promote_options="default").to_pandas()

@@ -123,8 +123,9 @@ class Checkpoints:
         try:
             files = [manifest["state"], *manifest["private"].values()]
             numbers = [manifest["round"], *map(int, manifest["private"])]
-            digests = {**manifest.get("files", {}), **manifest.get("rows", {})}
-            is_sound = all(FILE.fullmatch(file) for file in files) and min(numbers) >= 0 and all(digests)
+            objects = [manifest.get(key, {}) for key in ("files", "rows")]
+            is_sound = all(FILE.fullmatch(file) for file in files) and min(numbers) >= 0
+            is_sound = is_sound and all(isinstance(values, dict) for values in objects)
         except (KeyError, TypeError, ValueError, AttributeError):
             is_sound = False
         if not is_sound:

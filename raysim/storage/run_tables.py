@@ -100,18 +100,7 @@ class RunTables:
     def rows(self, name: str) -> Iterator[TableRow]:
         """Read the rows of one table on validation, part by part."""
         for part in self.parts(name, "validation"):
-            yield from self._read(part).to_pylist()
-
-    def _read(self, part: Path) -> pa.Table:
-        """Read a part.
-
-        Raises:
-            DamagedFile: It is damaged, a link that leads nowhere, or of another run.
-        """
-        table = read_table(part, REMEDY)
-        if "run" in table.column_names and set(table["run"].to_pylist()) - {self.run}:
-            raise damaged(part, f"its rows are of another run than {self.run}", REMEDY)
-        return table
+            yield from read_part(part).to_pylist()
 
     def check(self, counts: Mapping[str, int], last: int) -> None:
         """Check the parts of the finished rounds before a run goes on.
@@ -127,7 +116,7 @@ class RunTables:
             present: set[int] = set()
             for part in self.parts(name):
                 if _round_of(part) <= last:
-                    rounds = set(self._read(part)["round"].to_pylist())
+                    rounds = set(read_part(part)["round"].to_pylist())
                     present |= rounds if part.stem.endswith("-validation") else set()
             if len(present) < counts.get(name, 0):
                 lost = counts[name] - len(present)
@@ -180,12 +169,25 @@ class RunTables:
         for name in COLUMNS:
             parts = self.parts(name, "validation")
             if len(parts) > 1:
-                last = read_table(parts[-1], REMEDY)
+                last = read_part(parts[-1])
                 inside = set(last["round"].to_pylist())  # more than one if a compaction was killed
-                rest = [read_table(part, REMEDY) for part in parts[:-1] if _round_of(part) not in inside]
+                rest = [read_part(part) for part in parts[:-1] if _round_of(part) not in inside]
                 write_table(parts[-1], pa.concat_tables([*rest, last], promote_options="default"))
                 for part in parts[:-1]:
                     part.unlink()
+
+
+def read_part(part: Path) -> pa.Table:
+    """Read a part of a table; one of a run is named after the run of its rows.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFile: It is damaged, no file, or its rows are of another run.
+    """
+    table, run = read_table(part, REMEDY), part.name.split("-")[0]
+    if "run" in table.column_names and set(table["run"].to_pylist()) - {run}:
+        raise damaged(part, f"its rows are of another run than {run}", REMEDY)
+    return table
 
 
 def _round_of(part: Path) -> int:

@@ -9,7 +9,6 @@ from ...look.forest import axis_frame, draw_differences
 from ...look.page import Cell, Exhibit, Panel, Table, run_link, slug
 from ...look.style import VERDICTS
 from ...look.words import (
-    DIVERGES,
     VERBS,
     WITHIN,
     bracket,
@@ -22,6 +21,7 @@ from ...look.words import (
     seeds_said,
     shorten,
     shown,
+    verb_of,
 )
 from ...read.results import OBJECTIVE, Results, Row
 from ..rows import Column, filled, grouped, symbol_of
@@ -41,7 +41,8 @@ READING = (
     f"zero and reaches beyond one point. = level: it lies {WITHIN} (the shaded band). \u2248 negligible: it "
     "excludes zero and lies in that band. ? undecided. \u2715 diverges: at least half of the seeds ended "
     "without a finite number. A seed that one side lost counts as 0 on that side in the difference and in "
-    "the adjusted interval; how often it would be lost on other seeds is in no interval. "
+    "the adjusted interval (where runs are added up, it is left out); how often it would be lost on other "
+    "seeds is in no interval. "
     "Intervals wider than the axis end in an arrow."
 )
 
@@ -92,10 +93,11 @@ def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, s
     than a few undecided differences only the range is told: the figure and its table have the intervals.
     """
     clauses = []
-    for verdict, verb in [("diverges", DIVERGES), *verbs.items()] if verbs is VERBS else verbs.items():
-        found = sorted((row for row in rows if row["verdict"] == verdict), key=size, reverse=True)
-        if verdict == "diverges" and verbs is VERBS:
-            found = [row for row in found if other_diverges(row) is (verb != DIVERGES)]
+    told = [row for row in rows if row["verdict"] in verbs]
+    told.sort(key=lambda row: (list(verbs).index(row["verdict"]), other_diverges(row), -size(row)))
+    verb_for = verb_of if verbs is VERBS else lambda row: verbs[row["verdict"]]
+    for verb, found in grouped([{**row, "verb": verb_for(row)} for row in told], "verb").items():
+        verdict = found[0]["verdict"]
         values = [value for row in found if (value := shown(row)) is not None]
         names = quoted_names([name(row) for row in found])
         if verdict == "undecided" and len(values) > FEW:
@@ -104,7 +106,7 @@ def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, s
             continue
         if verdict != "no effect":
             names = [f"{label} ({difference(row)})" for label, row in zip(names, found, strict=True)]
-        clauses += [verb.format(listing(names))] if names else []
+        clauses.append(verb.format(listing(names)))
     return "; it ".join(clauses)
 
 
