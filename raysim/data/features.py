@@ -9,9 +9,11 @@ image.
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -143,10 +145,13 @@ def masks(
 
     def compute() -> Iterator[np.ndarray]:
         source = dataset.at_hand(cache_dir, progress) if cached else dataset
-        for block in _blocks(
-            source, lambda index: resize_mask(source.mask(index), image_size), source.mask, progress
-        ):
-            yield np.array(block, dtype=np.uint8)
+        return _blocks(
+            source,
+            lambda index: resize_mask(source.mask(index), image_size),
+            lambda block: np.array(block, dtype=np.uint8),
+            source.mask,
+            progress,
+        )
 
     if not cached:
         return np.concatenate([*compute()])
@@ -230,42 +235,55 @@ def compute_inputs(
             else [backbone.preprocess(np.ascontiguousarray(picture)) for picture in pictures]
         )
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that no rounding depends on the number of cores
-    try:
+    def block(pictures: list[list[Any]]) -> np.ndarray:
+        """Return what is stored of a block of prepared images."""
+        if backbone is None:
+            return np.array(pictures, dtype=np.uint8)
         with torch.inference_mode():
-            for block in _blocks(dataset, prepare, dataset.image, progress):
-                yield (
-                    np.array(block, dtype=np.uint8)
-                    if backbone is None
-                    else _encode(backbone, inputs, block, views)
-                )
+            return _encode(backbone, inputs, pictures, views)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # of each block, so that no rounding depends on the number of cores
+    try:
+        yield from _blocks(dataset, prepare, block, dataset.image, progress)
     finally:
         torch.set_num_threads(threads)
 
 
 def _blocks(
-    dataset: Dataset, prepare: Callable[[int], T], read: Callable[[int], Any], progress: Progress | None
-) -> Iterator[list[T]]:
-    """Yield `prepare` of every index in blocks of B, while a few threads prepare the next block.
+    dataset: Dataset,
+    prepare: Callable[[int], T],
+    finish: Callable[[list[T]], np.ndarray],
+    read: Callable[[int], Any],
+    progress: Progress | None,
+) -> Iterator[np.ndarray]:
+    """Yield `finish` of the prepared images of block after block of B; a thread a core works ahead.
 
     Where an image cannot be read, all others are read too, so that the error names every one.
     """
-    images = len(dataset)
-    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
-        ahead = [pool.submit(prepare, index) for index in range(min(BATCH, images))]
+    images, threads = len(dataset), min(8, usable_cores())
+    starts, ahead = iter(range(0, images, BATCH)), deque[Future[np.ndarray]]()
+    readers = ThreadPoolExecutor(threads)
+    finishers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+
+    def submit(start: int) -> Future[np.ndarray]:
+        prepared = [readers.submit(prepare, index) for index in range(start, min(start + BATCH, images))]
+        return finishers.submit(lambda: finish([future.result() for future in prepared]))
+
+    try:
         for start in range(0, images, BATCH):
+            ahead += map(submit, islice(starts, 1 + threads - len(ahead)))
             try:
-                block = [future.result() for future in ahead]
+                block = ahead.popleft().result()
             except UnreadableImage:
                 each_readable(dataset.name, lambda index: read(index).size, images)
                 raise
-            ahead = [
-                pool.submit(prepare, index) for index in range(start + BATCH, min(start + 2 * BATCH, images))
-            ]
             yield block
             if progress is not None:
                 progress(start + len(block), images)
+    finally:  # of what nobody waits for, no more than has begun is finished
+        for pool in (readers, finishers):
+            pool.shutdown(cancel_futures=True)
 
 
 def _encode(backbone: Encoder, inputs: Inputs, block: list[list[torch.Tensor]], views: int) -> np.ndarray:

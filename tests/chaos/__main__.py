@@ -29,7 +29,7 @@ QUICK = [  # in every run of the tests
     ("networks, serial", "term", ""),
     ("networks, serial", "hup", ""),
     ("prompts, Ray", "stop client", ""),
-    ("sweep", "term", ""),  # a killed one: tests/promises
+    ("prompts, Ray", "term", ""),  # sweeps that are killed and interrupted: tests/promises
     ("networks, serial", "one bit", "resume"),
     ("networks, serial", "truncated", "report"),
     ("prompts, serial", "removed", "resume"),

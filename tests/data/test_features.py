@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_bits_do_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
     finally:
         torch.set_num_threads(threads)
     assert usual.tobytes() == other.tobytes()
+
+
+def test_a_thread_a_core_encodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, together = Encoder(), threading.Barrier(2, timeout=30)
+    encode = encoder.encode_images
+
+    def waiting(images: torch.Tensor, patches: bool = False) -> torch.Tensor:
+        together.wait()  # fails where no second block is encoded at the same time
+        return encode(images, patches)
+
+    monkeypatch.setattr(features_module, "usable_cores", lambda: 2)
+    monkeypatch.setattr(encoder, "encode_images", waiting)
+    four_blocks = Noise(images=4 * features_module.BATCH)
+    assert (
+        get(four_blocks, encoder, tmp_path).tobytes() == get(four_blocks, Encoder(), tmp_path / "b").tobytes()
+    )
 
 
 def test_impossible_requests_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
