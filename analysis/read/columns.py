@@ -25,7 +25,6 @@ TRAFFIC = ("bytes_up", "bytes_down", "bytes_weights_up", "bytes_weights_down")
 
 
 def _columns(kind: str, *names: str) -> dict[str, str]:
-    """Return these names with one type."""
     return dict.fromkeys(names, kind)
 
 

@@ -1,7 +1,12 @@
-"""Readers of single files: what is damaged is told apart from what is not there."""
+"""Readers of single files, and their seal: what is damaged is told apart from what is not there.
+
+The seal is the SHA-256 that raysim keeps in the file itself, behind the key `raysim_sha256`. It is taken over
+the file with 64 zeros in its place (`raysim/storage/seal.py`). A file of an earlier version has no key.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -11,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .columns import PARTITION, TABLES
-from .seal import is_intact
 
+KEY = b"raysim_sha256"
+SEAL = re.compile(KEY + rb".{2,5}?([0-9a-f]{64})", re.DOTALL)
+BLANK = b"0" * 64  # stands in the place of the digest while the digest is taken
 RUN_PART = re.compile(r"([0-9a-f]{12})-\d{6}-\w+\.parquet")  # a part of one run
 CHANGED = "its contents are not what raysim wrote: the digest in it differs"
 SCHEMA = 2  # latest version of the files that this program reads
@@ -25,6 +32,22 @@ class DamagedFile(ValueError):
 def reason(error: Exception) -> str:
     """Return the first line of an error's message, at most 120 letters."""
     return (str(error) or type(error).__name__).splitlines()[0][:120]
+
+
+def is_intact(data: bytes) -> bool:
+    """Return whether the bytes of a file are those that were sealed; true for a file without a seal."""
+    return sealed(data) == data
+
+
+def sealed(data: bytes) -> bytes:
+    """Return the bytes of a file with its digest behind the key; without a key, as they are."""
+    key = data.rfind(KEY)
+    place = SEAL.match(data, key) if key >= 0 else None
+    if place is None:
+        return data
+    before, after = data[: place.start(1)], data[place.end(1) :]
+    digest = hashlib.sha256(b"".join([before, BLANK, after])).hexdigest().encode()
+    return b"".join([before, digest, after])
 
 
 def read_bytes(path: Path) -> bytes:
@@ -98,15 +121,14 @@ def read_table(path: Path) -> pa.Table:
         FileNotFoundError: There is no such file.
         DamagedFile: It cannot be read, or is of another program.
     """
+    data = read_bytes(path)
     try:
-        table = pq.ParquetFile(pa.BufferReader(read_bytes(path))).read().replace_schema_metadata()
-        if foreign := foreign_column(path, table.schema):
-            raise DamagedFile(f"it is no table of raysim: {foreign}")
-        return table
-    except (FileNotFoundError, DamagedFile):
-        raise
+        table = pq.ParquetFile(pa.BufferReader(data)).read().replace_schema_metadata()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(reason(error)) from error
+    if foreign := foreign_column(path, table.schema):
+        raise DamagedFile(f"it is no table of raysim: {foreign}")
+    return table
 
 
 def foreign_column(path: Path, schema: pa.Schema) -> str:

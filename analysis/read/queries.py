@@ -1,16 +1,17 @@
 """Queries in SQL (DuckDB): the tables of a result folder as views, and a query as a page prints it.
 
-`Results.sql` runs a query. `Results.shown` gives the same query with the statements that make its views: that
-text runs in plain DuckDB in the result folder.
+`Database.sql` runs a query. `Database.shown` gives the same query with the statements that make its views:
+that text runs in plain DuckDB in the result folder.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +20,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .columns import PARTITION, RUNS, TABLES
+from .files import DamagedFile, read_bytes, read_object, read_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Row = dict[str, Any]
 T = TypeVar("T")
-Check = Callable[[Path], bool]
 ATTEMPTS = 6  # times that a table is read while a running sweep compacts its parts
 # Small tables that every page reads: they are kept in memory, so that one page has one state of a sweep.
 PATTERNS = {"partition": "runs/*/partition.parquet", "runs": "runs/*/run.json"}
@@ -37,11 +38,6 @@ UNIQUE = {
     "rounds": "run, round, split",
     "images": "run, split, scope",
 }
-
-
-def unglobbed(path: Path) -> str:
-    """Return a path as DuckDB reads it, which takes `[`, `*` and `?` in a name for a pattern."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def literal(value: Any) -> str:
@@ -68,24 +64,16 @@ def with_values(text: str, parameters: Mapping[str, Any]) -> str:
 class Database:
     """The tables of one result folder in DuckDB.
 
-    Args:
+    Attributes:
         folder: The result folder.
-        listed: Constant tables: name -> columns with their types, and rows.
-        limits: Table -> condition in SQL on its rows; a view of one space has some.
-        usable: Whether a part can be read; called where DuckDB fails. It names a damaged part.
-        intact: Whether a part is what was written; called before a table is read. It names a changed part.
+        unreadable: Damaged files that were left out, each with the reason; it grows while files are read.
+        limits: Table -> condition in SQL on its rows.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        listed: Mapping[str, tuple[Mapping[str, str], Sequence[Sequence[Any]]]],
-        limits: Mapping[str, str],
-        usable: Check,
-        intact: Check,
-    ) -> None:
-        self.folder, self.listed, self.limits = folder, listed, limits
-        self.usable, self.intact = usable, intact
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.unreadable: list[str] = []
+        self.limits: dict[str, str] = {}
         self._defined: set[str] = set()
         self._damaged: dict[str, set[Path]] = {}
         self._looked_at: set[tuple[Path, int]] = set()
@@ -93,18 +81,28 @@ class Database:
         self._lock = threading.RLock()
 
     @cached_property
+    def listed(self) -> Mapping[str, tuple[Mapping[str, str], Sequence[Sequence[Any]]]]:
+        """Constant tables: name -> columns with their types, and rows."""
+        return {}
+
+    @cached_property
     def _connection(self) -> DuckDBPyConnection:
         import duckdb  # takes a tenth of a second, which only a report needs
 
         return duckdb.connect(":memory:", config={"threads": 4, "autoinstall_known_extensions": False})
 
-    def rows(self, text: str) -> list[Row]:
-        """Run a query without parameters and return its rows."""
-        return self._run(text, _rows)
+    def sql(self, text: str, **parameters: Any) -> list[Row]:
+        """Run a query in DuckDB.
 
-    def arrays(self, text: str) -> dict[str, np.ndarray]:
-        """Run a query without parameters and return its columns."""
-        return self._run(text, lambda found: found.fetchnumpy())
+        Its tables are views: those of `columns.TABLES`, `meta` (run.json), `scenarios` (place, scenario) and
+        `factors` (a row per declared level). A table that the folder lacks is empty; a damaged part is left
+        out and named in `unreadable`. Parameters `$name` are numbers, texts, truth values, None, or lists.
+        """
+        return self._run(with_values(text, parameters), _rows)
+
+    def arrays(self, text: str, **parameters: Any) -> dict[str, np.ndarray]:
+        """Run a query (see `sql`) and return its columns as arrays: quicker, where there are many numbers."""
+        return self._run(with_values(text, parameters), lambda found: found.fetchnumpy())
 
     def _run(self, text: str, fetch: Callable[[DuckDBPyConnection], T]) -> T:
         import duckdb
@@ -129,9 +127,10 @@ class Database:
         """Return the tables of the folder that a query reads."""
         with self._lock:
             found = self._connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchall()
-        tree = json.loads(found[0][0])
-        # of a statement that DuckDB does not write as a tree (PIVOT), every word may be a table
-        names = set(re.findall(r"\w+", text)) if tree.get("error") else set(_base_tables(tree))
+        tree = found[0][0]
+        names = set(re.findall(r'"table_name":"(\w+)"', tree))
+        if json.loads(tree).get("error"):  # DuckDB writes no tree of it (PIVOT): every word may be a table
+            names = set(re.findall(r"\w+", text))
         names |= {"verdicts"} if "differences" in names else set()
         return names & {*TABLES, *self.listed, *VIEWS}
 
@@ -141,8 +140,9 @@ class Database:
             self._defined -= set(names)
             self._lacking = {key: found for key, found in self._lacking.items() if key[0] not in names}
 
-    def shown(self, text: str) -> str:
-        """Return a query after the statements that make its views: it runs in the result folder."""
+    def shown(self, text: str, **parameters: Any) -> str:
+        """Return a query as a page prints it: with its views, so it runs in plain DuckDB in the folder."""
+        text = with_values(text, parameters).strip()
         names = sorted(self.tables_of(text), key=lambda name: (name in VIEWS, name))
         needed = set(re.findall(r"\w+", " ".join([text, *UNIQUE.values()])))
         return ";\n".join([*(self.definition(name, needed) for name in names), text])
@@ -155,7 +155,7 @@ class Database:
             words: None for a view that is made here. For one that is printed, the words of the query: of the
                 columns that the folder lacks, those are given, and paths are relative to the folder.
         """
-        place = f"{unglobbed(self.folder)}/" if words is None else ""
+        place = f"{glob.escape(str(self.folder))}/" if words is None else ""
         kind = "TEMP VIEW" if words is not None else "TABLE" if name in KEPT else "VIEW"
         start = f"CREATE OR REPLACE {kind} {name} AS"
         if name in VIEWS:
@@ -190,8 +190,9 @@ class Database:
         """Return the declared columns that no part has; of the same parts asked once."""
         key = (name, *files)
         if key not in self._lacking:
-            text = f"SELECT DISTINCT name FROM parquet_schema({literal([unglobbed(file) for file in files])})"
-            there = {row[0] for row in self._connection.execute(text).fetchall()}
+            paths = literal([glob.escape(str(file)) for file in files])
+            found = self._connection.execute(f"SELECT DISTINCT name FROM parquet_schema({paths})").fetchall()
+            there = {name for (name,) in found}
             self._lacking[key] = {c: kind for c, kind in TABLES[name].items() if c not in there}
         return self._lacking[key]
 
@@ -200,32 +201,45 @@ class Database:
         for file in self.files(name) if name in {*TABLES, *PATTERNS} else ():
             try:
                 version = (file, file.stat().st_mtime_ns)
-            except FileNotFoundError:  # joined meanwhile, or a link that leads nowhere
-                if not file.is_symlink():
-                    continue
+            except FileNotFoundError:  # a link that leads nowhere, or it was joined meanwhile
                 version = (file, 0)
-            if version not in self._looked_at and not self.intact(file):
+            if version not in self._looked_at and not self.is_whole(file, read_bytes):
                 self._damaged.setdefault(name, set()).add(file)
             self._looked_at.add(version)
 
     def _find_damaged(self, names: set[str]) -> bool:
         """Find the parts of these tables that cannot be read; return whether there are new ones."""
-        new = False
-        for name in names - set(self.listed) - {"meta", "differences"}:
-            for file in self.files(name):
-                if file.exists() and not self.usable(file):
-                    self._damaged.setdefault(name, set()).add(file)
-                    new = True
-            if name not in KEPT:
-                self.forget(name)
-        return new
+        tables = names - set(self.listed) - {"meta", "differences"}
+        damaged = [(name, file) for name in tables for file in self.files(name) if not self.is_whole(file)]
+        for name, file in damaged:
+            self._damaged.setdefault(name, set()).add(file)
+        self.forget(*tables - set(KEPT))
+        return bool(damaged)
+
+    def is_whole(self, path: Path, read: Callable[[Path], object] | None = None) -> bool:
+        """Return whether a file can be read, or is gone, joined with others; a damaged one is named."""
+        read = read or (read_table if path.suffix == ".parquet" else read_object)
+        try:
+            return self._read(path, read) is not None
+        except FileNotFoundError:
+            return True
+
+    def _read(self, path: Path, read: Callable[[Path], T]) -> T | None:
+        """Return what is in a file; None where it is damaged, and then it is named."""
+        try:
+            return read(path)
+        except DamagedFile as error:
+            text = f"{path.relative_to(self.folder)} ({error})"
+            if text not in self.unreadable:
+                self.unreadable.append(text)
+            return None
 
 
 def _partition(database: Database, place: str) -> str:
     """Return the SQL of client, label and domain of each training image of each run."""
     alone, parts = "partition.parquet", database.source("partition", place)
     if (database.folder / alone).is_file():
-        if not database.usable(database.folder / alone):
+        if not database.is_whole(database.folder / alone):
             return constant(PARTITION)
         parts, run = literal(f"{place}{alone}"), "NULL::VARCHAR"
     elif database.files("partition"):
@@ -274,15 +288,6 @@ VIEWS: dict[str, Callable[[Database, str], str]] = {
     "runs": _runs,
     "differences": _differences,
 }
-
-
-def _base_tables(tree: Any) -> Iterator[str]:
-    """Yield the tables that a query names, from its tree."""
-    for value in tree.values() if isinstance(tree, dict) else tree:
-        if isinstance(value, dict | list):
-            yield from _base_tables(value)
-    if isinstance(tree, dict) and tree.get("type") == "BASE_TABLE":
-        yield tree["table_name"]
 
 
 def quoted(name: str) -> str:

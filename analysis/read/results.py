@@ -8,51 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .files import DamagedFile, read_bytes, read_object, read_table, reason
+from .files import DamagedFile, read_bytes, read_object, reason
 from .metric import Metric, metric_named
-from .queries import Database, Row, T, literal, with_values
+from .queries import Database, Row, literal
 
 OBJECTIVE = "acc_personal_own"
 TESTED = ("confirm", "transfer")  # kinds of trials that are evaluated on the test split
 KINDS = ("run", "sweep", "stress")  # of result folders
-_LISTS = [
-    "scenarios",
-    "factors",
-    "spaces",
-    "grid",
-    "figures",
-    "cases",
-    "interactions",
-    "plugins",
-    "selection_seeds",
-    "fresh_seeds",
-]
-_OBJECTS = [
-    "search",
-    "design",
-    "planned",
-    "race",
-    "left_out",
-    "experiment",
-    "result",
-    "test",
-    "hardware",
-    "spaces_declared",
-    "heterogeneity",
-    "anchor",
-    "versions",
-]
+_LISTS = "scenarios factors spaces grid figures cases interactions plugins selection_seeds fresh_seeds"
+_OBJECTS = (
+    "search design planned race left_out experiment result test hardware versions spaces_declared anchor "
+    "heterogeneity"
+)
 TYPES: dict[str, tuple[type, str]] = {  # of what run.json says -> what it is
-    **dict.fromkeys(_LISTS, (list, "a list")),
-    **dict.fromkeys(_OBJECTS, (dict, "an object")),
+    **dict.fromkeys(_LISTS.split(), (list, "a list")),
+    **dict.fromkeys(_OBJECTS.split(), (dict, "an object")),
 }
 
 
@@ -64,22 +40,17 @@ class Gallery:
     images: list[Row]
 
 
-@dataclass
-class Results:
+class Results(Database):
     """The folder of a run, a sweep or a stress run.
 
     Attributes:
-        folder: Its path.
         meta: Its `run.json`.
-        unreadable: Damaged files that were left out, each with the reason; it grows while files are read.
-        space: The space whose trials a view holds (see `views`), those of these `studies`; empty: all trials.
+        space: The space whose trials a view holds (see `views`); empty: all trials.
     """
 
-    folder: Path
-    meta: Row
-    unreadable: list[str] = field(default_factory=list)
-    space: str = ""
-    studies: Sequence[str] = ()
+    def __init__(self, folder: Path, meta: Row) -> None:
+        super().__init__(folder)
+        self.meta, self.space = meta, ""
 
     @property
     def kind(self) -> str:
@@ -91,30 +62,9 @@ class Results:
         """Coverage of all intervals of the report."""
         return float(self.meta.get("confidence") or 0.9)
 
-    def sql(self, text: str, **parameters: Any) -> list[Row]:
-        """Run a query in DuckDB.
-
-        Its tables are views: those of `columns.TABLES`, `meta` (run.json), `scenarios` (place, scenario) and
-        `factors` (a row per declared level). A table that the folder lacks is empty; a damaged part is left
-        out and named in `unreadable`. Parameters `$name` are numbers, texts, truth values, None, or lists.
-        """
-        return self._database.rows(with_values(text, parameters))
-
-    def arrays(self, text: str, **parameters: Any) -> dict[str, np.ndarray]:
-        """Run a query (see `sql`) and return its columns as arrays: quicker, where there are many numbers."""
-        return self._database.arrays(with_values(text, parameters))
-
-    def shown(self, text: str, **parameters: Any) -> str:
-        """Return a query as a page prints it: with its views, so it runs in plain DuckDB in the folder."""
-        return self._database.shown(with_values(text, parameters).strip())
-
-    def forget(self, *tables: str) -> None:
-        """Read these tables again, because they were written."""
-        self._database.forget(*tables)
-
     @cached_property
-    def _database(self) -> Database:
-        """The tables of the folder in DuckDB."""
+    def listed(self) -> dict[str, tuple[dict[str, str], list[list[Any]]]]:
+        """The scenarios, and the levels of the factors."""
         scenarios = [[place, s["label"]] for place, s in enumerate(self.meta.get("scenarios") or [])]
         factors = [
             [place, f["path"], f.get("symbol") or f["path"].rpartition(".")[2], f.get("basis"),
@@ -124,36 +74,10 @@ class Results:
         ]  # fmt: skip
         texts = dict.fromkeys(("path", "symbol", "basis"), "VARCHAR")
         columns = {"place": "INTEGER", **texts, "level_place": "INTEGER", "level": "VARCHAR"}
-        listed = {
+        return {
             "scenarios": ({"place": "INTEGER", "scenario": "VARCHAR"}, scenarios),
             "factors": ({**columns, "is_anchor": "BOOLEAN"}, factors),
         }
-        limits: dict[str, str] = {}
-        if self.space:
-            limits = dict.fromkeys(("verdicts", "estimates"), f"space = {literal(self.space)}")
-            limits["trials"] = f"study IN ({', '.join(map(literal, self.studies)) or 'NULL'})"
-        return Database(self.folder, listed, limits, self._is_whole, self._is_intact)
-
-    def _is_whole(self, path: Path) -> bool:
-        """Return whether a file can be read; a damaged one is named."""
-        return self._read(path, read_table if path.suffix == ".parquet" else read_object) is not None
-
-    def _is_intact(self, path: Path) -> bool:
-        """Return whether a file is what was written, or is gone; a changed one is named."""
-        try:
-            return self._read(path, read_bytes) is not None
-        except FileNotFoundError:  # a part that was joined with others
-            return True
-
-    def _read(self, path: Path, read: Callable[[Path], T]) -> T | None:
-        """Return what is in a file; None where it is damaged, and then it is named."""
-        try:
-            return read(path)
-        except DamagedFile as error:
-            text = f"{path.relative_to(self.folder)} ({error})"
-            if text not in self.unreadable:
-                self.unreadable.append(text)
-            return None
 
     @cached_property
     def trials(self) -> list[Row]:
@@ -162,22 +86,27 @@ class Results:
 
     def views(self) -> list[Results]:
         """Return one view per space, with its trials, scenarios and factors; of a single space, the sweep."""
-        names = self.meta.get("spaces") or []
-        return [self._view(name, first=name == names[0]) for name in names] if len(names) > 1 else [self]
-
-    def _view(self, space: str, first: bool) -> Results:
-        """Return the view of one space, with its scenarios and factors in `run.json`."""
-        names, scenarios = self.meta["spaces"], self.meta.get("scenarios") or []
-        declared = (self.meta.get("spaces_declared") or {}).get(space) or {}
-        trials = [t for t in self.trials if space_of(str(t.get("study")), names) == space]
-        labels = {str(t["scenario"]) for t in trials}
-        meta = {
-            **self.meta,
-            "space": space,
-            "factors": declared.get("factors") or (self.meta.get("factors") if first else []),
-            "scenarios": [s for s in scenarios if s["label"] in labels] or scenarios,
-        }
-        return Results(self.folder, meta, self.unreadable, space, sorted({str(t["study"]) for t in trials}))
+        names, scenarios = self.meta.get("spaces") or [], self.meta.get("scenarios") or []
+        if len(names) < 2:
+            return [self]
+        views = list[Results]()
+        for space in names:
+            declared = (self.meta.get("spaces_declared") or {}).get(space) or {}
+            trials = [t for t in self.trials if space_of(str(t.get("study")), names) == space]
+            labels = {str(t["scenario"]) for t in trials}
+            meta = {
+                **self.meta,
+                "space": space,
+                "factors": declared.get("factors") or (self.meta.get("factors") if not views else []),
+                "scenarios": [s for s in scenarios if s["label"] in labels] or scenarios,
+            }
+            view = Results(self.folder, meta)
+            view.space, view.unreadable = space, self.unreadable
+            view.limits = dict.fromkeys(("verdicts", "estimates"), f"space = {literal(space)}")
+            studies = sorted({str(t["study"]) for t in trials})
+            view.limits["trials"] = f"study IN ({', '.join(map(literal, studies)) or 'NULL'})"
+            views.append(view)
+        return views
 
     def gallery(self, run: str | None = None) -> Gallery | None:
         """Images and masks (`gallery.safetensors`) of one run of a sweep or of the folder itself."""
@@ -204,7 +133,6 @@ class Results:
 
 
 def _gallery(path: Path) -> Gallery:
-    """Read a gallery."""
     from safetensors import SafetensorError, safe_open
 
     read_bytes(path)
@@ -244,10 +172,9 @@ def open_results(folder: Path) -> Results:
         kind, words = TYPES.get(name, (object, ""))
         if value is not None and not isinstance(value, kind):
             raise NoResult(f"{problem}: in {path.name} {name} is {value!r}, it should be {words}")
-    config = folder / "config.json"
-    if meta["kind"] == "run" and config.is_file():
+    if meta["kind"] == "run":
         try:
-            other = read_object(config).get("id", meta.get("id"))
+            other = read_object(folder / "config.json").get("id", meta.get("id"))
         except DamagedFile:
             other = meta.get("id")
         if meta.get("id", other) != other:

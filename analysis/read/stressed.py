@@ -97,11 +97,10 @@ def metric_of(case: Row, space: str, label: str) -> str:
 def outcomes(results: Results) -> list[Outcome]:
     """Return all outcomes, references and floors included, by case, space and level in the declared order."""
     names = [case["name"] for case in cases(results)] or [""]
-    measured: dict[tuple[str, ...], Row] = {}
-    floors: dict[str, None] = {}
-    for row in results.sql(ACCURACIES, cases=names):
+    rows, measured = results.sql(ACCURACIES, cases=names), dict[tuple[str, ...], Row]()
+    floors = dict.fromkeys(row["label"] for row in rows if row["is_floor"])
+    for row in rows:
         label = row["label"] if row["is_floor"] else row["entry"]
-        floors |= {label: None} if row["is_floor"] else {}
         # every entry measures the floors beside itself; the first is taken
         measured.setdefault((row["case"], row["space"], row["level"], label, row["metric"]), row)
     judged: dict[tuple[str, ...], list[Row]] = {}
@@ -117,19 +116,17 @@ def outcomes(results: Results) -> list[Outcome]:
                     key = (str(case["name"]), space, str(level["label"]), label)
                     metric = OBJECTIVE if label in beside else metric_of(case, space, label)
                     accuracy = measured.get((*key, metric))
-                    if label in entries:
+                    if accuracy or label not in beside:
                         found.append(_outcome(results, case, level, key, accuracy, judged.get(key, [])))
-                    elif accuracy:
-                        place = (*key[:2], label, "floor", key[2], float(level["x"]))
-                        found.append(Outcome(*place, accuracy, {}, None, "not run", "", ()))
     return found
 
 
 def _outcome(
     results: Results, case: Row, level: Row, key: tuple[str, ...], accuracy: Row | None, rows: Sequence[Row]
 ) -> Outcome:
-    """Return the outcome of an entry from its row of `estimates` and its rows of `verdicts`."""
+    """Return an outcome from its row of `estimates` and its rows of `verdicts`."""
     name, space, here, label = key
+    role = "reference" if label in REFERENCES else "entry" if label in case["entries"][space] else "floor"
     mildest = str(case["levels"][0]["label"])
     gaps = {row["b"].rpartition(": ")[2].removesuffix(f" at {here}"): row for row in rows}
     change = gaps.pop(f"{label} at {mildest}", None) if here != mildest else None
@@ -141,10 +138,9 @@ def _outcome(
         remark = (str(accuracy["reason"] or "") or lost) if accuracy["lost"] else ""
     return Outcome(
         case=name, space=space, label=label, level=here, x=float(level["x"]),
-        role="reference" if label in REFERENCES else "entry",
+        role=role, gaps=gaps, change=change, verdict=verdict if role == "entry" else "not run", remark=remark,
         accuracy=accuracy if accuracy and accuracy["mean"] is not None else None,
-        gaps=gaps, change=change, verdict=verdict if label not in REFERENCES else "not run",
-        remark=remark, runs=tuple((accuracy or {}).get("runs") or ()),
+        runs=tuple((accuracy or {}).get("runs") or ()) if role != "floor" else (),
     )  # fmt: skip
 
 
@@ -169,8 +165,7 @@ def reason_not_run(results: Results, case: Row, space: str, level: str, label: s
 def breaking_point(levels: Sequence[Outcome]) -> BreakingPoint:
     """Find where one entry breaks; its outcomes are from the mildest level to the severest."""
     found = breaking_level([o.verdict for o in levels])
-    passed = None if found.passed is None else levels[found.passed].level
-    broke = None if found.broke is None else levels[found.broke].level
+    passed, broke = (None if at is None else levels[at].level for at in (found.passed, found.broke))
     measured = [o.level for o in levels if o.verdict != "not run"]
     if not measured:
         text = "not run"

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..read.columns import TABLES
-from ..read.files import DamagedFile, read_bytes
+from ..read.files import BLANK, KEY, DamagedFile, read_bytes, sealed
 from ..read.results import Results, Row
-from ..read.seal import BLANK, KEY, sealed
 from ..stats.comparisons import Comparison, Judgement, Pool, judge
 from .choices import choices, leads, pairs
 from .confirmed import alone, confirmed, transfers

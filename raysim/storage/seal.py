@@ -5,7 +5,7 @@ Parquet file, in the header of a safetensors file, as the last key of a JSON obj
 all bytes of the file, with 64 zeros in the place of the digest. So every bit of the file is covered, the file
 can be copied anywhere, and other programs read it as before. A file without the key is of an earlier version.
 
-`analysis/read/seal.py` checks the same seal, because it may not import this package.
+`analysis/read/files.py` checks the same seal, because it may not import this package.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.read.seal import is_intact as is_intact_for_analysis
+from analysis.read.files import is_intact as is_intact_for_analysis
 from raysim.cli.main import main
 from raysim.core.errors import DamagedFile, UserError
 from raysim.engines.serial import Serial
