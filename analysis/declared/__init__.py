@@ -19,20 +19,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ..figures.differences import with_basis
+from ..figures.exhibits import Draft
 from ..figures.outcomes.accuracies import TESTED_METRICS
-from ..look.page import Exhibit, Part
+from ..look.page import Exhibit, Panel, Part
 from ..read.results import Results, Row
-from .against import show_against
-from .answers import Answer
-from .convergence import show_convergence
+from .answers import Answer, nothing
 from .cost import show_cost
-from .differences import show_differences, show_groups
-from .domains import show_domains
-from .masks import show_masks
-from .own import show_unknown, shown_by
+from .differences import show_against, show_differences, show_groups
+from .measured import show_convergence, show_domains, show_masks
 from .traffic import show_traffic
 
 TEXT, PATHS, METRICS = "text", "a list of paths", "a list of metrics"  # what a value may be
@@ -70,7 +68,35 @@ def offer(classes: Mapping[str, Any]) -> None:
         raise ValueError(f"figure '{taken[0]}': this name belongs to a built-in kind; choose another name")
     _offered.clear()
     for name, figure in classes.items():
-        _offered[name] = FigureKind(shown_by(figure), may=dict.fromkeys(figure.keys, TEXT))
+        _offered[name] = FigureKind(partial(show_own, figure), may=dict.fromkeys(figure.keys, TEXT))
+
+
+def show_own(figure_class: Any, results: Results, figure: Row, key: str) -> Answer:
+    """Return the answer of a figure of a user's class; a fault of that class is said in its place."""
+    name = figure_class.name.replace("_", " ").capitalize()
+    draft = Draft(results, key, str(figure.get("title") or name))
+    try:
+        rows = results.sql(figure_class.sql)
+        if not rows:
+            return nothing(draft, "rows of its query, which gives none")
+        instance = figure_class()
+        says, drawing = instance.says(rows, figure), instance.draw(rows, figure)
+        panel = Panel(key, draft.title, drawing, says or draft.title)
+        query, caption = figure_class.sql, figure_class.caption
+        return Answer([draft.exhibit([panel], rows, list(rows[0]), query, caption, says)])
+    except Exception as error:  # of code and SQL that are not ours: the rest of the page is written
+        return Answer([draft.missing(f"It could not be drawn: {type(error).__name__}: {error}")])
+
+
+def show_unknown(results: Results, figure: Row, key: str) -> Answer:
+    """Return the answer of a figure whose kind comes from a plug-in that this process does not have."""
+    files = [str(entry.get("file")) for entry in results.meta.get("plugins") or []]
+    option = f" --plugin {files[0]}" if len(files) == 1 else " --plugin FILE"
+    reason = (
+        f"Its kind '{figure['kind']}' comes from a plug-in that was not given; the page has it after "
+        f"raysim report {results.folder}{option}."
+    )
+    return Answer([Draft(results, key, str(figure.get("title") or figure["kind"])).missing(reason)])
 
 
 def declared(results: Results) -> list[tuple[FigureKind, Row, str]]:

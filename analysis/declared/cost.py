@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from operator import itemgetter
+from statistics import multimode
 
 from ..figures.estimates import quoted
 from ..figures.exhibits import Draft
@@ -23,6 +23,7 @@ from ..verdicts.recipes import families
 from .answers import Answer, base_sql, in_order, nothing
 
 OT_COLUMNS = ("ot_iterations", "ot_marginal_error", "ot_unconverged")
+SHORT = "{:.3g}".format
 SHOWN = ("scenario", "label", "seconds", "flops", "time", "work", "seeds", *OT_COLUMNS)
 
 
@@ -79,8 +80,7 @@ def typical(results: Results, rows: Sequence[Row], paths: Sequence[str]) -> dict
     """Return path -> the most frequent value; of several, the one nearest to the base's value."""
     base, values = flatten(results.meta.get("anchor") or {}), {}
     for path in paths:
-        counts = Counter(row["x"][path] for row in rows if not row["plain"] and row["x"][path] is not None)
-        candidates = [value for value, number in counts.items() if number == max(counts.values())]
+        candidates = multimode(row["x"][path] for row in rows if _has(row, {}) and row["x"][path] is not None)
         near = base.get(path)
         if len(candidates) > 1 and isinstance(near, int | float) and near > 0 and min(candidates) > 0:
             candidates.sort(key=lambda value: abs(math.log(value / near)))
@@ -103,14 +103,13 @@ def _has(row: Row, settings: Mapping[str, float]) -> bool:
 
 def _points(rows: Sequence[Row], path: str, title: str, looks: Mapping[str, Look]) -> Iterator[Row]:
     """Yield the points of a panel: of each line the ratio of time (solid) and of FLOPs (dashed, hollow)."""
-    for row, (column, name) in itertools.product(rows, {"time": "time", "work": "FLOPs"}.items()):
-        look, line = looks[row["line"]], row["line"]
-        if column == "work":
-            look = replace(look, line=UNTUNED, hollow=True)
-        if interval := row[column]:
-            about = {"panel": title, "line": line, "label": f"{line}: {name}", "look": look, "path": path}
-            ends = {"mean": interval.mean, "low": interval.low, "high": interval.high}
-            yield {**about, **ends, "x": row["x"][path]}
+    for row in rows:
+        solid, about = looks[row["line"]], {"panel": title, "line": row["line"], "path": path}
+        dashed = replace(solid, line=UNTUNED, hollow=True)
+        for name, interval, look in (("time", row["time"], solid), ("FLOPs", row["work"], dashed)):
+            if interval:
+                label = f"{row['line']}: {name}"
+                yield {**about, **asdict(interval), "label": label, "look": look, "x": row["x"][path]}
 
 
 def show_cost(results: Results, figure: Row, key: str) -> Answer:
@@ -139,7 +138,7 @@ def show_cost(results: Results, figure: Row, key: str) -> Answer:
         axis = Axis(_last(path), f"times {reference}", (0.0, top), values=values, fractions=False)
         return draw_lines(lines, axis, height=3.3)
 
-    panels = panels_of(points, key, draw, lambda shown: ends_said(shown, _short, ""), "panel", "line")
+    panels = panels_of(points, key, draw, lambda shown: ends_said(shown, SHORT, ""), "panel", "line")
     caption = (
         f"A training round without evaluation, as a multiple of {reference} in the same scenario and with "
         f"the same seed: geometric mean and {results.confidence:.0%} t interval of the logarithm over "
@@ -162,10 +161,6 @@ def show_cost(results: Results, figure: Row, key: str) -> Answer:
 
 def _last(path: str) -> str:
     return path.rpartition(".")[2]
-
-
-def _short(value: float | None) -> str:
-    return f"{value:.3g}"
 
 
 def _headline(row: Row, reference: str) -> str:
@@ -213,9 +208,9 @@ def _times(interval: Interval | None) -> str:
     if interval is None:
         return ""
     if interval.low is None or interval.high is None:
-        return f"{_short(interval.mean)} (one seed)"
+        return f"{SHORT(interval.mean)} (one seed)"
     wide = interval.high - interval.low > 1e-9
-    return f"{_short(interval.mean)} {bracket(interval.low, interval.high, _short) if wide else ''}".strip()
+    return f"{SHORT(interval.mean)} {bracket(interval.low, interval.high, SHORT) if wide else ''}".strip()
 
 
 def _compared(rows: Sequence[Row], reference: str) -> str:
@@ -241,16 +236,16 @@ def _trend(results: Results, line: Sequence[Row], path: str) -> str:
     before = dict(zip(first["seed_list"], first["log_time"], strict=True))
     after = dict(zip(last["seed_list"], last["log_time"], strict=True))
     change = ratio([after[seed] - before[seed] for seed in after if seed in before], results.confidence)
-    ends = ", ".join(f"{end['time'].mean:.3g} at {end['x'][path]:g}" for end in (first, last))
+    ends = ", ".join(f"{SHORT(end['time'].mean)} at {end['x'][path]:g}" for end in (first, last))
     return f"{first['line']} {ends} (\u00d7 {_times(change)}{_doubt(change)})"
 
 
 def _ot_sentences(rows: Sequence[Row]) -> list[str]:
     """Return a sentence that says whether the optimal-transport problems reach their tolerance."""
     solved = [row for row in rows if row["ot_unconverged"] is not None]
-    if not solved:
+    worst = max(solved, key=itemgetter("ot_unconverged"), default=None)
+    if worst is None:
         return []
-    worst = max(solved, key=lambda row: row["ot_unconverged"])
     if worst["ot_unconverged"] == 0:
         return ["All optimal-transport problems reach their tolerance."]
     return [

@@ -1,4 +1,4 @@
-"""Differences of all configurations of a recipe to one of them, overall and on groups of classes."""
+"""Accuracies of a recipe's entries beside one of them, also on groups of classes, and against a setting."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import partial
 
 from ..figures.choices.verdicts import DECIDED, named
 from ..figures.differences import FIELDS, difference_cell, exhibit_of
-from ..figures.estimates import accuracy_cell, basis, entries_of, quoted
+from ..figures.estimates import accuracy_cell, basis, confirmed, entries_of, limits, query_of, quoted
 from ..figures.exhibits import Draft
+from ..figures.lines import Axis, draw_lines, ends_said, lines_of, panels_of
 from ..figures.outcomes.accuracies import (
     GROUPING,
     GROUPS,
@@ -22,9 +23,11 @@ from ..figures.outcomes.classes import QUERY_OF_GROUPS, TITLE, exhibit_reached, 
 from ..figures.rows import grouped
 from ..look.entries import base_label
 from ..look.page import Cell, Exhibit, Table
+from ..look.style import Figure
 from ..look.words import WITHIN, capitalized
 from ..read.results import Results, Row, tuning_of
-from .answers import Answer, base_sql, beside, headline, in_order, nothing
+from ..verdicts.recipes import placed
+from .answers import Answer, base_sql, beside, headline, in_order, nothing, query_of_verdicts
 
 RAREST_FIRST = SHARED_METRICS[::-1]
 REMOVAL_WORDS = ("without ", "no ")
@@ -39,9 +42,12 @@ REMOVED = {  # what leaving out a part does
     "missing": "leaving out {} was not run",
 }
 BESIDE = {verdict: f"{verdict}: {{}}" for verdict in REMOVED}
+COLUMNS = ("scenario", "x", "label", "metric", "mean", "low", "high", "seeds")
+RIVAL = f"""SELECT {FIELDS} FROM verdicts
+WHERE kind = 'rival' AND strongest AND split = 'test' AND metric = 'acc_personal_own' ORDER BY number"""
 
 
-def query_of(to: str, metrics: Sequence[str]) -> str:
+def query_of_pairs(to: str, metrics: Sequence[str]) -> str:
     """Return the SQL of each configuration minus the reference, whose label may end with how it was tuned."""
     return f"""SELECT {FIELDS} FROM differences
 WHERE split = 'test' AND metric IN ({quoted(*metrics)}) AND kind IN ('recipe', 'rival', 'tuning')
@@ -55,7 +61,7 @@ def table_pairs(results: Results, to: str, metrics: Sequence[str]) -> list[Row]:
     They have `removed`: the label says what was left out, and the reference is the recipe's first entry.
     """
     first = next(iter(results.meta.get("grid") or []), None)
-    rows = in_order(results, results.sql(query_of(to, metrics)), "a")
+    rows = in_order(results, results.sql(query_of_pairs(to, metrics)), "a")
     return [
         {**row, "removed": base_label(row["b"]) == first and row["a"].startswith(REMOVAL_WORDS)}
         for row in rows
@@ -106,12 +112,11 @@ def show_groups(results: Results, figure: Row, key: str) -> Answer:
 
 
 def _forest(draft: Draft, rows: Sequence[Row], to: str, metrics: Sequence[str]) -> Exhibit:
-    """Return the forest plots of differences."""
     word, metric = tuning_of(rows[0]["b"]), draft.results.metric
     caption = f"Test {metric} of each configuration minus that of {rows[0]['b']} with the same fresh seeds."
     caption += f" All are {word} that do not say otherwise." if word else ""
     titles = {name: title_of(name, metric) for name in metrics}
-    return exhibit_of(draft, rows, titles, short_label, query_of(to, metrics), caption)
+    return exhibit_of(draft, rows, titles, short_label, query_of_pairs(to, metrics), caption)
 
 
 def _answer(
@@ -178,3 +183,61 @@ def _table(draft: Draft, levels: Sequence[Row], rows: Sequence[Row]) -> Table:
     columns += [(f"{group} minus {reference}, points", partial(gap, group=group)) for group in GROUPS]
     title = f"{capitalized(str(results.metric))} on head, medium and tail classes"
     return draft.table(lines, columns, QUERY_OF_GROUPS, caption, title)
+
+
+def table_against(results: Results, path: str) -> list[Row]:
+    """Return the confirmed accuracies and the floors with `x`, `line` and `family` (see `recipes.placed`).
+
+    Rows whose trial has no number at the path are left out.
+    """
+    trials = results.sql("SELECT * FROM trials WHERE kind = 'confirm' ORDER BY trial")
+    places = placed(trials, path)
+    at = {(t["scenario"], t["label"]): places[t["trial"]] for t in trials if t["trial"] in places}
+    of_floors = {scenario: place for (scenario, _), place in at.items()}
+    rows = []
+    for row in confirmed(results, tuple(PERSONAL_METRICS)):
+        if row["kind"] == "floor" and row["scenario"] in of_floors:
+            rows.append({**row, **of_floors[row["scenario"]], "line": row["label"]})
+        elif place := at.get((row["scenario"], row["label"])):
+            rows.append({**row, **place})
+    return rows
+
+
+def show_against(results: Results, figure: Row, key: str) -> Answer:
+    """Return accuracy against a setting: own and global for each family of scenarios."""
+    path, metric = figure["x"], results.metric
+    name = str(figure.get("name") or path.rpartition(".")[2])
+    title, rows = f"{capitalized(str(metric))} against {name}", table_against(results, path)
+    draft = Draft(results, key, figure.get("title") or title)
+    if not rows:
+        needed = f"configurations confirmed at two values of {path} in scenarios alike otherwise"
+        return nothing(draft, needed)
+    axis = Axis(name, f"test {metric}, %", limits(rows), values=sorted({row["x"] for row in rows}))
+
+    def draw(shown: list[Row]) -> Figure:
+        return draw_lines(lines_of(shown, "line"), axis, height=3.3)
+
+    placed_rows = [{**row, "panel": f"{row['family']}: {PERSONAL_METRICS[row['metric']]}"} for row in rows]
+    panels = panels_of(placed_rows, key, draw, ends_said, "panel", "line")
+    tuned = any(tuning_of(row["label"]) not in ("", "untuned") for row in entries_of(rows))
+    tuning = "Each entry is tuned in each scenario, so tuned settings may differ along a line. "
+    caption = (
+        f"Test {metric} on fresh seeds against {name} ({path}): mean and {basis(rows, results.confidence)}. "
+        "Within a panel, scenarios are set up alike otherwise. Fewer images per client also mean fewer "
+        f"steps per round. {tuning if tuned else ''}Hollow and dashed: untuned. Thin grey lines: what no "
+        "method should fall below. Intervals of single lines may overlap although their paired difference is "
+        "clear."
+    )
+    query = query_of(tuple(PERSONAL_METRICS))
+    exhibit = draft.exhibit(panels, rows, COLUMNS, query, caption)
+    changes, place = results.sql(query_of_verdicts("against")), {row["scenario"]: row for row in rows}
+    rivals = [row for row in results.sql(RIVAL) if row["scenario"] in place]
+    texts = []
+    for row in changes:
+        near = [rival for rival in rivals if place[rival["scenario"]]["family"] == row["level"]]
+        told = named(near, lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}")
+        strongest = f" Beside the strongest rival by validation, it {told}." if told else ""
+        texts.append(f"{row['level']}: {beside(row)}.{strongest}")
+    families = [{**row, "scenario": row["level"]} for row in changes]
+    first = headline(families, f"in test {metric} {PERSONAL_METRICS['acc_personal_own']}")
+    return Answer([exhibit], texts, first, [*changes, *rivals])

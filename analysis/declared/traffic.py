@@ -25,7 +25,8 @@ TRAFFIC_PARTS = {  # of a bar, in order: name, colour, hatching
 }
 SHOWN = ("scenario", "label", *TRAFFIC_PARTS, "total", "least", "most", "up", "down", "times", "seeds")
 # Bytes of whole runs over all clients, means over seeds; least and most: of one seed; up and down: of one
-# client and one round; times: the total as a multiple of the weights alone.
+# client and one round; times: the total as a multiple of the weights alone. Configurations whose runs did not
+# record their weights apart are left out.
 QUERY = """WITH run_of AS (
   SELECT scenario, label, unnest(runs) AS run, bytes_setup FROM trials WHERE kind = 'confirm'
 ), measured AS (
@@ -44,14 +45,6 @@ SELECT scenario, label, avg(weights_up) AS weights_up, avg(weights_down) AS weig
   min(whole) AS least, max(whole) AS most, avg(up) AS up, avg(down) AS down,
   avg(whole) / nullif(avg(weights_up + weights_down), 0) AS times, count(*) AS seeds
 FROM whole GROUP BY scenario, label ORDER BY ALL"""
-
-
-def table_traffic(results: Results) -> list[Row]:
-    """Return what the runs of each confirmed configuration sent, by its kind (rows of `QUERY`).
-
-    Configurations whose runs did not record their weights apart are left out.
-    """
-    return in_order(results, results.sql(QUERY))
 
 
 @drawing
@@ -80,7 +73,7 @@ def draw_traffic(rows: Sequence[Row], most: float) -> Figure:
 
 def show_traffic(results: Results, figure: Row, key: str) -> Answer:
     """Return stacked bars, a panel per scenario, and the table."""
-    draft, rows = Draft(results, key, figure.get("title") or "Traffic"), table_traffic(results)
+    draft, rows = Draft(results, key, figure.get("title") or "Traffic"), in_order(results, results.sql(QUERY))
     if not rows:
         return nothing(draft, "confirmed runs that record the bytes of their weights apart")
     most = max(row["total"] for row in rows) or 1.0

@@ -19,7 +19,7 @@ from tests.fakes.safe import CLIENTS, ROUNDS, SETUP, WEIGHTS
 def test_all_that_is_sent(tmp_path: Path, in_trials: bool) -> None:
     results = fake_safe.safe_recipe(tmp_path, [{"kind": "traffic"}], setup_in_trials=in_trials).open()
     (exhibit, _), said = drawn(results)
-    rows = {(row["scenario"], row["label"]): row for row in traffic.table_traffic(results)}
+    rows = {(row["scenario"], row["label"]): row for row in results.sql(traffic.QUERY)}
     turns, own = ROUNDS * (CLIENTS - 1), rows["imbalance 10", "safe"]
     parts = [turns * WEIGHTS, turns * WEIGHTS, turns * 300, turns * 3000, SETUP * CLIENTS]
     assert [own[name] for name in traffic.TRAFFIC_PARTS] == parts
