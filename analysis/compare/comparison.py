@@ -61,9 +61,7 @@ class Comparison:
         """
         found = {}
         for metric in dict.fromkeys([self.metric, *METRICS]):
-            sides = [
-                (pair, self._side(pair.first, metric), self._side(pair.second, metric)) for pair in self.pairs
-            ]
+            sides = [(p, self._side(p.both[0], metric), self._side(p.both[1], metric)) for p in self.pairs]
             found[metric] = [
                 _identical(row, pair)
                 | self._table.get((row["trial_a"], row["trial_b"], metric, self.split), {})
@@ -86,7 +84,6 @@ class Comparison:
         return {(row["trial_a"], other, row["metric"], row["split"]): row for row, other in rows}
 
     def _judge(self, compared: Sequence[tuple[Pair, Side, Side]], metric: str) -> list[Row]:
-        """Judge these sides together."""
         pools, comparisons, test = {}, [], self.split == "test"
         for pair, a, b in compared:
             members = {tuple(trial["runs"] or ()): (e, trial) for e in pair.both for trial in e.peers}
@@ -300,7 +297,6 @@ def seed_range(seeds: Collection[int]) -> str:
 
 
 def _line(name: str, row: Row) -> list[str]:
-    """Return the cells of one difference."""
     lost = row["worst_case"] is not None  # then no interval over images counts the lost seeds
     intervals = [bracket(row["adjusted_low"], row["adjusted_high"]),
                  "" if lost else bracket(row["low_both"], row["high_both"])]  # fmt: skip

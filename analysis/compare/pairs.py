@@ -10,36 +10,31 @@ from pathlib import Path
 import pyarrow as pa
 
 from ..look.words import listing
-from ..read.files import DamagedFile, read_object, read_table
-from ..read.results import Row, tuning_of
-from .sides import Argument, Entry, Mistake, differing
+from ..read.files import DamagedFile, read_table
+from ..read.results import Row, json_object, tuning_of
+from .sides import Argument, Entry, Mistake, config_of, differing
 
 # settings that decide which client holds which image
 OF_TASK = ("dataset", "path", "shots", "classes", "split_seed")
 PARTITION_SETTINGS = ("scenario.", *(f"task.{name}" for name in OF_TASK))
-Match = tuple[list["Pair"], Sequence[Entry], Sequence[Entry]]
 
 
 @dataclass(frozen=True)
 class Pair:
     """A configuration of A and one of B in one scenario; `title` distinguishes it from other pairs."""
 
-    first: Entry
-    second: Entry
+    both: tuple[Entry, Entry]
     title: str
-
-    @property
-    def both(self) -> tuple[Entry, Entry]:
-        """Both entries."""
-        return self.first, self.second
 
     def seeds(self, metric: str, split: str) -> set[int]:
         """Return the seeds on which both have a value."""
-        return self.first.seeds(metric, split) & self.second.seeds(metric, split)
+        a, b = (entry.seeds(metric, split) for entry in self.both)
+        return a & b
 
     def is_same(self, seeds: Collection[int]) -> bool:
         """Whether the runs of these seeds ended in the same state, as their digests say."""
-        states = [(self.first.state(seed), self.second.state(seed)) for seed in seeds]
+        results = [[entry.meta(seed).get("result") or {} for entry in self.both] for seed in seeds]
+        states = [(a.get("state_sha256"), b.get("state_sha256")) for a, b in results]
         return bool(states) and all(a and a == b for a, b in states)
 
     def cost(self, *names: str) -> tuple[float, float]:
@@ -48,7 +43,9 @@ class Pair:
         return a, b
 
 
-def match(first: Argument, second: Argument, metric: str) -> Match:
+def match(
+    first: Argument, second: Argument, metric: str
+) -> tuple[list[Pair], Sequence[Entry], Sequence[Entry]]:
     """Return the pairs of two sides, and the entries of A and of B from which they come.
 
     Where a label names several entries (for example an anchor on selection seeds and a configuration on fresh
@@ -79,13 +76,11 @@ def _title(entry: Entry, whole: bool) -> str:
 
 def _pairs(first: Sequence[Entry], second: Sequence[Entry], whole: bool, alone: bool) -> list[Pair]:
     """Pair entries by title; two single entries are paired also where their scenarios differ."""
-    titles = [_title(entry, whole) for entry in first]
     if alone:
-        return [Pair(first[0], second[0], " | ".join(dict.fromkeys((titles[0], _title(second[0], whole)))))]
+        (a,), (b,) = first, second
+        return [Pair((a, b), " | ".join(dict.fromkeys((_title(a, whole), _title(b, whole)))))]
     by_title = {_title(entry, whole): entry for entry in second}
-    return [
-        Pair(e, by_title[title], title) for e, title in zip(first, titles, strict=True) if title in by_title
-    ]
+    return [Pair((e, by_title[t]), t) for e in first if (t := _title(e, whole)) in by_title]
 
 
 def split_of(pairs: Sequence[Pair], metric: str) -> str:
@@ -105,7 +100,7 @@ def differences(pairs: Sequence[Pair]) -> list[Row]:
     """
     unique: dict[str, Row] = {}
     for pair in pairs:
-        a, b = (entry.config for entry in pair.both)
+        a, b = (config_of(json_object(entry.trial["experiment"])) for entry in pair.both)
         for path in differing(a, b):
             only = "" if path in a and path in b else "A" if path in a else "B"
             row = {"path": path, "a": a.get(path), "b": b.get(path), "only": only}
@@ -155,22 +150,14 @@ def other_images(pairs: Sequence[Pair], differs: Sequence[Row]) -> Iterator[str]
     sides: list[dict[str, str]] = [{}, {}]
     for pair in pairs:
         for side, entry in zip(sides, pair.both, strict=True):
-            for home in entry.homes.values():
-                if dataset := _dataset(home):
+            for seed in entry.homes:
+                dataset = entry.meta(seed).get("dataset")
+                if isinstance(dataset, dict) and dataset.get("fingerprint"):
                     number = f"{dataset.get('images', 0):,} images of {dataset.get('name')}"
                     side[str(dataset["fingerprint"])] = f"{number}, fingerprint {dataset['fingerprint'][:12]}"
     a, b = (sorted(side.values()) for side in sides)
     if sides[0] and sides[1] and {*sides[0]} != {*sides[1]}:
         yield f"different images: A {listing(a)}; B {listing(b)}: the difference includes that"
-
-
-def _dataset(home: Path) -> Row | None:
-    """Return what run.json of a run says of its images; None where it says nothing."""
-    try:
-        dataset = read_object(home / "run.json").get("dataset")
-    except DamagedFile:
-        return None
-    return dataset if isinstance(dataset, dict) and dataset.get("fingerprint") else None
 
 
 def origins(first: Argument, second: Argument) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..look.words import listing, short_listing
 from ..read.columns import ACCURACIES, FLOORS
 from ..read.files import DamagedFile, read_object
-from ..read.results import TESTED, NoResult, Results, Row, flatten, json_object, open_results, tuning_of
+from ..read.results import TESTED, NoResult, Results, Row, flatten, open_results, tuning_of
 from ..verdicts.samples import Samples
 from ..verdicts.study import base_of
 
@@ -35,18 +35,12 @@ class Entry:
     peers: Sequence[Row]  # trials of its sweep on the same seeds, whose noise it shares; itself among them
     homes: dict[int, Path]  # seed -> the folder of its run
 
-    @property
-    def config(self) -> Row:
-        """Dotted path -> value; without the seed and the resources."""
-        return config_of(json_object(self.trial.get("experiment")))
-
-    def state(self, seed: int) -> str:
-        """Return the digest of the final state of a run; empty where it is not on disk."""
+    def meta(self, seed: int) -> Row:
+        """Return `run.json` of a run; empty where it is not on disk, or damaged."""
         try:
-            meta = read_object(self.homes[seed] / "run.json")
-        except (KeyError, DamagedFile, OSError):
-            return ""
-        return str((meta.get("result") or {}).get("state_sha256") or "")
+            return read_object(self.homes[seed] / "run.json")
+        except (KeyError, DamagedFile):
+            return {}
 
     def seeds(self, metric: str, split: str) -> set[int]:
         """Return the seeds that have a value."""
@@ -166,11 +160,11 @@ def _sweep(text: str, label: str, results: Results) -> Argument:
     """Read a sweep: the entry that was named, or all confirmed configurations."""
     query = "FROM trials WHERE kind IN $kinds AND state <> 'PRUNED' ORDER BY trial"
     trials, samples = results.sql(query, kinds=TRIAL_KINDS), Samples(results)
-    tested = [t for t in trials if t["kind"] == "confirm"]
-    labels = list(dict.fromkeys(t["label"] for t in tested or trials if t["kind"] != "search"))
-    kinds = [tested] if not label else [[t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS]
-    named = [group for group in (_named(group, label) for group in kinds) if group]
-    groups = [list(_entries(group, trials, samples, results.folder)) for group in named]
+    by_kind = {kind: [t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS}
+    confirmed = by_kind["confirm"]
+    labels = list(dict.fromkeys(t["label"] for t in confirmed or trials if t["kind"] != "search"))
+    named = [_named(group, label) for group in by_kind.values()] if label else [confirmed]
+    groups = [list(_entries(group, trials, samples, results.folder)) for group in named if group]
     if not groups and label:
         near = difflib.get_close_matches(label, labels, n=1, cutoff=0.5)
         hint = f"; did you mean '{near[0]}'?" if near else "."
@@ -186,11 +180,10 @@ def _sweep(text: str, label: str, results: Results) -> Argument:
 
 
 def _named(trials: Sequence[Row], label: str) -> list[Row]:
-    """Return the trials of a label, or all; how it was tuned may be left out, then tuned comes first."""
-    if not label or (same := [t for t in trials if t["label"] == label]):
-        return list(trials) if not label else same
+    """Return the trials of a label; how it was tuned may be left out, then tuned comes first."""
     bare = [t for t in trials if base_of(t["label"]) == label]
-    return [t for t in bare if tuning_of(t["label"]) != "untuned"] or bare
+    tuned = [t for t in bare if tuning_of(t["label"]) != "untuned"]
+    return [t for t in trials if t["label"] == label] or tuned or bare
 
 
 def _entries(named: Sequence[Row], trials: Sequence[Row], samples: Samples, folder: Path) -> Iterator[Entry]:
@@ -203,8 +196,7 @@ def _entries(named: Sequence[Row], trials: Sequence[Row], samples: Samples, fold
             raise Mistake(f"'{trial['label']}' is not one entry: {studies} have one of that name")
         latest[trial["label"], trial["scenario"]] = trial
     for trial in latest.values():
-        fresh = trial["kind"] in TESTED
         alike = [t for t in trials if t["scenario"] == trial["scenario"] and t["kind"] != "search"]
-        peers = [t for t in alike if (t["kind"] in TESTED) == fresh]
+        peers = [t for t in alike if (t["kind"] in TESTED) == (trial["kind"] in TESTED)]
         runs = zip(trial["seeds"] or [], trial["runs"] or [], strict=False)
         yield Entry(trial, samples, peers, {int(seed): folder / "runs" / run for seed, run in runs})

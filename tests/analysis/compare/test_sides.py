@@ -57,7 +57,7 @@ def test_a_label_of_several_kinds_means_the_one_that_can_be_paired(tmp_path: Pat
     found = compare(
         f"{folder}:anchor", f"{folder}:promptfl"
     )  # selection seeds: the rival, not the confirmed configuration
-    assert found.split == "validation" and found.pairs[0].second.trial["label"] == "promptfl"
+    assert found.split == "validation" and found.pairs[0].both[1].trial["label"] == "promptfl"
     assert found.sentence == "anchor is ahead of promptfl: +3.4 points [+2.8, +4.0], 3 seeds."
 
 
