@@ -90,7 +90,7 @@ def _open(text: str) -> Argument:
         near = difflib.get_close_matches(folder.name, [p.name for p in folder.parent.glob("*/")], n=1)
         hint = f"; did you mean {folder.with_name(near[0])}?" if near else ""
         raise Mistake(f"there is no folder {folder}{hint}")
-    alone = (folder / "run.json").is_file()
+    alone = (folder / "run.json").exists()
     homes = [folder] if alone else [path.parent for path in sorted(folder.glob("*/run.json"))]
     found = [open_results(home) for home in homes]
     if alone and found[0].kind == "sweep":
@@ -119,6 +119,7 @@ def _runs(text: str, runs: Sequence[Results]) -> Argument:
     trial: Row = {
         "scenario": metas[0].get("scenario_label"),
         "label": metas[0].get("label"),
+        "method": (experiments[0].get("method") or {}).get("name"),
         "experiment": json.dumps(experiments[0]),
         "seeds": [int(experiment.get("seed", 0)) for experiment in experiments],
         "runs": [meta.get("id") for meta in metas],
@@ -158,7 +159,7 @@ def differing(first: Row, second: Row) -> list[str]:
 
 def _sweep(text: str, label: str, results: Results) -> Argument:
     """Read a sweep: the entry that was named, or all confirmed configurations."""
-    query = "FROM trials WHERE kind IN $kinds AND state <> 'PRUNED' ORDER BY trial"
+    query = "FROM trials WHERE kind IN $kinds AND state <> 'PRUNED' ORDER BY trial, study"
     trials, samples = results.sql(query, kinds=TRIAL_KINDS), Samples(results)
     by_kind = {kind: [t for t in trials if t["kind"] == kind] for kind in TRIAL_KINDS}
     confirmed = by_kind["confirm"]

@@ -131,7 +131,7 @@ def show_masks(results: Results, figure: Row, key: str) -> Answer:
     pictures = draft.exhibit(panels, results.sql(query), masks.SHOWN, query, caption)
     gains = results.sql(GAINS)
     for row in gains:
-        other = UNTRAINED if row["b"].startswith("untrained gate") else RANDOM
+        other = UNTRAINED if "untrained gate" in row["b"] else RANDOM
         row |= {"a": f"the trained gate of {row['level']}", "b": other}
     texts = []
     for scenario, group in grouped(gains, "scenario").items():

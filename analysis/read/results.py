@@ -157,7 +157,7 @@ def open_results(folder: Path) -> Results:
     path, problem = folder / "run.json", f"{folder} is not a result folder"
     if not folder.is_dir():
         raise NoResult(f"{problem}: there is no such folder")
-    if not path.is_file():
+    if not path.exists():
         raise NoResult(f"{problem}: it holds no run.json (give the folder that --out named)")
     try:
         meta = read_object(path)

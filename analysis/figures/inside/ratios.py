@@ -36,7 +36,7 @@ def query_of_ratios(results: Results) -> str:
 )
 SELECT scenario, label, any_value(method) AS method, any_value(kind) AS kind, 'rank ' || place AS measure,
 place,
-  string_agg(DISTINCT class_name, ', ') AS class, avg(images) AS images, round, round AS x, avg(cr) AS mean,
+  string_agg(DISTINCT class_name, ', ' ORDER BY class_name) AS class, avg(images) AS images, round, round AS x, avg(cr) AS mean,
   min(cr) AS low, max(cr) AS high, count(*) AS seeds
 FROM run_of JOIN ranked USING (run)
 GROUP BY scenario, label, place, round ORDER BY scenario, label, place, round"""
