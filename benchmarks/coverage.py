@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 
 from analysis.stats import MU_LIMIT, TOTAL_LIMIT, Index, morris_effects, sobol_indices, verdict
-from analysis.stats.breaking import breaking_level, level_verdict
 from analysis.stats.comparisons import (
     Comparison,
     Judgement,
@@ -33,6 +32,7 @@ from analysis.stats.comparisons import (
     judge,
     strongest,
 )
+from analysis.stats.judgements import breaking_level, level_verdict
 from analysis.stats.ranks import agreement, effect_size
 from benchmarks.known_functions import FUNCTIONS, LEVELS, exact_mu_star, half_inert
 from raysim.search.plans import designs

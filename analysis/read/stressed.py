@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from ..stats.breaking import LevelVerdict, breaking_level, level_verdict
-from ..stats.judgements import Judgement
+from ..stats.judgements import Judgement, LevelVerdict, breaking_level, level_verdict
 from .results import OBJECTIVE, Results, Row
 
 VERDICTS: tuple[LevelVerdict, ...] = ("break", "degrade", "pass", "undecided", "not run")
@@ -35,7 +34,7 @@ class Outcome:
         accuracy: Its mean with low and high (over seeds and images where these were kept); None without one.
         gaps: Name of a reference or of a rule without training -> the difference to it, a row of `verdicts`.
         change: The difference to itself at the mildest level; None there.
-        verdict: See `breaking.level_verdict`.
+        verdict: See `judgements.level_verdict`.
         remark: Why there is no value, or on how many seeds it diverged; empty where neither holds.
         runs: The runs of its trial.
     """

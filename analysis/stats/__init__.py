@@ -4,11 +4,19 @@ From the points of a design, with intervals and verdicts; from the trials of a s
 Arrays go in, records come out. `docs/sensitivity.md` says what the numbers mean and how well intervals cover.
 """
 
+from .designs import Morris, Sobol, elementary_effects, morris_effects, sobol_indices
 from .importances import Importances, importances
-from .index import MIN_BLOCKS_PER_BRANCH, MU_LIMIT, TOTAL_LIMIT, Index, active_shares, rarely_active, verdict
-from .morris import Morris, elementary_effects, morris_effects
-from .run_noise import lost_ranges, mean_and_noise
-from .sobol import Sobol, sobol_indices
+from .index import (
+    MIN_BLOCKS_PER_BRANCH,
+    MU_LIMIT,
+    TOTAL_LIMIT,
+    Index,
+    active_shares,
+    lost_ranges,
+    mean_and_noise,
+    rarely_active,
+    verdict,
+)
 
 __all__ = [
     "MIN_BLOCKS_PER_BRANCH", "MU_LIMIT", "TOTAL_LIMIT", "Importances", "Index", "Morris", "Sobol",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ FOLDS, TREES, SHUFFLES, RESAMPLES = 5, 60, 3, 25
 SEED = 0  # of forests, folds and resampling
 CAUTION = "diagnostics of an adaptive search, without verdicts: its trials are no fair sample of the space"
 INACTIVE = "inactive"
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,7 @@ class _Column:
     values: list[Any]
 
 
-def importances(
-    rows: Sequence[Mapping[str, Any]],
-    factors: Sequence[Mapping[str, Any]] = (),
-    confidence: float = 0.9,
-) -> Importances:
+def importances(rows: Sequence[Row], factors: Sequence[Row] = (), confidence: float = 0.9) -> Importances:
     """FANOVA, PED-ANOVA and permutation importance of the parameters of a search.
 
     A conditional parameter has the value "inactive" in trials that do not use it. This value also tells the
@@ -76,7 +73,7 @@ def importances(
     parameters that it switches.
 
     Args:
-        rows: Trials with `state`, `params` (a dict, or its JSON) and the `objective`, of which much is good.
+        rows: Trials with `state`, `params` (as JSON) and the `objective`, of which much is good.
             Trials in other states than COMPLETE are only counted.
         factors: Ranges as in `design.factors` of run.json; parameters without an entry get the range of
             their values.
@@ -90,9 +87,7 @@ def importances(
     usable = [row for row in complete if row["objective"] is not None and math.isfinite(row["objective"])]
     left_out = Counter(str(row["state"]) for row in rows if row["state"] != "COMPLETE")
     left_out["COMPLETE without a finite objective"] = len(complete) - len(usable)
-    params = [
-        dict(json.loads(row["params"]) if isinstance(row["params"], str) else row["params"]) for row in usable
-    ]
+    params = [json.loads(row["params"]) for row in usable]
     names = list(dict.fromkeys(name for point in params for name in point))
     found = Importances({}, None, len(usable), dict(+left_out), active_shares(params, names), "")
     if usable and not names:
@@ -106,40 +101,42 @@ def importances(
     if not r2 >= MIN_R2:
         poor = f"the surrogate's held-out R2 is {r2:.2f}, under {MIN_R2:g}"
         return replace(found, r2=r2, reason=f"{poor}: it does not predict the outcome well enough")
-    by_method = {
-        "fANOVA": indices(names, _fanova(columns, y)),
-        "PED-ANOVA": _ped_anova(columns, params, y, confidence),
-        "permutation": _permutation(names, losses, y, confidence),
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    W = bootstrap_weights(len(y), SEED)
+    variance = np.maximum(W @ y**2 - (W @ y) ** 2, 1e-300)
+    resampled = {
+        "PED-ANOVA": _ped_anova(columns, params, y),
+        "permutation": (losses.mean(axis=0) / y.var(), (W @ losses) / variance[:, None]),
+    }
+    by_method = {"fANOVA": indices(names, _fanova(columns, y))} | {
+        method: indices(names, value, *np.quantile(again, tails, axis=0))
+        for method, (value, again) in resampled.items()
     }
     return replace(found, columns=by_method, r2=r2)
 
 
-def _distribution(values: Sequence[Any], factor: Mapping[str, Any] | None) -> Any:
-    """Distribution of a parameter, by its declared range or its values: numbers a range, else a choice."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
+def _column(name: str, params: Sequence[Row], factor: Row | None) -> _Column:
+    """Build a column; inactive is one more choice, or a number a quarter of the range below the range.
 
-    if factor is not None and factor["kind"] != "categorical":
-        return FloatDistribution(float(factor["low"]), float(factor["high"]), log=bool(factor["log"]))
-    if factor is None and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        low, high = float(min(values)), float(max(values))
-        return FloatDistribution(low, high, log=low > 0 and high / low > 20)
-    choices = list(factor["choices"]) if factor is not None else []
-    distinct = {repr(v): v for v in values}.values()  # by text, so that 1 and True stay two values
-    return CategoricalDistribution(choices + [value for value in distinct if value not in choices])
-
-
-def _column(name: str, params: Sequence[Mapping[str, Any]], factor: Mapping[str, Any] | None) -> _Column:
-    """Build a column; inactive is one more choice, or a number a quarter of the range below the range."""
+    What is declared is a range or a choice. Of a parameter that is not declared, numbers have a range.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     active = [point[name] for point in params if name in point]
-    declared, conditional = _distribution(active, factor), len(active) < len(params)
-    if isinstance(declared, CategoricalDistribution):
-        choices = [repr(choice) for choice in declared.choices] + [INACTIVE] * conditional
+    conditional = len(active) < len(params)
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in active)
+    if factor["kind"] == "categorical" if factor else not numbers:
+        choices = list(factor["choices"]) if factor else []
+        distinct = {repr(v): v for v in active}.values()  # by text, so that 1 and True stay two values
+        choices += [value for value in distinct if value not in choices]
+        texts = [repr(choice) for choice in choices] + [INACTIVE] * conditional
         values = [repr(point[name]) if name in point else INACTIVE for point in params]
-        x = np.array([choices.index(value) for value in values], float)
-        return _Column(name, declared, x, CategoricalDistribution(choices), values)
-    scale: Callable[[float], float] = math.log if declared.log else float
+        x = np.array([texts.index(value) for value in values], float)
+        return _Column(name, CategoricalDistribution(choices), x, CategoricalDistribution(texts), values)
+    low, high = (factor["low"], factor["high"]) if factor else (min(active), max(active))
+    log = bool(factor["log"]) if factor else low > 0 and high / low > 20
+    declared = FloatDistribution(float(low), float(high), log=log)
+    scale: Callable[[float], float] = math.log if log else float
     low, high = scale(declared.low), scale(declared.high)
     below = low - 0.25 * (high - low) if conditional else low
     x = np.array([scale(float(point[name])) if name in point else below for point in params])
@@ -152,36 +149,18 @@ def _surrogate(X: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 
-    rng = np.random.default_rng(SEED)
+    rng, k = np.random.default_rng(SEED), X.shape[1]
     errors, losses = np.empty(len(y)), np.zeros(X.shape)
     for train, test in KFold(FOLDS, shuffle=True, random_state=SEED).split(X):
         forest = RandomForestRegressor(TREES, random_state=SEED, n_jobs=1).fit(X[train], y[train])
         errors[test] = (forest.predict(X[test]) - y[test]) ** 2
-        variants = []
-        for j in range(X.shape[1]):
-            for _ in range(SHUFFLES):
-                other = X[test].copy()
-                other[:, j] = rng.permutation(X[:, j])[: len(test)]
-                variants.append(other)
-        predicted = forest.predict(np.concatenate(variants)).reshape(X.shape[1], SHUFFLES, len(test))
+        variants = np.tile(X[test], (k, SHUFFLES, 1, 1))
+        for j, shuffle in np.ndindex(k, SHUFFLES):
+            variants[j, shuffle, :, j] = rng.permutation(X[:, j])[: len(test)]
+        predicted = forest.predict(variants.reshape(-1, k)).reshape(k, SHUFFLES, len(test))
         losses[test] = ((predicted - y[test]) ** 2).mean(axis=1).T - errors[test][:, None]
     spread = float(((y - y.mean()) ** 2).sum())
     return (1 - float(errors.sum()) / spread if spread > 0 else math.nan), losses
-
-
-def _permutation(
-    names: Sequence[str], losses: np.ndarray, y: np.ndarray, confidence: float
-) -> tuple[Index, ...]:
-    W = bootstrap_weights(len(y), SEED)
-    variance = W @ y**2 - (W @ y) ** 2
-    again = (W @ losses) / np.maximum(variance, 1e-300)[:, None]
-    return _with_percentiles(names, losses.mean(axis=0) / y.var(), again, confidence)
-
-
-def _with_percentiles(
-    names: Sequence[str], value: np.ndarray, again: np.ndarray, confidence: float
-) -> tuple[Index, ...]:
-    return indices(names, value, *np.quantile(again, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0))
 
 
 def _fanova(columns: Sequence[_Column], y: np.ndarray) -> np.ndarray:
@@ -194,30 +173,25 @@ def _fanova(columns: Sequence[_Column], y: np.ndarray) -> np.ndarray:
 
 
 def _ped_anova(
-    columns: Sequence[_Column], params: Sequence[dict[str, Any]], y: np.ndarray, confidence: float
-) -> tuple[Index, ...]:
-    """PED-ANOVA of Optuna, which handles conditional parameters (from version 5; NaN for them before)."""
+    columns: Sequence[_Column], params: Sequence[Row], y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """PED-ANOVA of Optuna, [k], and over resampled trials, [n, k]; conditional parameters need version 5."""
     from optuna.importance import PedAnovaImportanceEvaluator
 
     declared = {column.name: column.declared for column in columns}
     spaces = [{name: declared[name] for name in point} for point in params]
-    rng, names = np.random.default_rng(SEED), list(declared)
+    rng = np.random.default_rng(SEED)
 
     def evaluate(chosen: np.ndarray) -> np.ndarray:
         trials = [params[i] for i in chosen], [spaces[i] for i in chosen], y[chosen]
-        return _shares(PedAnovaImportanceEvaluator(), names, *trials)
+        return _shares(PedAnovaImportanceEvaluator(), list(declared), *trials)
 
-    value = evaluate(np.arange(len(y)))
-    again = np.array([evaluate(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES)])
-    return _with_percentiles(names, value, again, confidence)
+    again = [evaluate(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES)]
+    return evaluate(np.arange(len(y))), np.array(again)
 
 
 def _shares(
-    evaluator: Any,
-    names: Sequence[str],
-    params: Sequence[dict[str, Any]],
-    spaces: Sequence[dict[str, Any]],
-    y: np.ndarray,
+    evaluator: Any, names: Sequence[str], params: Sequence[Row], spaces: Sequence[Row], y: np.ndarray
 ) -> np.ndarray:
     """Importances of an evaluator for a study made of these trials, as shares of one; NaN where none."""
     import optuna

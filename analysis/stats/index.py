@@ -1,4 +1,4 @@
-"""A sensitivity index with its verdict, and its interval by Student's t and bootstrap."""
+"""A sensitivity index with its verdict and interval; run noise of a design, and where points were lost."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import bdtrc, betaincinv, stdtrit
 
-from .pools import NO_WIDTH
+from .judgements import NO_WIDTH
 
 Verdict = Literal["matters", "does not matter", "undecided"]
 TOTAL_LIMIT = 0.05  # of a total index: a twentieth of the variance
 MU_LIMIT = 0.01  # of mu*: one point of accuracy over a whole range
 MAX_LOST_SHARE = 0.1  # share of blocks or trajectories without an outcome above which nothing is estimated
-MIN_BLOCKS = 14  # needed for an interval: 16, a tenth of them lost; intervals from fewer cover too rarely
-MIN_TRAJECTORIES = 7  # needed for an interval: eight, one of them lost
 MIN_BLOCKS_PER_BRANCH = 3  # mean number of blocks with an active parameter that its interval needs to cover
-MOST_NOISE = 0.5  # share of the variance between points that may be run noise
 RESAMPLES = 500
+THIRDS = 3  # of a range, in which lost points are counted
+RARE = 0.01  # probability of calling any chance cluster a range that diverges, over all thirds
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,29 @@ class Index:
     high: float | None = None
 
 
-def indices(
-    names: Sequence[str], value: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None
-) -> tuple[Index, ...]:
-    """Indices from arrays [k]; an end that is not finite is none."""
-    none = np.full(len(names), np.nan)
-    ends = np.stack([none if low is None else low, none if high is None else high], axis=1)
+@dataclass(frozen=True)
+class LostRange:
+    """A third of a parameter's range (its ends are shares) in which clearly more points were lost."""
+
+    name: str
+    low: float
+    high: float
+    lost: int
+    points: int
+
+
+def indices(names: Sequence[str], value: np.ndarray, *ends: np.ndarray) -> tuple[Index, ...]:
+    """Indices from arrays [k] of values, and of lower and upper ends, where there are any that are finite."""
     return tuple(
         Index(name, float(v), *(float(end) if np.isfinite(end) else None for end in pair))
-        for name, v, pair in zip(names, value, ends, strict=True)
+        for name, v, *pair in zip(names, value, *ends, strict=True)
     )
 
 
 def verdict(index: Index, limit: float) -> Verdict:
-    """Compare a total index with `TOTAL_LIMIT`, or a mu* with `MU_LIMIT`.
+    """Return whether the whole interval of an index lies above the limit (`matters`), or below.
 
-    Returns:
-        `matters` when the whole interval lies above the limit, `does not matter` when it lies below, else
-        `undecided`. Without an interval, or with one of no width, it is `undecided` too.
+    The limit is `TOTAL_LIMIT` or `MU_LIMIT`. Without an interval, or with one of no width, it is `undecided`.
     """
     if index.low is None or index.high is None or index.high - index.low <= NO_WIDTH:
         return "undecided"
@@ -81,12 +86,12 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
         ValueError: the outcomes are not whole groups.
     """
     if not len(Y) or len(Y) % size:
-        problem = f"{len(Y)} outcomes are not whole {what} of {size} rows"
-        raise ValueError(f"{problem}; give NaN for a row that failed")
+        raise ValueError(
+            f"{len(Y)} outcomes are not whole {what} of {size} rows; give NaN for a row that failed"
+        )
     groups = np.asarray(Y, float).reshape(-1, size)
     kept = groups[np.isfinite(groups).all(axis=1)]
-    dropped = len(groups) - len(kept)
-    reason = ""
+    dropped, reason = len(groups) - len(kept), ""
     if dropped > MAX_LOST_SHARE * len(groups):
         reason = (
             f"{dropped} of {len(groups)} {what} lost a row that failed or diverged; above "
@@ -97,9 +102,9 @@ def finite_groups(Y: np.ndarray, size: int, what: str) -> tuple[np.ndarray, int,
     return kept, dropped, reason
 
 
-def bootstrap_weights(n: int, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """Bootstrap weights [resamples, n] of n groups; each row sums to one."""
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
+def bootstrap_weights(n: int, seed: int) -> np.ndarray:
+    """Bootstrap weights [RESAMPLES, n] of n groups; each row sums to one."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=RESAMPLES) / n
 
 
 def interval_union(
@@ -112,8 +117,6 @@ def interval_union(
     Returns:
         Half of the studentised width, and the union's lower and upper ends; each [P].
     """
-    from scipy.special import stdtrit
-
     tail = (1 - confidence) / 2
     moved = np.abs(again - value)
     studentised = np.divide(moved, errors, out=np.zeros_like(moved), where=errors > NO_WIDTH)
@@ -122,12 +125,58 @@ def interval_union(
     return half, np.minimum(value - half, low), np.maximum(value + half, high)
 
 
-def change_rate_bound(changed: np.ndarray, n: int, confidence: float) -> np.ndarray:
-    """Upper bound of the rate at which an outcome changes, seen in `changed` of n groups (Clopper, Pearson).
+def rare_ends(value: np.ndarray, changed: np.ndarray, n: int, confidence: float, most: float) -> np.ndarray:
+    """Upper ends of mean sizes of effects, from the upper bound (Clopper, Pearson) of how often there is one.
 
-    A branch that is rarely active may be missing from the design, so zero changes do not mean a rate of zero.
+    One was seen in `changed` of n groups. A branch that is rarely active may be missing from the design, so
+    zero changes do not mean a rate of zero; a parameter without any may have effects of the size `most`.
     """
-    from scipy.special import betaincinv
-
     seen = np.minimum(changed, n - 1)
-    return np.where(changed >= n, 1.0, betaincinv(seen + 1, n - seen, 1 - (1 - confidence) / 2))
+    rate = np.where(changed >= n, 1.0, betaincinv(seen + 1, n - seen, 1 - (1 - confidence) / 2))
+    return rate * np.where(changed > 0, value * n / np.maximum(changed, 1), most)
+
+
+def mean_and_noise(Y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean outcome of each point, and the variance that run noise gives to that mean.
+
+    Args:
+        Y: [n] outcomes of one seed, or [n, seeds]; NaN or infinite where a run was lost. What a seed adds to
+            all points is no noise: it cancels in every difference.
+
+    Returns:
+        [n] means over the seeds that were kept, and [n] variances; None with one seed, which shows no noise.
+    """
+    y = np.asarray(Y, float)
+    if y.ndim == 1 or y.shape[1] == 1:
+        return y.reshape(-1), None
+    kept = np.isfinite(y)
+    count = kept.sum(axis=1)
+    whole = y[kept.all(axis=1)]
+    of_seed = (whole - whole.mean(axis=1, keepdims=True)).mean(axis=0) if len(whole) else 0.0
+    y = np.where(kept, y - of_seed, 0.0)
+    mean = np.where(count > 0, y.sum(axis=1) / np.maximum(count, 1), np.nan)
+    if not len(whole):
+        return mean, None
+    squares = (np.where(kept, y - np.nan_to_num(mean)[:, None], 0.0) ** 2).sum(axis=1)
+    able = count > 1
+    points = max(1, int(able.sum()))
+    typical = float(squares[able].sum() / (count[able] - 1).sum()) if able.any() else 0.0
+    variance = np.where(able, squares / np.maximum(count - 1, 1), typical)
+    correction = points / max(1, points - 1)  # the effects of the seeds were estimated from the same points
+    return mean, correction * variance / np.maximum(count, 1)
+
+
+def lost_ranges(U: np.ndarray, lost: np.ndarray, names: Sequence[str]) -> list[LostRange]:
+    """Find the thirds of ranges in which lost points are more than chance, the largest share first.
+
+    Points are U, [n, k] in [0, 1]; `lost` [n] says which of them failed or diverged.
+    """
+    found, n, total = [], len(lost), int(lost.sum())
+    third = np.minimum((np.asarray(U) * THIRDS + 1e-9).astype(int), THIRDS - 1)
+    for j, name in enumerate(names):
+        for place in range(THIRDS):
+            inside = third[:, j] == place
+            hits, points = int(lost[inside].sum()), int(inside.sum())
+            if hits and bdtrc(hits - 1, total, points / n) <= RARE / (THIRDS * len(names)):
+                found.append(LostRange(name, place / THIRDS, (place + 1) / THIRDS, hits, points))
+    return sorted(found, key=lambda r: -r.lost / r.points)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import takewhile
-from typing import Any
 
 from ..read.results import Row, flatten, json_object, parameters_of
 from ..stats.comparisons import Sample
-from .confirmed import main_label
+from .differences import main_label
 from .samples import ALONE, OWN, PERSONAL, Difference, Side
 from .study import TEST, VALIDATION, Entry, Study, base_of
 
@@ -112,21 +110,16 @@ def to_reference(study: Study, figure: Row, metrics: Sequence[str]) -> Iterator[
 def along(study: Study, figure: Row) -> Iterator[Difference]:
     """Yield the first entry at the largest value of a setting minus itself at the smallest."""
     main = main_label(study, [str(t["label"]) for t in study.trials if t["kind"] == "confirm"])
-    path, places = figure["x"], placed(study.trials, figure["x"])
-    lines = [places[t["trial"]]["line"] for t in study.trials if t["label"] == main and t["trial"] in places]
-    line, found = next(iter(lines), ""), dict[str, list[tuple[float, Row]]]()
-    for trial in study.trials:
-        place = places.get(trial["trial"])
-        if place and place["line"] == line:
-            found.setdefault(place["family"], []).append((place["x"], trial))
-    name = figure.get("name") or path.rpartition(".")[2]
-    for family, members in found.items():
+    places, name = placed(study.trials, figure["x"]), figure.get("name") or figure["x"].rpartition(".")[2]
+    here = [{**places[t["trial"]], "trial": t} for t in study.trials if t["trial"] in places]
+    line = next((place["line"] for place in here if place["trial"]["label"] == main), "")
+    for family in dict.fromkeys(place["family"] for place in here if place["line"] == line):
+        members = [(p["x"], p["trial"]) for p in here if (p["line"], p["family"]) == (line, family)]
         (low, first), (high, last) = min(members, key=lambda m: m[0]), max(members, key=lambda m: m[0])
         if low < high:
             a, b = Entry(f"{line} at {high:g} {name}", last), Entry(f"{line} at {low:g} {name}", first)
-            scenario, about = last["scenario"], {"subject": "against", "level": family}
-            for difference in study.compared("recipe", scenario, a, b, split=TEST, **about):
-                yield replace(difference, group=ALONE)
+            about = {"subject": "against", "level": family, "group": ALONE}
+            yield from study.compared("recipe", last["scenario"], a, b, split=TEST, **about)
 
 
 def placed(trials: Sequence[Row], path: str) -> dict[int, Row]:
@@ -135,18 +128,17 @@ def placed(trials: Sequence[Row], path: str) -> dict[int, Row]:
     A family are the scenarios whose settings are the same but for x; families of a single x are left out.
     """
     confirmed = [t for t in trials if t["kind"] == "confirm" and number_at(t, path) is not None]
-    first: dict[str, Row] = {}  # the settings of a scenario are those of its first configuration
+    settings_of: dict[str, str] = {}  # those of a scenario are those of its first configuration
     for trial in confirmed:
-        first.setdefault(trial["scenario"], trial)
-    lines, of = families(confirmed, [path]), {s: _scenario_settings(t, path) for s, t in first.items()}
-    family, xs = _common_names(of), dict[str, set[Any]]()
+        settings_of.setdefault(trial["scenario"], _scenario_settings(trial, path))
+    lines, family = families(confirmed, [path]), _common_names(settings_of)
     found: dict[int, Row] = {
         t["trial"]: {"x": number_at(t, path), "line": lines[t["label"]], "family": family[t["scenario"]]}
         for t in confirmed
     }
-    for place in found.values():
-        xs.setdefault(place["family"], set()).add(place["x"])
-    return {number: place for number, place in found.items() if len(xs[place["family"]]) > 1}
+    places = {(place["family"], place["x"]) for place in found.values()}
+    several = Counter(name for name, _ in places)
+    return {number: place for number, place in found.items() if several[place["family"]] > 1}
 
 
 def _scenario_settings(trial: Row, path: str) -> str:
@@ -181,20 +173,18 @@ def families(trials: Sequence[Row], paths: Sequence[str]) -> dict[str, str]:
 
 
 def _common_names(keys: Mapping[str, str]) -> dict[str, str]:
-    """Return label -> the common part of all labels that have its key."""
-    alike: dict[str, list[str]] = {}
-    for label, key in keys.items():
-        alike.setdefault(key, []).append(label)
-    return {label: common(members) for members in alike.values() for label in members}
+    """Return label -> the common part of all labels that have its key.
 
-
-def common(labels: Sequence[str]) -> str:
-    """Return the common part of labels: parts between commas, else first words, else the first label."""
-    shared = [part for part in labels[0].split(", ") if all(part in other.split(", ") for other in labels)]
-    words = takewhile(
-        lambda same: len(set(same)) == 1, zip(*(label.split() for label in labels), strict=False)
-    )
-    return ", ".join(shared) or " ".join(same[0] for same in words) or labels[0]
+    That is parts between commas, else first words, else the first label.
+    """
+    found: dict[str, str] = {}
+    for key in dict.fromkeys(keys.values()):
+        labels = [label for label, own in keys.items() if own == key]
+        shared = [part for part in labels[0].split(", ") if all(part in one.split(", ") for one in labels)]
+        words = zip(*(label.split() for label in labels), strict=False)
+        first = [same[0] for same in itertools.takewhile(lambda same: len(set(same)) == 1, words)]
+        found |= dict.fromkeys(labels, ", ".join(shared) or " ".join(first) or labels[0])
+    return found
 
 
 def by_domain(study: Study) -> Iterator[Difference]:
@@ -243,8 +233,8 @@ def _measured(
             found.append((row, Side(f"{study.prefix}{before}{row['label']}", sample, row["trial"])))
     if len(found) == 2:
         (row, a), (_, b) = found
-        about = {"subject": subject, "level": level}
-        yield replace(study.difference("recipe", row["scenario"], a, b, metric, split, **about), group=ALONE)
+        about = {"subject": subject, "level": level, "group": ALONE}
+        yield study.difference("recipe", row["scenario"], a, b, metric, split, **about)
 
 
 MEASURED = {"domains": by_domain, "masks": by_mask, "convergence": by_round}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -44,8 +44,7 @@ class Difference:
         family: Differences that are judged together; they follow one another.
         kind: `choice`, `pair`, `lead`, `rival`, `floor`, `tuning`, `transfer`, `recipe` or `stress`.
         subject: What is changed, or what it is compared with, at the `level`.
-        a: The one that is judged.
-        b: The one that it is compared with.
+        a: The one that is judged; `b` is the one that it is compared with.
         planned: Number of seeds that were planned.
         group: The trials whose noise it shares.
         parts: Number of configurations on each side.
@@ -81,8 +80,7 @@ class Samples:
     """Reads samples of the trials of one or several result folders."""
 
     def __init__(self, *results: Results) -> None:
-        self.results = results
-        self._images: dict[tuple[str, str], dict[tuple[str, str], Images]] = {}
+        self.results, self._images = results, functools.cache(self._images_of)
 
     def side(self, words: str, trial: Row | None, metric: str, split: str, floor: str = "") -> Side | None:
         """Return one side of a difference; None where its trial ran and this was not measured.
@@ -112,12 +110,11 @@ class Samples:
         seeds = trial.get("seeds") or []
         listed = trial.get(f"test_{column}" if split == "test" else column)
         if listed is None and column in GROUPS:
-            rows = self._groups
-            listed = [rows.get((run, split), {}).get(column) for run in trial.get("runs") or []]
+            listed = [self._groups.get((run, split), {}).get(column) for run in trial.get("runs") or []]
         pairs = zip(seeds, listed or [None] * len(seeds), strict=False)
         return {int(seed): math.nan if value is None else float(value) for seed, value in pairs}
 
-    @cached_property
+    @functools.cached_property
     def _groups(self) -> dict[tuple[str, str], Row]:
         """Run and split -> the accuracies on groups of classes, which the trials do not have."""
         text = f"""SELECT run, split, {", ".join(GROUPS)} FROM rounds
@@ -127,7 +124,7 @@ QUALIFY round = max(round) OVER (PARTITION BY run, split)"""
 
     def _with_images(self, side: Side, trial: Row, metric: str, split: str, floor: str) -> Side:
         """Return the side with what each image adds, where all its seeds have the same images."""
-        of_run, kept = self._images_of(floor or "personal", metric.rpartition("_")[2]), side.sample.kept
+        of_run, kept = self._images(floor or "personal", metric.rpartition("_")[2]), side.sample.kept
         found = {
             int(seed): of_run[run, split]
             for seed, run in zip(trial.get("seeds") or [], trial.get("runs") or [], strict=False)
@@ -142,16 +139,14 @@ QUALIFY round = max(round) OVER (PARTITION BY run, split)"""
 
     def _images_of(self, scope: str, place: str) -> dict[tuple[str, str], Images]:
         """Return (run, split) -> what was kept of its images."""
-        if (scope, place) not in self._images:
-            text = f'SELECT run, split, images, cell, "{place}" FROM images WHERE scope = $scope'
-            found, cells = dict[tuple[str, str], Images](), dict[str, np.ndarray]()
-            for folder in self.results:
-                columns = folder.arrays(text, scope=scope).values()
-                for run, split, digest, cell, parts in zip(*columns, strict=True):
-                    cells.setdefault(digest, cell)  # one array for all runs on the same images
-                    found[run, split] = (digest, cells[digest], parts)
-            self._images[scope, place] = found
-        return self._images[scope, place]
+        text = f'SELECT run, split, images, cell, "{place}" FROM images WHERE scope = $scope'
+        found, cells = dict[tuple[str, str], Images](), dict[str, np.ndarray]()
+        for folder in self.results:
+            columns = folder.arrays(text, scope=scope).values()
+            for run, split, digest, cell, parts in zip(*columns, strict=True):
+                cells.setdefault(digest, cell)  # one array for all runs on the same images
+                found[run, split] = (digest, cells[digest], parts)
+        return found
 
 
 def outcomes_of(trial: Row) -> dict[int, str]:

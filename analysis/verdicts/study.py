@@ -44,13 +44,13 @@ class Study:
         names = [str(name) for name in self.meta.get("spaces") or []]
         self.space = view.space or str(self.meta.get("space") or (names[0] if names else ""))
         self.prefix = f"{self.space}: " if len(names) > 1 else ""
-        self.declared: Row = (self.meta.get("spaces_declared") or {}).get(self.space) or {}
+        declared = (self.meta.get("spaces_declared") or {}).get(self.space) or {}
         self.trials = view.sql("FROM trials ORDER BY trial, study")
-        self.method = str(self.declared.get("method") or self.space)
+        self.method = str(declared.get("method") or self.space)
         scenarios = [str(s["label"]) for s in self.meta.get("scenarios") or []]
         self.scenarios = list(dict.fromkeys([*scenarios, *(str(t["scenario"]) for t in self.trials)]))
         rivals = [str(t["label"]) for t in self.trials if t["kind"] == "rival"]  # beside the declared ones
-        self.rivals = list(dict.fromkeys([*(self.declared.get("rivals") or {}), *rivals]))
+        self.rivals = list(dict.fromkeys([*(declared.get("rivals") or {}), *rivals]))
         self.grid = [str(label) for label in self.meta.get("grid") or []]  # of a recipe
         self._left_out: list[Row] = list((self.meta.get("left_out") or {}).get("trials") or [])
 
@@ -102,11 +102,11 @@ class Study:
         `about` are its subject and level, and what else a `Difference` has.
         """
         fresh = split == TEST or kind == "recipe"
+        group = (self.space, scenario, "fresh seeds" if fresh else "selection seeds")
         return Difference(
             space=self.space, scenario=scenario, kind=kind, a=a, b=b, metric=metric, split=split,
             family=f"{FAMILIES.get(kind, 'rivals')} of {self.space}",
-            planned=self._planned("confirm" if fresh else "contrast"),
-            group=(self.space, scenario, "fresh seeds" if fresh else "selection seeds"), **about,
+            planned=self._planned("confirm" if fresh else "contrast"), **{"group": group, **about},
         )  # fmt: skip
 
     def _planned(self, kind: str) -> int:

@@ -17,7 +17,7 @@ from analysis.stats.comparisons import (
     judge,
     strongest,
 )
-from analysis.stats.errors import Error
+from analysis.stats.intervals import Error
 from analysis.stats.pools import satterthwaite
 
 LOST = math.nan

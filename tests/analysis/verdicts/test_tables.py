@@ -15,7 +15,7 @@ from analysis.figures.choices.verdicts import rows_of
 from analysis.pages.headline import rival_headline
 from analysis.read.results import Results, Row, open_results
 from analysis.verdicts import verdict_tables
-from analysis.verdicts.confirmed import with_floor
+from analysis.verdicts.differences import with_floor
 from tests.fakes import results as fake_results
 from tests.fakes import stress_results
 from tests.fakes.recipe import Recipe

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from analysis.stats.breaking import LevelVerdict, breaking_level, level_verdict
 from analysis.stats.comparisons import Comparison, Judgement, Pool, Sample, judge
+from analysis.stats.judgements import LevelVerdict, breaking_level, level_verdict
 
 
 def sample(value: float, spread: float = 0.004) -> Sample:

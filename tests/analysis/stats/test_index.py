@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.stats import MU_LIMIT, TOTAL_LIMIT, lost_ranges, morris_effects, sobol_indices, verdict
-from analysis.stats.run_noise import mean_and_noise
+from analysis.stats import (
+    MU_LIMIT,
+    TOTAL_LIMIT,
+    lost_ranges,
+    mean_and_noise,
+    morris_effects,
+    sobol_indices,
+    verdict,
+)
 from benchmarks.known_functions import half_inert
 from raysim.search.plans import designs
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.stats.comparisons import Comparison, Judgement, Pool, Sample, judge
-from analysis.stats.trends import LEAST, STEEPEST, Trend, expected
+from analysis.stats.pools import LEAST_FOR_TREND, STEEPEST, Trend, expected
 
 
 def differences(effects: np.ndarray, share: float, seeds: int, seed: int = 0) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ def test_a_collapse_is_no_trend() -> None:
     collapsed = np.array([0.0, 0.01, -0.4])
     found = [Trend.of([*differences(EFFECTS / 10, 0.0, 3, seed), collapsed]) for seed in range(100)]
     assert sum(trend is not None for trend in found) <= 10
-    assert Trend.of(differences(EFFECTS, 0.3, 3)[-LEAST + 1 :]) is None  # too few to look for one
+    assert Trend.of(differences(EFFECTS, 0.3, 3)[-LEAST_FOR_TREND + 1 :]) is None  # too few to look for one
 
 
 def test_a_size_that_its_seeds_do_not_tell_is_worth_less() -> None:
