@@ -90,7 +90,8 @@ def morris_effects(
         star = star[0], np.minimum(star[1], np.maximum(0, size_of_mean)), star[2]
     else:
         of_point = noise_n.reshape(len(kept), -1)  # the noise of an effect is that of the ends of its step
-        noise = np.einsum("nsk,ns->nk", _steps(U, levels) ** 2, of_point[:, 1:] + of_point[:, :-1])[kept]
+        signs, size = _steps(U, levels)
+        noise = np.einsum("nsk,ns->nk", signs**2, of_point[:, 1:] + of_point[:, :-1])[kept] / size**2
         noise = np.where(sizes > NO_WIDTH, noise, 0.0)  # identical runs have no noise between them
         null = float(np.sqrt(2 / np.pi * noise.mean()))
         if noise.max() > NO_WIDTH**2:
@@ -133,20 +134,20 @@ def elementary_effects(U: np.ndarray, Y: np.ndarray, levels: int = 4) -> np.ndar
         counts = f"{len(U)} points and {len(Y)} outcomes"
         raise ValueError(f"{counts} are not whole trajectories of {k + 1} rows")
     changes = np.diff(np.asarray(Y, float).reshape(-1, k + 1), axis=1)
-    finite = np.isfinite(changes)
-    effects = np.einsum("nsk,ns->nk", _steps(U, levels), np.where(finite, changes, 0.0))
+    finite, (signs, size) = np.isfinite(changes), _steps(U, levels)
+    effects = np.einsum("nsk,ns->nk", signs, np.where(finite, changes, 0.0)) / size
     return np.where(finite.all(axis=1, keepdims=True), effects, np.nan)
 
 
-def _steps(U: np.ndarray, levels: int) -> np.ndarray:
-    """One over each step, with its sign, [N, step, coordinate]; 0 for a coordinate that does not change."""
+def _steps(U: np.ndarray, levels: int) -> tuple[np.ndarray, float]:
+    """Signs of the steps, [N, step, coordinate], 0 for a coordinate that does not change; and their size."""
     k, size = np.shape(U)[1], levels / (2 * levels - 2)
     steps = np.diff(np.reshape(U, (-1, k + 1, k)).astype(float), axis=1)
     taken = np.abs(steps) > 1e-9
     once = (taken.sum(axis=1) == 1).all() and (taken.sum(axis=2) == 1).all()
     if not (once and np.allclose(np.abs(steps[taken]), size)):
         raise ValueError(f"the points are no trajectories of steps of {size:.3g}, one per parameter")
-    return np.where(taken, np.sign(steps) / size, 0.0)
+    return np.where(taken, np.sign(steps), 0.0), size
 
 
 def _means(x: np.ndarray, confidence: float, seed: int, highest: float | None = None) -> Numbers:
@@ -201,6 +202,10 @@ class _Terms(NamedTuple):
     def mean(self, W: np.ndarray) -> _Terms:
         """Compute weighted means; W [R, N]."""
         return _Terms(*(W @ x for x in self))
+
+    def without_each(self) -> _Terms:
+        """Compute the means without each block in turn."""
+        return _Terms(*((x.sum(axis=0) - x) / (len(x) - 1) for x in self))
 
     def indices(self) -> tuple[np.ndarray, np.ndarray]:
         """Compute indices [R, P] and variances [R] from means; without variance an index is 0."""
@@ -290,7 +295,7 @@ def _estimate(terms: _Terms, changed: np.ndarray, confidence: float, seed: int) 
     value[total] = np.maximum(value[total], 0)
     if n < MIN_BLOCKS:
         return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
-    jackknife, _ = terms.mean((1 - np.eye(n)) / (n - 1)).indices()
+    jackknife, _ = terms.without_each().indices()
     error = np.sqrt((n - 1) / n * ((jackknife - jackknife.mean(axis=0)) ** 2).sum(axis=0))
     W = bootstrap_weights(n, seed)
     again, variance = terms.mean(W).indices()
