@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ..figures.differences import with_basis
+from ..figures.choices.verdicts import with_basis
 from ..figures.exhibits import Draft
 from ..figures.outcomes.accuracies import TESTED_METRICS
 from ..look.page import Exhibit, Panel, Part

@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..figures.choices.verdicts import DECIDED, named, size
-from ..figures.differences import FIELDS
+from ..figures.choices.verdicts import DECIDED, FIELDS, named, size
 from ..figures.estimates import quoted
 from ..figures.exhibits import Draft
 from ..figures.rows import place_in, scenario_order

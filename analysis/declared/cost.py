@@ -11,7 +11,7 @@ from statistics import multimode
 from ..figures.estimates import quoted
 from ..figures.exhibits import Draft
 from ..figures.lines import Axis, Line, draw_lines, ends_said, lines_of, panels_of
-from ..figures.outcomes.methods import patches
+from ..figures.outcomes.accuracies import patches
 from ..figures.rows import Column, grouped
 from ..look.entries import looks_of
 from ..look.page import Cell, Table

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ..figures.choices.verdicts import DECIDED, named
-from ..figures.differences import FIELDS, difference_cell, exhibit_of
+from ..figures.choices.verdicts import DECIDED, FIELDS, difference_cell, exhibit_of, named
 from ..figures.estimates import accuracy_cell, basis, confirmed, entries_of, limits, query_of, quoted
 from ..figures.exhibits import Draft
 from ..figures.lines import Axis, draw_lines, ends_said, lines_of, panels_of

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from ..figures.choices.verdicts import named
-from ..figures.differences import difference_cell
+from ..figures.choices.verdicts import difference_cell, named
 from ..figures.estimates import draw_accuracies, limits, said, sort
 from ..figures.exhibits import Draft
 from ..figures.inside import masks

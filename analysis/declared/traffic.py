@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..figures.estimates import panels_by_title
-from ..figures.exhibits import Draft
+from ..figures.exhibits import Draft, panels_by_title
 from ..figures.rows import Column, grouped
 from ..look.entries import base_label
 from ..look.marks import name_rows, write_beside

@@ -8,16 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from ..look.entries import looks_of
-from ..look.page import Cell, Exhibit, Panel, Table, numbers, slug
-from ..look.style import GREY, INK, SMALL, UNTUNED, Figure, Look, blank, drawing, legend_below
+from ..look.page import Cell, Exhibit, Panel, Table, slug
+from ..look.style import GREY, INK, SMALL, UNTUNED, Figure, Look, drawing
 from ..look.words import accuracy as accuracy_text
 from ..look.words import bracket, count, listing, points, shown
 from ..read import stressed
 from ..read.metric import Metric
 from ..read.results import Results, Row
 from ..read.stressed import ACCURACIES, DIFFERENCES, LOCAL, REFERENCE_NAMES, Outcome
+from .exhibits import Draft
 from .inside import signatures
-from .lines import Axis, Line, put_lines
+from .lines import Axis, Line, draw_lines
 
 COLUMNS = ("space", "level", "x", "label", "mean", "low", "high", "seeds", "remark")
 VERDICT_TEXTS = {
@@ -45,57 +46,47 @@ def looks(outcomes: Sequence[Outcome]) -> dict[str, Look]:
 
 @drawing
 def draw_breaking(outcomes: Sequence[Outcome], case: Row, metric: Metric) -> Figure:
-    """Draw one case and space: a line per entry, from the mildest level (left) to the severest.
-
-    A cross at the bottom: it diverged.
-    """
-    figure, axes = blank(3.1)
+    """Draw one case and space: a line per entry, mildest level on the left; a cross: it diverged."""
     label_looks, levels = looks(outcomes), case["levels"]
-    entries = {label: group for (_, _, label), group in stressed.by_entry(outcomes).items()}
     xs = [level["x"] for level in levels]
     stress, frame = f"{case['axis']}   (more stress \u2192)", (-0.03, 1.03)
     axis = Axis(stress, f"validation {metric}, %", frame, values=sorted(xs), log=bool(case.get("log")))
     lines = []
-    for label, group in entries.items():
+    for (_, _, label), group in stressed.by_entry(outcomes).items():
         measured = [{"x": outcome.x, **outcome.accuracy} for outcome in group if outcome.accuracy]
         name = REFERENCE_NAMES.get(label, label) if measured else ""
         lines.append(Line(name, label_looks[label], sorted(measured, key=lambda row: row["x"])))
-    put_lines(axes, lines, axis)
+    figure = draw_lines(lines, axis)
+    axes = figure.axes[0]
+    place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "rotation": 90}
+    style: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "bottom"}
     for outcome in (outcome for outcome in outcomes if outcome.diverged):
-        axes.plot(
-            [outcome.x], [0.0], "X", color=label_looks[outcome.label].colour, markersize=7, clip_on=False
-        )
-        place: dict[str, Any] = {"xytext": (0, 6), "textcoords": "offset points", "rotation": 90}
-        style: dict[str, Any] = {"fontsize": SMALL, "color": INK, "ha": "center", "va": "bottom"}
+        colour = label_looks[outcome.label].colour
+        axes.plot([outcome.x], [0.0], "X", color=colour, markersize=7, clip_on=False)
         axes.annotate("diverged", (outcome.x, 0.0), **place, **style)
     with_result = {outcome.level for outcome in outcomes if outcome.accuracy}
     names = [level["label"] + ("" if level["label"] in with_result else "\nno result") for level in levels]
     axes.set_xticks(xs, names)
     if xs[0] > xs[-1]:
         axes.invert_xaxis()
-    legend_below(figure, axes)
     return figure
 
 
 def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit:
     """Return the figure of a case, as declared, with a panel for each space."""
-    key, title = f"case-{slug(case['name'])}", str(case["title"])
+    draft = Draft(results, f"case-{slug(case['name'])}", str(case["title"]))
     if case.get("skipped"):
-        return Exhibit(key, title, missing=f"Skipped: {case['skipped']}.")
+        return draft.missing(f"Skipped: {case['skipped']}.")
     outcomes = [outcome for outcome in outcomes if outcome.case == case["name"]]
     with_result = {outcome.space for outcome in outcomes if outcome.accuracy or outcome.diverged}
     spaces = [space for space in stressed.spaces_of(case) if space in with_result]
     if not spaces:
         reasons = listing(list(dict.fromkeys(o.remark for o in outcomes if o.role == "entry"))[:2])
-        return Exhibit(key, title, missing=f"No trial of it has a result. {reasons}.".replace(". .", "."))
-    panels = [
-        Panel(
-            f"{key}-{slug(space)}",
-            space,
-            draw_breaking([o for o in outcomes if o.space == space], case, results.metric),
-        )
-        for space in spaces
-    ]
+        return draft.missing(f"No trial of it has a result. {reasons}.".replace(". .", "."))
+    panels = []
+    for space in spaces:
+        figure = draw_breaking([o for o in outcomes if o.space == space], case, results.metric)
+        panels.append(Panel(f"{draft.key}-{slug(space)}", space, figure))
     by_label = (case.get("metrics") or {}).values()
     metrics = sorted({metric for of_label in by_label for metric in of_label.values()})
     caption = (
@@ -104,10 +95,8 @@ def exhibit(results: Results, case: Row, outcomes: Sequence[Outcome]) -> Exhibit
     ).strip()
     if any(outcome.diverged for outcome in outcomes):
         caption += " Cross at the bottom: diverged, no model."
-    names = ("space", "level", "x", "label", "remark")
-    rows = [{**(o.accuracy or {}), **{name: getattr(o, name) for name in names}} for o in outcomes]
-    source = results.shown(ACCURACIES, cases=[case["name"]])
-    return Exhibit(key, title, caption, source, panels, numbers(rows, COLUMNS))
+    rows = [{**(outcome.accuracy or {}), **vars(outcome)} for outcome in outcomes]
+    return draft.exhibit(panels, rows, COLUMNS, ACCURACIES, caption, None, cases=[case["name"]])
 
 
 def table(
@@ -137,7 +126,6 @@ def table(
 
 
 def _outcome_cells(outcome: Outcome, fired: Mapping[str, Sequence[str]]) -> list[object]:
-    """Return the cells of one entry at one level."""
     zeroshot = outcome.gaps.get("zeroshot") or outcome.gaps.get("zero-shot")
     local = next((outcome.gaps[name] for name in LOCAL if name in outcome.gaps), None)
     counts = Counter(name for run in outcome.runs for name in fired.get(run, []))
@@ -173,7 +161,7 @@ def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
     methods = dict.fromkeys(place for place in labels if "," not in place[1])
     body: list[list[object]] = []
     for case in cases:
-        levels = [groups.get((case["name"], *method), []) for method in methods]
+        worst = [_worst_cell(groups.get((case["name"], *method), [])) for method in methods]
         name = Cell(str(case["title"]), "", str(case["name"]))
         variants = [
             f"{label}: {verdict}{_first_level(found, verdict)}"
@@ -181,17 +169,15 @@ def matrix(results: Results, outcomes: Sequence[Outcome]) -> Table:
             if of_case == case["name"] and "," in label
             for verdict in [stressed.worst_verdict(found)]
         ]
-        body.append([name, *map(_worst_cell, levels), "; ".join(variants)])
+        body.append([name, *worst, "; ".join(variants)])
     names = [label if label == space else f"{space}: {label}" for space, label in methods]
     caption = (
         "The worst verdict that intervals show over the levels, and where it begins; pass: the severest "
         "level passes. Marks and words carry the meaning; colours repeat it. Details are below, case by case."
     )
-    columns = ["case", *names, "robust or other variants"]
+    columns, title = ["case", *names, "robust or other variants"], "Pass, degrade or break"
     source = results.shown(DIFFERENCES, cases=[case["name"] for case in cases])
-    return Table(
-        columns, body, caption, source, key="table-overview", title="Pass, degrade or break", look="matrix"
-    )
+    return Table(columns, body, caption, source, key="table-overview", title=title, look="matrix")
 
 
 def _worst_cell(levels: Sequence[Outcome]) -> Cell:
@@ -218,11 +204,8 @@ def failures(results: Results, outcomes: Sequence[Outcome]) -> Table | None:
     """Return the trials without a result, references too, with the reason; None where there are none."""
     cases = stressed.cases(results)
     titles = {case["name"]: case["title"] for case in cases}
-    body = [
-        [case["title"], "all", "all", "all", f"skipped: {case['skipped']}"]
-        for case in cases
-        if case.get("skipped")
-    ]
+    skipped = [case for case in cases if case.get("skipped")]
+    body = [[case["title"], "all", "all", "all", f"skipped: {case['skipped']}"] for case in skipped]
     body += [
         [titles[outcome.case], outcome.space, outcome.level, outcome.label, outcome.remark]
         for outcome in outcomes

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
 from ..look.entries import base_label, looks_of
 from ..look.forest import forest, forest_height
 from ..look.marks import draw_range, write_beside
-from ..look.page import Cell, Panel, slug
-from ..look.style import FAINT, GREY, Figure, Look, blank, drawing, legend_below, percent_axis
+from ..look.page import Cell
+from ..look.style import FAINT, GREY, Figure, Look, blank, drawing
 from ..look.words import bracket, count, kept_seeds, listing, percent
 from ..read.queries import literal
 from ..read.results import Results, Row
+from .exhibits import finished
 from .rows import grouped, place_in, scenario_order
 
 FLOORS: dict[str, Any] = {"most frequent class": (0, (1, 1.5)), "zero-shot": (0, (4, 2))}  # label -> line
@@ -25,8 +26,6 @@ COLUMNS = """scenario, label, method, kind, metric, mean,
 # Every trial measures the floors beside itself; one row of them is shown.
 ONE_FLOOR = """QUALIFY kind <> 'floor'
   OR row_number() OVER (PARTITION BY kind, scenario, label, metric ORDER BY len(seeds) DESC, trial) = 1"""
-Draw = Callable[[list[Row]], Figure]  # draws the rows of a panel
-Seen = Callable[[list[Row]], str]  # says what is seen in it
 
 
 def quoted(*texts: str) -> str:
@@ -34,16 +33,19 @@ def quoted(*texts: str) -> str:
     return ", ".join(map(literal, texts))
 
 
-def query_of(metrics: Sequence[str]) -> str:
-    """Return the SQL of the confirmed configurations and the floors beside them, on the test split."""
-    return f"""SELECT {COLUMNS}
-FROM estimates
-WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
+def tested(metrics: Iterable[str]) -> str:
+    """Return the end of a query of `estimates`: confirmed configurations and floors, on the test split."""
+    return f"""WHERE split = 'test' AND kind IN ('confirm', 'floor') AND metric IN ({quoted(*metrics)})
 {ONE_FLOOR}
 ORDER BY ALL"""
 
 
-def confirmed(results: Results, metrics: Sequence[str]) -> list[Row]:
+def query_of(metrics: Iterable[str]) -> str:
+    """Return the SQL of the confirmed configurations and the floors beside them, on the test split."""
+    return f"SELECT {COLUMNS}\nFROM estimates\n{tested(metrics)}"
+
+
+def confirmed(results: Results, metrics: Iterable[str]) -> list[Row]:
     """Return the accuracies of the confirmed configurations and the floors on the test split.
 
     Rows have the columns of `COLUMNS` and `look`. Scenarios are in the sweep's order, configurations in that
@@ -97,19 +99,16 @@ def lost_words(row: Row) -> str:
     return f" ({kept_seeds(row['seeds'], planned)})" if row["seeds"] < planned else ""
 
 
-def accuracy_text(row: Row | None, form: Callable[[float | None], str] = percent) -> str:
-    """Return `61.6 [60.9, 62.2]`, `61.6 (one seed)`, or `diverges (0 of 3 seeds)`.
-
-    A rule that is the same on every seed has no interval over them: `61.6 (no noise over seeds)`.
-    """
+def accuracy_text(row: Row | None) -> str:
+    """Return `61.6 [60.9, 62.2]`, `61.6 (one seed)` or `(no noise over seeds)`, `diverges (0 of 3 seeds)`."""
     if row is None:
         return ""
     if not is_number(row["mean"]):
         return f"diverges{lost_words(row)}"
-    interval = bracket(row["low"], row["high"], form)
+    interval = bracket(row["low"], row["high"], percent)
     alone = " (one seed)" if not interval and row["seeds"] == 1 else ""
     alone = " (no noise over seeds)" if not interval and row.get("no_noise") else alone
-    return f"{form(row['mean'])} {interval}".rstrip() + (lost_words(row) or alone)
+    return f"{percent(row['mean'])} {interval}".rstrip() + (lost_words(row) or alone)
 
 
 def accuracy_cell(row: Row | None) -> Cell:
@@ -168,11 +167,7 @@ def draw_accuracies(rows: Sequence[Row], frame: tuple[float, float], label: str)
         for floor, value in floors_of(group).items():
             style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": FLOORS[floor]}
             axes.plot([value] * 2, ends[name], zorder=0.5, label=floor, **style)
-    axes.grid(axis="x")
-    axes.set(xlim=frame, xlabel=label)
-    percent_axis(axes.xaxis)
-    legend_below(figure, axes)
-    return figure
+    return finished(figure, axes, "x", "x", xlim=frame, xlabel=label)
 
 
 def _draw_accuracy(axes: Any, y: float, row: Row, frame: tuple[float, float]) -> None:
@@ -199,13 +194,3 @@ def said(rows: Sequence[Row], key: str = "scenario") -> str:
         lost = [f"{row['label']} diverges" for row in group if not is_number(row["mean"])]
         texts.append(f"{name}: {', '.join([' to '.join(ends), *lost]) if ends else ', '.join(lost)}")
     return "; ".join(texts)
-
-
-def panel(key: str, title: str, figure: Figure, seen: str) -> Panel:
-    """Return a panel with the text of what is seen in it."""
-    return Panel(key, title, figure, alt=f"{title}: {seen}" if title else seen)
-
-
-def panels_by_title(titled: Mapping[str, list[Row]], key: str, draw: Draw, seen: Seen) -> list[Panel]:
-    """Return a panel for each title, of its rows; `key` is that of the exhibit."""
-    return [panel(f"{key}-{slug(title)}", title, draw(rows), seen(rows)) for title, rows in titled.items()]

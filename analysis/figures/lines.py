@@ -14,7 +14,8 @@ from ..look.page import Panel
 from ..look.style import GREY, Axes, Figure, Look, blank, drawing, integer_axis, legend_below, percent_axis
 from ..look.words import percent
 from ..read.results import Row
-from .estimates import FLOORS, Draw, Seen, entries_of, is_floor, is_number, panels_by_title
+from .estimates import FLOORS, entries_of, is_floor, is_number
+from .exhibits import Draw, Seen, panels_by_title
 from .rows import grouped
 
 LOG_RATIO = 4  # of the largest value to the smallest, from which on the axis is logarithmic
@@ -45,13 +46,6 @@ class Axis:
     fractions: bool = True  # y is written in per cent
     log: bool | None = None  # whether x is logarithmic; None: where the values reach far
 
-    @property
-    def logarithmic(self) -> bool:
-        """Whether the x axis is logarithmic."""
-        values = self.values
-        wide = bool(values) and values[0] > 0 and values[-1] / values[0] >= LOG_RATIO
-        return wide if self.log is None else self.log
-
 
 @drawing
 def draw_lines(
@@ -75,12 +69,14 @@ def draw_floors(axes: Axes, floors: Mapping[str, float], vertical: bool = False)
 def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
     """Draw lines on axes, and set the axes."""
     reach = (0, max(1, len(axis.names) - 1)) if axis.names else tuple(axis.values)
+    log = axis.log
+    if log is None:
+        log = bool(axis.values) and axis.values[0] > 0 and axis.values[-1] / axis.values[0] >= LOG_RATIO
     for i, line in enumerate(lines):
         rows = [row for row in line.rows if is_number(row["mean"])]
         x = [row["x"] for row in rows]
         if reach:
             part, first, last = STEP * (i - (len(lines) - 1) / 2), reach[0], reach[-1]  # side by side
-            log = axis.logarithmic
             x = [at * (last / first) ** part if log else at + (last - first) * part for at in x]
         look, colour = line.look, line.look.colour
         if line.band:
@@ -98,7 +94,7 @@ def put_lines(axes: Axes, lines: Sequence[Line], axis: Axis) -> None:
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.4, len(axis.names) - 0.6)
     elif axis.values:
-        axes.set_xscale("log" if axis.logarithmic else "linear")
+        axes.set_xscale("log" if log else "linear")
         axes.set_xticks(axis.values, [f"{value:g}" for value in axis.values])
         axes.minorticks_off()
     else:
@@ -127,11 +123,7 @@ def lines_of(rows: Iterable[Row], by: str = "label", **style: Any) -> list[Line]
 def panels_of(
     rows: Sequence[Row], key: str, draw: Draw, seen: Seen, by: str = "scenario", name: str = "label"
 ) -> list[Panel]:
-    """Return a panel for each value of `by`, or several where one would hold too many values of `name`.
-
-    Rows come in the order of panels and of configurations; floors are in each panel. `key` is that of the
-    exhibit.
-    """
+    """Return a panel for each value of `by`, or several for many values of `name`; floors are in each."""
     titled: dict[str, list[Row]] = {}
     for title, group in grouped(rows, by).items():
         parts = panel_groups(list(dict.fromkeys(row[name] for row in entries_of(group))))

@@ -1,4 +1,4 @@
-"""Helpers of many tables: the declared order, symbols of choices, columns, first cells of rows."""
+"""Helpers of many tables: the declared order, groups, symbols of choices, columns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from ..look.page import Cell
 from ..look.words import MINUS
 from ..read.results import Results, Row
 
@@ -43,12 +42,12 @@ def two_digits(value: float | None) -> str:
     return "\u2013" if value is None else f"{value:.2f}".replace("-", MINUS)
 
 
+def is_plain_number(value: Any) -> bool:
+    """Return whether a value is a number that can stand on an axis; a truth value is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def filled(rows: Iterable[Row], columns: Sequence[Column]) -> tuple[list[str], list[list[Any]]]:
     """Return the names of the columns and the cells of each row, as `Table` takes them."""
     pairs = [(column, itemgetter(column)) if isinstance(column, str) else column for column in columns]
     return [name for name, _ in pairs], [[cell(row) for _, cell in pairs] for row in rows]
-
-
-def group_cell(body: Sequence[Sequence[Any]], text: str) -> Cell:
-    """Return the first cell of a table's next row; a text that the rows above have already is drawn faint."""
-    return Cell(text, "again" if any(row[0].text == text for row in body) else "tight")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..figures.choices import leads, matrix
+from ..figures.choices import matrix
 from ..figures.choices.verdicts import DECIDED, GLOBAL, exhibit, named, rows_of, size
 from ..figures.rows import grouped
 from ..look.entries import base_label
@@ -138,7 +138,7 @@ def _level(row: Row) -> str:
 def _leads(results: Results) -> Iterator[Part]:
     if rows := rows_of(results, "lead"):
         missing = Exhibit("leads", "The winner at each level", missing=NO_RIVAL)
-        yield leads.table(results, rows) or missing
+        yield matrix.table_leads(results, rows) or missing
 
 
 def _pairs(results: Results) -> Iterator[Part]:

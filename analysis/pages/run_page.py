@@ -7,12 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..figures.estimates import FLOORS, accuracy_text
-from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import one_run
+from ..figures.inside import masks, rounds, signatures
+from ..figures.outcomes import curves
 from ..figures.outcomes.accuracies import ALL_METRICS
-from ..figures.outcomes.classes import exhibit_balance, exhibit_classes, table_domains
-from ..figures.outcomes.one_run import exhibit_losses, exhibit_run_curve
-from ..figures.outcomes.partition import exhibit_partition
+from ..figures.outcomes.classes import exhibit_balance, exhibit_classes, exhibit_partition, table_domains
 from ..look.page import Cell, Page, Section, Table, Text, show
 from ..look.words import TITLES, capitalized, count, percent, points, size
 from ..read.results import Results, Row, flatten
@@ -46,12 +44,12 @@ def run_page(results: Results) -> Page:
     meta, cost = results.meta, results.sql(COST)[0]
     last, planned = int(cost["rounds"] or 0), (meta.get("experiment") or {}).get("rounds")
     figures = present(
-        *one_run.exhibits_clients(results),
-        exhibit_run_curve(results),
-        exhibit_losses(results),
+        *curves.exhibits_clients(results),
+        curves.exhibit_run_curve(results),
+        curves.exhibit_losses(results),
         exhibit_balance(results),
-        ratios.exhibit_ratios(results),
-        divergence.exhibit_divergence(results),
+        rounds.exhibit_ratios(results),
+        rounds.exhibit_divergence(results),
         *masks.exhibits_masks(results),
         signatures.exhibit(results),
         exhibit_partition(results),
@@ -100,10 +98,10 @@ def sentence(results: Results) -> str:
     text += f" (worst client {percent(worst)}%)" if worst is not None else ""
     if shared is not None:
         text += f"; {points(own - shared)} points against the shared parameters alone"
-    floors = one_run.floors_of_run(results)
+    floors = curves.floors_of_run(results)
     below = [f"{name} ({percent(floor)}%)" for name, floor in floors.items() if own < floor]
     above = [f"{name} {percent(floor)}%" for name, floor in floors.items() if own >= floor]
-    who, tested = one_run.clients_measured(results, 0), (meta.get("test") or {}).get("acc_personal_own")
+    who, tested = curves.clients_measured(results, 0), (meta.get("test") or {}).get("acc_personal_own")
     opened = f"On the test split, which was opened by request, it is {percent(tested)}%."
     rest = [
         f"{text}.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..figures.choices import importances, indices, ranks, responses
+from ..figures.choices import indices, ranks, responses
 from ..figures.choices.verdicts import rows_of
 from ..look.page import Page, Part, Section, Text
 from ..look.words import listing
@@ -54,7 +54,7 @@ def story(results: Results) -> tuple[list[str], list[Section]]:
         "The whole space": indices.exhibits(results, estimates),
         "Response curves": responses.exhibits(results, designs),
         "Agreement of the scenarios": agreed,
-        "Search diagnostics": [importances.exhibit(results, importances.diagnoses(results))],
+        "Search diagnostics": [ranks.exhibit_importances(results)],
     }
     lead = [*indices.sentences(estimates), *ranks.sentences(agreement)]
     return lead, [Section(title, present(*made)) for title, made in parts.items() if any(made)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..figures.searching.tuning import edges, table_tuning
+from ..figures.searching.search import edges, table_tuning
 from ..look.page import Table, Text
 from ..look.words import capitalized, count, listing
 from ..read.results import TESTED, Results

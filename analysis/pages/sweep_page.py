@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from .. import declared as recipes
 from ..figures.choices.matrix import matrix
 from ..figures.choices.verdicts import GLOBAL, rows_of
-from ..figures.inside import divergence, masks, ratios, signatures
-from ..figures.outcomes import classes, communication, curves, heterogeneity, methods
-from ..figures.outcomes.partition import exhibit_partition
-from ..figures.searching import optimism, pareto, racing, search
-from ..figures.searching.tuning import exhibit_tuning
+from ..figures.inside import masks, rounds, signatures
+from ..figures.outcomes import accuracies, classes, communication, curves
+from ..figures.outcomes.classes import exhibit_partition
+from ..figures.searching import pareto, search
 from ..look.page import Page, Part, Section, Table, Text
 from ..look.words import listing
 from ..read.results import Results, Row
@@ -108,9 +107,9 @@ def _declared(results: Results, asked: Sequence[recipes.Answer]) -> list[Section
 def outcomes(results: Results) -> list[Part]:
     """List the figures of what was reached, by whom, and at what cost. A new figure is one line here."""
     return present(
-        methods.exhibit_methods(results),
-        methods.table_of_methods(results),
-        heterogeneity.exhibit_heterogeneity(results),
+        accuracies.exhibit_methods(results),
+        accuracies.table_of_methods(results),
+        communication.exhibit_heterogeneity(results),
         curves.exhibit_curves(results),
         exhibit_partition(results),
         communication.exhibit_communication(results),
@@ -125,8 +124,8 @@ def inside(results: Results) -> list[Part]:
     gated = "masks" not in declared and masks.any_gate(results)
     return present(
         None if "groups" in declared else classes.exhibit_groups(results),
-        ratios.exhibit_ratios(results),
-        divergence.exhibit_divergence(results),
+        rounds.exhibit_ratios(results),
+        rounds.exhibit_divergence(results),
         *(recipes.parts_of(results, recipes.show_masks(results, {}, "masks")) if gated else []),
         signatures.exhibit(results),
         signatures.table(results),
@@ -138,7 +137,7 @@ def searching(results: Results) -> list[Part]:
     if not any(t["kind"] == "search" for t in results.trials):
         return []
     return present(
-        optimism.exhibit_optimism(results),
-        exhibit_tuning(results) or search.exhibit_search(results),
-        racing.table(results),
+        search.exhibit_optimism(results),
+        search.exhibit_tuning(results) or search.exhibit_search(results),
+        pareto.table_race(results),
     )

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis.explore.page import data_of
-from analysis.figures.outcomes.partition import exhibit_partition
+from analysis.figures.outcomes.classes import exhibit_partition
 from analysis.read.results import open_results
 from raysim.cli.main import main
 from raysim.core import warm

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from analysis import declared as recipes
-from analysis.figures.differences import with_basis
+from analysis.figures.choices.verdicts import with_basis
 from analysis.look.page import Exhibit
 from analysis.look.style import svg
 from analysis.read.results import Results, open_results

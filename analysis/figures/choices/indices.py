@@ -11,11 +11,12 @@ import numpy as np
 from ... import stats as sensitivity
 from ...look.marks import draw_range, name_rows
 from ...look.page import Cell, Exhibit, Panel, Table, slug
-from ...look.style import FAINT, INK, SOFT, VERDICTS, Axes, Figure, blank, drawing
+from ...look.style import FAINT, INK, SOFT, VERDICTS, Figure, blank, drawing
 from ...look.words import be, bracket, count, listing, points, shorten
 from ...read.metric import Metric
 from ...read.results import Results, Row, parameters_of, space_of
-from ..rows import Column, filled, grouped, symbol_of, two_digits
+from ..exhibits import Draft, finished, numbers_of
+from ..rows import Column, grouped, is_plain_number, symbol_of, two_digits
 
 VERDICT_LOOKS = {"matters": "ahead", "does not matter": "level", "undecided": "undecided"}
 LIMITS = {"sobol": sensitivity.TOTAL_LIMIT, "morris": sensitivity.MU_LIMIT}  # of a total index; of mu*
@@ -130,15 +131,12 @@ def estimate(results: Results, design: DesignPoints) -> Estimate:
     rows = []
     for index, other, mu in zip(main, beside, signed, strict=True):
         seldom = sensitivity.rarely_active(active[index.name], met)
-        rows.append(
-            {
-                **{"scenario": design.scenario, "path": index.name, "symbol": symbol_of(results, index.name)},
-                **{"value": index.value, "low": index.low, "high": index.high, "mu": mu},
-                **{"other": other.value, "other_low": other.low, "other_high": other.high},
-                **{"active": active[index.name], "seldom": seldom},
-                "verdict": "undecided" if seldom else sensitivity.verdict(index, LIMITS[kind]),
-            }
-        )
+        verdict = "undecided" if seldom else sensitivity.verdict(index, LIMITS[kind])
+        about = {"scenario": design.scenario, "path": index.name, "symbol": symbol_of(results, index.name)}
+        first = {"value": index.value, "low": index.low, "high": index.high, "mu": mu}
+        second = {"other": other.value, "other_low": other.low, "other_high": other.high}
+        activity = {"active": active[index.name], "seldom": seldom}
+        rows.append({**about, **first, **second, **activity, "verdict": verdict})
     rows.sort(key=lambda row: -row["value"])
     return Estimate(design, rows, found.dropped, found.reason, noise, tuple(_lost(results, design)))
 
@@ -150,7 +148,7 @@ def _lost(results: Results, design: DesignPoints) -> Iterator[str]:
         inside = (x >= found.low - 1e-9) & (x < found.high - 1e-9 if found.high < 1 else x <= 1)
         params = [design.params[i] for i in np.flatnonzero(inside)]
         values = [point[found.name] for point in params if found.name in point]
-        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        if all(map(is_plain_number, values)):
             place = f"from {min(values):.3g} to {max(values):.3g}" if values else ""
         else:
             place = " or ".join(map(str, dict.fromkeys(values)))
@@ -160,36 +158,26 @@ def _lost(results: Results, design: DesignPoints) -> Iterator[str]:
 
 @drawing
 def draw_indices(rows: Sequence[Row], kind: str, top: float) -> Figure:
-    """Draw a line per parameter: a bar for the total index (or mu*), hollow for first-order (or sigma).
-
-    The x axis ends at `top`, a share or a fraction.
-    """
+    """Draw each parameter up to `top` (a fraction): total index or mu* as a bar, the other one hollow."""
     figure, axes = blank(0.6 + 0.24 * len(rows))
     unit, label = 1.0, "share of the variance (Sobol index)"
     if kind == "morris":
         unit, label = 100.0, "mean absolute effect (mu*), points"
+    bar: dict[str, Any] = {"height": 0.36, "alpha": 0.35, "linewidth": 0}
+    hollow: dict[str, Any] = {"markersize": 3, "markerfacecolor": "white", "markeredgewidth": 0.8}
     for y, row in enumerate(rows):
         axes.axhline(y, color=FAINT, linewidth=0.4, zorder=0)
-        _draw_index(axes, y, row, unit)
+        colour, above, below = VERDICTS[VERDICT_LOOKS[row["verdict"]]].colour, y - 0.12, y + 0.24
+        axes.barh([above], [unit * max(0.0, row["value"])], color=colour, **bar)
+        draw_range(axes, above, row["low"], row["high"], colour, 1.6, unit)
+        axes.plot([unit * row["value"]], [above], "o", color=colour, markersize=3.6)
+        draw_range(axes, below, row["other_low"], row["other_high"], SOFT, 0.8, unit)
+        axes.plot([unit * row["other"]], [below], "D", color=INK, **hollow)
     axes.axvline(unit * LIMITS[kind], color=INK, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0.5)
     name_rows(axes, [shorten(row["symbol"], 18) for row in rows])
     ends = [row[end] for row in rows for end in ("low", "other_low") if row[end] is not None]
     left = unit * max(min([0.0, *ends]), -0.15 * top)
-    axes.set(xlim=(left, unit * top), ylim=(len(rows) - 0.4, -0.6), xlabel=label)
-    return figure
-
-
-def _draw_index(axes: Axes, y: float, row: Row, unit: float) -> None:
-    """Draw the indices of one parameter at a height, with their intervals."""
-    colour = VERDICTS[VERDICT_LOOKS[row["verdict"]]].colour
-    above, below = y - 0.12, y + 0.24
-    bar: dict[str, Any] = {"height": 0.36, "alpha": 0.35, "linewidth": 0}
-    axes.barh([above], [unit * max(0.0, row["value"])], color=colour, **bar)
-    draw_range(axes, above, row["low"], row["high"], colour, 1.6, unit)
-    axes.plot([unit * row["value"]], [above], "o", color=colour, markersize=3.6)
-    draw_range(axes, below, row["other_low"], row["other_high"], SOFT, 0.8, unit)
-    hollow: dict[str, Any] = {"markersize": 3, "markerfacecolor": "white", "markeredgewidth": 0.8}
-    axes.plot([unit * row["other"]], [below], "D", color=INK, **hollow)
+    return finished(figure, axes, xlim=(left, unit * top), ylim=(len(rows) - 0.4, -0.6), xlabel=label)
 
 
 def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
@@ -197,10 +185,10 @@ def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
     if not estimates:
         return []
     design, shown = estimates[0].points, [found for found in estimates if not found.reason]
-    kind, source, states = design.kind, results.shown(query_of(design.kind)), " ".join(map(state, estimates))
+    kind, states = design.kind, " ".join(map(state, estimates))
     title = "Elementary effects (Morris)" if kind == "morris" else "Shares of the variance (Sobol)"
     if not shown:
-        return [Exhibit("design", title, missing=states, source=source)]
+        return [Draft(results, "design", title).missing(states, query_of(kind))]
     rows = [row for found in shown for row in found.rows]
     values = [row[key] for row in rows for key in ("value", "high", "other", "other_high")]
     top = 1.05 * max(abs(value) for value in values if value is not None)  # of all panels
@@ -217,7 +205,7 @@ def exhibits(results: Results, estimates: Sequence[Estimate]) -> list[Exhibit]:
         "a choice switches off has no effect there; one that is active in fewer than "
         f"{sensitivity.MIN_BLOCKS_PER_BRANCH} {blocks} on average is undecided. {states}"
     )
-    return [Exhibit("design", title, caption, source, panels, _numbers(kind, rows))]
+    return [Exhibit("design", title, caption, results.shown(query_of(kind)), panels, _numbers(kind, rows))]
 
 
 def _meaning(kind: str, metric: Metric) -> str:
@@ -251,7 +239,6 @@ def state(estimate: Estimate) -> str:
 
 
 def _numbers(kind: str, rows: Sequence[Row]) -> Table:
-    """Return the folded table of the indices with their verdicts."""
     morris, seldom = kind == "morris", {True: ", too seldom for a verdict", False: ""}
     form, total, other = two_digits, "total index", "first-order index"
     if morris:
@@ -265,14 +252,11 @@ def _numbers(kind: str, rows: Sequence[Row]) -> Table:
         ("parameter", lambda row: Cell(row["path"], "code")),
         (total, lambda row: interval(row, "value", "low", "high")),
         (other, lambda row: interval(row, "other", "other_low", "other_high")),
-        ("mu", lambda row: form(row["mu"])),
+        *([("mu", lambda row: form(row["mu"]))] if morris else []),
         ("verdict", lambda row: Cell(row["verdict"], VERDICT_LOOKS[row["verdict"]])),
         ("active in", lambda row: f"{row['active']:.0%}{seldom[row['seldom']]}"),
     ]
-    if not morris:
-        del columns[4]
-    names, body = filled(rows, columns)
-    return Table(names, body, folded=f"The numbers ({count(len(body), 'row')})")
+    return numbers_of(rows, columns)
 
 
 def sentences(estimates: Sequence[Estimate]) -> list[str]:

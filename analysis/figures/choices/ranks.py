@@ -1,19 +1,23 @@
-"""Agreement of scenarios on which choices matter most: ranks by the size of the effect."""
+"""What matters most: ranks of the choices by scenario, their agreement, and hints from a search's trials."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+from ... import stats as sensitivity
 from ...look.entries import look_at
+from ...look.marks import draw_range, name_rows
 from ...look.page import Cell, Exhibit, Panel, Table
-from ...look.style import INK, SMALL, SOFT, Figure, blank, drawing
+from ...look.style import FAINT, INK, SMALL, SOFT, Figure, blank, drawing
 from ...look.words import be, bracket, count, points, shorten
 from ...read.results import Results, Row
 from ...stats.ranks import LEAST_SEEDS, agreement, effect_size
-from ..rows import filled, grouped, symbol_of, two_digits
+from ..exhibits import Draft, finished, numbers_of, panels_by_title
+from ..rows import Column, grouped, symbol_of, two_digits
 
 # The choices that have a measured level in every scenario. A level that diverges loses all accuracy.
 QUERY = """WITH tried AS (
@@ -31,6 +35,9 @@ SELECT scenario, path, seeds, effects FROM measured
 QUALIFY count(*) OVER (PARTITION BY path) = (SELECT count(DISTINCT scenario) FROM measured)
 ORDER BY number"""
 LOOKS = {"alike": "level", "opposite": "behind", "undecided": "undecided"}
+TRIALS = """SELECT study, trial, state, objective, params
+FROM trials WHERE kind = 'search' ORDER BY study, trial"""
+IMPORTANCE_COLUMNS = ("study", "path", "by", "value", "low", "high", "active")
 
 
 def table_ranks(results: Results) -> tuple[list[Row], list[Row]]:
@@ -88,58 +95,47 @@ def draw_ranks(rows: Sequence[Row]) -> Figure:
 
 def exhibit(results: Results, rows: Sequence[Row]) -> Exhibit | None:
     """Return the figure of the first rows of `table_ranks`; None where there are not two scenarios."""
-    title = "Do scenarios agree on what matters most?"
+    draft = Draft(results, "ranks", "Do scenarios agree on what matters most?")
     scenarios = grouped(rows, "scenario")
     if len(results.meta.get("scenarios") or scenarios) < 2:
         return None
     if len(scenarios) < 2:
-        return Exhibit("ranks", title, missing="It takes the contrasts of two choices in two scenarios.")
+        return draft.missing("It takes the contrasts of two choices in two scenarios.")
     caption = (
         "Choices ranked by the size of their effect: the root mean square of the differences to the anchor "
         "over the tried levels, on validation, without the part that noise adds (0 where that is all). "
         "A level that diverged counts as \u2212100 points. Neighbours in rank may be equal."
     )
-    names, body = filled(
-        rows,
-        [
-            "scenario",
-            "rank",
-            ("choice", lambda row: Cell(row["path"], "code")),
-            ("size, points", lambda row: points(row["size"])),
-        ],
-    )
-    table = Table(names, body, folded=f"The numbers ({len(body)} rows)")
-    return Exhibit(
-        "ranks", title, caption, results.shown(QUERY), [Panel("ranks", "", draw_ranks(rows))], table
-    )
+    columns: list[Column] = [
+        "scenario",
+        "rank",
+        ("choice", lambda row: Cell(row["path"], "code")),
+        ("size, points", lambda row: points(row["size"])),
+    ]
+    panels, source = [Panel(draft.key, "", draw_ranks(rows))], results.shown(QUERY)
+    return Exhibit(draft.key, draft.title, caption, source, panels, numbers_of(rows, columns))
 
 
 def table(results: Results, pairs: Sequence[Row]) -> Table | None:
     """Return the agreement of each pair of scenarios as a table; None where there is no pair."""
-    if not pairs:
-        return None
 
     def tau(pair: Row) -> str:
         return f"{two_digits(pair['tau'])} {bracket(pair['low'], pair['high'], two_digits)}".rstrip()
 
-    names, body = filled(
-        pairs,
-        [
-            ("scenario", lambda pair: pair["first"]),
-            ("scenario", lambda pair: pair["second"]),
-            (f"tau [{results.confidence:.0%}]", tau),
-            "choices",
-            "seeds",
-            ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
-        ],
-    )
+    columns: list[Column] = [
+        ("scenario", lambda pair: pair["first"]),
+        ("scenario", lambda pair: pair["second"]),
+        (f"tau [{results.confidence:.0%}]", tau),
+        "choices",
+        "seeds",
+        ("verdict", lambda pair: Cell(pair["verdict"], LOOKS[pair["verdict"]])),
+    ]
     caption = (
         "Kendall's tau-b between the two rankings: 1 = the same order, 0 = unrelated, \u22121 = reversed. "
         "The interval comes from redrawn effects; with much noise it reaches from \u22121 to 1. Alike: it "
         f"lies above 0. It takes {LEAST_SEEDS} seeds for a verdict."
     )
-    source, title = results.shown(QUERY), "Agreement of the rankings"
-    return Table(names, body, caption, source, key="table-ranks", title=title)
+    return Draft(results, "ranks", "Agreement of the rankings").plain_table(pairs, columns, QUERY, caption)
 
 
 def sentences(pairs: Sequence[Row]) -> list[str]:
@@ -159,3 +155,67 @@ def sentences(pairs: Sequence[Row]) -> list[str]:
     if few < LEAST_SEEDS:
         texts.append(f"It takes {LEAST_SEEDS} seeds for a verdict; {few} ran.")
     return [" ".join(texts)]
+
+
+def importance_rows(results: Results, study: str, found: sensitivity.Importances) -> list[Row]:
+    """Return a row per parameter and measure, the parameters sorted by the loss when they are shuffled."""
+    loss = {index.name: index.value for index in found.columns.get("permutation", ())}
+    rows = []
+    for measure, indices in found.columns.items():
+        for index in (index for index in indices if math.isfinite(index.value)):
+            about = {"study": study, "path": index.name, "symbol": symbol_of(results, index.name)}
+            rows.append({**about, "by": measure, **vars(index), "active": found.active.get(index.name)})
+    return sorted(rows, key=lambda row: -loss.get(row["path"], 0.0))
+
+
+@drawing
+def draw_importances(rows: Sequence[Row]) -> Figure:
+    """Draw a line per parameter and a mark per measure, with its interval over resampled trials."""
+    symbols, measures = {row["path"]: row["symbol"] for row in rows}, grouped(rows, "by")
+    figure, axes = blank(0.95 + 0.27 * len(symbols))
+    for place in range(len(symbols)):
+        axes.axhline(place + 0.5, color=FAINT, linewidth=0.4, zorder=0)
+    for place, (measure, group) in enumerate(measures.items()):
+        look, shift = look_at(place), 0.24 * (place - (len(measures) - 1) / 2)
+        heights = [list(symbols).index(row["path"]) + shift for row in group]
+        for y, row in zip(heights, group, strict=True):
+            draw_range(axes, y, row["low"], row["high"], look.colour, 1)
+        values = [row["value"] for row in group]
+        axes.plot(values, heights, look.marker, color=look.colour, markersize=3.8, label=measure)
+    name_rows(axes, [shorten(symbol, 18) for symbol in symbols.values()])
+    return finished(figure, axes, ylim=(len(symbols) - 0.5, -0.5), xlabel="share, or loss of held-out R2")
+
+
+def exhibit_importances(results: Results) -> Exhibit | None:
+    """Return the figure of the importances, a panel per study; None where nothing was searched."""
+    draft = Draft(results, "importances", "Hints from the search's trials (no verdict)")
+    studies = grouped(results.sql(TRIALS), "study")
+    if not studies:
+        return None
+    if results.meta.get("status") == "running":  # it takes time, and changes with every trial
+        return draft.missing("It is computed when the sweep has ended.")
+    factors = (results.meta.get("design") or {}).get("factors") or {}
+    found = {
+        study: sensitivity.importances(trials, factors.get(study) or (), results.confidence)
+        for study, trials in studies.items()
+    }
+    shown = {study: made for study, made in found.items() if not made.reason}
+    withheld = " ".join(f"{study}: withheld, {f.reason}." for study, f in found.items() if f.reason)
+    if not shown:
+        return draft.missing(withheld, TRIALS)
+    rows = {study: importance_rows(results, study, made) for study, made in shown.items()}
+    fits = [f"{study}: held-out R2 {f.r2:.2f}, {count(f.used, 'trial')}" for study, f in shown.items()]
+    caption = (
+        f"These are {sensitivity.Importances.caution}: they suggest where to look, and decide nothing. "
+        "fANOVA and PED-ANOVA are shares of a whole. Permutation is the loss of held-out R2 when a "
+        "parameter is shuffled. Intervals come from resampled trials; they do not show bias. Shown only "
+        f"where a surrogate predicts held-out trials with an R2 of at least 0.8. {'; '.join(fits)}. "
+        f"{withheld}"
+    ).strip()
+
+    def seen(rows: Sequence[Row]) -> str:
+        return f"by importance, {', '.join(dict.fromkeys(row['symbol'] for row in rows))}"
+
+    panels = panels_by_title(rows, draft.key, draw_importances, seen)
+    every = [row for group in rows.values() for row in group]
+    return draft.exhibit(panels, every, IMPORTANCE_COLUMNS, TRIALS, caption, None)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from ...look.entries import look_at
-from ...look.page import Exhibit, Panel, numbers
-from ...look.style import SOFT, Figure, blank, drawing, legend_below
+from ...look.page import Exhibit, Panel
+from ...look.style import SOFT, Figure, drawing
 from ...look.words import MARGIN, points
 from ...read.metric import Metric
 from ...read.results import Results, Row
 from ...stats.intervals import t_interval
-from ..lines import Axis, ends_said, lines_of, panels_of, put_lines
-from ..rows import grouped, symbol_of
+from ..exhibits import Draft, Seen
+from ..lines import Axis, draw_lines, ends_said, lines_of, panels_of
+from ..rows import grouped, is_plain_number, symbol_of
 from .indices import DesignPoints, query_of
 
 LEAST_VALUES = 3  # on a curve, the anchor among them
@@ -47,16 +48,10 @@ def table_responses(results: Results) -> list[Row]:
     """Return points along each numeric choice with at least three values: differences to the anchor.
 
     Rows have path, scenario, label (the same), x, mean, low and high (fractions; at the anchor 0 and None, by
-    definition). Levels that diverged, all levels where the anchor did, and
-    those that other settings go with, have no point.
+    definition). Levels that diverged, or other settings go with, have none, nor has any where the anchor did.
     """
     found = parameters(results)
     return results.sql(CHOICES, **found) if found["paths"] else []
-
-
-def is_numeric(value: Any) -> bool:
-    """Return whether a value is a number that can stand on an axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def table_binned(results: Results, designs: Sequence[DesignPoints]) -> list[Row]:
@@ -74,7 +69,7 @@ def table_binned(results: Results, designs: Sequence[DesignPoints]) -> list[Row]
         about = {"scenario": design.scenario, "label": design.scenario}
         for path in design.names:
             values = [params.get(path) for params in design.params]
-            x = np.array([value if is_numeric(value) else np.nan for value in values], float)
+            x = np.array([value if is_plain_number(value) else np.nan for value in values], float)
             for inside in _bins(np.where(np.isfinite(design.means), x, np.nan)):
                 y, blocks = design.means[inside], block[inside]
                 mean = t_interval([y[blocks == one].mean() for one in np.unique(blocks)], results.confidence)
@@ -103,10 +98,10 @@ def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: b
     """Draw a line per scenario along one choice: differences to the anchor, or accuracies."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
-    figure, axes = blank(2.5)
     label, log = "points against anchor" if differences else f"validation {metric}, %", rows[0].get("log")
     values = sorted({row["x"] for row in rows})
-    put_lines(axes, lines_of(rows), Axis(symbol, label, values=values, log=log))
+    figure = draw_lines(lines_of(rows), Axis(symbol, label, values=values, log=log), height=2.5)
+    axes = figure.axes[0]
     if differences:
         axes.axhspan(-MARGIN, MARGIN, color="#f3f3ef", linewidth=0, zorder=0.2)
         axes.axhline(0, color=SOFT, linewidth=0.7, zorder=0.5)
@@ -114,7 +109,6 @@ def draw_curves(rows: Sequence[Row], symbol: str, metric: Metric, differences: b
         locator = LogLocator(10, (1.0, 3.0), numticks=6) if log else MaxNLocator(6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    legend_below(figure, axes)
     return figure
 
 
@@ -128,30 +122,29 @@ def exhibits(results: Results, designs: Sequence[DesignPoints]) -> list[Exhibit]
             f"and {confidence:.0%} interval. Shaded: within one point. Lines only join what was tried; "
             "nothing was measured between the points."
         )
-        key, title = "responses", "Response to each numeric choice, around the anchor"
-        source, panels = results.shown(CHOICES, **parameters(results)), _panels(results, around, key, True)
-        figures.append(Exhibit(key, title, caption, source, panels, numbers(around, COLUMNS)))
+        draft = Draft(results, "responses", "Response to each numeric choice, around the anchor")
+        panels, asked = _panels(draft, around, True), parameters(results)
+        figures.append(draft.exhibit(panels, around, COLUMNS, CHOICES, caption, None, **asked))
     if whole := table_binned(results, designs):
         caption = (
             f"Validation {metric} along each numeric parameter, the others anywhere in the space: means of "
             f"bins of about equally many points, where the parameter was active; {confidence:.0%} t "
             "intervals over the blocks of the design."
         )
-        key, title = "responses-whole", "Response to each numeric parameter, over the whole space"
-        source, panels = results.shown(query_of(designs[0].kind)), _panels(results, whole, key, False)
-        table = numbers(whole, (*COLUMNS, "blocks", "points"))
-        figures.append(Exhibit(key, title, caption, source, panels, table))
+        title = "Response to each numeric parameter, over the whole space"
+        draft, columns = Draft(results, "responses-whole", title), (*COLUMNS, "blocks", "points")
+        panels, query = _panels(draft, whole, False), query_of(designs[0].kind)
+        figures.append(draft.exhibit(panels, whole, columns, query, caption, None))
     return figures
 
 
-def _panels(results: Results, rows: Sequence[Row], key: str, differences: bool) -> list[Panel]:
+def _panels(draft: Draft, rows: Sequence[Row], differences: bool) -> list[Panel]:
     """Return a panel per path; a scenario has one colour in all of them."""
     looks = {label: look_at(place) for place, label in enumerate(grouped(rows, "label"))}
-
-    def seen(rows: list[Row]) -> str:
-        return ends_said(rows, points, " points") if differences else ends_said(rows)
+    results = draft.results
+    seen: Seen = partial(ends_said, form=points, unit=" points") if differences else ends_said
 
     def draw(rows: list[Row]) -> Figure:
         return draw_curves(rows, symbol_of(results, rows[0]["path"]), results.metric, differences)
 
-    return panels_of([{**row, "look": looks[row["label"]]} for row in rows], key, draw, seen, "path")
+    return panels_of([{**row, "look": looks[row["label"]]} for row in rows], draft.key, draw, seen, "path")

@@ -1,4 +1,4 @@
-"""Rows of the table of verdicts, and what every kind of them shares: a figure, its table and its sentence."""
+"""Rows of the table of verdicts, and what all kinds share: figures, tables, cells, and words for them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from ...look.words import (
     points,
     quoted_names,
     seeds_said,
+    short_listing,
     shorten,
     shown,
     verb_of,
 )
 from ...read.results import OBJECTIVE, Results, Row
-from ..rows import Column, filled, grouped, symbol_of
+from ..exhibits import Draft, numbers_of, panel
+from ..rows import Column, grouped, symbol_of
 
 LETTERS = 19  # of the name of a line
+LABEL_LETTERS = 24  # of a configuration's label; longer ones would leave no room for the plot
 FEW = 3  # undecided differences that a sentence gives one by one, with their intervals
 DECIDED = ("diverges", "ahead", "behind")  # the verdicts that a sentence names
 QUERY = """SELECT v.* EXCLUDE (seeds), coalesce(len(v.seeds), 0) AS seeds,
@@ -35,6 +38,13 @@ FROM verdicts v LEFT JOIN scenarios s USING (scenario)
 WHERE v.kind IN $kinds AND v.metric IN $metrics
 ORDER BY s.place, list_position($kinds, v.kind), v.number"""
 GLOBAL = "acc_personal_global"
+SHOWN = (
+    *("scenario", "level", "a", "b", "metric", "estimate", "low", "high", "low_both", "high_both"),
+    *("worst_case", "adjusted_low", "adjusted_high", "seeds", "seeds_planned", "verdict", "reason"),
+    "seeds_needed",
+)
+FIELDS = "* EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds"
+Name = Callable[[Row], str]
 READING = (
     "A thick bar is the interval of one difference, a thin one the interval adjusted for all differences "
     "of its family (false coverage rate); the adjusted one decides. \u25b2 ahead, \u25bc behind: it excludes "
@@ -86,7 +96,7 @@ def signed(verdict: str, word: str = "") -> str:
     return f"{VERDICTS[verdict].sign} {word or verdict}"
 
 
-def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, str] = VERBS) -> str:
+def named(rows: Sequence[Row], name: Name, verbs: Mapping[str, str] = VERBS) -> str:
     """Write the verdicts of rows with one first side: `is ahead of a (+2.0 points, ...); it is level with b`.
 
     `name` is what a row is called; `verbs` has a place for the names, other verdicts are left out. Of more
@@ -100,13 +110,12 @@ def named(rows: Sequence[Row], name: Callable[[Row], str], verbs: Mapping[str, s
         verdict = found[0]["verdict"]
         values = [value for row in found if (value := shown(row)) is not None]
         names = quoted_names([name(row) for row in found])
+        span = ""
         if verdict == "undecided" and len(values) > FEW:
             span = f" ({points(min(values))} to {points(max(values))} points)"
-            clauses.append(verb.format(listing(names)) + span)
-            continue
-        if verdict != "no effect":
+        elif verdict != "no effect":
             names = [f"{label} ({difference(row)})" for label, row in zip(names, found, strict=True)]
-        clauses.append(verb.format(listing(names)))
+        clauses.append(verb.format(listing(names)) + span)
     return "; it ".join(clauses)
 
 
@@ -119,7 +128,7 @@ def exhibit(
     *,
     label: str,
     caption: str,
-    name: Callable[[Row], str],
+    name: Name,
     heads: tuple[str, str] = ("", "against"),
 ) -> Exhibit:
     """Return a forest plot per scenario, with the same lines in each, its table and the sentence `says`.
@@ -144,34 +153,32 @@ def exhibit(
     return Exhibit(key, title, caption, query_shown(results, rows), panels, table, says=says)
 
 
-def _line(row: Row, name: Callable[[Row], str]) -> tuple[Any, ...]:
+def _line(row: Row, name: Name) -> tuple[Any, ...]:
     """Return what is the same in all scenarios: the level of a choice, or the other side."""
     return row["kind"], row["level"], name(row)
 
 
-def table_of(rows: Sequence[Row], heads: tuple[str, str], name: Callable[[Row], str]) -> Table:
+def table_of(rows: Sequence[Row], heads: tuple[str, str], name: Name) -> Table:
     """Return the folded table of differences, the strongest first; a row leads to its first run."""
 
-    def estimate(row: Row) -> str:
-        return f"{points(row['estimate'])} on {count(row['seeds'], 'common seed')}"
-
-    def size_shown(row: Row) -> float | None:
-        return None if row["verdict"] == "diverges" else shown(row)
+    def estimate(row: Row) -> Cell:
+        value = None if row["verdict"] == "diverges" else shown(row)
+        hint = f"{points(row['estimate'])} on {count(row['seeds'], 'common seed')}"
+        return Cell(points(value), "number", hint)
 
     columns: list[Column] = [
         ("scenario", lambda row: Cell(row["scenario"], "tight")),
         (heads[0] or "configuration", lambda r: Cell(name(r), "tight", r["a"] or "", run_link(r["run"]))),
         (heads[1], lambda row: row["b"]),
         ("verdict", lambda row: Cell(signed(row["verdict"]), f"tight {look(row)}", row["reason"] or "")),
-        ("points", lambda row: Cell(points(size_shown(row)), "number", estimate(row))),
+        ("points", estimate),
         ("90 %, adjusted", lambda r: Cell(bracket(r["adjusted_low"], r["adjusted_high"]), "tight")),
         ("90 %, these images", lambda row: Cell(_of_common_seeds(row, ""), "tight")),
         ("90 %, seeds and images", lambda row: Cell(_of_common_seeds(row, "_both"), "tight")),
         ("seeds", lambda row: Cell(seeds_said(row), "tight")),
         ("seeds that would decide", lambda row: row["seeds_needed"]),
     ]
-    names, body = filled(sorted(rows, key=size, reverse=True), columns)
-    return Table(names, body, folded=f"The numbers ({count(len(body), 'row')})")
+    return numbers_of(sorted(rows, key=size, reverse=True), columns)
 
 
 def _of_common_seeds(row: Row, over: str) -> str:
@@ -180,3 +187,53 @@ def _of_common_seeds(row: Row, over: str) -> str:
     if not interval or row["worst_case"] is None:
         return interval
     return f"{points(row['estimate'])} {interval} without the lost seeds"
+
+
+def difference_cell(row: Row | None, words: Mapping[str, str] | None = None) -> Cell:
+    """Return `+2.1 [+1.0, +3.2] ahead` with its look and its reason; `words`: other words for verdicts."""
+    if row is None:
+        return Cell("")
+    word, reason = (words or {}).get(row["verdict"], row["verdict"]), row["reason"] or ""
+    value = shown(row)
+    if row["verdict"] in ("no effect", "missing", "diverges") or value is None:
+        return Cell(word, f"tight {look(row)}", reason)
+    ends = bracket(row["adjusted_low"], row["adjusted_high"]) or "(no interval)"
+    return Cell(f"{points(value)} {ends} {word}", f"tight {look(row)}", reason)
+
+
+def with_basis(texts: Sequence[str], rows: Sequence[Row], confidence: float) -> list[str]:
+    """Return the sentences, the first with what brackets are (on test, over images too if they were kept)."""
+    bracketed = [row for row in rows if row["adjusted_low"] is not None]
+    if not texts or not bracketed:
+        return list(texts)
+    wide = [row["split"] == "test" and row["low_both"] is not None for row in bracketed]
+    images = " and images" if all(wide) else ", and images where they were kept" if any(wide) else ""
+    sizes = sorted({row["family_size"] or 1 for row in bracketed})
+    adjusted = f", adjusted for {' or '.join(map(str, sizes))} differences" if sizes[-1] > 1 else ""
+    return [f"{texts[0]} In brackets: {confidence:.0%} intervals over seeds{images}{adjusted}.", *texts[1:]]
+
+
+def exhibit_of(
+    draft: Draft, rows: Sequence[Row], titles: Mapping[str, str], name: Name, query: str, caption: str
+) -> Exhibit:
+    """Return forest plots of rows of `verdicts`, a panel per metric of `titles`; `name` names a row."""
+    frame, by_metric = axis_frame(rows), grouped(rows, "metric")
+    panels, label = [], f"points against {rows[0]['b']}"
+    for metric in (metric for metric in titles if metric in by_metric):
+        lines = {
+            scenario: [(shorten(name(row), LABEL_LETTERS), row) for row in group]
+            for scenario, group in grouped(by_metric[metric], "scenario").items()
+        }
+        figure, said = draw_differences(lines, frame, label), seen(by_metric[metric], name)
+        panels.append(panel(f"{draft.key}-{slug(metric)}", titles[metric], figure, said))
+    says = seen(next(by_metric[metric] for metric in titles if metric in by_metric), name)
+    return draft.exhibit(panels, rows, SHOWN, query, f"{caption} {READING}", says)
+
+
+def seen(rows: Sequence[Row], name: Name) -> str:
+    """Return how many rows have each verdict, with the names of those ahead, behind or diverging."""
+    texts = []
+    for verdict, group in grouped(rows, "verdict").items():
+        names = short_listing([f"{name(row)} under {row['scenario']}" for row in group])
+        texts.append(f"{len(group)} {verdict}" + (f" ({names})" if verdict in DECIDED else ""))
+    return f"Of {len(rows)} differences, {'; '.join(texts)}."

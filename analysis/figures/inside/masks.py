@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from ...look.style import INK, SMALL, UNTUNED, WIDTH, Figure, Look, drawing
 from ...look.words import bracket, count, percent, points
 from ...read.results import Gallery, Results, Row
 from ...stats.intervals import Interval, paired, t_interval
-from ..estimates import draw_accuracies, panel, said
+from ..estimates import draw_accuracies, said
 from ..exhibits import Draft, evenly_spaced
 from ..lines import Axis, draw_lines
-from ..outcomes.one_run import ends_of, lines_of_columns
+from ..outcomes.curves import ends_of, lines_of_columns
 
 TITLE, OVERLAP_TITLE = "Masks of the gate", "Overlap of masks with the foreground"
 OVERLAPS = {  # column -> name, look
@@ -62,22 +62,21 @@ def exhibits_masks(results: Results) -> list[Exhibit]:
     if not gate:
         return []
     query, gallery = IMAGES.format(where=""), results.gallery()
-    images, shown = results.sql(query), [_exhibit_gate(results, gate)]
+    images, draft = results.sql(query), Draft(results, "masks", TITLE)
+    shown = [_exhibit_gate(results, gate)]
     if not images or gallery is None:
-        return [*shown, Exhibit("masks", TITLE, missing="Masks are drawn when the run has ended.")]
-    drawings = {"masks": (TITLE, panels_of_gallery(gallery, "masks"), meaning(gallery))}
+        return [*shown, draft.missing("Masks are drawn when the run has ended.")]
+    panels, says = panels_of_gallery(gallery, draft.key), overlap_sentence(results, images)
+    shown.append(draft.exhibit(panels, images, SHOWN, query, meaning(gallery), says))
     if rows := table_overlaps(results, images):
         caption = (
             "Mean over images (mark), single images (dots), and the interval over images of this one model, "
             "which says nothing about other seeds."
         )
         figure = draw_accuracies(rows, (0.0, 1.0), "overlap with the foreground (IoU), %")
-        drawings["overlap"] = (OVERLAP_TITLE, [panel("overlap", "", figure, said(rows))], caption)
-    says = overlap_sentence(results, images)
-    return shown + [
-        Draft(results, key, title).exhibit(panels, images, SHOWN, query, caption, says)
-        for key, (title, panels, caption) in drawings.items()
-    ]
+        panels, draft = [Panel("overlap", "", figure, said(rows))], Draft(results, "overlap", OVERLAP_TITLE)
+        shown.append(draft.exhibit(panels, images, SHOWN, query, caption, says))
+    return shown
 
 
 def table_overlaps(results: Results, images: list[Row]) -> list[Row]:
@@ -92,7 +91,6 @@ def table_overlaps(results: Results, images: list[Row]) -> list[Row]:
 
 
 def _exhibit_gate(results: Results, rows: list[Row]) -> Exhibit:
-    """Return the figure of the shares that the gate leaves open, over rounds."""
     lines = lines_of_columns(rows, SHARES)
     caption = (
         "Share of positions that the hard mask leaves open, mean over the images of a round, and share of "
@@ -100,9 +98,8 @@ def _exhibit_gate(results: Results, rows: list[Row]) -> Exhibit:
         "Where either share is near 100%, the gate has collapsed."
     )
     figure = draw_lines(lines, Axis("round", "share in training, %", (-0.03, 1.03)), height=2.4)
-    says = ends_of(lines)
-    panels, draft = [panel("gate", "", figure, says)], Draft(results, "gate", "The gate over rounds")
-    return draft.exhibit(panels, rows, ("round", *SHARES), GATE, caption, says)
+    draft = Draft(results, "gate", "The gate over rounds")
+    return draft.drawn(figure, rows, ("round", *SHARES), GATE, caption, ends_of(lines))
 
 
 def overlap_sentence(results: Results, images: list[Row]) -> str:
@@ -152,10 +149,7 @@ def enlarged(mask: np.ndarray, size: int) -> np.ndarray:
 
 
 def picture(arrays: dict[str, Any], number: int, column: str) -> np.ndarray:
-    """Return one cell of the gallery, [s, s, 3] uint8.
-
-    A mask is the image with the closed positions dimmed; the soft attention is a brightness.
-    """
+    """Return a cell of the gallery, [s, s, 3] uint8: closed positions are dimmed, attention is brightness."""
     image = reduced(arrays["image"][number])
     shown = image
     if column == "soft":
@@ -186,8 +180,8 @@ def draw_gallery(gallery: Gallery, shown: Sequence[int]) -> Figure:
             axes = figure.add_axes((x * cell / WIDTH, (top - line - cell + gap) / height, *size))
             axes.imshow(picture(gallery.arrays, number, column), interpolation="none", aspect="auto")
             axes.set(xticks=[], yticks=[])
-            for edge in axes.spines.values():  # a white picture needs a visible border
-                edge.set(visible=True, linewidth=0.4, color="#999999")
+            # a white picture needs a visible border
+            axes.spines[:].set(visible=True, linewidth=0.4, color="#999999")
     for x, column in enumerate(columns):
         middle, name = (x * cell + (cell - gap) / 2) / WIDTH, COLUMNS[column][0].replace(" ", "\n")
         figure.text(middle, 1 - (head - 0.04) / height, name, ha="center", va="bottom", fontsize=SMALL)
@@ -212,6 +206,6 @@ def panels_of_gallery(gallery: Gallery, key: str) -> list[Panel]:
         chosen = shown[start : start + PANEL_IMAGES]
         said = "; ".join(_image_title(gallery.images[n]) for n in chosen)
         name = "More of them" if i else "Validation images"
-        drawn = panel(f"{key}-{i + 1}", name, draw_gallery(gallery, chosen), said)
-        panels.append(replace(drawn, pictures=True))
+        drawn = draw_gallery(gallery, chosen)
+        panels.append(Panel(f"{key}-{i + 1}", name, drawn, f"{name}: {said}", pictures=True))
     return panels

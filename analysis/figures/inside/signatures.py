@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from textwrap import wrap
 
 from ...look.page import SHOWN_ROWS, Cell, Exhibit, Table
 from ...look.style import FAINT, INK, MARKERS, PALETTE, SMALL, SOFT, WIDTH, Figure, blank, drawing
 from ...look.words import capitalized, count, listing, shorten
 from ...read.results import Results, Row
-from ..estimates import panel
 from ..exhibits import Draft
-from ..rows import grouped, place_in, scenario_order
+from ..rows import Column, grouped, place_in, scenario_order
 
 MOST_SENTENCES = 4  # of the summary
 MOST_ROWS = 14  # of the figure
@@ -77,10 +77,8 @@ def words(name: str) -> str:
 @drawing
 def draw_signatures(rows: Sequence[Row], scenarios: Sequence[str]) -> Figure:
     """Draw configurations by scenarios (rows of `SHARES`): a mark and a count for each that fired."""
-    order = list(SIGNATURE_NAMES)
-    names = sorted(
-        {row["name"] for row in rows if row["name"]}, key=lambda name: (place_in(order, name), name)
-    )
+    order, found = list(SIGNATURE_NAMES), {row["name"] for row in rows if row["name"]}
+    names = sorted(found, key=lambda name: (place_in(order, name), name))
     cells = grouped(sorted(rows, key=lambda row: place_in(names, row["name"])), "configuration", "scenario")
     tops, centres, bottom = {}, {}, 0.0
     for name in dict.fromkeys(row["configuration"] for row in rows):
@@ -119,10 +117,8 @@ def meanings_of(results: Results) -> tuple[dict[str, str], int]:
 
 
 def exhibit(results: Results) -> Exhibit | None:
-    """Return which signatures fired where, or one line that none did.
-
-    None where no run looked for any, and where the table of one run says it.
-    """
+    """Return which signatures fired where, or that none did; None if none was watched, or a table says it."""
+    draft = Draft(results, "signatures", TITLE)
     of_run, (meanings, runs) = results.kind == "run", meanings_of(results)
     rows = [] if of_run else results.sql(SHARES)
     hits = results.sql(FIRED_OF_RUN) if of_run else [row for row in rows if row["name"]]
@@ -130,8 +126,7 @@ def exhibit(results: Results) -> Exhibit | None:
         where = "this run" if of_run else f"any of {count(runs, 'finished run')}"
         names = ", ".join(map(words, meanings))
         missing = f"None of the {count(len(meanings), 'signature')} watched for ({names}) fired in {where}."
-        source = results.shown(WATCHED_OF_RUN if of_run else WATCHED)
-        return Exhibit("signatures", TITLE, source=source, missing=missing) if meanings else None
+        return draft.missing(missing, WATCHED_OF_RUN if of_run else WATCHED) if meanings else None
     if of_run:
         return None
     configurations = list(dict.fromkeys(row["configuration"] for row in rows))
@@ -145,22 +140,16 @@ def exhibit(results: Results) -> Exhibit | None:
         "method watches its own signatures only. All confirmed configurations of methods that watch any are "
         f"shown, others only where one fired.{first} {_meanings(meanings)}"
     ).strip()
-    panels = [panel("signatures", "", draw_signatures(drawn, scenarios), says)]
-    return Draft(results, "signatures", TITLE).exhibit(panels, rows, SHOWN, SHARES, caption, says)
+    return draft.drawn(draw_signatures(drawn, scenarios), rows, SHOWN, SHARES, caption, says)
 
 
 def _meanings(meanings: dict[str, str]) -> str:
-    """Return the meaning of each signature."""
     texts = [f"{words(name)}: {meaning}" for name, meaning in meanings.items()]
     return f"{'; '.join(texts)}." if texts else ""
 
 
 def sentences(results: Results) -> list[str]:
-    """Return what fired, with the measurement of the worst run; [] if nothing did.
-
-    Confirmed configurations come first, then the most frequent; a signature of a configuration is one
-    sentence over all scenarios.
-    """
+    """Return what fired with its worst run, confirmed ones first, then the most frequent; [] if none did."""
     if results.kind == "run":
         return [f"{capitalized(words(row['name']))}: {row['detail']}." for row in results.sql(FIRED_OF_RUN)]
     fired = grouped(results.sql(FIRED), "configuration", "name")
@@ -189,15 +178,15 @@ def table(results: Results) -> Table | None:
     of_run = results.kind == "run"
     query, places = (FIRED_OF_RUN, ()) if of_run else (FIRED, ("scenario", "configuration", "seed"))
     rows = results.sql(query)
-    if not rows:
-        return None
-    measured = ("round", "value", "limit", "detail")
-    body = [
-        [*(row[key] for key in places), Cell(words(row["name"]), "tight"), *(row[key] for key in measured)]
-        for row in rows[:SHOWN_ROWS]
+    columns: list[Column] = [
+        *places,
+        ("signature", lambda row: Cell(words(row["name"]), "tight")),
+        "round",
+        ("measured", itemgetter("value")),
+        "limit",
+        ("in words", itemgetter("detail")),
     ]
-    columns = (*places, "signature", "round", "measured", "limit", "in words")
     more = f" (the first {SHOWN_ROWS} of {len(rows)} rows)" if len(rows) > SHOWN_ROWS else ""
     folded = f"All failure signatures that fired{more}" if len(rows) > MOST_OPEN_ROWS else ""
-    caption, source = _meanings(meanings_of(results)[0]), results.shown(query)
-    return Table(columns, body, caption, source, folded, key="table-signatures", title=TITLE)
+    draft, caption = Draft(results, "signatures", TITLE), _meanings(meanings_of(results)[0])
+    return draft.plain_table(rows[:SHOWN_ROWS], columns, query, caption, folded)

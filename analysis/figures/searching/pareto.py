@@ -1,22 +1,80 @@
-"""Several objectives of a search: the Pareto front of its configurations."""
+"""Objectives of a search: their values in SQL and in words, the Pareto front, the race for the last place."""
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 from ...look.marks import draw_intervals
-from ...look.page import Exhibit, Table
-from ...look.style import GREY, INK, PALETTE, Figure, blank, drawing, legend_below, percent_axis
-from ...look.words import bracket, listing, percent, size
+from ...look.page import Cell, Exhibit, Table
+from ...look.style import GREY, INK, PALETTE, Figure, blank, drawing
+from ...look.words import TITLES, bracket, count, listing, percent, points, size
 from ...read.metric import Metric
-from ...read.results import Results, Row
-from ..estimates import panels_by_title
-from ..exhibits import Draft
-from ..rows import Column, filled, grouped
-from .objectives import Objective, objectives, settings_cell
+from ...read.results import OBJECTIVE, Results, Row
+from ..exhibits import Draft, finished, panels_by_title
+from ..rows import Column, grouped
+
+DECISIVE_SEEDS = 2  # from which the race, not the search, decides which configuration is taken
+OBJECTIVE_NAMES = {"bytes_up": "bytes sent up", "bytes_down": "bytes sent down", "flops": "FLOPs"}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective by the name of its column; `direction` is `maximize` or `minimize`."""
+
+    name: str
+    direction: str
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its values are fractions, one of each seed."""
+        return self.name.startswith(("acc_", "worst_client_", "p10_", "test_acc_"))
+
+    @property
+    def value(self) -> str:
+        """The SQL of a trial's value, the mean over its seeds, where a lost seed counts as 0."""
+        if not self.is_fraction:
+            return self.name
+        lost = "outcomes[i] IN ('diverged', 'failed')"
+        return f"list_avg([if({lost}, 0, value) FOR value, i IN {self.name}])"
+
+    @property
+    def order(self) -> str:
+        """The SQL order with the best value first."""
+        return "ASC" if self.direction == "minimize" else "DESC"
+
+    def form(self, value: float | None) -> str:
+        """Write a value."""
+        if self.is_fraction or value is None:
+            return percent(value)
+        return size(value) if self.name.startswith("bytes") else f"{value:.4g}"
+
+    def words(self, metric: Metric) -> str:
+        """Name it in words, without its unit."""
+        if self.name in TITLES:
+            return f"{metric} ({TITLES[self.name]})"
+        return OBJECTIVE_NAMES.get(self.name, self.name.replace("_", " "))
+
+    def axis(self, metric: Metric) -> str:
+        """Name it in words, with its unit."""
+        return self.words(metric) + (", %" if self.is_fraction else "")
+
+
+def objectives(results: Results) -> list[Objective]:
+    """Return the objectives of the search, the leading one first; by default the accuracy of all sweeps."""
+    declared = (results.meta.get("search") or {}).get("objectives") or []
+    aims = [Objective(aim["name"], aim["direction"]) for aim in declared]
+    return aims or [Objective(OBJECTIVE, "maximize")]
+
+
+def settings_cell(params: str | None) -> Cell:
+    """Return the settings that a trial changed (JSON text), as one cell."""
+    text = " ".join(f"{path}={value}" for path, value in json.loads(params or "{}").items())
+    return Cell(text or "nothing: the anchor", "code")
 
 
 def query_of(wanted: Sequence[Objective]) -> str:
@@ -77,16 +135,12 @@ def draw_pareto(rows: Sequence[Row], wanted: Sequence[Objective], metric: Metric
     if confirmed:
         frame: dict[str, Any] = {"markeredgecolor": INK, "markersize": 8.5, "markeredgewidth": 1.2}
         axes.plot(*places(confirmed), "o", color="none", label="confirmed on fresh seeds", **frame)
-    axes.grid()
-    axes.set(xlabel=x.axis(metric), ylabel="\n".join(textwrap.wrap(y.axis(metric), 28)))
-    for axis, aim in ((axes.xaxis, x), (axes.yaxis, y)):
-        if aim.is_fraction:
-            percent_axis(axis)
+    fractions = "".join(name for name, aim in {"x": x, "y": y}.items() if aim.is_fraction)
+    names = {"xlabel": x.axis(metric), "ylabel": "\n".join(textwrap.wrap(y.axis(metric), 28))}
     if x.name.startswith("bytes"):
         axes.locator_params("x", nbins=3)
         axes.xaxis.set_major_formatter(lambda value, _: size(value))
-    legend_below(figure, axes)
-    return figure
+    return finished(figure, axes, "both", fractions, **names)
 
 
 def exhibit(results: Results) -> Exhibit | None:
@@ -101,7 +155,8 @@ def exhibit(results: Results) -> Exhibit | None:
 
     def seen(rows: list[Row]) -> str:
         front = [row for row in rows if row["front"]]
-        values = [", ".join(aim.said(row[aim.name]) for aim in wanted[:2]) for row in front[:6]]
+        units = [(aim, "%" if aim.is_fraction else "") for aim in wanted[:2]]
+        values = [", ".join(aim.form(row[aim.name]) + unit for aim, unit in units) for row in front[:6]]
         return f"{len(front)} of {len(rows)} trials on the front, {'; '.join(values)}"
 
     directions = {"minimize": "least", "maximize": "most"}
@@ -114,7 +169,7 @@ def exhibit(results: Results) -> Exhibit | None:
         "of many noisy values; the table has the values on fresh seeds."
     )
     by_study = grouped(rows, "study")
-    panels = panels_by_title(by_study, "pareto", lambda r: draw_pareto(r, wanted, metric), seen)
+    panels = panels_by_title(by_study, draft.key, lambda r: draw_pareto(r, wanted, metric), seen)
     columns = ("study", "label", *(aim.name for aim in wanted), "low", "high")
     front, query = [row for row in rows if row["front"]], query_of(wanted)
     return draft.exhibit(panels, front, columns, query, caption)
@@ -123,8 +178,6 @@ def exhibit(results: Results) -> Exhibit | None:
 def table(results: Results) -> Table | None:
     """Return the points of the front in all objectives, with the values on test of the confirmed ones."""
     wanted, front = objectives(results), [row for row in table_pareto(results) if row["front"]]
-    if not front:
-        return None
     first, metric = wanted[0], results.metric
 
     def leading(row: Row) -> str:
@@ -144,10 +197,94 @@ def table(results: Results) -> Table | None:
         (f"test: {first.axis(metric)}", test),
         ("set", lambda row: settings_cell(row["params"])),
     ]
-    names, body = filled(front, columns)
     caption = (
         f"Mean and {results.confidence:.0%} interval on validation; on the test split with fresh seeds "
         "where the configuration was confirmed."
     )
-    source = results.shown(query_of(wanted))
-    return Table(names, body, caption, source, key="table-pareto", title="The front")
+    return Draft(results, "pareto", "The front").plain_table(front, columns, query_of(wanted), caption)
+
+
+def query_of_race(aim: Objective) -> str:
+    """Return the SQL of the race: a row per configuration, those that stayed longest first.
+
+    `looks` are race seeds, `lost` those without a number, `low` and `high` the smallest and largest value,
+    `gap` is the mean minus the leader's on common seeds, and `most` the seeds of the one that stayed longest.
+    `taken`: its settings were confirmed as the tuned ones; `ended`: those of its study were.
+    """
+    best = "min" if aim.direction == "minimize" else "max"
+    return f"""WITH raced AS (
+  SELECT study, scenario, method, label, params, seeds[1] AS seed, trial,
+    if(state = 'COMPLETE' AND isfinite({aim.value}), {aim.value}, NULL) AS value
+  FROM trials WHERE kind = 'race'
+), configurations AS (
+  SELECT study, scenario, method, label, any_value(params) AS params, count(DISTINCT seed) AS looks,
+    count(DISTINCT seed) - count(value) AS lost, avg(value) AS mean, min(value) AS low, max(value) AS high
+  FROM raced GROUP BY study, scenario, method, label
+), leaders AS (
+  SELECT study, arg_{best}(label, mean) AS leader FROM (
+    FROM configurations WHERE lost = 0 QUALIFY looks = max(looks) OVER (PARTITION BY study)
+  ) GROUP BY study
+), gaps AS (
+  SELECT r.study, r.label, avg(r.value - b.value) AS gap
+  FROM raced r JOIN leaders l USING (study) JOIN raced b ON b.study = r.study AND b.seed = r.seed AND b.label
+  = l.leader
+  GROUP BY ALL
+), tuned AS (
+  SELECT scenario, method, params FROM trials
+  WHERE kind = 'confirm' AND tuning IS DISTINCT FROM 'untuned' AND NOT ends_with(label, '(untuned)')
+)
+SELECT c.*, if(c.label = leader, NULL, gap) AS gap, max(looks) OVER (PARTITION BY c.study) AS most,
+  coalesce(c.label = leader, false) AS leads,
+  (c.scenario, c.method, c.params) IN (SELECT (scenario, method, params) FROM tuned) AS taken,
+  (c.scenario, c.method) IN (SELECT (scenario, method) FROM tuned) AS ended
+FROM configurations c LEFT JOIN leaders l ON l.study = c.study
+  LEFT JOIN gaps g ON g.study = c.study AND g.label = c.label
+ORDER BY c.study, looks DESC, mean {aim.order}, c.label"""
+
+
+def fate(row: Row) -> str:
+    """Return what became of a configuration, as the rows say: what was confirmed is what was taken."""
+    if row["lost"]:
+        return f"diverges or failed on {row['lost']} of {count(row['looks'], 'seed')}"
+    out = f"out after {count(row['looks'], 'seed')}"
+    if not row["ended"]:
+        return "racing" if row["looks"] >= row["most"] - 1 else out
+    if row["taken"]:
+        few = f", not decided: {count(row['most'], 'seed')}"
+        return f"taken{few if row['most'] < DECISIVE_SEEDS else ''}"
+    return out if row["looks"] < row["most"] else "left at the end"
+
+
+def table_race(results: Results) -> Table | None:
+    """Return the race as a table, with its rule in words; None where nothing was raced."""
+    aim = objectives(results)[0]  # it decides the race
+
+    def value(row: Row) -> str:
+        seeds = bracket(row["low"], row["high"], aim.form) if row["looks"] > 1 else "(one seed)"
+        return "\u2013" if row["mean"] is None else f"{aim.form(row['mean'])} {seeds}"
+
+    def gap(row: Row) -> str:
+        return "the leader" if row["leads"] else (points if aim.is_fraction else aim.form)(row["gap"])
+
+    columns: list[Column] = [
+        "study",
+        ("configuration", itemgetter("label")),
+        ("race seeds", itemgetter("looks")),
+        (f"validation{', %' if aim.is_fraction else ''}", value),
+        (f"minus the leader{', points' if aim.is_fraction else ''}", gap),
+        ("outcome", fate),
+        ("set", lambda row: settings_cell(row["params"])),
+    ]
+    query = query_of_race(aim)
+    rows = results.sql(query)
+    rule = str((results.meta.get("race") or {}).get("rule") or "The rule is not recorded.")
+    direction = " (less is better)" if aim.direction == "minimize" else ""
+    caption = (
+        f"Rule: {rule} Validation: {aim.words(results.metric)}{direction} on the race's seeds alone, mean "
+        "[lowest, highest seed], and the mean difference to the leader on common seeds. The rule decides; "
+        "these numbers are no verdicts."
+    )
+    if any("not decided" in fate(row) for row in rows):
+        caption += " A race that ended after one seed decides nothing: the best of the search was taken."
+    draft = Draft(results, "racing", "The race for the last place")
+    return draft.plain_table(rows, columns, query, caption)

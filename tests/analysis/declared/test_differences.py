@@ -10,7 +10,7 @@ from analysis import declared as recipes
 from analysis import write_report
 from analysis.declared import differences
 from analysis.declared.answers import headline
-from analysis.figures.differences import LETTERS
+from analysis.figures.choices.verdicts import LABEL_LETTERS
 from analysis.figures.outcomes import classes
 from analysis.look.style import VERDICTS
 from analysis.read.results import open_results
@@ -210,7 +210,7 @@ def test_a_long_name_leaves_room_for_the_plot(tmp_path: Path) -> None:
     made.trial(f"{name} (tuned)", "even", lambda s: at(0.72, 5.0)(s) + NOISE[s])
     (exhibit,), sentences = drawn(made.open())
     [label] = [text.get_text() for text in exhibit.panels[0].figure.axes[0].get_yticklabels()]
-    assert len(label) <= LETTERS and label.startswith("a common") and name in sentences[0]
+    assert len(label) <= LABEL_LETTERS and label.startswith("a common") and name in sentences[0]
 
 
 def test_what_diverges_is_named_and_the_surest_size_comes_first() -> None:

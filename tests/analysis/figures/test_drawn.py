@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 
 from analysis import declared
-from analysis.figures.inside import divergence, masks, ratios, signatures
+from analysis.figures.inside import masks, rounds, signatures
 from analysis.figures.outcomes import (
+    accuracies,
     classes,
     communication,
     curves,
-    heterogeneity,
-    methods,
-    one_run,
-    partition,
 )
-from analysis.figures.searching import optimism, pareto, racing, search, tuning
+from analysis.figures.searching import pareto, search
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import SMALL
 from analysis.read.results import Results, open_results
@@ -47,39 +44,39 @@ FOLDERS: dict[str, Callable[[Path], Path]] = {
     "safe run": fake_safe.safe_run,
 }
 OF_SWEEPS: list[Callable[[Results], Any]] = [
-    methods.exhibit_methods,
-    methods.table_of_methods,
-    heterogeneity.exhibit_heterogeneity,
+    accuracies.exhibit_methods,
+    accuracies.table_of_methods,
+    communication.exhibit_heterogeneity,
     curves.exhibit_curves,
-    partition.exhibit_partition,
+    classes.exhibit_partition,
     communication.exhibit_communication,
     classes.exhibit_groups,
-    ratios.exhibit_ratios,
-    divergence.exhibit_divergence,
+    rounds.exhibit_ratios,
+    rounds.exhibit_divergence,
     signatures.exhibit,
     signatures.table,
-    optimism.exhibit_optimism,
-    tuning.exhibit_tuning,
+    search.exhibit_optimism,
+    search.exhibit_tuning,
     search.exhibit_search,
     pareto.exhibit,
     pareto.table,
-    racing.table,
+    pareto.table_race,
     search.table_trials,
     lambda results: [
         part for answer in declared.answers(results) for part in declared.parts_of(results, answer)
     ],
 ]
 OF_RUNS: list[Callable[[Results], Any]] = [
-    one_run.exhibits_clients,
-    one_run.exhibit_run_curve,
-    one_run.exhibit_losses,
+    curves.exhibits_clients,
+    curves.exhibit_run_curve,
+    curves.exhibit_losses,
     classes.exhibit_balance,
-    ratios.exhibit_ratios,
-    divergence.exhibit_divergence,
+    rounds.exhibit_ratios,
+    rounds.exhibit_divergence,
     masks.exhibits_masks,
     signatures.exhibit,
     signatures.table,
-    partition.exhibit_partition,
+    classes.exhibit_partition,
     classes.exhibit_classes,
     classes.table_domains,
 ]
@@ -155,7 +152,7 @@ def test_no_table_shows_a_bare_number_as_if_it_were_certain(judged: Results) -> 
 
 
 def test_what_diverged_is_named_and_counted(whole: Results) -> None:
-    table, exhibit = methods.table_of_methods(whole), methods.exhibit_methods(whole)
+    table, exhibit = accuracies.table_of_methods(whole), accuracies.exhibit_methods(whole)
     assert table and exhibit.numbers
     tuned = next(row for row in table.rows if row[1].text == "fedrsclip (tuned)")
     assert tuned[2].text.endswith("(4 of 5 seeds)")
@@ -170,24 +167,24 @@ def test_what_diverged_is_named_and_counted(whole: Results) -> None:
 
 def test_floors_stand_in_every_accuracy_figure(whole: Results) -> None:
     for exhibit in (
-        methods.exhibit_methods(whole),
-        heterogeneity.exhibit_heterogeneity(whole),
+        accuracies.exhibit_methods(whole),
+        communication.exhibit_heterogeneity(whole),
         curves.exhibit_curves(whole),
         communication.exhibit_communication(whole),
-        optimism.exhibit_optimism(whole),
+        search.exhibit_optimism(whole),
     ):
         assert exhibit
         for panel in exhibit.panels:
             texts = [text.get_text() for legend in panel.figure.legends for text in legend.get_texts()]
             assert {"most frequent class", "zero-shot"} <= set(texts), panel.key
-    labels = [row[1].text for row in methods.table_of_methods(whole).rows]  # type: ignore[union-attr]
+    labels = [row[1].text for row in accuracies.table_of_methods(whole).rows]  # type: ignore[union-attr]
     assert labels.count("most frequent class") == labels.count("zero-shot") == 2
 
 
 def test_a_configuration_that_diverges_on_every_seed_keeps_its_row(tmp_path: Path) -> None:
     results = open_results(fake_whole(tmp_path, lost={("confirm", "fedavg (untuned)"): 5}))
     verdict_tables(results)
-    exhibit, table = methods.exhibit_methods(results), methods.table_of_methods(results)
+    exhibit, table = accuracies.exhibit_methods(results), accuracies.table_of_methods(results)
     assert "fedavg (untuned) diverges" in exhibit.says and table
     assert "diverges" in [text.get_text() for text in exhibit.panels[0].figure.axes[0].texts]
     row = next(row for row in table.rows if row[1].text == "fedavg (untuned)")

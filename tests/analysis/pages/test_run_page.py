@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import write_report
-from analysis.figures.outcomes import one_run
+from analysis.figures.outcomes import curves
 from analysis.look.page import Table
 from analysis.pages.run_page import run_page
 from analysis.read.results import open_results
@@ -85,6 +85,6 @@ def test_clients_are_those_of_the_last_evaluation(tmp_path: Path) -> None:
         write(folder / "tables" / "clients" / f"{number}.parquet", rows)
     last = client_rows("0123456789ab", 6, 20, rng)
     write(folder / "tables" / "clients" / "6.parquet", last)
-    rows = open_results(folder).sql(one_run.QUERY)
+    rows = open_results(folder).sql(curves.CLIENTS)
     assert [(row["client"], row["round"]) for row in rows] == [(client, 6) for client in range(20)]
     assert [row["acc_personal_own"] for row in rows] == [row["acc_personal_own"] for row in last]

@@ -1,4 +1,4 @@
-"""Agreement of scenarios on the ranks of choices."""
+"""Agreement of scenarios on the ranks of choices, and importances over the trials of a search."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis import stats as sensitivity
 from analysis.figures.choices import ranks
 from analysis.read.results import Results, open_results
+from analysis.stats import Index
 from analysis.verdicts import verdict_tables
 from tests.fakes import sensitivity as fake
 
@@ -60,3 +62,33 @@ def test_a_choice_with_a_level_that_diverged_has_the_largest_effect(tmp_path: Pa
     rows, _ = ranks.table_ranks(judged(tmp_path, sheet))
     found = [(r["symbol"], r["rank"]) for r in rows if r["scenario"] == EVEN]
     assert found == [("h", 1), ("lam", 2), ("fusion", 3)] and rows[0]["size"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("r2", "reason"), [(0.9, ""), (0.5, "the surrogate's held-out R2 is 0.50, under 0.8")]
+)
+def test_importances_are_labelled_diagnostics_or_withheld(
+    full_sweep: Path, monkeypatch: pytest.MonkeyPatch, r2: float, reason: str
+) -> None:
+    columns = (
+        {"fANOVA": (Index("method.lam", 0.9),), "permutation": (Index("method.lam", 0.7, 0.6, 0.8),)}
+        if not reason
+        else {}
+    )
+    made = sensitivity.Importances(columns, r2, 30, {}, {"method.lam": 1.0}, reason)
+    monkeypatch.setattr(sensitivity, "importances", lambda *_, **__: made)
+    results = open_results(full_sweep)
+    shown = ranks.exhibit_importances(results)
+    assert shown is not None and "no verdict" in shown.title
+    if reason:
+        assert f"withheld, {reason}" in shown.missing
+    else:
+        assert (
+            "diagnostics of an adaptive search" in shown.caption
+            and "held-out R2 0.90" in shown.caption
+            and shown.panels
+            and shown.numbers is not None
+        )
+    results.meta["status"] = "running"
+    running = ranks.exhibit_importances(results)
+    assert running is not None and running.missing == "It is computed when the sweep has ended."

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.figures.choices import indices, responses
+from analysis.figures.rows import is_plain_number
 from analysis.read.results import open_results
 from analysis.verdicts import verdict_tables
 from tests.fakes import answers
@@ -53,7 +54,7 @@ def test_curves_need_three_values_and_plain_numbers(full_sweep: Path, tmp_path: 
     for factor, many in zip(factors, (3, 0), strict=True):  # a number as text is one, a truth value is none
         shown = open_results(answers.write(tmp_path / str(many), rows, factors=[factor]))
         assert len(responses.table_responses(shown)) == many
-    assert not responses.is_numeric(True) and not responses.is_numeric("1e-3") and responses.is_numeric(4)
+    assert not is_plain_number(True) and not is_plain_number("1e-3") and is_plain_number(4)
 
 
 def test_bins_hold_equal_values_together_and_as_many_points_as_they_can() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures.choices import leads, matrix, verdicts
-from analysis.figures.differences import difference_cell
+from analysis.figures.choices import matrix, verdicts
+from analysis.figures.choices.verdicts import difference_cell
 from analysis.look.page import Cell, Exhibit, Table
 from analysis.look.style import VERDICTS, svg
 from analysis.look.words import MINUS, quoted_names
@@ -118,7 +118,7 @@ def test_lost_seeds_are_counted_where_the_difference_stands() -> None:
     assert verdicts.seeds_said(fake.verdict(seeds_planned=5) | {"seeds": 4}) == "4 of 5 seeds"
     fewer = fake.verdict(word="diverges", seeds_planned=3, missing=1, diverged_a=1) | {"seeds": 1}
     assert verdicts.seeds_said(fewer) == "diverged on 1 of 2 seeds"
-    assert leads.lead([fewer]).outcome == "diverges"
+    assert matrix.lead([fewer]).outcome == "diverges"
     other = fake.verdict(b="fedavg", seeds_planned=5, diverged_a=1, diverged_b=2) | {"seeds": 3}
     assert verdicts.seeds_said(other) == "diverged on 1, and fedavg on 2, of 5 seeds"
 
@@ -149,7 +149,7 @@ def test_each_interval_stands_beside_its_own_estimate() -> None:
 )
 def test_the_outcome_beside_all_rivals(words: list[str], outcome: str) -> None:
     sizes = {"ahead": 0.03, "behind": -0.04}
-    found = leads.lead(
+    found = matrix.lead(
         [fake.verdict("lead", word, sizes.get(word, 0.0), b=str(i)) for i, word in enumerate(words)]
     )
     assert found.outcome == outcome
@@ -160,17 +160,17 @@ def test_a_level_that_diverges_loses_the_lead_and_a_rival_that_diverges_does_not
         fake.verdict("lead", "diverges"),
         fake.verdict("lead", "diverges", diverged_a=0, diverged_b=3),
     )
-    assert leads.lead([fake.verdict("lead", "ahead", 0.03), own]).outcome == "diverges"
-    beaten = leads.lead([fake.verdict("lead", "ahead", 0.03, b="near"), rival])
+    assert matrix.lead([fake.verdict("lead", "ahead", 0.03), own]).outcome == "diverges"
+    beaten = matrix.lead([fake.verdict("lead", "ahead", 0.03, b="near"), rival])
     assert (beaten.outcome, beaten.nearest["b"]) == ("ahead", "near")
-    assert leads.lead([fake.verdict("lead", "undecided", 0.03), rival]).outcome == "undecided"
+    assert matrix.lead([fake.verdict("lead", "undecided", 0.03), rival]).outcome == "undecided"
 
 
 def test_levels_that_change_the_winner_are_named(sweep: Results) -> None:
-    said = leads.sentence(verdicts.rows_of(sweep, "lead"))
+    said = matrix.leads_sentence(verdicts.rows_of(sweep, "lead"))
     assert "At the anchor the method is ahead of every rival under even" in said
     assert said.endswith("The winner changes at lr = 0.2 under even.")
-    table = leads.table(sweep, verdicts.rows_of(sweep, "lead"))
+    table = matrix.table_leads(sweep, verdicts.rows_of(sweep, "lead"))
     assert table is not None and [row[0].text for row in table.rows][:2] == ["anchor", "lr = 0.2"]
 
 
@@ -214,5 +214,5 @@ def test_the_rival_that_is_named_is_one_that_decides_the_outcome(
         fake.verdict("lead", word, estimate, b=name)
         for (word, estimate), name in zip((first, second), ("promptfl", "fedotp"), strict=True)
     ]
-    found = leads.lead(rows)
+    found = matrix.lead(rows)
     assert (found.outcome, found.nearest["b"]) == (outcome, "fedotp")

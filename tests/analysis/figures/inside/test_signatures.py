@@ -97,7 +97,7 @@ def test_the_table_holds_every_fired_row(tmp_path: Path, monkeypatch: pytest.Mon
     results = signature_sweep(tmp_path, FIRED)
     table = signatures.table(results)
     assert table is not None and len(table.rows) == 7 and not table.folded
-    assert table.columns[:5] == ("scenario", "configuration", "seed", "signature", "round")
+    assert table.columns[:5] == ["scenario", "configuration", "seed", "signature", "round"]
     plain = [[getattr(cell, "text", cell) for cell in row] for row in table.rows]
     assert [
         "skewed",

@@ -10,9 +10,9 @@ import pytest
 
 from analysis.figures.estimates import accuracy_text, clients_said
 from analysis.figures.exhibits import evenly_spaced
-from analysis.figures.outcomes import classes, communication, one_run, partition
+from analysis.figures.outcomes import classes, communication, curves
 from analysis.figures.outcomes.classes import exhibit_classes, table_domains
-from analysis.figures.outcomes.heterogeneity import joined
+from analysis.figures.outcomes.communication import joined
 from analysis.pages import run_page
 from analysis.read.results import Results, open_results
 from analysis.verdicts import verdict_tables
@@ -68,7 +68,7 @@ def test_a_run_below_the_trivial_rule_says_so(tmp_path: Path) -> None:
     assert "It is below most frequent class (90.0%)." in said and "zero-shot 40.0%" in said
     assert (
         "4 of 6 clients measured" in said
-        and "4 of 6 clients measured" in one_run.exhibits_clients(results)[0].caption
+        and "4 of 6 clients measured" in curves.exhibits_clients(results)[0].caption
     )
 
 
@@ -85,7 +85,7 @@ def test_clients_that_only_trained_count_in_no_accuracy(
         "d_cka": 0.5,
     }
     write(folder / "tables" / "clients" / "later.parquet", [later])
-    for exhibit in one_run.exhibits_clients(open_results(folder)):
+    for exhibit in curves.exhibits_clients(open_results(folder)):
         assert [r["client"] for r in query(exhibit.source, folder, monkeypatch)] == list(range(CLIENTS))
 
 
@@ -94,7 +94,7 @@ def test_clients_are_those_of_the_last_evaluation(tmp_path: Path) -> None:
     folder = fake_results.fake_run(tmp_path, rounds=2, clients=3, tables=("rounds",))
     rows = [row for last in (1, 2) for row in client_rows(RUN, last, 3, np.random.default_rng(last))]
     write(folder / "tables" / "clients" / "0.parquet", rows)
-    found = open_results(folder).sql(one_run.QUERY)
+    found = open_results(folder).sql(curves.CLIENTS)
     assert [(row["client"], row["round"]) for row in found] == [(0, 2), (1, 2), (2, 2)]
 
 
@@ -163,17 +163,17 @@ def test_partition_on_paper() -> None:
         {"client": c, "label": label, "domain": d, "class": "ab"[label], "domain_name": "xy"[d], "images": n}
         for c, label, d, n in held
     ]
-    counts, names, shown = partition.counts_of(rows, "label", "class")
+    counts, names, shown = classes.counts_of(rows, "label", "class")
     assert (counts.tolist(), names, shown) == ([[1, 1], [0, 3]], ["a", "b"], [0, 2])
-    assert partition.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
-    assert partition.names_of(rows) == {}
+    assert classes.counts_of(rows, "domain", "domain_name")[0].tolist() == [[2, 0], [1, 2]]
+    assert classes.names_of(rows) == {}
     rows[0]["client_name"], rows[2]["client_name"] = (
         "Köln",
         "a name that is too long for the edge of a figure",
     )
-    assert partition.names_of(rows[::2]) == {0: "Köln", 2: "a name that is too long…"}
-    kept = evenly_spaced(500, partition.SHOWN_CLIENTS)
-    assert (len(kept), kept[0], kept[-1]) == (partition.SHOWN_CLIENTS, 0, 499)
+    assert classes.names_of(rows[::2]) == {0: "Köln", 2: "a name that is too long…"}
+    kept = evenly_spaced(500, classes.SHOWN_CLIENTS)
+    assert (len(kept), kept[0], kept[-1]) == (classes.SHOWN_CLIENTS, 0, 499)
     assert evenly_spaced(3, 60) == [0, 1, 2] and evenly_spaced(0, 60) == []
 
 
