@@ -70,7 +70,7 @@ def rebased(text: str, source: str) -> str:
 
 def glossary() -> str:
     """Return the words of a report and of a simulation."""
-    from analysis.pages.glossary import WORDS
+    from analysis.pages.shared import GLOSSARY
 
     simulation = {
         "client": "A holder of images that trains on them and never sends them.",
@@ -84,7 +84,7 @@ def glossary() -> str:
         "space": "A file that declares a study: its base, scenarios, choices and rivals.",
         "recipe": "A space with a declared set of runs in place of a search.",
     }
-    listed = "".join(f"**{word}**: {meaning}\n\n" for word, meaning in {**simulation, **WORDS}.items())
+    listed = "".join(f"**{word}**: {meaning}\n\n" for word, meaning in {**simulation, **GLOSSARY}.items())
     return f"# Glossary\n\nThe words of raysim's commands, files and reports.\n\n{listed}"
 
 

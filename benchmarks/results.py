@@ -19,9 +19,8 @@ from pathlib import Path
 
 from analysis.look.page import Exhibit, Part, Text
 from analysis.look.style import svg
-from analysis.pages import markdown
 from analysis.read.results import Results, open_results
-from analysis.report import page_of
+from analysis.report import PAGES, markdown, markdown_text
 from analysis.verdicts import verdict_tables
 
 RECIPES = (
@@ -69,7 +68,7 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
     """Write the section from a folder of results; return its file."""
     results = open_results(folder)
     verdict_tables(results)
-    whole = page_of(results)
+    whole = PAGES[results.kind](results)
     # images of a folder are not the project's to pass on
     foreign = any(dataset.get("path") for dataset in results.meta.get("datasets") or [])
     kept = _without_images if foreign else _bare
@@ -82,14 +81,14 @@ def write(section: str, folder: Path, docs: Path = DOCS) -> Path:
     shown = dataclasses.replace(whole, answer=answer, sections=sections, links=(), glossary={})
     figures = docs / "figures"
     figures.mkdir(parents=True, exist_ok=True)
-    panels = [panel for part in shown.parts() if isinstance(part, Exhibit) for panel in part.panels]
+    panels = [panel for exhibit in shown.exhibits() for panel in exhibit.panels]
     for panel in panels:
         (figures / f"{section}-{panel.key}.svg").write_text(svg(panel.figure, panel.key), encoding="utf-8")
-    text = markdown.render(shown)
+    text = markdown(shown)
     for panel in panels:
         text = text.replace(f"(figures/{panel.key}.svg)", f"(figures/{section}-{panel.key}.svg)")
     text = re.sub(r"\[([^\[\]]*)\]\(explore\.html[^)]*\)", r"\1", text)  # the page is beside the report only
-    for words in (str, markdown.text):  # in a command, and escaped
+    for words in (str, markdown_text):  # in a command, and escaped
         text = text.replace(words(str(folder)), words(f"results/{section}"))
     path = docs / f"{section}.md"
     path.write_text(f"{_head(section, results)}\n{text}", encoding="utf-8")

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..look.output import environment, notice, write_whole, written
+from markupsafe import Markup
+
+from ..look.page import environment, notice, write_whole, written
 from ..look.words import capitalized
 from ..read.results import Results, Row
-from .clients import clients_of
-from .columns import tidy
-from .curves import curves_of
-from .trials import trials_of
+from .data import clients_of, curves_of, tidy, trials_of
 
 LIBRARY = "plotly.min.js"
 SCRIPTS = ("data.js", "figures.js", "page.js")  # in the order in which they need each other
@@ -39,8 +38,6 @@ def write_explore(results: Results, folder: Path) -> Path:
 
 def render(results: Results) -> str:
     """Write the explore page as HTML."""
-    from markupsafe import Markup
-
     template = environment(Path(__file__).parent / "templates").get_template("explore.html")
     data, title = Markup(in_script(data_of(results))), title_of_page(results)
     return template.render(data=data, title=title, library=LIBRARY, scripts=SCRIPTS)

@@ -8,8 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from ..look.entries import base_label, looks_of
-from ..look.forest import forest, forest_height
-from ..look.marks import draw_range, write_beside
+from ..look.marks import draw_range, forest, forest_height, write_beside
 from ..look.page import Cell
 from ..look.style import FAINT, GREY, Figure, Look, blank, drawing
 from ..look.words import bracket, count, kept_seeds, listing, percent

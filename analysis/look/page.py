@@ -1,16 +1,28 @@
-"""Parts of a page: sections of figures, tables and text. `html` and `markdown` write them as files."""
+"""Parts of a page, the notice on an unfinished folder, templates, and files that are written whole."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..read.results import Results
+from .words import short_listing
+
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
+NAMES = {"run": "run", "sweep": "sweep", "stress": "stress run"}  # kind of a result folder -> its name
+# Complete trials of which a run has no round on disk.
+WITHOUT_ROUNDS = """SELECT DISTINCT trial, label
+FROM (SELECT trial, label, unnest(runs) AS run FROM trials WHERE state = 'COMPLETE')
+WHERE run NOT IN (SELECT run FROM rounds WHERE run IS NOT NULL) ORDER BY trial, label"""
 SHOWN_ROWS = 400  # rows of the numbers behind a figure that are shown; the query gives all of them
 
 
@@ -30,9 +42,7 @@ class Cell:
     """A text with a CSS class."""
 
     text: str  # several lines stand below each other
-    look: str = (
-        ""  # a verdict (see `style.VERDICTS`), `code`, `tight` (one line) or `again` (as in the row above)
-    )
+    look: str = ""  # a verdict (`style.VERDICTS`), `code`, `tight` (one line), `again` (as in the row above)
     hint: str = ""  # appears when the reader points at the cell
     link: str = ""  # where the text leads, relative to the page
     code: str = ""  # a command; the text is the line that opens it
@@ -91,11 +101,6 @@ class Section:
     facts: Sequence[tuple[str, str]] = ()
     folded: bool = False
 
-    @property
-    def anchor(self) -> str:
-        """The id of the heading."""
-        return slug(self.title)
-
 
 @dataclass(frozen=True)
 class Page:
@@ -110,9 +115,7 @@ class Page:
     flags: Sequence[str] = ()  # sentences on what went wrong inside the runs
     written: str = ""  # the time of writing, for a page that will be written again; else empty
     name: str = "index"  # of its files, without the suffix
-    links: Sequence[
-        tuple[str, str]
-    ] = ()  # name and title of each other page; what is no Markdown has its ending
+    links: Sequence[tuple[str, str]] = ()  # name and title of each other page; no Markdown: with its ending
     answer: Sequence[Part] = ()  # tables beside each other right below the first sentence
     alert: str = ""  # a sentence beside the answer that takes away from it; empty where there is none
     glossary: Mapping[str, str] = field(default_factory=dict)  # word -> what is said where the reader points
@@ -123,17 +126,16 @@ class Page:
         for section in self.sections:
             yield from section.parts
 
+    def exhibits(self) -> list[Exhibit]:
+        """Return the figures among the parts."""
+        return [part for part in self.parts() if isinstance(part, Exhibit)]
+
     def names(self) -> dict[int, str]:
         """Return id of a part -> `Figure 1` or `Table 1`; missing figures have no number."""
-        figures = [part for part in self.parts() if isinstance(part, Exhibit) and not part.missing]
+        figures = [exhibit for exhibit in self.exhibits() if not exhibit.missing]
         tables = [part for part in self.parts() if isinstance(part, Table)]
         named: dict[str, Sequence[Part]] = {"Figure": figures, "Table": tables}
         return {id(p): f"{kind} {i}" for kind, parts in named.items() for i, p in enumerate(parts, 1)}
-
-
-def panels_of(part: Part) -> Sequence[Panel]:
-    """Return the drawings of a part."""
-    return part.panels if isinstance(part, Exhibit) else ()
 
 
 def slug(text: str) -> str:
@@ -169,3 +171,56 @@ def show(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(show(v) for v in value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def notice(results: Results, finished: str = "") -> str:
+    """Say what is unfinished, how much is `finished`, and what is unreadable; empty when nothing is."""
+    what, so_far = NAMES[results.kind], f": {finished}" if finished else ""
+    states = {
+        "running": f"This {what} is still running{so_far}, or its command was killed; then the same command "
+        "with --resume goes on. The page shows what is on disk so far.",
+        "interrupted": f"This {what} was interrupted{so_far}. What is finished is on disk; run the command "
+        "again with --resume.",
+        "failed": f"This {what} failed{so_far}. The page shows what it left on disk.",
+        "done": "",
+    }
+    status = str(results.meta.get("status", "running"))
+    texts = [states.get(status, f"Status: {status}.")]
+    if results.meta.get("reason") and status != "done":
+        texts.append(f"Reason: {results.meta['reason']}.")
+    if results.unreadable:
+        damaged = short_listing(sorted(set(results.unreadable)), 6)
+        texts.append(f"Left out because they cannot be read: {damaged}.")
+    if without := [f"trial {row['trial']} ({row['label']})" for row in results.sql(WITHOUT_ROUNDS)]:
+        texts.append(
+            "Complete by their rows, but the rounds of their runs are not in this folder "
+            f"(tables/rounds): {short_listing(without, 6)}."
+        )
+    return " ".join(texts).strip()
+
+
+def written(results: Results) -> str:
+    """Return the time, for a page that will be written again; empty where the results are final."""
+    running = results.meta.get("status", "running") == "running"
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z") if running else ""
+
+
+def environment(templates: Path) -> Environment:
+    """Return a reader of templates: HTML escapes every text, and nothing may be missing."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    escaped, loader = select_autoescape(), FileSystemLoader(templates)
+    return Environment(
+        autoescape=escaped, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def write_whole(path: Path, contents: str | bytes) -> Path:
+    """Write a file whole or not at all; return its path."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(contents.encode() if isinstance(contents, str) else contents)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
@@ -33,17 +34,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 LINES: tuple[Any, ...] = ("-", (0, (6, 1.5, 1, 1.5)), (0, (1, 1.2)))
 UNTUNED: Any = (0, (3, 1.5))
 GREY = "#777777"
-# A method has one colour in all reports; no study has both methods of a line.
-SAME_COLOUR = (
-    ("fedrsclip", "safe"),
-    ("promptfl", "fedavg"),
-    ("local", "local_network"),
-    ("promptfl_ft", "fedema"),
-    ("fedotp", "moon"),
-    ("fedpgp", "scaffold"),
-    ("promptfl_prox", "fedprox"),
+# A method has one colour in all reports, by its place here; no study has methods of both lines.
+SAME_COLOURS = (
+    ("fedrsclip", "promptfl", "local", "promptfl_ft", "fedotp", "fedpgp", "promptfl_prox"),
+    ("safe", "fedavg", "local_network", "fedema", "moon", "scaffold", "fedprox"),
 )
-KNOWN = {method: place for place, methods in enumerate(SAME_COLOUR) for method in methods}  # in the palette
+KNOWN = {method: place for methods in SAME_COLOURS for place, method in enumerate(methods)}
 
 
 @dataclass(frozen=True)
@@ -191,8 +187,6 @@ def inline(text: str, title: str) -> str:
 
     It never becomes so narrow that its smallest text is lower than `READABLE` pixels.
     """
-    from html import escape
-
     body = text[text.index("<svg") :]
     tag, rest = body.split(">", 1)
     sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", rest)]

@@ -12,7 +12,7 @@ SMALL = 0.0005  # an end of an interval that would be written 0.0
 MARGIN = 0.01  # a difference within it changes nothing that matters
 WITHIN = f"within {100 * MARGIN:g} point"  # the meaning of `level`
 VERBS = {  # verdict -> what the first side is beside the second
-    "diverges": "cannot be compared with {}",
+    "diverges": "cannot be compared with {}",  # the other side diverges; `verb_of` has the other word
     "ahead": "is ahead of {}",
     "behind": "is behind {}",
     "negligible": "is all but equal to {}",
@@ -21,7 +21,6 @@ VERBS = {  # verdict -> what the first side is beside the second
     "undecided": "is undecided against {}",
     "missing": "cannot be paired with {}",
 }
-DIVERGES = "diverges beside {}"  # the first side itself; `VERBS` has the word for the other one
 TITLES = {
     "acc_personal_own": "personal, own distribution",
     "acc_personal_global": "personal, global split",
@@ -86,7 +85,7 @@ def other_diverges(row: Row) -> bool:
 def verb_of(row: Row) -> str:
     """Return what the first side is beside the second, with a place for its name."""
     own = row["verdict"] == "diverges" and not other_diverges(row)
-    return DIVERGES if own else VERBS[row["verdict"]]
+    return "diverges beside {}" if own else VERBS[row["verdict"]]
 
 
 def seeds_said(row: Row) -> str:
@@ -109,11 +108,11 @@ def kept_seeds(kept: int, planned: int) -> str:
     return count(planned, "seed") if kept >= planned else f"{kept} of {count(planned, 'seed')}"
 
 
-def accuracy(row: Row, form: Any = percent) -> str:
+def accuracy(row: Row) -> str:
     """Write a row of estimates with its interval, over seeds and images where both are known."""
     both = row["low_both"] is not None
     low, high = (row["low_both"], row["high_both"]) if both else (row["low"], row["high"])
-    return f"{form(row['mean'])} {bracket(low, high, form)}".rstrip()
+    return f"{percent(row['mean'])} {bracket(low, high, percent)}".rstrip()
 
 
 def basis(row: Row) -> str:

@@ -1,1 +1,1 @@
-"""The pages of a report: their sections in order, and how they become HTML and Markdown."""
+"""The pages of a report: their sections in order, and the templates that make them HTML and Markdown."""

@@ -18,15 +18,10 @@ CHOICES = "Which choices matter?"
 LEADS = "Do the choices change who wins?"
 PAIRS = "Do two choices act together?"
 TUNING = "Was tuning worth it, and does it carry over?"
-# verdict -> what a sentence says of the rows that have it
-PAIR = {"ahead": "more than the sum of both", "behind": "less than the sum of both"}
-TRANSFER = {"ahead": "the other scenario's choice costs points", "behind": "it gains points"}
-Lost = tuple[str, str]  # what is said where the first side, or the other one, diverges
-CHOICE_LOST: Lost = ("diverges", "the anchor diverges")
-PAIR_LOST: Lost = ("a run of it, or the anchor, diverges",) * 2
-TRANSFER_LOST: Lost = ("the scenario's own choice diverges", "the other scenario's choice diverges")
+# verdict -> what a sentence says of the rows that have it, in this order
 WORDS = {
     "diverges": "diverges",
+    "other diverges": "the anchor diverges",
     "ahead": "ahead",
     "behind": "behind",
     "negligible": "negligible",
@@ -34,6 +29,17 @@ WORDS = {
     "no effect": "no effect",
     "undecided": "undecided",
     "missing": "did not run",
+}
+PAIR = WORDS | {
+    **dict.fromkeys(("diverges", "other diverges"), "a run of it, or the anchor, diverges"),
+    "ahead": "more than the sum of both",
+    "behind": "less than the sum of both",
+}
+TRANSFER = WORDS | {
+    "diverges": "the scenario's own choice diverges",
+    "other diverges": "the other scenario's choice diverges",
+    "ahead": "the other scenario's choice costs points",
+    "behind": "it gains points",
 }
 NO_RIVAL = "no rival ran beside the anchor, so there is no winner at any level."
 
@@ -46,22 +52,17 @@ def sections(results: Results) -> list[Section]:
 
 
 def tally(
-    rows: Sequence[Row],
-    noun: str,
-    name: Callable[[Row], str],
-    lost: Lost,
-    words: Mapping[str, str] | None = None,
+    rows: Sequence[Row], noun: str, name: Callable[[Row], str], words: Mapping[str, str] = WORDS
 ) -> str:
     """Say how many rows have which verdict, and name the decided ones with their scenarios and sizes.
 
-    Of some verdicts `words` are said that differ from `WORDS`; `noun` is what a row is.
+    `words` says a verdict, `noun` what a row is.
     """
-    clauses, phrases = [], WORDS | dict(words or {})
-    told = [{**row, "phrase": phrases[row["verdict"]]} for row in rows]
-    for row in told:
-        if row["verdict"] == "diverges":
-            row["phrase"] = lost[other_diverges(row)]
-    told.sort(key=lambda row: (list(phrases).index(row["verdict"]), row["phrase"] == lost[1], -size(row)))
+    clauses, told = [], []
+    for row in rows:
+        verdict = "other diverges" if other_diverges(row) else row["verdict"]
+        told.append({**row, "phrase": words[verdict], "place": list(words).index(verdict)})
+    told.sort(key=lambda row: (row["place"], -size(row)))
     for phrase, found in grouped(told, "phrase").items():
         names = [f"{name(row)} under {row['scenario']} ({difference(row)})" for row in found]
         where = short_listing(names) if found[0]["verdict"] in DECIDED else str(len(found))
@@ -76,12 +77,11 @@ def _rivals(results: Results) -> Iterator[Part]:
         return
     rivals, floors = ([row for row in rows if row["kind"] == kind] for kind in ("rival", "floor"))
     said = [rival_headline(results, rivals, globally), floor_sentence(floors)]
-    places = {
-        s: list(dict.fromkeys(r["scenario"] for r in ran if r["split"] == s)) for s in ("test", "validation")
-    }
-    where = "Test {} on fresh seeds" if places["test"] else "Validation {}; nothing is confirmed"
-    if all(places.values()):
-        where += f" (under {listing(places['validation'])} validation; nothing is confirmed there)"
+    tested = any(row["split"] == "test" for row in ran)
+    untested = list(dict.fromkeys(row["scenario"] for row in ran if row["split"] == "validation"))
+    where = "Test {} on fresh seeds" if tested else "Validation {}; nothing is confirmed"
+    if tested and untested:
+        where += f" (under {listing(untested)} validation; nothing is confirmed there)"
     sides = dict.fromkeys(row["a"] for row in ran)
     who = listing(["the anchor" if side == "anchor" else side for side in sides])
     caption = f"{where.format(results.metric)}: {who} minus each rival and each rule that needs no training."
@@ -111,22 +111,22 @@ def _of_floors(who: str, floors: Sequence[Row], rivals: Sequence[Row]) -> str:
 
 
 def _choices(results: Results) -> Iterator[Part]:
-    if not (rows := rows_of(results, "choice")) and results.meta.get("factors"):
-        title, missing = "Every level of every choice, against the anchor", "no contrast was asked for."
-        yield Exhibit("choices", title, missing=missing)
-    if rows:
+    title = "Every level of every choice, against the anchor"
+    if rows := rows_of(results, "choice"):
         yield exhibit(
             results,
             rows,
             "choices",
-            "Every level of every choice, against the anchor",
-            tally(rows, "comparison", _level, CHOICE_LOST),
+            title,
+            tally(rows, "comparison", _level),
             label="points against the anchor",
             caption=f"Validation {results.metric} (personal, own distribution) with one choice changed, "
             "minus the anchor on the same seeds.",
             name=_level,
             heads=("changed", "anchor"),
         )
+    elif results.meta.get("factors"):
+        yield Exhibit("choices", title, missing="no contrast was asked for.")
     if left_open := matrix.choices_table(results):
         yield left_open
 
@@ -148,7 +148,7 @@ def _pairs(results: Results) -> Iterator[Part]:
             rows,
             "pairs",
             "Two choices changed together",
-            tally(rows, "pair", _pair, PAIR_LOST, PAIR),
+            tally(rows, "pair", _pair, PAIR),
             label="points beyond the sum",
             caption=f"Validation {results.metric}: both choices changed, minus each changed alone, plus the "
             "anchor, on the same seeds: 0 where they add up.",
@@ -190,7 +190,7 @@ def _tuning(results: Results) -> Iterator[Part]:
             moved,
             "transfer",
             "Chosen under one scenario, used under another",
-            tally(moved, "transfer", lambda row: f"that of {row['level']}", TRANSFER_LOST, TRANSFER),
+            tally(moved, "transfer", lambda row: f"that of {row['level']}", TRANSFER),
             label="points that the own choice gains",
             caption=f"Test {results.metric} of the configuration that was chosen under a scenario, minus "
             "the one that was chosen under another, on the same fresh seeds. Ahead: the one from "

@@ -1,4 +1,4 @@
-"""The first sentences of the page of a sweep: which choice decides, by how much, under which data."""
+"""The first screen of a sweep's page: which choice decides, the rivals, and the best of each scenario."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from ..figures.choices.verdicts import is_decided, named, size
-from ..figures.rows import grouped
+from ..figures.rows import grouped, place_in, scenario_order
 from ..look.entries import base_label
+from ..look.page import Cell, Table, run_link
 from ..look.words import (
     VERBS,
     WITHIN,
+    accuracy,
+    basis,
+    be,
     bracket,
     capitalized,
     count,
@@ -27,19 +31,46 @@ from ..look.words import (
     verb_of,
 )
 from ..read.results import Results, Row, tuning_of
+from .shared import trial_command
 
-FLOORS = {"most frequent class": "the trivial rule (each client's most frequent class)"}
+RULES = {"most frequent class": "the trivial rule (each client's most frequent class)"}
 NEAR = 40  # more seeds than these are no plan
+# Chosen by validation among the confirmed configurations, else among all; then its row on the test split.
+# A lost seed counts as 0, as in the objective of the search. What breaks a constraint is not chosen.
+BEST = """WITH measured AS (
+  SELECT *, mean * len(seeds) / (len(seeds) + lost) AS counted FROM estimates
+  WHERE metric = 'acc_personal_own' AND kind <> 'floor' AND isfinite(mean) AND len(seeds) > lost
+    AND trial NOT IN (SELECT trial FROM trials WHERE violated <> '')
+), best AS (
+  SELECT *, count(*) OVER (PARTITION BY scenario) AS among FROM measured WHERE split = 'validation'
+  QUALIFY row_number() OVER (PARTITION BY scenario ORDER BY kind = 'confirm' DESC, counted DESC, number) = 1
+)
+SELECT e.* EXCLUDE (seeds, counted), coalesce(len(e.seeds), 0) AS seeds, b.kind = 'confirm' AS confirmed,
+  b.among
+FROM best b JOIN measured e ON e.trial = b.trial AND e.scenario = b.scenario
+QUALIFY row_number() OVER (PARTITION BY e.scenario ORDER BY e.split = 'test' DESC, e.number) = 1"""
+FLOORS = """SELECT * EXCLUDE (seeds), coalesce(len(seeds), 0) AS seeds FROM estimates
+WHERE metric = 'acc_personal_own' AND kind = 'floor' AND isfinite(mean) ORDER BY number"""
+# Methods of which no configuration meets the constraints, where there are any.
+BREAKING = """SELECT scenario, method, count(DISTINCT params) AS configurations FROM trials
+WHERE violated IS NOT NULL GROUP BY scenario, method HAVING bool_and(violated <> '')
+ORDER BY scenario, min(trial)"""
+
+# How a configuration was chosen, and of which split its number is.
+CHOSEN = {
+    "confirmed": "The best by validation among the configurations confirmed on fresh seeds; the number is "
+    "that of the {} split.",
+    "chosen": "Not confirmed on fresh seeds: the best of several on the seeds that chose it, so it looks a "
+    "little too good.",
+    "alone": "The only configuration that was measured.",
+}
 
 
 def choice_headline(results: Results, rows: Sequence[Row], others: Sequence[Row], rest: str) -> str:
     """Write the answer in one sentence; what did not run and the command that runs it come first.
 
-    Args:
-        results: The sweep.
-        rows: Verdicts on choices.
-        others: Other verdicts; they count among the comparisons that ran or did not.
-        rest: How the rest can be run; empty while the sweep runs.
+    `rows` are verdicts on choices, `others` count among the comparisons that ran or did not; `rest` says how
+    the rest can be run (empty while the sweep runs).
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     start = how_many_ran(results, [*rows, *others], rest)
@@ -85,17 +116,15 @@ def _strongest(results: Results, decided: Sequence[Row]) -> str:
             seeds = (
                 f" ({seeds_said(r)}; a lost seed counts as 0)" if r["diverged_a"] or r["diverged_b"] else ""
             )
-            clauses.append(f"{verb} {_points(shown(r))[0]} points{interval} {of}{seeds}")
+            clauses.append(f"{verb} {_unsigned(r)} points{interval} {of}{seeds}")
     left = len(same) - len(lost) - (len(clauses) - bool(lost))
     more = f", and is decided under {count(left, 'more scenario')}" if left else ""
     return f"the choice {row['symbol']} decides most: {level} {' and '.join(clauses)}{more}"
 
 
-def _points(*values: float | None) -> list[str]:
-    """Write sizes of differences without their signs, the smallest first."""
-    return [
-        points(size).removeprefix("+") for size in sorted(abs(value) for value in values if value is not None)
-    ]
+def _unsigned(row: Row) -> str:
+    """Write the size of a difference without its sign."""
+    return points(abs(shown(row) or 0.0)).removeprefix("+")
 
 
 def _others(rows: Sequence[Row], decided: Sequence[Row]) -> list[str]:
@@ -112,7 +141,7 @@ def _others(rows: Sequence[Row], decided: Sequence[Row]) -> list[str]:
     no = "does" if len(flat) == 1 else "do"
     clauses += [f"{short_listing([symbols[s] for s in flat], 6)} {no} not ({WITHIN})"] if flat else []
     if left and decided:
-        clauses.append(f"{left} of {count(len(symbols), 'choice')} {'is' if left == 1 else 'are'} undecided")
+        clauses.append(f"{left} of {count(len(symbols), 'choice')} {be(left)} undecided")
     if never and decided:
         clauses.append(f"{len(never)} of {count(len(symbols), 'choice')} did not run")
     return clauses
@@ -138,18 +167,16 @@ def floor_sentence(rows: Sequence[Row]) -> str:
     behind = sorted((row for row in rows if row["verdict"] == "behind"), key=size, reverse=True)
     texts = []
     for (a, floor), group in grouped(behind, "a", "b").items():
-        sizes = [f"{_points(shown(row))[0]} points under {row['scenario']}" for row in group]
-        texts.append(f"Below {FLOORS.get(floor, floor)}: {a}, by {listing(sizes)}.")
+        sizes = [f"{_unsigned(row)} points under {row['scenario']}" for row in group]
+        texts.append(f"Below {RULES.get(floor, floor)}: {a}, by {listing(sizes)}.")
     return " ".join(texts)
 
 
 def rival_headline(results: Results, rows: Sequence[Row], on_global: Sequence[Row] = ()) -> str:
     """Say where the method is ahead of its strongest rival (or of each one), or behind.
 
-    Args:
-        results: The sweep.
-        rows: Verdicts on rivals, on the clients' own distributions.
-        on_global: The same on the global split: where only there a rival is ahead, it is said.
+    `rows` are verdicts on the clients' own distributions, `on_global` those on the global split: where only
+    there a rival is ahead, it is said.
     """
     ran = [row for row in rows if row["verdict"] != "missing"]
     strongest = [row for row in ran if row["strongest"]]
@@ -202,3 +229,85 @@ def _by_places(rows: Sequence[Row], verdicts: Collection[str], many: int) -> lis
             texts.append(f"{listing(quoted_names(names))} under {places}")
         clauses.append(verb.format("; and ".join(texts)))
     return clauses
+
+
+def best_table(results: Results) -> Table | None:
+    """Return the table of the best configurations; None where nothing was measured."""
+    order = scenario_order(results)
+    chosen = sorted(results.sql(BEST), key=lambda r: (place_in(order, r["scenario"]), r["scenario"]))
+    breaking = _breaking(results)
+    infeasible = {s: said for s, said in breaking.items() if s not in {row["scenario"] for row in chosen}}
+    if not chosen and not infeasible:
+        return None
+    floors = grouped(results.sql(FLOORS), "trial", "split")
+    trials = {trial.get("trial"): trial for trial in results.trials}
+    body, splits = [], list(dict.fromkeys(row["split"] for row in chosen))
+    for row in chosen:
+        beside = floors.get((row["trial"], row["split"]), [])
+        said = listing([f"{floor['label']} {accuracy(floor)}" for floor in beside])
+        trial = trials.get(row["trial"])
+        link = run_link(next(iter(trial.get("runs") or []), "")) if trial else ""
+        command = Cell("the command that runs it", code=trial_command(results, trial)) if trial else ""
+        of_split = "" if len(splits) == 1 else f" ({row['split']})"
+        value = Cell(f"{accuracy(row)} %{of_split}", "tight", basis(row))
+        name = Cell(_name(row), link=link)
+        body.append([row["scenario"], name, value, basis(row), Cell(said or "not measured"), command])
+    body += [[scenario, Cell(said), *[""] * 4] for scenario, said in infeasible.items()]
+    limits = _limits(results)
+    caption = "Shared and private parameters together, on each client's own distribution."
+    for how, said in CHOSEN.items():
+        rows = [row for row in chosen if _how(row) == how]
+        where = "" if len(rows) == len(chosen) else f"Under {listing([row['scenario'] for row in rows])}: "
+        of = listing(list(dict.fromkeys(row["split"] for row in rows)))
+        caption += f" {where}{said.format(of)}" if rows else ""
+    caption += f" It meets {limits}." if limits and chosen else ""
+    for scenario in (row["scenario"] for row in chosen if row["scenario"] in breaking):
+        caption += f" Under {scenario}, {breaking[scenario]}."
+    measure = f"{' or '.join(splits) or 'validation'} {results.metric} (own distribution)"
+    columns = ["scenario", "best configuration", measure, "interval", "beside it", ""]
+    source, title = results.shown(f"{BEST};\n{FLOORS}"), "Best configuration"
+    return Table(columns, body, caption, source, key="best", title=title, look="cards")
+
+
+def _limits(results: Results) -> str:
+    """Return the constraints of the search; empty without any."""
+    return ", ".join((results.meta.get("search") or {}).get("constraints") or [])
+
+
+def _how(row: Row) -> str:
+    """Return how a best configuration was chosen, as `CHOSEN` has it."""
+    return "confirmed" if row["confirmed"] else "chosen" if row["among"] > 1 else "alone"
+
+
+def _breaking(results: Results) -> dict[str, str]:
+    """Say for each scenario of which methods no configuration meets the constraints."""
+    texts = {}
+    for scenario, rows in grouped(results.sql(BREAKING), "scenario").items():
+        names = [f"{count(row['configurations'], 'configuration')} of {row['method']}" for row in rows]
+        texts[str(scenario)] = f"none of {listing(names)} meets {_limits(results)}"
+    return texts
+
+
+def _name(row: Row) -> str:
+    """Return the label of a configuration, with its method where the label does not begin with it."""
+    label, method = str(row["label"]), str(row["method"])
+    return label if row["kind"] == "confirm" or label.startswith(method) else f"{method} {label}"
+
+
+def best_runs(results: Results) -> list[Row]:
+    """Return the best configurations as the page names them, those of each space in turn.
+
+    Returns:
+        By name: scenario, split, label, value, run (that on the first seed), and seed (that seed).
+    """
+    trials = {trial.get("trial"): trial for trial in results.trials}
+    found = []
+    for view in results.views():
+        for row in view.sql(BEST):
+            runs, seeds = (trials.get(row["trial"], {}).get(name) or [] for name in ("runs", "seeds"))
+            if runs:
+                where = {name: row[name] for name in ("scenario", "split")}
+                found.append(
+                    {**where, "label": _name(row), "value": row["mean"], "run": runs[0], "seed": seeds[0]}
+                )
+    return found

@@ -14,8 +14,7 @@ from ..figures.outcomes.classes import exhibit_balance, exhibit_classes, exhibit
 from ..look.page import Cell, Page, Section, Table, Text, show
 from ..look.words import TITLES, capitalized, count, percent, points, size
 from ..read.results import Results, Row, flatten
-from .commands import run_command
-from .shared import assumptions, data_said, joined, page_of, present, took
+from .shared import assumptions, data_said, joined, page_of, present, run_command, took
 
 ROW_NAMES = {**TITLES, "worst_client_accuracy": "worst client (personal, own)"}
 TRUST = (
@@ -72,7 +71,7 @@ def run_page(results: Results) -> Page:
             Section("What can be trusted", [Text(points=[*TRUST, *assumptions(results)])]),
         ],
         [
-            *filter(None, [use_of_model(results)]),
+            *use_of_model(results),
             Text(["The same run, every setting spelled out:"], code=run_command(results)),
         ],
         title=f"{meta.get('label', 'A run')} under {meta.get('scenario_label', 'an unnamed scenario')}",
@@ -129,15 +128,14 @@ def facts(results: Results, last: int) -> list[tuple[str, str]]:
     ]
 
 
-def use_of_model(results: Results) -> Text | None:
-    """Return the command that classifies images with the model; None where none is saved."""
+def use_of_model(results: Results) -> list[Text]:
+    """Return the command that classifies images with the model; nothing where none is saved."""
     if not (results.folder / "model.json").is_file():
-        return None
+        return []
     masks = " --out masks" if results.metric.segments else ""
     command = f"raysim predict {shlex.quote(str(results.folder))} IMAGES{masks}"
-    return Text(
-        ["Images of your own, with what was learned (`--client K`: a client's own model):"], code=command
-    )
+    said = "Images of your own, with what was learned (`--client K`: a client's own model):"
+    return [Text([said], code=command)]
 
 
 def _model_said(results: Results) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..figures import breaking
 from ..figures.inside import signatures
@@ -12,13 +12,8 @@ from ..look.words import count, listing, short_listing
 from ..read import stressed
 from ..read.results import Results
 from ..read.stressed import Outcome
-from .commands import commands, resume_command
-from .shared import assumptions, page_of, progress, tasks_of, took
+from .shared import assumptions, commands, page_of, present, progress, resume_command, tasks_of, took
 
-QUESTION = (
-    "How much non-IID, noise, failure and novelty does each method bear before not federating would "
-    "have been better?"
-)
 WORDS = {"break": "shown to break", "degrade": "shown to degrade", "pass": "shown to pass"}
 LATE = ("time:", "out of time")  # how the reason begins of what did not fit in the time
 MAX_BREAKING_POINTS = 6  # sentences on breaking points of a method in the summary
@@ -30,6 +25,9 @@ def stress_page(results: Results) -> Page:
     spaces = listing([str(space) for space in results.meta.get("spaces") or ["?"]])
     quick = ", quick" if results.meta.get("quick") else ""
     overview = breaking.matrix(results, rows) if cases else Text(["No case is declared."])
+    fired, by_case = stressed.signatures_of_runs(results), list[Part]()
+    for case in cases:
+        by_case += present(breaking.exhibit(results, case, rows), breaking.table(results, case, rows, fired))
     failures = breaking.failures(results, rows) or Text(["Everything that was started has a result."])
     return page_of(
         results,
@@ -37,13 +35,14 @@ def stress_page(results: Results) -> Page:
         [
             Section("Overview", [overview]),
             Section("How verdicts are made", [Text(points=rule(results))]),
-            Section("Case by case", list(by_case(results, rows))),
+            Section("Case by case", by_case),
             Section("What was run", [failures], facts=facts(results)),
             Section("What can be trusted", [Text(points=trust(results))]),
         ],
         [commands(results)],
         title=f"Stress test of {spaces}{quick}",
-        question=QUESTION,
+        question="How much non-IID, noise, failure and novelty does each method bear before not federating "
+        "would have been better?",
         lead=lead(results, rows),
         flags=flags(results, rows),
     )
@@ -139,15 +138,6 @@ def rule(results: Results) -> list[str]:
         "that is shown to break. The grey lines are rules without training: zero-shot, and naming each "
         "client's own most frequent class.",
     ]
-
-
-def by_case(results: Results, rows: Sequence[Outcome]) -> Iterator[Part]:
-    """Yield the curves and the table of every case."""
-    fired = stressed.signatures_of_runs(results)
-    for case in stressed.cases(results):
-        yield breaking.exhibit(results, case, rows)
-        if table := breaking.table(results, case, rows, fired):
-            yield table
 
 
 def facts(results: Results) -> list[tuple[str, str]]:

@@ -197,7 +197,7 @@ class SweepResult(Result):
                 parts of the tables cannot be read.
         """
         results = self._results()
-        rows = {row["scenario"]: row for row in results.sql(analysis_module("pages.best").QUERY)}
+        rows = {row["scenario"]: row for row in results.sql(analysis_module("pages.headline").BEST)}
         refuse_unreadable(results)
         if not rows:
             raise UserError(f"{self.out}: no configuration is measured yet")
@@ -227,7 +227,7 @@ class SweepResult(Result):
 
     def _repr_html_(self) -> str:
         """A small table for notebooks: the best configurations."""
-        rows = self._results().sql(analysis_module("pages.best").QUERY)
+        rows = self._results().sql(analysis_module("pages.headline").BEST)
         body = [[row["scenario"], row["label"], percent(row["mean"]), row["split"]] for row in rows[:FEW]]
         head = ["scenario", "best configuration", "acc_personal_own", "split"]
         table = html_table(head, body) if body else "<p>nothing is measured yet</p>"

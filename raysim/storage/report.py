@@ -80,14 +80,14 @@ def compare(first: str, second: str, metric: str) -> Any:
 
 
 def best_configurations(folder: Path) -> list[dict[str, Any]]:
-    """Return the best configurations of a sweep as its page names them, `analysis.pages.best.best_runs`.
+    """Return the best configurations of a sweep as its page names them, `analysis.pages.headline.best_runs`.
 
     Raises:
         UserError: The folder holds no result, or parts of its tables cannot be read.
     """
     check_result_folder(folder)
     results = analysis_module("read.results").open_results(folder)
-    found: list[dict[str, Any]] = analysis_module("pages.best").best_runs(results)
+    found: list[dict[str, Any]] = analysis_module("pages.headline").best_runs(results)
     refuse_unreadable(results)
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...look.forest import axis_frame, draw_differences
+from ...look.marks import axis_frame, draw_differences
 from ...look.page import Cell, Exhibit, Panel, Table, run_link, slug
 from ...look.style import VERDICTS
 from ...look.words import (

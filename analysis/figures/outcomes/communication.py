@@ -7,9 +7,8 @@ from math import log10
 from typing import Any
 
 from ...look.entries import base_label
-from ...look.marks import draw_intervals
+from ...look.marks import Mark, draw_intervals, label_lines, name_marks, spread_ticks
 from ...look.page import Exhibit, slug
-from ...look.placing import Mark, label_lines, name_marks, spread_ticks
 from ...look.style import SMALL, SOFT, WIDTH, Axes, Figure, blank, drawing
 from ...look.words import capitalized, parameter_count, percent, size
 from ...read.metric import Metric

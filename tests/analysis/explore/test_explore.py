@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.explore import clients as explore_clients
-from analysis.explore import curves as explore_curves
+from analysis.explore import data as explore_data
+from analysis.explore.data import parameters_of
 from analysis.explore.page import data_of, in_script, render, write_explore
-from analysis.explore.trials import parameters_of
 from analysis.read.results import open_results
 from tests.fakes import results as fake_results
 from tests.fakes import stress_results
@@ -130,7 +129,7 @@ def test_equal_configurations_share_their_curves(tmp_path: Path) -> None:
 def test_long_curves_are_thinned_and_the_page_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore_curves, "MAX_NUMBERS", 30)
+    monkeypatch.setattr(explore_data, "MAX_NUMBERS", 30)
     curves = data_of(open_results(fake_results.fake_run(tmp_path, rounds=20)))["curves"]
     (run,) = curves["runs"]
     assert run["round"] == [0, 4, 10, 16, 20]
@@ -143,11 +142,11 @@ def test_many_clients_are_thinned_and_the_page_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = fake_results.fake_run(tmp_path / "run", clients=40)
-    monkeypatch.setattr(explore_clients, "MAX_PER_RUN", 10)
+    monkeypatch.setattr(explore_data, "MAX_PER_RUN", 10)
     (group,) = data_of(open_results(folder))["clients"]["groups"]
     assert len(group["columns"]["client"]) == 10 and group["columns"]["client"][-1] == 39
     assert group["notes"] == ["10 clients of 40 are on this page, evenly spread."]
-    monkeypatch.setattr(explore_clients, "MAX_POINTS", 25)
+    monkeypatch.setattr(explore_data, "MAX_POINTS", 25)
     sweep = data_of(open_results(fake_results.fake_sweep(tmp_path / "sweep", search=0)))["clients"]
     assert len(sweep["groups"]) == 2 and sweep["notes"][0].startswith("Clients of 2 evaluations of ")
 
@@ -182,7 +181,7 @@ def test_a_label_cannot_end_the_script(tmp_path: Path) -> None:
 
 
 def test_the_script_makes_text_of_no_data() -> None:
-    templates = Path(explore_clients.__file__).parent / "templates"
+    templates = Path(explore_data.__file__).parent / "templates"
     script = "".join(path.read_text(encoding="utf-8") for path in templates.glob("*.js"))
     assert "textContent" in script
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "new Function", "document.write"):

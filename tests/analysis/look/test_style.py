@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import analysis.pages.html
+import analysis.pages
 from analysis.look import style
 
-CSS = (Path(analysis.pages.html.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+CSS = (Path(analysis.pages.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
 MODES = re.findall(r":root \{(.*?)\}", CSS, re.S)[:2]
 PHONE = 358  # pixels: the width of a panel on a screen of 390
 

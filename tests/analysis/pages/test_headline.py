@@ -10,8 +10,7 @@ import pytest
 from analysis.figures.choices.matrix import matrix
 from analysis.figures.choices.verdicts import rows_of
 from analysis.pages import headline
-from analysis.pages.best import best_table
-from analysis.pages.evidence import CHOICE_LOST, tally
+from analysis.pages.evidence import tally
 from analysis.pages.sweep_page import sweep_page
 from analysis.read.results import open_results
 from analysis.verdicts import verdict_tables
@@ -80,7 +79,7 @@ def test_where_only_some_scenarios_are_confirmed_each_number_says_its_split(tmp_
     folder = whole_sweep(tmp_path / "w", lost={}, stop=47)
     results = open_results(folder)
     verdict_tables(results)
-    table = best_table(results)
+    table = headline.best_table(results)
     assert table is not None and table.columns[2] == "test or validation accuracy (own distribution)"
     assert [row[2].text.rpartition(" ")[2] for row in table.rows] == ["(test)", "(validation)"]
     assert "Under even: The best by validation among the configurations confirmed" in table.caption
@@ -178,7 +177,7 @@ def test_a_configuration_that_was_tuned_in_several_ways_is_said_so_in_plain_word
 def test_the_best_configuration_has_its_interval_its_floors_and_its_command(tmp_path: Path) -> None:
     accuracies = fake.estimates()
     accuracies[4]["mean"] = 0.5  # on the test split, where the other one is better: validation chooses
-    table = best_table(open_results(fake.write(tmp_path, fake.every_kind(), accuracies)))
+    table = headline.best_table(open_results(fake.write(tmp_path, fake.every_kind(), accuracies)))
     assert table is not None and [row[0] for row in table.rows] == list(fake.SCENARIOS)
     assert table.columns[2] == "test accuracy (own distribution)"
     _, name, value, basis, floors, _ = table.rows[0]
@@ -196,7 +195,7 @@ def test_accuracies_say_who_was_measured_and_never_that_nothing_varies(tmp_path:
         0.6, scenario=fake.SCENARIOS[1], trial=2, **dict.fromkeys(("low", "high", "low_both", "high_both"))
     )
     rows = [row | {"split": "validation"}, alone | {"split": "validation"}]
-    table = best_table(open_results(fake.write(tmp_path, [], rows)))
+    table = headline.best_table(open_results(fake.write(tmp_path, [], rows)))
     assert table is not None
     assert table.rows[0][3] == "over seeds and images, 4 of 5 seeds, 4 of 6 clients measured"
     assert table.rows[1][2].text == "60.0 %" and table.rows[1][3].startswith("no interval")
@@ -210,7 +209,7 @@ def test_the_best_configuration_has_not_lost_the_seeds_that_are_hard(tmp_path: P
         made.trial(label, "even", lambda seed, v=value, h=hard: math.nan if seed in h else v + seed * 1e-5)  # type: ignore[misc]
     results = made.open()
     verdict_tables(results)
-    table = best_table(results)
+    table = headline.best_table(results)
     assert table is not None and "steady" in str(table.rows[0][1])
 
 
@@ -240,7 +239,7 @@ def test_the_side_that_diverges_is_named() -> None:
     other = {"reason": "the other side diverged on 2 of 3 seeds", "diverged_a": 0, "diverged_b": 2}
     rows = [fake.verdict(word="diverges", level="0.5"), fake.verdict(word="diverges", level="0.1", **other)]
     rows = [{**row, "seeds": 3} for row in rows]
-    assert tally(rows, "comparison", lambda row: row["level"], CHOICE_LOST) == (
+    assert tally(rows, "comparison", lambda row: row["level"]) == (
         "Of 2 comparisons: diverges in 0.5 under even (diverged on 3 of 3 seeds); "
         "the anchor diverges in 0.1 under even (anchor diverged on 2 of 3 seeds)."
     )

@@ -13,7 +13,7 @@ import pytest
 
 from analysis.look.page import Cell, Exhibit, Page, Table
 from analysis.read.results import open_results
-from analysis.report import page_of, pages_of
+from analysis.report import PAGES, pages_of
 from tests.fakes.pages import PAGE_KINDS, results_of_kind
 
 NUMBER = re.compile(r"[+\u2212]?\d+\.\d\b")  # points and percentages have one digit
@@ -45,7 +45,7 @@ def numbers_in(value: Any) -> Iterator[float]:
 def test_every_query_runs_in_plain_duckdb(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = results_of_kind(kind, tmp_path)
     monkeypatch.chdir(results.folder)
-    assert len([found for _, found in answered(page_of(results)) if found]) >= 3
+    assert len([found for _, found in answered(PAGES[results.kind](results)) if found]) >= 3
 
 
 def test_the_answer_and_the_evidence_show_the_numbers_of_their_queries(

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from analysis import write_report
+from analysis.pages import sweep_page
 from tests.fakes import results as fake_results
 from tests.fakes import whole as fake_whole
+from tests.fakes.trials import contrast, written
 
 
 def text_of(folder: Path) -> str:
@@ -105,3 +107,14 @@ def test_a_recipe_compares_its_first_with_the_others_and_speaks_of_no_search(tmp
     assert " distribution), fedrsclip is ahead of promptfl_ft" in text
     for word in ("Optimism gap", "The search ", "(untuned)", "Which choices matter"):
         assert word not in text
+
+
+def test_what_can_be_trusted_says_how_many_seeds_ran_of_how_many_planned(tmp_path: Path) -> None:
+    trials = [contrast("A", None, None, [0.5, 0.6]), contrast("A", "method.lam", "0.1", [0.5, 0.6])]
+    meta = {"selection_seeds": [1, 2, 3], "fresh_seeds": [4, 5]}
+    first = sweep_page.trust(written(tmp_path / "a", trials, **meta))[0]
+    assert first.startswith("Contrasts ran on 2 of 3 seeds. ") and "onfirm" not in first
+    whole = sweep_page.trust(written(tmp_path / "b", trials, **meta | {"selection_seeds": [1, 2]}))[0]
+    assert whole.startswith("Contrasts ran on 2 seeds. ")
+    alone = sweep_page.trust(written(tmp_path / "c", trials[:1], **meta))[0]
+    assert alone.startswith("Anchors ran on 2 of 3 seeds. ")

@@ -1,4 +1,4 @@
-"""Places of names: in order, and none covers another."""
+"""Places of names beside marks: in order, and none covers another."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import random
 
 import pytest
 
-from analysis.look import placing
-from analysis.look.placing import Mark, name_marks
+from analysis.look.marks import LETTER, LINE, Mark, name_marks, places, spread
 from analysis.look.style import blank
 
 
 def test_names_are_spread_in_order_and_no_more_than_needed() -> None:
-    assert placing.spread([10.0, 50.0], 8, 0, 100) == [10.0, 50.0]
-    assert placing.spread([30.0, 30.0, 28.0], 8, 0, 100) == pytest.approx([88 / 3, 88 / 3 + 8, 88 / 3 - 8])
-    assert placing.spread([99.0, 100.0], 8, 0, 100) == pytest.approx([92.0, 100.0])
+    assert spread([10.0, 50.0], 8, 0, 100) == [10.0, 50.0]
+    assert spread([30.0, 30.0, 28.0], 8, 0, 100) == pytest.approx([88 / 3, 88 / 3 + 8, 88 / 3 - 8])
+    assert spread([99.0, 100.0], 8, 0, 100) == pytest.approx([92.0, 100.0])
 
 
 @pytest.mark.parametrize("many", [1, 3, 11, 18])
@@ -23,9 +22,9 @@ def test_no_name_covers_another_or_a_mark(many: int) -> None:
     names = ["fedrsclip, h=16"[: chance.randint(5, 15)] for _ in range(many)]
     spots = [(chance.choice([14.0, 60.0, 66.0, 120.0]), chance.uniform(20, 150), name) for name in names]
     taken = [(x - 4.5, x + 4.5, y - 4.5, y + 4.5) for x, y, _ in spots]
-    found = placing.places(spots, taken, 175.0)
-    half = placing.LINE / 2 - 0.01
-    boxes = [(x, x + placing.LETTER * len(spots[i][2]), y - half, y + half) for i, (x, y) in found.items()]
+    found = places(spots, taken, 175.0)
+    half = LINE / 2 - 0.01
+    boxes = [(x, x + LETTER * len(spots[i][2]), y - half, y + half) for i, (x, y) in found.items()]
     assert sorted(found) == list(range(many))
     for k, box in enumerate(boxes):
         others = (*boxes[k + 1 :], *taken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from analysis.look.output import notice
+from analysis.look.page import notice
 from analysis.read.results import open_results
 from tests.fakes.results import fake_sweep
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis import pages
 from analysis.look.page import Cell, Page, Section, Table
-from analysis.pages import glossary, html
+from analysis.pages.shared import GLOSSARY
+from analysis.report import html
 
-HOME = Path(html.__file__).parent / "templates"
+HOME = Path(pages.__file__).parent / "templates"
 
 
 def test_nothing_is_loaded_and_every_link_leads_somewhere(reported_whole: Path) -> None:
@@ -49,7 +51,7 @@ def test_a_command_opens_and_names_are_escaped() -> None:
     table = Table(
         ["a", evil], [[Cell(evil, code=f"run {evil}"), Cell("x\ny", "ahead", evil, "#k")]], key="k", first=1
     )
-    page = html.render(Page("t", "q", [f"`{evil}` {evil}"], "", [Section("s", [table])]), {})
+    page = html(Page("t", "q", [f"`{evil}` {evil}"], "", [Section("s", [table])]), {})
     assert (
         page.count("<script") == 1 and 'title="&lt;script&gt;' in page and '<a href="#k">x<br>y</a>' in page
     )
@@ -60,14 +62,14 @@ def test_a_command_opens_and_names_are_escaped() -> None:
 
 def test_a_phone_shows_the_first_rows_and_a_box_the_others() -> None:
     table = Table(["a"], [["1"], ["2"], ["3"]], key="k", first=2, look="matrix")
-    page = html.render(Page("t", "q", ["x"], "", [Section("s", [table])]), {})
+    page = html(Page("t", "q", ["x"], "", [Section("s", [table])]), {})
     assert 'id="all-k"' in page and "show all 3" in page and page.count('<tbody class="rest">') == 1
 
 
 def test_words_lead_to_their_meaning_once_in_a_text() -> None:
-    page = html.render(Page("t", "q", ["An anchor, an anchor."], "", [], glossary=glossary.WORDS), {})
+    page = html(Page("t", "q", ["An anchor, an anchor."], "", [], glossary=GLOSSARY), {})
     assert page.count('href="#word-anchor"') == 1 and 'id="word-anchor"' in page
-    words = set(glossary.WORDS)
+    words = set(GLOSSARY)
     assert {
         "anchor",
         "contrast",

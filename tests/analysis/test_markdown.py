@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis.look.page import Cell, Table
-from analysis.report import pages_of, write
+from analysis.report import markdown_code, markdown_sentence, markdown_table, pages_of, write
 from tests.fakes.pages import PAGE_KINDS, results_of_kind
 
 
@@ -53,14 +53,12 @@ def cells(line: str) -> list[str]:
 
 
 def test_markdown_takes_no_cell_for_markup() -> None:
-    from analysis.pages import markdown
-
     evil = "a|b <b>*c*</b> `d` $e$ [f](g) \\| h_i\nj"
-    (head, rule, row) = markdown.grid(Table(["x|y", "z"], [[evil, Cell(evil, "again")]])).split("\n")
+    (head, rule, row) = markdown_table(Table(["x|y", "z"], [[evil, Cell(evil, "again")]])).split("\n")
     assert (
         cells(head) == ["x|y", "z"] and rule == "| --- | --- |" and cells(row) == [" ".join(evil.split()), ""]
     )
     assert not re.search(r"(?<!\\)[*`$\[\]_]|<", row)
-    said = markdown.sentence("a_b: run `raysim --out x_y`, *c* `<b>")
+    said = markdown_sentence("a_b: run `raysim --out x_y`, *c* `<b>")
     assert said == r"a\_b: run `raysim --out x_y`, \*c\* \`&lt;b&gt;"
-    assert markdown.code("a ``` b", "sh") == "````sh\na ``` b\n````"
+    assert markdown_code("a ``` b", "sh") == "````sh\na ``` b\n````"

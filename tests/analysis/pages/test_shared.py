@@ -1,4 +1,4 @@
-"""Commands that repeat a run or a sweep."""
+"""What pages share: progress against the plan, and commands that repeat a run or a sweep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis.pages import commands
+from analysis.pages import shared
 from analysis.read.results import Results
 from raysim.cli.arguments import one_experiment
 from raysim.cli.main import _command, _parser
@@ -54,7 +54,7 @@ def test_commands_repeat_each_trial_exactly() -> None:
         },
     ]
     results = sweep_of(trials, command="raysim sweep ../spaces/m.py --out x")
-    script = 'raysim() { printf "%s\\0" "$@"; printf "\\n\\0"; }\n' + commands.commands(results).code
+    script = 'raysim() { printf "%s\\0" "$@"; printf "\\n\\0"; }\n' + shared.commands(results).code
     ran = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, check=True).stdout
     calls = [call.strip("\0").split("\0") for call in ran.split("\n\0") if call]
     common = {
@@ -79,7 +79,7 @@ def test_command_of_a_run_keeps_its_space(tmp_path: Path) -> None:
         "test": {"acc_personal_own": 0.5},
     }
     assert (
-        commands.run_command(Results(tmp_path, meta))
+        shared.run_command(Results(tmp_path, meta))
         == "raysim run my_space.py --open-test method=m seed=3 method.h=4"
     )
 
@@ -87,10 +87,10 @@ def test_command_of_a_run_keeps_its_space(tmp_path: Path) -> None:
 def test_a_value_of_an_option_is_not_taken_for_the_space(tmp_path: Path) -> None:
     meta: dict[str, Any] = {"kind": "run", "experiment": {"method": {"name": "m"}}}
     meta["command"] = "raysim run --out results/x --quiet promptfl rounds=1"
-    assert commands.run_command(Results(tmp_path, meta)).startswith("raysim run promptfl ")
+    assert shared.run_command(Results(tmp_path, meta)).startswith("raysim run promptfl ")
     meta = {"kind": "sweep", "space": "safe", "command": "raysim sweep --out results/safe ./spaces/safe.py"}
     trial = {"experiment": json.dumps({"seed": 1}), "seeds": [1], "kind": "search"}
-    assert "raysim run ./spaces/safe.py " in commands.trial_command(Results(tmp_path, meta), trial)
+    assert "raysim run ./spaces/safe.py " in shared.trial_command(Results(tmp_path, meta), trial)
 
 
 def test_the_options_without_a_value_are_those_of_the_commands() -> None:
@@ -101,7 +101,7 @@ def test_the_options_without_a_value_are_those_of_the_commands() -> None:
         if action.nargs == 0 and action.dest != "help"
         for option in action.option_strings
     }
-    assert flags == set(commands.SWITCHES)
+    assert flags == set(shared.SWITCHES)
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -126,9 +126,14 @@ def test_a_command_says_what_differs_from_its_space_and_gives_the_same_experimen
                 "seeds": [seed], "experiment": json.dumps(to_dict(made)),
             }  # fmt: skip
             about = {"space": space, "spaces": [space], "spaces_declared": {space: loaded.record()}}
-            command = commands.trial_command(sweep_of([trial], **about), trial)
+            command = shared.trial_command(sweep_of([trial], **about), trial)
             said = command.removeprefix(f"for seed in {seed}; do raysim ").removesuffix("; done")
             name, *words = shlex.split(said.replace("$seed", str(seed)))
             arguments = _parser(name, _command(name)).parse_intermixed_args(words)
             assert one_experiment(arguments)[1].id == made.id and arguments.open_test
             assert "faults." not in said and "evaluation." not in said and "server." not in said
+
+
+def test_a_search_until_its_time_is_over_has_no_plan_to_count_against() -> None:
+    results = sweep_of([], planned={"contrast": 3, "search": None, "confirm": 2})
+    assert shared.progress(results) == "0 trials finished"
