@@ -283,8 +283,8 @@ def _breaking(results: Results) -> dict[str, str]:
     """Say for each scenario of which methods no configuration meets the constraints."""
     texts = {}
     for scenario, rows in grouped(results.sql(BREAKING), "scenario").items():
-        names = [f"{count(row['configurations'], 'configuration')} of {row['method']}" for row in rows]
-        texts[str(scenario)] = f"none of {listing(names)} meets {_limits(results)}"
+        names = [f"{row['method']} ({row['configurations']} tried)" for row in rows]
+        texts[str(scenario)] = f"no configuration of {listing(names)} meets {_limits(results)}"
     return texts
 
 

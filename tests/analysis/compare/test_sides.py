@@ -103,6 +103,7 @@ def test_a_folder_of_runs_against_an_entry(tmp_path: Path) -> None:
         ("runs", "runs/", "A and B are the same"),
         ("runs", ".", "B = {0}/.: holds sweeps; name one of"),
         ("runs", "empty", "holds no run.json"),
+        ("runs", "deep/er/odd", "run.json is damaged (it is not a file)"),
     ],
 )
 def test_mistakes_name_the_argument(
@@ -117,6 +118,15 @@ def test_mistakes_name_the_argument(
     )
     sweep(tmp_path / "other", [trial("confirm", f"{name} (tuned)", "odd", (0,), (0.5,)) for name in "xy"])
     (tmp_path / "empty").mkdir()
+    (tmp_path / "deep" / "er" / "odd" / "run.json").mkdir(parents=True)
     assert main(["compare", f"{tmp_path}/{a}", f"{tmp_path}/{b}"]) == 2
     said = capsys.readouterr().err
     assert message.format(tmp_path) in said and "Traceback" not in said
+
+
+def test_zero_shot_runs_have_no_noise_where_clients_do_not_matter(tmp_path: Path) -> None:
+    sides = [runs(tmp_path / name, THEIRS, method__name=name) for name in ("zeroshot", "m")]
+    metric = "acc_personal_global"
+    entries = compare(*sides, metric).pairs[0].both
+    samples = [e.samples.side("", e.trial, metric, "validation").sample for e in entries]  # type: ignore[union-attr]
+    assert [(sample.rule, sample.fixed) for sample in samples] == [(True, True), (False, False)]

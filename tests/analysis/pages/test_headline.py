@@ -16,6 +16,7 @@ from analysis.read.results import open_results
 from analysis.verdicts import verdict_tables
 from tests.fakes import answers as fake
 from tests.fakes.recipe import Recipe
+from tests.fakes.sensitivity import Sheet, write
 from tests.fakes.trials import sweep_of
 from tests.fakes.whole import whole_sweep
 
@@ -260,3 +261,22 @@ def test_an_anchor_that_kept_one_seed_is_no_sweep_of_one_seed(tmp_path: Path) ->
     }
     text = first(tmp_path, [fake.verdict(word="diverges", **lost)])
     assert "--seeds" not in text and "the anchor diverges under even, so nothing is decided there" in text
+
+
+def test_a_method_that_never_meets_the_constraints_is_named(tmp_path: Path) -> None:
+    sheet, limit = Sheet(), "bytes_up<=900"
+    for scenario, allowed in (("even", True), ("odd", False)):
+        sheet.add(scenario, "contrast", "anchor", 0.6, violated="" if allowed else limit)
+        for label in ("x", "y"):
+            sheet.add(scenario, "rival", label, 0.8, method="promptfl", params={"l": label}, violated=limit)
+    results = open_results(write(tmp_path, sheet, search={"constraints": [limit]}))
+    verdict_tables(results)
+    table = headline.best_table(results)
+    assert table is not None
+    none = "no configuration of promptfl (2 tried) meets bytes_up<=900"
+    assert f"It meets bytes_up<=900. Under even, {none}." in table.caption
+    assert "The only configuration that was measured." in table.caption and table.rows[0][0] == "even"
+    assert [table.rows[1][0], table.rows[1][1].text] == [
+        "odd",
+        "no configuration of m (1 tried) and promptfl (2 tried) meets bytes_up<=900",
+    ]

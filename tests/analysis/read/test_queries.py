@@ -186,3 +186,9 @@ def test_partitions_and_runs_are_tables_without_the_damaged_ones(tmp_path: Path)
     assert alone.sql("SELECT count(*) > 0 AS there, any_value(run) AS run FROM partition") == [
         {"there": True, "run": None}
     ]
+
+
+def test_numbers_are_added_in_one_order(tmp_path: Path) -> None:
+    """Several threads add in another order each time, and the last digit of a mean would change."""
+    results = open_results(fake_results.fake_run(tmp_path, tables=()))
+    assert results.sql("SELECT current_setting('threads') AS threads") == [{"threads": 1}]

@@ -57,6 +57,8 @@ def test_class_ratios_of_a_sweep_go_by_rank_because_seeds_order_classes_differen
     for seed in SEEDS:
         rows = [r for r in fake_safe.ratio_rows("x", seed) if r["round"] == ROUNDS]
         rarest.append(sorted(rows, key=lambda r: (-r["images"], r["label"]))[-1]["cr"])
+    classes_of = [row["class"].split(", ") for row in safe_recipe.sql(rounds.query_of_ratios(safe_recipe))]
+    assert max(map(len, classes_of)) > 1 and all(names == sorted(names) for names in classes_of)
     names = {max(fake_safe.ratio_rows("x", s), key=lambda r: r["images"])["class_name"] for s in SEEDS}
     assert len(names) > 1
     found = {
