@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import bdtrc, betaincinv, stdtrit
 
 from .judgements import NO_WIDTH
 
@@ -117,6 +116,8 @@ def interval_union(
     Returns:
         Half of the studentised width, and the union's lower and upper ends; each [P].
     """
+    from scipy.special import stdtrit
+
     tail = (1 - confidence) / 2
     moved = np.abs(again - value)
     studentised = np.divide(moved, errors, out=np.zeros_like(moved), where=errors > NO_WIDTH)
@@ -131,6 +132,8 @@ def rare_ends(value: np.ndarray, changed: np.ndarray, n: int, confidence: float,
     One was seen in `changed` of n groups. A branch that is rarely active may be missing from the design, so
     zero changes do not mean a rate of zero; a parameter without any may have effects of the size `most`.
     """
+    from scipy.special import betaincinv
+
     seen = np.minimum(changed, n - 1)
     rate = np.where(changed >= n, 1.0, betaincinv(seen + 1, n - seen, 1 - (1 - confidence) / 2))
     return rate * np.where(changed > 0, value * n / np.maximum(changed, 1), most)
@@ -171,6 +174,8 @@ def lost_ranges(U: np.ndarray, lost: np.ndarray, names: Sequence[str]) -> list[L
 
     Points are U, [n, k] in [0, 1]; `lost` [n] says which of them failed or diverged.
     """
+    from scipy.special import bdtrc
+
     found, n, total = [], len(lost), int(lost.sum())
     third = np.minimum((np.asarray(U) * THIRDS + 1e-9).astype(int), THIRDS - 1)
     for j, name in enumerate(names):

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from .judgements import NO_WIDTH
 from .pools import Pool, Prior, satterthwaite
@@ -37,11 +36,15 @@ def interval(centre: float, se: float | None, df: float | None, confidence: floa
 
 def quantile(df: float | np.ndarray, confidence: float) -> np.ndarray:
     """Half width of a t interval, in standard errors."""
+    from scipy.special import stdtrit
+
     return stdtrit(np.minimum(df, 1e6), 0.5 + confidence / 2)
 
 
 def p_value(centre: float, se: float | None, df: float | None) -> float | None:
     """Two-sided p value of zero; None without a standard error."""
+    from scipy.special import stdtr
+
     if se is None or df is None or se <= NO_WIDTH:
         return None
     return float(2 * stdtr(min(df, 1e6), -abs(centre) / se))

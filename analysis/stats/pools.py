@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import digamma, fdtrc, polygamma
 
 from .judgements import NO_WIDTH, Comparison, Sample
 
@@ -128,6 +127,8 @@ class Pool:
         Returns:
             Degrees of freedom at most those of the study. What varies far more than the study keeps its own.
         """
+        from scipy.special import fdtrc
+
         if trained == 2:
             typical, most = 2 * self.prior_variance, self.df
         else:
@@ -150,6 +151,8 @@ def satterthwaite(parts: np.ndarray, dfs: np.ndarray) -> float:
 
 def _wild(squares: np.ndarray, df: np.ndarray) -> int | None:
     """Place of the configuration that varies most, where the rest make that very unlikely; else None."""
+    from scipy.special import fdtrc
+
     able = df > 0.25
     if able.sum() < LEAST_TO_COMPARE:
         return None
@@ -165,6 +168,8 @@ def log_moments(variances: np.ndarray, df: np.ndarray, fitted: int = 1) -> tuple
 
     The estimates may be relative to a trend; `fitted` parameters were fitted to them, the mean included.
     """
+    from scipy.special import digamma, polygamma
+
     half = df / 2
     e = np.log(variances) - digamma(half) + np.log(half)
     mean = float(e.mean())
@@ -174,6 +179,8 @@ def log_moments(variances: np.ndarray, df: np.ndarray, fitted: int = 1) -> tuple
 
 def prior_of(mean: float, spread: float) -> Prior:
     """Return Smyth's prior of a variance whose logarithm has this mean and variance (more than 0)."""
+    from scipy.special import digamma, polygamma
+
     d = 0.5 + 1 / spread
     for _ in range(50):  # trigamma(d) = spread by Newton's method on 1 / trigamma (Smyth 2004, appendix)
         value = float(polygamma(1, d))
@@ -204,6 +211,8 @@ class Trend:
         One difference that is large and varies much is no trend: that is a configuration that collapsed on a
         seed.
         """
+        from scipy.special import digamma, polygamma
+
         kept = [d for d in differences if len(d) > 1 and d.var() > NO_WIDTH**2]
         if len(kept) < LEAST_FOR_TREND:
             return None
