@@ -244,8 +244,10 @@ def compute_inputs(
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # of each block, so that no rounding depends on the number of cores
+    # a GPU has no room for several blocks, and computes one after the other
+    one_by_one = backbone is not None and backbone.device.type != "cpu"
     try:
-        yield from _blocks(dataset, prepare, block, dataset.image, progress)
+        yield from _blocks(dataset, prepare, block, dataset.image, progress, one_by_one)
     finally:
         torch.set_num_threads(threads)
 
@@ -256,15 +258,17 @@ def _blocks(
     finish: Callable[[list[T]], np.ndarray],
     read: Callable[[int], Any],
     progress: Progress | None,
+    one_by_one: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yield `finish` of the prepared images of block after block of B; a thread a core works ahead.
 
-    Where an image cannot be read, all others are read too, so that the error names every one.
+    `one_by_one`: no two blocks are finished at the same time. Where an image cannot be read, all others are
+    read too, so that the error names every one.
     """
     images, threads = len(dataset), min(8, usable_cores())
     starts, ahead = iter(range(0, images, BATCH)), deque[Future[np.ndarray]]()
     readers = ThreadPoolExecutor(threads)
-    finishers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    finishers = ThreadPoolExecutor(1 if one_by_one else threads, "block", torch.set_num_threads, (1,))
 
     def submit(start: int) -> Future[np.ndarray]:
         prepared = [readers.submit(prepare, index) for index in range(start, min(start + BATCH, images))]

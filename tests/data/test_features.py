@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -100,19 +101,34 @@ def test_bits_do_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_thread_a_core_encodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder, together = Encoder(), threading.Barrier(2, timeout=30)
+    four_blocks, encoder = Noise(images=4 * features_module.BATCH), Encoder()
+    together = threading.Barrier(2, timeout=30)  # fails where no second block is encoded at the same time
     encode = encoder.encode_images
+    monkeypatch.setattr(features_module, "usable_cores", lambda: 2)
 
     def waiting(images: torch.Tensor, patches: bool = False) -> torch.Tensor:
-        together.wait()  # fails where no second block is encoded at the same time
+        together.wait()
         return encode(images, patches)
 
-    monkeypatch.setattr(features_module, "usable_cores", lambda: 2)
     monkeypatch.setattr(encoder, "encode_images", waiting)
-    four_blocks = Noise(images=4 * features_module.BATCH)
-    assert (
-        get(four_blocks, encoder, tmp_path).tobytes() == get(four_blocks, Encoder(), tmp_path / "b").tobytes()
-    )
+    usual = get(four_blocks, Encoder(), tmp_path / "usual")
+    assert get(four_blocks, encoder, tmp_path).tobytes() == usual.tobytes()
+
+
+def test_a_gpu_encodes_one_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, at_work, most = Encoder(), threading.Semaphore(1), list[bool]()
+    encode, encoder.device = encoder.encode_images, torch.device("cuda")  # nothing is moved there
+
+    def alone(images: torch.Tensor, patches: bool = False) -> torch.Tensor:
+        most.append(at_work.acquire(blocking=False))
+        time.sleep(0.01)
+        at_work.release()
+        return encode(images, patches)
+
+    monkeypatch.setattr(features_module, "usable_cores", lambda: 8)
+    monkeypatch.setattr(encoder, "encode_images", alone)
+    get(Noise(images=8 * features_module.BATCH), encoder, tmp_path)
+    assert most == [True] * 8
 
 
 def test_impossible_requests_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
