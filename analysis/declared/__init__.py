@@ -187,9 +187,9 @@ def parts_of(results: Results, answer: Answer) -> list[Part]:
 
 def headlines(results: Results, found: Sequence[Answer]) -> list[str]:
     """Return a short sentence for each figure that has one; the first is the recipe's headline."""
-    told = [answer for answer in found if answer.headline]
-    explained = next((answer for answer in told if "[" in answer.headline), None)
+    answers = [answer for answer in found if answer.headline]
+    explained = next((answer for answer in answers if "[" in answer.headline), None)
     return [
         with_basis([answer.headline], answer.rows if answer is explained else [], results.confidence)[0]
-        for answer in told
+        for answer in answers
     ]

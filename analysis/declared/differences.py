@@ -84,14 +84,14 @@ def show_differences(results: Results, figure: Row, key: str) -> Answer:
         return nothing(draft, f"{to} and one other configuration, confirmed under the same scenario")
     first = next(metric for metric in metrics if any(row["metric"] == metric for row in rows))
     verdicts = {(row["scenario"], row["a"]): row["verdict"] for row in rows if row["metric"] == first}
-    told = [
+    reported = [
         row
         for row in rows
         if row["metric"] == first
         or row["verdict"] in set(DECIDED) - {verdicts.get((row["scenario"], row["a"]))}
     ]
     words = {metric: TESTED_METRICS[metric] for metric in metrics[metrics.index(first) :]}
-    return _answer(results, [_forest(draft, rows, to, metrics)], told, rows, words)
+    return _answer(results, [_forest(draft, rows, to, metrics)], reported, rows, words)
 
 
 def show_groups(results: Results, figure: Row, key: str) -> Answer:
@@ -234,8 +234,8 @@ def show_against(results: Results, figure: Row, key: str) -> Answer:
     texts = []
     for row in changes:
         near = [rival for rival in rivals if place[rival["scenario"]]["family"] == row["level"]]
-        told = named(near, lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}")
-        strongest = f" Beside the strongest rival by validation, it {told}." if told else ""
+        verdicts = named(near, lambda rival: f"{rival['level']} at {place[rival['scenario']]['x']:g} {name}")
+        strongest = f" Beside the strongest rival by validation, it {verdicts}." if verdicts else ""
         texts.append(f"{row['level']}: {beside(row)}.{strongest}")
     families = [{**row, "scenario": row["level"]} for row in changes]
     first = headline(families, f"in test {metric} {PERSONAL_METRICS['acc_personal_own']}")

@@ -99,10 +99,10 @@ def show_domains(results: Results, figure: Row, key: str) -> Answer:
 def _table_of_domains(draft: Draft, rows: Sequence[Row]) -> Table:
     """Return accuracy on the clients' own distributions by scenario, domain and configuration."""
     own, metric = [row for row in rows if row["metric"] == "acc_personal_own"], draft.results.metric
-    found = {(row["scenario"], row["domain"], row["label"]): row for row in own}
+    cells = {(row["scenario"], row["domain"], row["label"]): row for row in own}
 
     def column(label: str) -> Column:
-        return label, lambda row: range_cell(found.get((row["scenario"], row["domain"], label)))
+        return label, lambda row: range_cell(cells.get((row["scenario"], row["domain"], label)))
 
     caption = (
         f"Test {metric} on the clients' own distributions in %, mean [lowest, highest seed], by the domain "
@@ -120,8 +120,8 @@ def show_masks(results: Results, figure: Row, key: str) -> Answer:
     levels = in_order(results, results.sql(MASKS))
     draft = Draft(results, key, figure.get("title") or masks.TITLE)
     runs = [(row, *place) for row in levels for place in zip(row["runs"], row["seed_list"], strict=True)]
-    found = ((*place, gallery) for place in runs if (gallery := results.gallery(place[1])))
-    row, run, seed, gallery = next(found, ({}, "", 0, None))
+    galleries = ((*place, gallery) for place in runs if (gallery := results.gallery(place[1])))
+    row, run, seed, gallery = next(galleries, ({}, "", 0, None))
     if gallery is None:
         return nothing(draft, "a finished run of a configuration that has a gate")
     query, meaning = masks.IMAGES.format(where=f" AND run = '{run}'"), masks.meaning(gallery)
@@ -143,14 +143,14 @@ def show_masks(results: Results, figure: Row, key: str) -> Answer:
 
 def _table_of_masks(draft: Draft, levels: Sequence[Row], gains: Sequence[Row]) -> Table:
     """Return open positions and overlaps of every scenario and configuration, and the effect of training."""
-    found = {(row["scenario"], row["level"], row["b"]): row for row in gains}
+    differences = {(row["scenario"], row["level"], row["b"]): row for row in gains}
 
     def measure(name: str) -> Column:
         return MEASURES[name], lambda row: range_cell(row, name, f"{name}_low", f"{name}_high")
 
     def gain(name: str, other: str) -> Column:
         head = f"trained minus {name}, points"
-        return head, lambda row: difference_cell(found.get((row["scenario"], row["label"], other)))
+        return head, lambda row: difference_cell(differences.get((row["scenario"], row["label"], other)))
 
     note = "" if gains else " The foreground of these images is not known."
     caption = (

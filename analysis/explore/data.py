@@ -65,8 +65,8 @@ def finite(*columns: str) -> str:
 
 def filled(rows: Sequence[Row], columns: Iterable[str], prefix: str = "") -> dict[str, list[Any]]:
     """Return the columns that have a value in some row; in the rows their names begin with `prefix`."""
-    found = {name: [row[prefix + name] for row in rows] for name in columns}
-    return {name: values for name, values in found.items() if any(value is not None for value in values)}
+    lists = {name: [row[prefix + name] for row in rows] for name in columns}
+    return {name: values for name, values in lists.items() if any(value is not None for value in values)}
 
 
 def tidy(data: Any) -> Any:

@@ -260,7 +260,7 @@ def _blocks(
     progress: Progress | None,
     one_by_one: bool = False,
 ) -> Iterator[np.ndarray]:
-    """Yield `finish` of the prepared images of block after block of B; a thread a core works ahead.
+    """Yield `finish` of the prepared images of block after block of B; one thread per core works ahead.
 
     `one_by_one`: no two blocks are finished at the same time. Where an image cannot be read, all others are
     read too, so that the error names every one.
@@ -268,7 +268,9 @@ def _blocks(
     images, threads = len(dataset), min(8, usable_cores())
     starts, ahead = iter(range(0, images, BATCH)), deque[Future[np.ndarray]]()
     readers = ThreadPoolExecutor(threads)
-    finishers = ThreadPoolExecutor(1 if one_by_one else threads, "block", torch.set_num_threads, (1,))
+    finishers = ThreadPoolExecutor(
+        1 if one_by_one else threads, initializer=torch.set_num_threads, initargs=(1,)
+    )
 
     def submit(start: int) -> Future[np.ndarray]:
         prepared = [readers.submit(prepare, index) for index in range(start, min(start + BATCH, images))]

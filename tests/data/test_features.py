@@ -100,7 +100,7 @@ def test_bits_do_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert usual.tobytes() == other.tobytes()
 
 
-def test_a_thread_a_core_encodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_threads_encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     four_blocks, encoder = Noise(images=4 * features_module.BATCH), Encoder()
     together = threading.Barrier(2, timeout=30)  # fails where no second block is encoded at the same time
     encode = encoder.encode_images

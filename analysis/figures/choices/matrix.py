@@ -220,7 +220,7 @@ def _lead_tile(found: Lead | None) -> Cell:
 
 
 def _changes(leads: Mapping[Key, Lead], key: Key) -> bool:
-    """Whether the outcome at a level is another one than at the anchor, both decided."""
+    """Return whether the outcome at a level differs from that at the anchor, both decided."""
     here, anchor = leads.get(key), leads.get(("", "", key[2]))
     pair = {here.outcome, anchor.outcome} if here and anchor else set()
     return pair in ({"ahead", "behind"}, {"ahead", "diverges"})

@@ -195,12 +195,12 @@ def exhibit_importances(results: Results) -> Exhibit | None:
     if results.meta.get("status") == "running":  # it takes time, and changes with every trial
         return draft.missing("It is computed when the sweep has ended.")
     factors = (results.meta.get("design") or {}).get("factors") or {}
-    found = {
+    importances = {
         study: sensitivity.importances(trials, factors.get(study) or (), results.confidence)
         for study, trials in studies.items()
     }
-    shown = {study: made for study, made in found.items() if not made.reason}
-    withheld = " ".join(f"{study}: withheld, {f.reason}." for study, f in found.items() if f.reason)
+    shown = {study: made for study, made in importances.items() if not made.reason}
+    withheld = " ".join(f"{study}: withheld, {f.reason}." for study, f in importances.items() if f.reason)
     if not shown:
         return draft.missing(withheld, TRIALS)
     rows = {study: importance_rows(results, study, made) for study, made in shown.items()}

@@ -103,10 +103,10 @@ def named(rows: Sequence[Row], name: Name, verbs: Mapping[str, str] = VERBS) -> 
     than a few undecided differences only the range is told: the figure and its table have the intervals.
     """
     clauses = []
-    told = [row for row in rows if row["verdict"] in verbs]
-    told.sort(key=lambda row: (list(verbs).index(row["verdict"]), other_diverges(row), -size(row)))
+    said = [row for row in rows if row["verdict"] in verbs]
+    said.sort(key=lambda row: (list(verbs).index(row["verdict"]), other_diverges(row), -size(row)))
     verb_for = verb_of if verbs is VERBS else lambda row: verbs[row["verdict"]]
-    for verb, found in grouped([{**row, "verb": verb_for(row)} for row in told], "verb").items():
+    for verb, found in grouped([{**row, "verb": verb_for(row)} for row in said], "verb").items():
         verdict = found[0]["verdict"]
         values = [value for row in found if (value := shown(row)) is not None]
         names = quoted_names([name(row) for row in found])
